@@ -1,0 +1,121 @@
+# pgha: streaming replication made highly available from inside the server.
+#
+#   make deps       installs what is needed to build and test (Debian, as root)
+#   make            builds the library and the program
+#   make install    installs both beside PostgreSQL
+#   make demo       shows a failover (as root)
+#   make check-all  runs all tests (as root)
+#
+# PG_CONFIG chooses the PostgreSQL installation.
+
+PG_MAJOR ?= 15
+ifneq ($(wildcard /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config),)
+PG_CONFIG ?= /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config
+else
+PG_CONFIG ?= pg_config
+endif
+
+EXTENSION = pgha
+DATA = pgha--1.0.sql
+MODULE_big = pgha
+
+CORE_SOURCES = $(wildcard src/core/*.c)
+COMMON_SOURCES = $(wildcard src/common/*.c)
+SERVER_SOURCES = $(wildcard src/server/*.c)
+PROGRAM_SOURCES = $(wildcard src/program/*.c src/net/*.c) $(COMMON_SOURCES) $(CORE_SOURCES)
+SIM_SOURCES = $(wildcard sim/*.c) $(CORE_SOURCES)
+ALL_HEADERS = $(wildcard src/*/*.h sim/*.h)
+
+OBJS = $(SERVER_SOURCES:.c=.o) $(COMMON_SOURCES:.c=.o) $(CORE_SOURCES:.c=.o)
+
+WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security
+
+DEPS = build-essential postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
+	libjansson-dev libipc-run-perl
+TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 iproute2 iptables procps valgrind python3
+
+.DEFAULT_GOAL := all
+
+# ---- targets that must work without PostgreSQL's makefiles ----
+
+.PHONY: deps
+deps:
+	@test "$$(id -u)" = 0 || { echo "make deps: run this as root (it calls apt-get)" >&2; exit 1; }
+	@missing=; for p in $(DEPS) $(TEST_DEPS); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+		mkdir -p /etc/postgresql-common; \
+		test -e /etc/postgresql-common/createcluster.conf || \
+			echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+ifneq ($(MAKECMDGOALS),deps)
+$(error PostgreSQL's server development files are missing: run "make deps" as root, or install the Debian package postgresql-server-dev-$(PG_MAJOR))
+endif
+else
+
+# Warnings inside PostgreSQL's own headers are not ours to mend.
+PG_CPPFLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server) -Isrc
+PG_CFLAGS = $(WARNINGS)
+
+# Bitcode for the JIT would need the very clang that PostgreSQL was built with.
+override with_llvm = no
+
+REGRESS = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
+EXTRA_CLEAN = build tmp_check results regression.diffs regression.out
+
+include $(PGXS)
+
+$(OBJS): $(ALL_HEADERS)
+
+# ---- the program ----
+
+build:
+	@mkdir -p build
+
+PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+LIBPQ_FLAGS = -I$(shell $(PG_CONFIG) --includedir)
+
+PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
+
+build/pgha: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-jansson
+	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -Isrc $(LIBPQ_FLAGS) -o $@ $(PROGRAM_SOURCES) \
+		-L$(shell $(PG_CONFIG) --libdir) -lpq -ljansson
+
+.PHONY: need-jansson
+need-jansson:
+	@test -e /usr/include/jansson.h || { echo 'jansson.h is missing: run "make deps" as root, or install the Debian package libjansson-dev' >&2; exit 1; }
+
+all: build/pgha
+
+install: install-program
+.PHONY: install-program
+install-program: build/pgha
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) build/pgha '$(DESTDIR)$(bindir)/pgha'
+
+uninstall: uninstall-program
+.PHONY: uninstall-program
+uninstall-program:
+	rm -f '$(DESTDIR)$(bindir)/pgha'
+
+# ---- tests: see README, "Tests" ----
+
+SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+
+build/pgha-sim: $(SIM_SOURCES) $(ALL_HEADERS) | build
+	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -DPGHA_SIM -Isrc -o $@ $(SIM_SOURCES)
+
+build/pgha-sim-san: $(SIM_SOURCES) $(ALL_HEADERS) | build
+	$(CC) -std=gnu11 $(SANITIZE) $(WARNINGS) -DPGHA_SIM -Isrc -o $@ $(SIM_SOURCES)
+
+build/common_test: t/unit/common_test.c $(COMMON_SOURCES) $(ALL_HEADERS) | build
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc -o $@ t/unit/common_test.c $(COMMON_SOURCES) src/core/states.c
+
+build/writer: t/writer.c | build
+	$(CC) $(PROGRAM_CFLAGS) $(LIBPQ_FLAGS) -o $@ t/writer.c -L$(shell $(PG_CONFIG) --libdir) -lpq
+
+endif

@@ -1,0 +1,564 @@
+/*
+ * check.c
+ *		What must be true in every schedule, stated without the core's help.
+ *
+ * world.c tells what happens at the moment it happens.  The rules of promotion
+ * are restated here from what the node was told (its own record of outcomes,
+ * kept apart from the core's), from the world as it is, and from the settings;
+ * nothing in here calls a decision of the core.  The names of the invariants
+ * are those that the table of mutations prints:
+ *
+ *	promotion	a node promoted that may not (conditions of a failover)
+ *	two gates	two servers that see each other both accept commits
+ *	gate		a gate open before the first decision, or against a greater claim
+ *	history		WAL streamed onto, or about to be onto, another history
+ *	timeline	a timeline id created twice
+ *	term		not raised, or not durable, before a promotion
+ *	loss		an acknowledged commit lost that synchronous replication protects
+ *	transition	a change of state that the table of states does not list
+ *	stuck		no single working primary in time after healing (fault.c)
+ */
+#include "world.h"
+
+#include <stdarg.h>
+
+void
+sim_violation(SimWorld *world, const char *invariant, const char *format,...)
+{
+	va_list		args;
+
+	if (world->violation[0] != '\0')
+		return;
+	snprintf(world->invariant, sizeof(world->invariant), "%s", invariant);
+	va_start(args, format);
+	vsnprintf(world->violation, sizeof(world->violation), format, args);
+	va_end(args);
+	sim_trace(world, -1, "VIOLATION of %s: %s", invariant, world->violation);
+}
+
+static pgha_time
+later(pgha_time a, pgha_time b)
+{
+	return a > b ? a : b;
+}
+
+static const char *
+name_of(const SimWorld *world, int node)
+{
+	return world->node[node].settings.name[node];
+}
+
+static int
+member_named(const SimWorld *world, const char *name)
+{
+	for (int i = 0; i < world->count; i++)
+		if (strcmp(name_of(world, i), name) == 0)
+			return i;
+	return PGHA_NOBODY;
+}
+
+/* Orders claims as protocol.md, 10.1 does. */
+static int
+compare(const PghaClaim *a, const PghaClaim *b)
+{
+	if (a->term != b->term)
+		return a->term > b->term ? 1 : -1;
+	if (a->fork_lsn != b->fork_lsn)
+		return a->fork_lsn > b->fork_lsn ? 1 : -1;
+	return strcmp(a->leader, b->leader);
+}
+
+/* ---- what a node was told ---- */
+
+void
+check_monitor_start(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	memset(n->seen, 0, sizeof(n->seen));
+	n->awake_at = world->now;
+	n->lost_at = world->now;
+	n->told_end = 0;
+	memset(&n->told_end_of, 0, sizeof(n->told_end_of));
+	n->judged.valid = false;
+}
+
+/* A sleep that is long enough to be noticed starts all clocks again. */
+void
+check_thaw(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	if (world->now - n->frozen_at >= n->settings.failure_timeout / 2)
+		n->awake_at = world->now;
+}
+
+static bool
+is_primary_report(const SimNode *n, const PghaReport *report)
+{
+	return !report->in_recovery && report->system_identifier == n->settings.system_identifier;
+}
+
+void
+check_outcome(SimWorld *world, int node, int member, pgha_time asked,
+			  PghaContact contact, const PghaReport *report)
+{
+	SimNode    *n = &world->node[node];
+	SimSeen    *seen = &n->seen[member];
+
+	if (!n->monitor)
+		return;
+	if (!seen->any || seen->contact != contact)
+		seen->contact_since = world->now;
+	seen->any = true;
+	seen->contact = contact;
+	seen->asked = asked;
+	if (contact == PGHA_CONTACT_ANSWERED || contact == PGHA_CONTACT_ERROR ||
+		contact == PGHA_CONTACT_STARTING)
+		seen->alive = world->now;
+	if (contact != PGHA_CONTACT_ANSWERED)
+		return;
+	seen->report = *report;
+	if (member == node || !is_primary_report(n, report))
+		return;
+	seen->was_primary = true;
+
+	/* The leader's synchronous standbys, as it last reported them. */
+	if (strcmp(report->claim.leader, name_of(world, member)) == 0)
+	{
+		uint32_t	current = report->sync.current;
+
+		if (report->sync.method == PGHA_SYNC_FIRST && current == 0 &&
+			compare(&n->told_sync_of, &report->claim) == 0)
+			current = n->told_sync.current;
+		else
+			n->told_sync_at = asked;
+		n->told_sync = report->sync;
+		n->told_sync.current = current;
+		n->told_sync_of = report->claim;
+	}
+}
+
+/* How far the leader is, as far as the node was told. */
+static void
+update_told_end(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	const PghaClaim *claim = &n->core.durable.claim;
+	int			leader = member_named(world, claim->leader);
+
+	if (compare(&n->told_end_of, claim) != 0)
+	{
+		n->told_end_of = *claim;
+		n->told_end = 0;
+	}
+	if (leader == PGHA_NOBODY || leader == node)
+		return;
+	if (n->receiver == PGHA_RECEIVER_STREAMING && n->upstream == leader && n->told_end < n->upstream_end)
+		n->told_end = n->upstream_end;
+	if (n->seen[leader].was_primary && !n->seen[leader].report.in_recovery &&
+		compare(&n->seen[leader].report.claim, claim) == 0 &&
+		n->told_end < n->seen[leader].report.wal_end)
+		n->told_end = n->seen[leader].report.wal_end;
+}
+
+/* ---- promotion ---- */
+
+/* When did this node last stop hearing its upstream in-band? */
+static pgha_time
+loss_of_receiver(const SimWorld *world, const SimNode *n)
+{
+	pgha_time	lost = n->lost_at;
+
+	(void) world;
+	if (n->receiver == PGHA_RECEIVER_STREAMING)
+		lost = n->heard + n->settings.failure_timeout;
+	return later(lost, n->awake_at);
+}
+
+static bool
+fresh(const SimNode *n, const SimSeen *seen, pgha_time lost)
+{
+	(void) n;
+	return seen->any && seen->asked >= lost;
+}
+
+static pgha_time
+lasting(const SimWorld *world, const SimNode *n, pgha_time since)
+{
+	return world->now - later(since, n->awake_at);
+}
+
+/* A report that counts, of a request sent since `lost`. */
+static const PghaReport *
+fresh_report(const SimNode *n, int member, pgha_time lost)
+{
+	const SimSeen *seen = &n->seen[member];
+
+	if (!fresh(n, seen, lost) || seen->contact != PGHA_CONTACT_ANSWERED ||
+		seen->report.system_identifier != n->settings.system_identifier)
+		return NULL;
+	return &seen->report;
+}
+
+/* The conditions that no promotion but an administrator's may ignore. */
+static void
+judge_node(SimWorld *world, int node, bool returning)
+{
+	SimNode    *n = &world->node[node];
+	const char *self = name_of(world, node);
+
+	if (n->passive != PGHA_ACTIVE)
+		sim_violation(world, "promotion", "%s promotes: %s", self, pgha_passive_text(n->passive));
+	if (n->before.diverged || n->before.fenced)
+		sim_violation(world, "promotion", "%s promotes, %s", self,
+					  n->before.diverged ? "diverged" : "fenced");
+	if (n->before.claim.term == 0)
+		sim_violation(world, "promotion", "%s promotes and never followed anybody", self);
+	if (returning)
+		return;
+	if (n->settings.priority == 0)
+		sim_violation(world, "promotion", "%s promotes at priority 0", self);
+	if (n->before.paused)
+		sim_violation(world, "promotion", "%s promotes while paused", self);
+	if (!n->settings.auto_failover)
+		sim_violation(world, "promotion", "%s promotes with auto_failover = off", self);
+	if (n->apply_delay)
+		sim_violation(world, "promotion", "%s promotes with an apply delay", self);
+	if (n->told_end > sim_end(world, node) &&
+		n->told_end - sim_end(world, node) > n->settings.max_failover_lag)
+		sim_violation(world, "promotion", "%s promotes at %s, the primary was at %s", self,
+					  sim_lsn(sim_end(world, node)), sim_lsn(n->told_end));
+}
+
+/* Does what the node was told of the primary say that it is gone? */
+static void
+judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
+{
+	SimNode    *n = &world->node[node];
+	const SimSeen *seen;
+	const char *self = name_of(world, node);
+	const char *primary;
+	pgha_time	failure = n->settings.failure_timeout;
+	pgha_time	grace = n->settings.startup_grace;
+	bool		silent;
+
+	if (n->receiver == PGHA_RECEIVER_STREAMING && lasting(world, n, n->heard) < failure)
+		sim_violation(world, "promotion", "%s promotes while it hears %s in-band", self,
+					  name_of(world, n->upstream));
+	for (int j = 0; j < world->count; j++)
+	{
+		const SimSeen *other = &n->seen[j];
+
+		if (j != node && other->any && other->contact == PGHA_CONTACT_ANSWERED &&
+			is_primary_report(n, &other->report) && other->report.posted &&
+			compare(&other->report.claim, &n->before.claim) >= 0 &&
+			lasting(world, n, other->alive) < failure)
+			sim_violation(world, "promotion", "%s promotes while %s answers as a primary", self,
+						  name_of(world, j));
+	}
+	if (leader == PGHA_NOBODY || leader == node)
+	{
+		if (lasting(world, n, n->awake_at) < grace)
+			sim_violation(world, "promotion", "%s promotes without startup_grace", self);
+		return;
+	}
+	seen = &n->seen[leader];
+	primary = name_of(world, leader);
+	silent = lasting(world, n, seen->alive) >= failure;
+
+	if (fresh_report(n, leader, lost) != NULL)
+	{
+		if (!seen->report.in_recovery)
+			sim_violation(world, "promotion", "%s promotes while %s answers", self, primary);
+		return;
+	}
+	if (seen->any && seen->contact == PGHA_CONTACT_ERROR && !silent)
+		sim_violation(world, "promotion", "%s promotes while %s answers with an error", self, primary);
+	if (seen->any && seen->contact == PGHA_CONTACT_STARTING && seen->asked >= lost)
+	{
+		if (lasting(world, n, seen->contact_since) < grace && !silent)
+			sim_violation(world, "promotion", "%s promotes while %s starts", self, primary);
+		return;
+	}
+	if (!seen->was_primary)
+	{
+		if (lasting(world, n, n->awake_at) < grace)
+			sim_violation(world, "promotion", "%s promotes soon after its start, %s being away", self,
+						  primary);
+		return;
+	}
+	if (fresh(n, seen, lost) && seen->contact == PGHA_CONTACT_REFUSED)
+	{
+		if (n->ended_clean && lasting(world, n, seen->contact_since) < failure)
+			sim_violation(world, "promotion", "%s promotes at once after a clean stop of %s", self, primary);
+		return;
+	}
+	if (!silent)
+		sim_violation(world, "promotion", "%s promotes, %s not being silent for long enough", self, primary);
+}
+
+static void
+judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool returning)
+{
+	SimNode    *n = &world->node[node];
+	const char *self = name_of(world, node);
+	pgha_lsn	end = sim_end(world, node);
+	uint32_t	me = UINT32_C(1) << node;
+	PghaSync	sync = {0};
+	int			sure = 1;
+
+	if (compare(&n->told_sync_of, &n->before.claim) == 0)
+		sync = n->told_sync;
+	for (int j = 0; j < world->count; j++)
+	{
+		const SimSeen *seen = &n->seen[j];
+		const PghaReport *report = fresh_report(n, j, lost);
+
+		if (j == node)
+			continue;
+		if (report == NULL)
+		{
+			if (!fresh(n, seen, lost) && j != leader &&
+				lasting(world, n, seen->alive) < n->settings.failure_timeout)
+				sim_violation(world, "promotion", "%s promotes without asking %s since the loss", self,
+							  name_of(world, j));
+			continue;
+		}
+		if (report->receiver == PGHA_RECEIVER_STREAMING && leader != PGHA_NOBODY && leader != node &&
+			j != leader && strcmp(report->upstream, name_of(world, leader)) == 0 &&
+			report->receiver_age < n->settings.failure_timeout)
+			sim_violation(world, "promotion", "%s promotes while %s receives from %s", self,
+						  name_of(world, j), name_of(world, leader));
+		if (report->in_recovery && report->bar == PGHA_MAY_PROMOTE &&
+			(report->claim.term > n->before.claim.term ||
+			 (report->claim.term == n->before.claim.term &&
+			  (report->wal_end > end ||
+			   (report->wal_end == end &&
+				(report->priority > n->settings.priority ||
+				 (report->priority == n->settings.priority && strcmp(report->node, self) < 0)))))))
+			sim_violation(world, "promotion", "%s promotes though %s is better", self, name_of(world, j));
+		if (report->in_recovery && report->claim.term == n->before.claim.term &&
+			!report->diverged && !report->fenced && (sync.listed & (UINT32_C(1) << j)) != 0)
+			sure++;
+	}
+	if (returning)
+		return;
+	if (sync.method != PGHA_SYNC_NONE && (sync.listed & me) == 0)
+		sim_violation(world, "promotion", "%s promotes and is not in synchronous_standby_names", self);
+	if (sync.method == PGHA_SYNC_FIRST && (sync.current & me) == 0)
+		sim_violation(world, "promotion", "%s promotes and was not synchronous", self);
+	if (sync.method == PGHA_SYNC_ANY && sure < sync.num_listed - sync.num_sync + 1)
+		sim_violation(world, "promotion", "%s promotes, %d listed standbys answered, %d are needed", self,
+					  sure, sync.num_listed - sync.num_sync + 1);
+	n->judged.sync = sync;
+	n->judged.told_at = n->told_sync_at;
+}
+
+/* The core has just decided to promote. */
+static void
+judge_promotion(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	int			leader = member_named(world, n->before.claim.leader);
+	pgha_time	lost = loss_of_receiver(world, n);
+	bool		returning = n->before.role == PGHA_ROLE_PRIMARY;
+
+	memset(&n->judged, 0, sizeof(n->judged));
+	n->judged.claim = n->before.claim;
+	n->judged.leader = leader;
+	n->judged.lost_at = lost;
+	if (n->by_hand)
+		return;
+	world->promoted_why[n->state_before == PGHA_RETURNING ? PGHA_WHY_NO_NEWS : PGHA_WHY_PRIMARY_CRASHED]++;
+	judge_node(world, node, returning);
+	if (returning)
+	{
+		bool		all = true;
+
+		lost = n->awake_at;
+		for (int j = 0; j < world->count; j++)
+		{
+			if (j == node)
+				continue;
+			if (fresh_report(n, j, lost) == NULL)
+				all = false;
+			else if (compare(&n->seen[j].report.claim, &n->before.claim) > 0)
+				sim_violation(world, "promotion", "%s leads again, %s has a greater claim",
+							  name_of(world, node), name_of(world, j));
+		}
+		if (!all && lasting(world, n, n->awake_at) < n->settings.startup_grace)
+			sim_violation(world, "promotion", "%s leads again before startup_grace", name_of(world, node));
+	}
+	else
+		judge_primary(world, node, leader, lost);
+	judge_members(world, node, leader, lost, returning);
+	n->judged.valid = !returning;
+}
+
+/* ---- around each step ---- */
+
+void
+check_before_step(SimWorld *world, int node, const PghaEvent *event)
+{
+	SimNode    *n = &world->node[node];
+
+	update_told_end(world, node);
+	n->before = n->core.durable;
+	n->state_before = n->core.state;
+	n->gate_before = n->core.gate_open;
+	n->by_hand = event->type == PGHA_EV_PROMOTE;
+}
+
+void
+check_after_step(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	const PghaClaim *own = &n->core.durable.claim;
+
+	if (!pgha_transition_allowed(n->state_before, n->core.state))
+		sim_violation(world, "transition", "%s went from %s to %s", name_of(world, node),
+					  pgha_state_name(n->state_before), pgha_state_name(n->core.state));
+	if (n->core.state == PGHA_PROMOTING && n->state_before != PGHA_PROMOTING)
+		judge_promotion(world, node);
+	if (n->core.gate_open && n->in_recovery)
+		sim_violation(world, "gate", "%s has its gate open in recovery", name_of(world, node));
+	if (!n->core.gate_open)
+		return;
+	for (int j = 0; j < world->count; j++)
+	{
+		const PghaReport *report = &n->seen[j].report;
+
+		if (j == node || n->seen[j].contact != PGHA_CONTACT_ANSWERED ||
+			report->system_identifier != n->settings.system_identifier)
+			continue;
+		if (report->claim.term > own->term ||
+			(is_primary_report(n, report) && report->posted && compare(&report->claim, own) > 0))
+			sim_violation(world, "gate", "%s keeps its gate open, %s has a greater claim",
+						  name_of(world, node), name_of(world, j));
+	}
+}
+
+void
+check_gate_opened(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	if (n->state_before == PGHA_PROMOTING)
+		return;					/* the decision was made before */
+	for (int j = 0; j < world->count; j++)
+	{
+		if (j != node && (!n->seen[j].any || n->seen[j].asked < n->awake_at))
+			sim_violation(world, "gate", "%s opens its gate before %s was asked",
+						  name_of(world, node), name_of(world, j));
+	}
+}
+
+void
+check_promote(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	const char *self = name_of(world, node);
+
+	if (n->disk.role != PGHA_ROLE_PRIMARY || strcmp(n->disk.claim.leader, self) != 0 ||
+		n->disk.claim.term != n->core.durable.claim.term)
+		sim_violation(world, "term", "%s promotes before its claim is durable", self);
+	for (int j = 0; j < world->count; j++)
+		if (j != node && n->seen[j].any && n->seen[j].report.node[0] != '\0' &&
+			n->seen[j].report.system_identifier == n->settings.system_identifier &&
+			n->seen[j].report.claim.term >= n->disk.claim.term &&
+			strcmp(n->seen[j].report.claim.leader, self) != 0 &&
+			n->seen[j].asked <= n->core.state_since)
+			sim_violation(world, "term", "%s promotes with term %d, %s has term %d", self,
+						  (int) n->disk.claim.term, name_of(world, j),
+						  (int) n->seen[j].report.claim.term);
+	if (n->disk.claim.term <= n->judged.claim.term)
+		sim_violation(world, "term", "%s promotes without raising term %d", self,
+					  (int) n->disk.claim.term);
+	if (!n->receiver_stopped)
+		sim_violation(world, "promotion", "%s promotes without stopping its receiver", self);
+}
+
+void
+check_new_timeline(SimWorld *world, int node, uint32_t timeline)
+{
+	SimNode    *n = &world->node[node];
+	const SimNode *leader = n->judged.leader >= 0 ? &world->node[n->judged.leader] : NULL;
+
+	if (world->timeline[timeline].used)
+		sim_violation(world, "timeline", "%s creates timeline %u, which %s has created",
+					  name_of(world, node), timeline, name_of(world, world->timeline[timeline].creator));
+
+	/* Which acknowledged commits does the new leader do without? */
+	for (int c = 0; c < world->ncommit; c++)
+	{
+		SimCommit  *commit = &world->commit[c];
+		const PghaSync *sync = &n->judged.sync;
+		int			record;
+
+		if (!commit->acknowledged || commit->lost)
+			continue;
+		record = commit->position < n->nwal ? n->wal[commit->position] : -1;
+		if (record >= 0 && world->record[record].commit == c)
+			continue;
+		commit->lost = true;
+		if (!n->judged.valid || leader == NULL || sync->method == PGHA_SYNC_NONE ||
+			commit->writer != n->judged.leader || commit->term != n->judged.claim.term)
+		{
+			if (sync->method == PGHA_SYNC_NONE)
+				world->lost_async++;
+			else
+				world->lost_other++;
+			continue;
+		}
+		if (sync->num_sync >= sync->num_listed ||
+			(sync->method == PGHA_SYNC_ANY && commit->acknowledged_at < n->judged.lost_at) ||
+			(sync->method == PGHA_SYNC_FIRST && commit->acknowledged_at < n->judged.told_at))
+			sim_violation(world, "loss", "%s leads without a commit that %s acknowledged at %.3f s",
+						  name_of(world, node), name_of(world, commit->writer),
+						  (double) commit->acknowledged_at / SECOND);
+		else
+			world->lost_other++;
+	}
+}
+
+void
+check_stream(SimWorld *world, int node, int upstream)
+{
+	if (!sim_contains(world, upstream, node))
+		sim_violation(world, "history", "%s streams from %s, whose history does not contain its WAL",
+					  name_of(world, node), name_of(world, upstream));
+}
+
+/* ---- all the time ---- */
+
+static bool
+open_for_commits(const SimWorld *world, int node)
+{
+	const SimNode *n = &world->node[node];
+
+	return sim_leads(world, node) && n->gate && !n->frozen;
+}
+
+void
+check_now(SimWorld *world)
+{
+	for (int i = 0; i < world->count; i++)
+	{
+		for (int j = i + 1; j < world->count; j++)
+		{
+			const PghaSettings *settings = &world->node[i].settings;
+			pgha_time  *since = &world->both_since[i][j];
+
+			if (!open_for_commits(world, i) || !open_for_commits(world, j) ||
+				!sim_linked(world, i, j) || world->node[i].answers_error || world->node[j].answers_error)
+				*since = 0;
+			else if (*since == 0)
+				*since = world->now;
+			else if (world->now - *since > settings->failure_timeout + 2 * settings->heartbeat_interval +
+					 4 * world->latency)
+				sim_violation(world, "two gates", "%s and %s both accept commits and see each other",
+							  name_of(world, i), name_of(world, j));
+		}
+	}
+}

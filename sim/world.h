@@ -1,0 +1,352 @@
+/*
+ * world.h
+ *		A cluster of simulated PostgreSQL servers, each decided for by the real core.
+ *
+ * world.c moves simulated time and models what is under the core: servers with
+ * WAL, timelines, receivers and crashes, and the network between them.
+ * check.c knows the whole world and says when a rule was broken.  fault.c
+ * makes schedules out of a seed, script.c out of a text.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include <stdio.h>
+
+#include "../src/core/step.h"
+
+#define SIM_MAX_NODES		5
+#define SIM_MAX_RECORDS		16384
+#define SIM_MAX_COMMITS		16384
+#define SIM_MAX_TIMELINES	256
+
+#define MS					INT64_C(1000)
+#define SECOND				INT64_C(1000000)
+#define SIM_NEVER			INT64_MAX
+
+typedef enum SimPhase
+{
+	SIM_DOWN,					/* no process; the host refuses connections, or is down too */
+	SIM_BOOT,					/* boot check: does not listen yet */
+	SIM_RESTART,				/* between a crash and the recovery after it: listens, does not answer */
+	SIM_RECOVERY,				/* starting up */
+	SIM_UP,						/* accepts connections */
+	SIM_STOPPING				/* shutting down */
+} SimPhase;
+
+/* A record of WAL, in the world's list of all that was ever written. */
+typedef struct SimRecord
+{
+	uint32_t	timeline;
+	pgha_lsn	end;
+	int			commit;			/* a client's commit, or -1 */
+} SimRecord;
+
+typedef struct SimCommit
+{
+	int			writer;
+	uint64_t	term;			/* of the writer's claim */
+	int			position;		/* index in the writer's WAL */
+	bool		acknowledged;
+	bool		lost;			/* a later leader did without it */
+	pgha_time	acknowledged_at;
+} SimCommit;
+
+typedef struct SimTimeline
+{
+	bool		used;
+	bool		broken;			/* its history file names a wrong parent */
+	int			creator;
+	uint32_t	parent;
+	pgha_lsn	fork;
+} SimTimeline;
+
+/* A question under way from one node to another. */
+typedef enum SimQuestion
+{
+	SIM_ASK_REPORT,
+	SIM_ASK_HISTORY,
+	SIM_ASK_BOOT,
+	SIM_QUESTIONS
+} SimQuestion;
+
+typedef struct SimRequest
+{
+	uint64_t	id;				/* 0: none under way */
+	pgha_time	asked;
+	bool		done;
+	uint32_t	timeline;
+	PghaContact contact;
+	PghaReport	report;
+	PghaHistory history;
+	bool		have_history;
+} SimRequest;
+
+/* What a node was told of a member since its monitor started (check.c). */
+typedef struct SimSeen
+{
+	bool		any;
+	PghaContact contact;
+	pgha_time	contact_since;
+	pgha_time	asked;			/* of the last outcome */
+	pgha_time	alive;			/* last answer of any kind */
+	bool		was_primary;
+	PghaReport	report;
+} SimSeen;
+
+/* synchronous_standby_names */
+typedef struct SimSyncNames
+{
+	PghaSyncMethod method;
+	int			k;
+	int			count;
+	int			member[SIM_MAX_NODES];	/* in the order of the list */
+} SimSyncNames;
+
+typedef struct SimNode
+{
+	/* configuration */
+	PghaSettings settings;
+	SimSyncNames sync_names;
+	PghaPassive passive;
+	bool		apply_delay;
+	bool		answers_error;	/* too many clients, for the other members */
+
+	/* the server */
+	SimPhase	phase;
+	bool		host_down;
+	bool		frozen;
+	pgha_time	frozen_at;
+	uint64_t	run;			/* raised whenever the server's processes are gone */
+	bool		in_recovery;
+	bool		standby_signal;
+	PghaDurable disk;			/* pgha.state */
+	bool		real[SIM_MAX_TIMELINES];	/* history files in pg_wal */
+	bool		placeholder[SIM_MAX_TIMELINES];
+	uint32_t	target;			/* timeline that recovery heads for */
+	int			nwal;
+	int			replayed;
+	int			replay_to;		/* local WAL to replay before a receiver is started */
+	int			wal[SIM_MAX_RECORDS];
+	pgha_time	throttle;		/* time that each record takes to arrive; 0 = none */
+	int			promotion;		/* stage; 0 = none */
+	uint32_t	promote_to;
+	uint32_t	promote_from;
+	bool		gate;			/* open */
+
+	/* the WAL receiver */
+	PghaReceiver receiver;
+	bool		receiver_stopped;
+	uint64_t	connection;
+	int			order;			/* member to follow, or PGHA_NOBODY */
+	int			upstream;
+	bool		ended_clean;
+	bool		stream_pending;
+	pgha_time	heard;
+	pgha_lsn	upstream_end;
+	bool		start_pending;
+
+	/* the WAL senders, by member */
+	struct
+	{
+		uint64_t	connection; /* 0: none */
+		int			flushed;	/* records */
+		bool		caught_up;
+		pgha_time	heard;
+	}			sender[SIM_MAX_NODES];
+	int			first_waiting;	/* commits wait for synchronous standbys from here on in wal[] */
+
+	/* the monitor */
+	bool		monitor;
+	PghaNode	core;
+	uint64_t	wake;			/* number of the wake-up that counts */
+	SimRequest	request[SIM_QUESTIONS][SIM_MAX_NODES];
+
+	/* check.c */
+	SimSeen		seen[SIM_MAX_NODES];
+	pgha_time	awake_at;
+	pgha_time	lost_at;
+	PghaDurable before;
+	PghaState	state_before;
+	bool		gate_before;
+	bool		by_hand;
+	pgha_lsn	told_end;
+	PghaClaim	told_end_of;
+	PghaSync	told_sync;
+	PghaClaim	told_sync_of;
+	pgha_time	told_sync_at;
+	struct
+	{
+		PghaSync	sync;
+		PghaClaim	claim;
+		int			leader;
+		pgha_time	told_at;
+		pgha_time	lost_at;
+		bool		valid;
+	}			judged;
+} SimNode;
+
+typedef enum SimEventType
+{
+	SIM_WAKE,					/* monitor; a = number */
+	SIM_ARRIVE,					/* a = asker, b = question, c = id */
+	SIM_ANSWER,					/* a = member, b = question, c = id */
+	SIM_LIMIT,					/* same */
+	SIM_RECEIVER_STOPPED,
+	SIM_PROMOTION,				/* next stage */
+	SIM_RECEIVER_START,
+	SIM_CONNECT,				/* c = connection */
+	SIM_STREAM,					/* c = connection */
+	SIM_BEAT,					/* c = connection */
+	SIM_BEAT_BACK,				/* c = connection, a = upstream's WAL end in records */
+	SIM_RECEIVER_LOST,			/* c = connection, a = clean */
+	SIM_ACK,					/* at the upstream: a = standby, b = records, c = connection */
+	SIM_SENDER_GONE,			/* at the upstream: a = standby, c = connection */
+	SIM_REPLAY,					/* more of the local WAL is replayed */
+	SIM_PHASE,					/* next phase */
+	SIM_COMMIT,					/* a = commit: flushed, and replicated if need be */
+	SIM_WRITE,					/* clients */
+	SIM_LOOK,					/* periodic checks */
+	SIM_FAULT					/* fault.c */
+} SimEventType;
+
+typedef struct SimEvent
+{
+	pgha_time	at;
+	uint64_t	number;
+	SimEventType type;
+	int			node;			/* -1: the world */
+	uint64_t	run;			/* of the node's server; dropped if it ended */
+	int64_t		a;
+	int64_t		b;
+	uint64_t	c;
+} SimEvent;
+
+typedef struct SimEvents
+{
+	int			count;
+	int			size;
+	SimEvent   *event;
+} SimEvents;
+
+typedef struct SimWorld
+{
+	uint64_t	seed;
+	uint64_t	random;
+	bool		exact;			/* scripts: no randomness, round latencies */
+	uint64_t	rules_off;
+	FILE	   *trace;			/* everything, or NULL */
+	void		(*step_hook) (struct SimWorld *world, int node, const PghaEvent *event,
+							  const PghaActions *actions);
+
+	pgha_time	now;
+	uint64_t	numbers;
+	SimEvents	queue;
+	SimEvents	waiting[SIM_MAX_NODES]; /* for a frozen node to thaw */
+
+	int			count;
+	SimNode		node[SIM_MAX_NODES];
+	bool		cut[SIM_MAX_NODES][SIM_MAX_NODES];	/* from, to */
+	pgha_time	latency;		/* greatest of a message */
+	bool		writes;			/* clients write */
+	int			crash_in_step;	/* permille: a crash after a durable action */
+	int			crash_in_promotion; /* permille, at each stage */
+
+	int			nrecord;
+	SimRecord	record[SIM_MAX_RECORDS];
+	int			ncommit;
+	SimCommit	commit[SIM_MAX_COMMITS];
+	SimTimeline timeline[SIM_MAX_TIMELINES];
+
+	/* check.c */
+	char		violation[400]; /* empty: none */
+	char		invariant[16];	/* which one */
+	pgha_time	both_since[SIM_MAX_NODES][SIM_MAX_NODES];
+
+	/* counted */
+	int			acknowledged;
+	int			lost_async;
+	int			lost_other;		/* lost in ways that the mode allows */
+	int			promotions;
+	int			failed_promotions;
+	int			fencings;
+	int			divergences;
+	uint32_t	transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
+	uint32_t	promoted_why[PGHA_WHY_COUNT];
+} SimWorld;
+
+/* ---- world.c ---- */
+extern uint64_t sim_random(SimWorld *world);
+extern int64_t sim_between(SimWorld *world, int64_t low, int64_t high);
+extern bool sim_chance(SimWorld *world, int permille);
+extern void sim_trace(SimWorld *world, int node, const char *format,...)
+			__attribute__((format(printf, 3, 4)));
+extern const char *sim_lsn(pgha_lsn lsn);
+
+extern void sim_world_init(SimWorld *world, uint64_t seed, int count);
+extern void sim_world_free(SimWorld *world);
+extern void sim_post(SimWorld *world, pgha_time delay, SimEventType type, int node,
+					 int64_t a, int64_t b, uint64_t c);
+
+/* Runs to `until`, a violation, or until `stop` says so (may be NULL). */
+extern void sim_run(SimWorld *world, pgha_time until, bool (*stop) (SimWorld *world, void *arg), void *arg);
+
+extern void sim_start(SimWorld *world, int node);
+extern void sim_kill(SimWorld *world, int node, bool with_host);
+extern void sim_stop(SimWorld *world, int node);
+extern void sim_backend_crash(SimWorld *world, int node);
+extern void sim_freeze(SimWorld *world, int node);
+extern void sim_thaw(SimWorld *world, int node);
+extern void sim_cut(SimWorld *world, int from, int to, bool cut);
+extern void sim_pause(SimWorld *world, int node, bool pause);
+extern PghaWhy sim_promote(SimWorld *world, int node, bool force);
+extern void sim_configure(SimWorld *world, int node);
+extern void sim_promote_without_pgha(SimWorld *world, int node);
+
+extern PghaSync sim_sync_state(const SimWorld *world, int node);
+extern bool sim_rule(const SimWorld *world, PghaRule rule);
+extern pgha_lsn sim_end(const SimWorld *world, int node);
+extern bool sim_contains(const SimWorld *world, int whole, int part);
+extern bool sim_leads(const SimWorld *world, int node);
+extern bool sim_linked(const SimWorld *world, int a, int b);
+
+/* ---- check.c: each is called by world.c at the point its name says ---- */
+extern void check_monitor_start(SimWorld *world, int node);
+extern void check_thaw(SimWorld *world, int node);
+extern void check_outcome(SimWorld *world, int node, int member, pgha_time asked,
+						  PghaContact contact, const PghaReport *report);
+extern void check_before_step(SimWorld *world, int node, const PghaEvent *event);
+extern void check_after_step(SimWorld *world, int node);
+extern void check_promote(SimWorld *world, int node);
+extern void check_new_timeline(SimWorld *world, int node, uint32_t timeline);
+extern void check_stream(SimWorld *world, int node, int upstream);
+extern void check_gate_opened(SimWorld *world, int node);
+extern void check_now(SimWorld *world);
+extern void sim_violation(SimWorld *world, const char *invariant, const char *format,...)
+			__attribute__((format(printf, 3, 4)));
+
+/* ---- fault.c ---- */
+typedef enum SimProfile
+{
+	SIM_PROFILE_CRASH,
+	SIM_PROFILE_FREEZE,
+	SIM_PROFILE_PARTITION,
+	SIM_PROFILE_COLD_START,
+	SIM_PROFILE_SYNC,
+	SIM_PROFILE_CONFIG,
+	SIM_PROFILE_MIXED,
+	SIM_PROFILES
+} SimProfile;
+
+extern const char *sim_profile_name(SimProfile profile);
+extern SimProfile sim_profile_of(uint64_t seed);
+extern void sim_fault(SimWorld *world);
+
+/* One whole schedule.  False: a rule was broken, see world->violation. */
+extern bool sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace);
+
+/* ---- script.c ---- */
+
+/* Runs a scenario; false if the conversation is another than written there. */
+extern bool sim_script(const char *path, bool rewrite, bool verbose);
+
+#endif							/* SIM_WORLD_H */

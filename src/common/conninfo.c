@@ -1,0 +1,225 @@
+/*
+ * conninfo.c
+ *		Connection strings between members, without libpq.
+ *
+ * The server checks pgha.conninfo with this and builds the connection strings
+ * of its WAL receiver and its io children from it.  The syntax is that of
+ * libpq's conninfo_parse(); whether a keyword is known to libpq is left to
+ * libpq.  No message repeats a value: it may be a secret in the wrong place.
+ */
+#include "conninfo.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char host_advice[] = "pgha takes each member's address from pgha.members";
+static const char set_by_pgha[] = "pgha sets it itself";
+
+/* Keywords that must not be in pgha.conninfo. */
+static const struct
+{
+	const char *keyword;
+	const char *advice;
+}			refused[] =
+{
+	{"password", "put the password into a file and name it with \"passfile\""},
+	{"host", host_advice},
+	{"hostaddr", host_advice},
+	{"port", host_advice},
+	{"application_name", set_by_pgha},
+	{"fallback_application_name", set_by_pgha},
+	{"replication", set_by_pgha},
+	{"options", set_by_pgha},
+	{"service", "a service file may change addresses: write the options themselves"},
+	{"target_session_attrs", "pgha connects to members of either role"},
+};
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool fail(char *error, size_t error_size, const char *format,...)
+			__attribute__((format(printf, 3, 4)));
+
+static bool
+fail(char *error, size_t error_size, const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	(void) vsnprintf(error, error_size, format, args);
+	va_end(args);
+	return false;
+}
+
+/*
+ * Is text[0 .. length) the keyword?  Case is ignored: libpq would not know
+ * "PASSWORD", but its complaint would come late and from elsewhere.
+ */
+static bool
+is_keyword(const char *text, size_t length, const char *keyword)
+{
+	size_t		i;
+
+	for (i = 0; i < length && keyword[i] != '\0'; i++)
+	{
+		char		c = text[i];
+
+		if (c >= 'A' && c <= 'Z')
+			c = (char) (c - 'A' + 'a');
+		if (c != keyword[i])
+			return false;
+	}
+	return i == length && keyword[i] == '\0';
+}
+
+/* Skips a value; NULL with a sentence in `error` if it does not end properly. */
+static const char *
+skip_value(const char *p, int position, char *error, size_t error_size)
+{
+	bool		quoted = (*p == '\'');
+
+	if (*p == '\0')
+	{
+		/* Would swallow what pgha appends. */
+		fail(error, error_size, "The last value is missing: write '' for an empty one.");
+		return NULL;
+	}
+	if (quoted)
+		p++;
+	for (;; p++)
+	{
+		if (*p == '\0' && !quoted)
+			return p;
+		if (*p == '\0')
+		{
+			fail(error, error_size,
+				 "The quoted value that begins at character %d has no closing quote.", position);
+			return NULL;
+		}
+		if (quoted && *p == '\'')
+			return p + 1;
+		if (!quoted && is_space(*p))
+			return p;
+		if (*p == '\\' && *++p == '\0')
+		{
+			/* libpq accepts it, but pgha appends to the text. */
+			fail(error, error_size, "The text ends with a single backslash.");
+			return NULL;
+		}
+	}
+}
+
+bool
+pgha_conninfo_check(const char *shared, char *error, size_t error_size)
+{
+	const char *p = shared;
+
+	if (strncmp(shared, "postgres://", 11) == 0 || strncmp(shared, "postgresql://", 13) == 0)
+		return fail(error, error_size,
+					"A URI cannot be used here: write \"keyword=value\" pairs.");
+
+	for (;;)
+	{
+		const char *keyword;
+		size_t		length;
+
+		while (is_space(*p))
+			p++;
+		if (*p == '\0')
+			break;
+
+		keyword = p;
+		while (*p != '\0' && *p != '=' && !is_space(*p))
+			p++;
+		length = (size_t) (p - keyword);
+		while (is_space(*p))
+			p++;
+		if (*p != '=' || length == 0)
+			return fail(error, error_size,
+						"At character %d a \"keyword=value\" pair is expected; values with spaces stand in single quotes.",
+						(int) (keyword - shared) + 1);
+
+		for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+			if (is_keyword(keyword, length, refused[i].keyword))
+				return fail(error, error_size, "\"%s\" must not be given: %s.",
+							refused[i].keyword, refused[i].advice);
+
+		p++;
+		while (is_space(*p))
+			p++;
+		p = skip_value(p, (int) (p - shared) + 1, error, error_size);
+		if (p == NULL)
+			return false;
+	}
+
+	/* Leave room for what pgha_conninfo_build() adds. */
+	if ((size_t) (p - shared) >= PGHA_CONNINFO_SIZE - PGHA_HOST_SIZE - PGHA_NAME_SIZE - 256)
+		return fail(error, error_size, "The text is longer than %d characters.",
+					PGHA_CONNINFO_SIZE - PGHA_HOST_SIZE - PGHA_NAME_SIZE - 256 - 1);
+	return true;
+}
+
+/* Appends keyword='value' with quoting; false if it does not fit. */
+static bool
+append_pair(char *out, size_t size, size_t *length, const char *keyword, const char *value)
+{
+	int			written;
+
+	written = snprintf(out + *length, size - *length, "%s%s='", *length > 0 ? " " : "", keyword);
+	if (written < 0 || (size_t) written >= size - *length)
+		return false;
+	*length += (size_t) written;
+
+	/* Every turn leaves room for the closing quote and the terminator. */
+	for (; *value != '\0'; value++)
+	{
+		bool		escape = (*value == '\'' || *value == '\\');
+
+		if (size - *length < (escape ? 4 : 3))
+			return false;
+		if (escape)
+			out[(*length)++] = '\\';
+		out[(*length)++] = *value;
+	}
+	if (size - *length < 2)
+		return false;
+	out[(*length)++] = '\'';
+	out[*length] = '\0';
+	return true;
+}
+
+bool
+pgha_conninfo_build(char *out, size_t size, const char *shared,
+					const PghaAddress *address, const char *application_name,
+					const char *extra)
+{
+	char		port[16];
+	size_t		length = 0;
+	size_t		shared_length;
+
+	while (is_space(*shared))
+		shared++;
+	shared_length = strlen(shared);
+	if (shared_length >= size)
+		return false;
+	memcpy(out, shared, shared_length + 1);
+	length = shared_length;
+
+	(void) snprintf(port, sizeof(port), "%d", address->port);
+	if (!append_pair(out, size, &length, "host", address->host) ||
+		!append_pair(out, size, &length, "port", port) ||
+		!append_pair(out, size, &length, "application_name", application_name))
+		return false;
+
+	if (extra != NULL && *extra != '\0')
+	{
+		int			written = snprintf(out + length, size - length, " %s", extra);
+
+		if (written < 0 || (size_t) written >= size - length)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,30 @@
+/*
+ * conninfo.h
+ *		Connection strings between members, without libpq (the server module
+ *		does not link it).
+ */
+#ifndef PGHA_CONNINFO_H
+#define PGHA_CONNINFO_H
+
+#include "members.h"
+
+#define PGHA_CONNINFO_SIZE	2048
+
+/*
+ * Checks pgha.conninfo: keyword=value form with libpq's quoting rules.  False
+ * with a sentence in `error` for a URI, bad syntax, and keywords that pgha sets
+ * itself or must not be written there: password (use passfile), host, hostaddr,
+ * port, application_name, fallback_application_name, replication, options,
+ * service, dbname is allowed.  The sentence never repeats a value.
+ */
+extern bool pgha_conninfo_check(const char *shared, char *error, size_t error_size);
+
+/*
+ * Writes "<shared> host='…' port='…' application_name='…' <extra>" with quoting
+ * into `out`.  False if it does not fit.  `extra` may be NULL.
+ */
+extern bool pgha_conninfo_build(char *out, size_t size, const char *shared,
+								const PghaAddress *address, const char *application_name,
+								const char *extra);
+
+#endif							/* PGHA_CONNINFO_H */

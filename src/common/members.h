@@ -1,0 +1,48 @@
+/*
+ * members.h
+ *		The member list of pgha.members: 'db-1=10.0.3.21:5432, db-2=[fd00::1]:5432'.
+ */
+#ifndef PGHA_MEMBERS_H
+#define PGHA_MEMBERS_H
+
+#include "../core/node.h"
+
+#define PGHA_HOST_SIZE	256
+
+typedef struct PghaAddress
+{
+	char		name[PGHA_NAME_SIZE];
+	char		host[PGHA_HOST_SIZE];	/* name or numeric address, without brackets */
+	int			port;
+} PghaAddress;
+
+typedef struct PghaMembers
+{
+	int			count;
+	PghaAddress member[PGHA_MAX_MEMBERS];	/* in the order written */
+} PghaMembers;
+
+/*
+ * Parses `text`.  Port defaults to 5432.  False with a sentence in `error`
+ * (which says what is wrong and what to write) for: syntax, too many members,
+ * a name that is empty, too long or not made of letters, digits, '-', '_' and
+ * '.', a name or an address given twice, a port out of range, two names whose
+ * slot names collide (see pgha_slot_name).  An empty text is an empty list.
+ */
+extern bool pgha_members_parse(const char *text, PghaMembers *members,
+							   char *error, size_t error_size);
+
+/* Is `name` usable as a member's name? */
+extern bool pgha_name_valid(const char *name);
+
+/* Index of `name`, or PGHA_NOBODY. */
+extern int	pgha_members_find(const PghaMembers *members, const char *name);
+
+/*
+ * Name of the physical slot that is kept for a member: "pgha_" and the name in
+ * lower case, other characters than letters and digits as '_'.  `slot` holds
+ * 64 bytes.
+ */
+extern void pgha_slot_name(const char *name, char *slot);
+
+#endif							/* PGHA_MEMBERS_H */

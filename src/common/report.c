@@ -1,0 +1,475 @@
+/*
+ * report.c
+ *		PghaReport as text, event records as text, timeline history files.
+ *
+ * The server formats its own report for the show hook of pgha.report and parses
+ * those of the other members.  What is parsed comes over the network: any bytes
+ * are taken, all of them are checked, and only printable ASCII gets through to
+ * names and sentences, as they are shown by SQL functions in databases of any
+ * encoding.
+ *
+ * A table describes the fields once for both directions.  All of them must be
+ * present when a report is read; what is not in the table is skipped.
+ */
+#include "report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define MAGIC	"pgha-1"
+#define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
+
+/* Enumerations travel as words, numbered as in node.h. */
+static const char *const role_words[] = {"none", "standby", "primary", NULL};
+static const char *const receiver_words[] = {"none", "waiting", "connecting", "streaming", NULL};
+static const char *const sync_words[] = {"none", "first", "any", NULL};
+static const char *const passive_words[] = {
+	"active", "recovery_signal", "recovery_target", "other_system", "name_in_use", NULL
+};
+static const char *const bar_words[] = {
+	"none", "passive", "diverged", "fenced", "never_followed", "priority", "paused",
+	"auto_failover", "apply_delay", "lag", "not_listed", "not_sync", NULL
+};
+
+_Static_assert(LENGTH(role_words) == PGHA_ROLE_PRIMARY + 2, "a word for each role");
+_Static_assert(LENGTH(receiver_words) == PGHA_RECEIVER_STREAMING + 2, "a word for each receiver state");
+_Static_assert(LENGTH(sync_words) == PGHA_SYNC_ANY + 2, "a word for each method");
+_Static_assert(LENGTH(passive_words) == PGHA_PASSIVE_NAME_IN_USE + 2, "a word for each cause");
+_Static_assert(LENGTH(bar_words) == PGHA_BAR_NOT_SYNC + 2, "a word for each bar");
+_Static_assert(sizeof(PghaRole) == sizeof(unsigned int) &&
+			   sizeof(PghaBar) == sizeof(unsigned int) &&
+			   sizeof(PghaPassive) == sizeof(unsigned int) &&
+			   sizeof(PghaReceiver) == sizeof(unsigned int) &&
+			   sizeof(PghaSyncMethod) == sizeof(unsigned int),
+			   "enumerations are read and written as unsigned int");
+
+typedef enum FieldKind
+{
+	FIELD_NAME,					/* a member's name */
+	FIELD_NAME_OR_EMPTY,
+	FIELD_U64,
+	FIELD_U32,
+	FIELD_I64,
+	FIELD_INT,
+	FIELD_LSN,
+	FIELD_BOOL,
+	FIELD_WORD,					/* an enumeration */
+	FIELD_MEMBERS				/* a bit per member; travels as names */
+} FieldKind;
+
+typedef struct Field
+{
+	const char *key;
+	FieldKind	kind;
+	size_t		offset;
+	const char *const *words;	/* FIELD_WORD */
+} Field;
+
+#define FIELD(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL}
+#define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words}
+
+static const Field fields[] = {
+	FIELD("node", FIELD_NAME, node),
+	FIELD("system", FIELD_U64, system_identifier),
+	FIELD("instance", FIELD_U64, instance),
+	FIELD("term", FIELD_U64, claim.term),
+	FIELD("fork", FIELD_LSN, claim.fork_lsn),
+	FIELD("leader", FIELD_NAME_OR_EMPTY, claim.leader),
+	WORD("role", role_words, role),
+	FIELD("recovery", FIELD_BOOL, in_recovery),
+	FIELD("posted", FIELD_BOOL, posted),
+	FIELD("fenced", FIELD_BOOL, fenced),
+	FIELD("diverged", FIELD_BOOL, diverged),
+	WORD("passive", passive_words, passive),
+	WORD("bar", bar_words, bar),
+	FIELD("priority", FIELD_INT, priority),
+	FIELD("timeline", FIELD_U32, timeline),
+	FIELD("wal_end", FIELD_LSN, wal_end),
+	WORD("receiver", receiver_words, receiver),
+	FIELD("upstream", FIELD_NAME_OR_EMPTY, upstream),
+	FIELD("receiver_age", FIELD_I64, receiver_age),
+	FIELD("paused", FIELD_BOOL, paused),
+	FIELD("pause_generation", FIELD_U64, pause_generation),
+	FIELD("config", FIELD_U64, config_hash),
+	WORD("sync", sync_words, sync.method),
+	FIELD("sync_count", FIELD_INT, sync.num_sync),
+	FIELD("sync_named", FIELD_INT, sync.num_listed),
+	FIELD("sync_listed", FIELD_MEMBERS, sync.listed),
+	FIELD("sync_current", FIELD_MEMBERS, sync.current),
+	FIELD("slots", FIELD_MEMBERS, slots),
+};
+
+_Static_assert(LENGTH(fields) <= 64, "fields seen are kept in a 64 bit set");
+_Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
+
+#define RECORD_KEY	"event"
+/* Names of all members with commas, or a whole record. */
+#define VALUE_SIZE	(PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 1) > 1024 ? PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 1) : 1024)
+
+/* ---- writing ---- */
+
+static void
+format_members(uint32_t set, const PghaMembers *members, char *out)
+{
+	size_t		length = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < members->count; i++)
+	{
+		if ((set & (UINT32_C(1) << i)) != 0)
+			length += (size_t) snprintf(out + length, VALUE_SIZE - length, "%s%s",
+										length > 0 ? "," : "", members->member[i].name);
+	}
+}
+
+static void
+format_field(PghaLine *line, const Field *field, const PghaReport *report, const PghaMembers *members)
+{
+	const void *value = (const char *) report + field->offset;
+	char		names[VALUE_SIZE];
+
+	switch (field->kind)
+	{
+		case FIELD_NAME:
+		case FIELD_NAME_OR_EMPTY:
+			pgha_line_addf(line, "%s=%s", field->key, (const char *) value);
+			break;
+		case FIELD_U64:
+			pgha_line_addf(line, "%s=%llu", field->key,
+						   (unsigned long long) *(const uint64_t *) value);
+			break;
+		case FIELD_U32:
+			pgha_line_addf(line, "%s=%lu", field->key,
+						   (unsigned long) *(const uint32_t *) value);
+			break;
+		case FIELD_I64:
+			pgha_line_addf(line, "%s=%lld", field->key,
+						   (long long) *(const int64_t *) value);
+			break;
+		case FIELD_INT:
+			pgha_line_addf(line, "%s=%d", field->key, *(const int *) value);
+			break;
+		case FIELD_LSN:
+			{
+				pgha_lsn	lsn = *(const pgha_lsn *) value;
+
+				pgha_line_addf(line, "%s=%lX/%lX", field->key,
+							   (unsigned long) (lsn >> 32), (unsigned long) (lsn & 0xFFFFFFFF));
+				break;
+			}
+		case FIELD_BOOL:
+			pgha_line_addf(line, "%s=%s", field->key, *(const bool *) value ? "yes" : "no");
+			break;
+		case FIELD_WORD:
+			{
+				unsigned int number;
+
+				memcpy(&number, value, sizeof(number));
+				pgha_line_addf(line, "%s=%s", field->key, field->words[number]);
+				break;
+			}
+		case FIELD_MEMBERS:
+			format_members(*(const uint32_t *) value, members, names);
+			pgha_line_addf(line, "%s=%s", field->key, names);
+			break;
+	}
+}
+
+void
+pgha_report_format(PghaLine *line, const PghaReport *report, const PghaMembers *members)
+{
+	pgha_line_add(line, MAGIC);
+	for (int i = 0; i < LENGTH(fields); i++)
+		format_field(line, &fields[i], report, members);
+}
+
+/* A record is a line of its own in one field of the report's line. */
+void
+pgha_report_add_record(PghaLine *line, const PghaRecord *record)
+{
+	char		buffer[VALUE_SIZE];
+	PghaLine	inner;
+
+	pgha_line_init(&inner, buffer, sizeof(buffer));
+	pgha_line_addf(&inner, "%llu", (unsigned long long) record->id);
+	pgha_line_add(&inner, record->node);
+	pgha_line_add(&inner, record->kind);
+	pgha_line_addf(&inner, "%llu", (unsigned long long) record->term);
+	pgha_line_add(&inner, record->what);
+	if (!inner.overflow)
+		pgha_line_addf(line, RECORD_KEY "=%s", buffer);
+}
+
+/* ---- reading ---- */
+
+static bool
+parse_u32(const char *text, uint32_t *value)
+{
+	uint64_t	wide;
+
+	if (!pgha_parse_uint64(text, &wide) || wide > UINT32_MAX)
+		return false;
+	*value = (uint32_t) wide;
+	return true;
+}
+
+/* Up to eight hexadecimal digits; moves *text behind them. */
+static bool
+parse_hex32(const char **text, uint32_t *value)
+{
+	uint32_t	result = 0;
+	int			digits = 0;
+
+	for (;; (*text)++, digits++)
+	{
+		char		c = **text;
+		uint32_t	digit;
+
+		if (c >= '0' && c <= '9')
+			digit = (uint32_t) (c - '0');
+		else if (c >= 'A' && c <= 'F')
+			digit = (uint32_t) (c - 'A' + 10);
+		else if (c >= 'a' && c <= 'f')
+			digit = (uint32_t) (c - 'a' + 10);
+		else
+			break;
+		if (digits == 8)
+			return false;
+		result = result << 4 | digit;
+	}
+	*value = result;
+	return digits > 0;
+}
+
+/* "hi/lo"; moves *text behind it. */
+static bool
+parse_lsn(const char **text, pgha_lsn *lsn)
+{
+	uint32_t	hi;
+	uint32_t	lo;
+
+	if (!parse_hex32(text, &hi) || *(*text)++ != '/' || !parse_hex32(text, &lo))
+		return false;
+	*lsn = (pgha_lsn) hi << 32 | lo;
+	return true;
+}
+
+/* Names that are not members here have no bit. */
+static bool
+parse_members(char *text, const PghaMembers *members, uint32_t *set)
+{
+	*set = 0;
+	while (*text != '\0')
+	{
+		size_t		length = strcspn(text, ",");
+		bool		more = text[length] == ',';
+		int			index;
+
+		text[length] = '\0';
+		if (!pgha_name_valid(text))
+			return false;
+		index = pgha_members_find(members, text);
+		if (index != PGHA_NOBODY)
+			*set |= UINT32_C(1) << index;
+		text += length;
+		if (more && *++text == '\0')
+			return false;
+	}
+	return true;
+}
+
+static bool
+parse_field(const Field *field, char *text, const PghaMembers *members, PghaReport *report)
+{
+	void	   *value = (char *) report + field->offset;
+	int64_t		wide;
+	const char *rest = text;
+
+	switch (field->kind)
+	{
+		case FIELD_NAME:
+		case FIELD_NAME_OR_EMPTY:
+			if (!pgha_name_valid(text) && (field->kind == FIELD_NAME || *text != '\0'))
+				return false;
+			strcpy(value, text);
+			return true;
+		case FIELD_U64:
+			return pgha_parse_uint64(text, value);
+		case FIELD_U32:
+			return parse_u32(text, value);
+		case FIELD_I64:
+			return pgha_parse_int64(text, value);
+		case FIELD_INT:
+			if (!pgha_parse_int64(text, &wide) || wide < INT32_MIN || wide > INT32_MAX)
+				return false;
+			*(int *) value = (int) wide;
+			return true;
+		case FIELD_LSN:
+			return parse_lsn(&rest, value) && *rest == '\0';
+		case FIELD_BOOL:
+			*(bool *) value = (strcmp(text, "yes") == 0);
+			return *(bool *) value || strcmp(text, "no") == 0;
+		case FIELD_WORD:
+			for (unsigned int i = 0; field->words[i] != NULL; i++)
+			{
+				if (strcmp(text, field->words[i]) == 0)
+				{
+					memcpy(value, &i, sizeof(i));
+					return true;
+				}
+			}
+			return false;
+		case FIELD_MEMBERS:
+			return parse_members(text, members, value);
+	}
+	return false;
+}
+
+static bool
+parse_kind(const char *text, char *kind, size_t size)
+{
+	size_t		length = strlen(text);
+
+	if (length == 0 || length >= size || strspn(text, "abcdefghijklmnopqrstuvwxyz_-") != length)
+		return false;
+	memcpy(kind, text, length + 1);
+	return true;
+}
+
+static bool
+parse_record(char *text, PghaRecord *record)
+{
+	char	   *cursor = text;
+	char	   *part[5];
+	size_t		i;
+
+	for (i = 0; i < 5; i++)
+	{
+		part[i] = pgha_line_next(&cursor);
+		if (part[i] == NULL)
+			return false;
+	}
+
+	memset(record, 0, sizeof(*record));
+	if (!pgha_parse_uint64(part[0], &record->id) ||
+		!pgha_name_valid(part[1]) ||
+		!parse_kind(part[2], record->kind, sizeof(record->kind)) ||
+		!pgha_parse_uint64(part[3], &record->term))
+		return false;
+	strcpy(record->node, part[1]);
+	for (i = 0; part[4][i] != '\0' && i < sizeof(record->what) - 1; i++)
+		record->what[i] = (part[4][i] >= ' ' && part[4][i] <= '~') ? part[4][i] : '?';
+	return true;
+}
+
+bool
+pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
+				  void (*record) (const PghaRecord *record, void *arg), void *arg)
+{
+	char	   *cursor = text;
+	char	   *field;
+	uint64_t	seen = 0;
+
+	memset(report, 0, sizeof(*report));
+	field = pgha_line_next(&cursor);
+	if (field == NULL || strcmp(field, MAGIC) != 0)
+		return false;
+
+	while ((field = pgha_line_next(&cursor)) != NULL)
+	{
+		char	   *value = strchr(field, '=');
+
+		if (value == NULL)
+			return false;
+		*value++ = '\0';
+
+		if (strcmp(field, RECORD_KEY) == 0)
+		{
+			PghaRecord	parsed;
+
+			if (!parse_record(value, &parsed))
+				return false;
+			if (record != NULL)
+				record(&parsed, arg);
+			continue;
+		}
+
+		for (int i = 0; i < LENGTH(fields); i++)
+		{
+			if (strcmp(field, fields[i].key) != 0)
+				continue;
+			if ((seen & (UINT64_C(1) << i)) != 0 ||
+				!parse_field(&fields[i], value, members, report))
+				return false;
+			seen |= UINT64_C(1) << i;
+			break;
+		}
+	}
+	return seen == (UINT64_C(1) << LENGTH(fields)) - 1;
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r' && c != '\n');
+}
+
+/*
+ * One line "<timeline> <hi>/<lo> <reason>".  Something must follow the LSN: one
+ * that was cut short cannot be told from a smaller one.
+ */
+static bool
+parse_history_entry(const char *text, PghaHistoryEntry *entry)
+{
+	uint64_t	timeline = 0;
+	const char *p = text;
+
+	for (; *p >= '0' && *p <= '9'; p++)
+	{
+		timeline = timeline * 10 + (uint64_t) (*p - '0');
+		if (timeline > UINT32_MAX)
+			return false;
+	}
+	if (timeline == 0 || !is_blank(*p))
+		return false;
+	while (is_blank(*p))
+		p++;
+	entry->timeline = (uint32_t) timeline;
+	return parse_lsn(&p, &entry->end) && (*p == '\n' || is_blank(*p));
+}
+
+bool
+pgha_history_parse(const char *text, uint32_t timeline, PghaHistory *history)
+{
+	const char *line = text;
+
+	memset(history, 0, sizeof(*history));
+	history->timeline = timeline;
+
+	while (*line != '\0')
+	{
+		const char *end = strchr(line, '\n');
+
+		while (is_blank(*line))
+			line++;
+		if (*line != '\0' && *line != '\n' && *line != '#')
+		{
+			PghaHistoryEntry *entry = &history->entry[history->count];
+			const PghaHistoryEntry *parent = history->count > 0 ? entry - 1 : NULL;
+
+			if (history->count == PGHA_MAX_HISTORY ||
+				!parse_history_entry(line, entry) ||
+				entry->timeline >= timeline ||
+				(parent != NULL &&
+				 (entry->timeline <= parent->timeline || entry->end < parent->end)))
+				return false;
+			history->count++;
+		}
+		if (end == NULL)
+			break;
+		line = end + 1;
+	}
+
+	/* Only the first timeline has no parent. */
+	return history->count > 0 || timeline == 1;
+}

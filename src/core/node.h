@@ -1,0 +1,308 @@
+/*
+ * node.h
+ *		The vocabulary of pgha: members, claims, reports, observations, actions.
+ *
+ * Plain C11 without I/O, clock or allocation: the same definitions serve the
+ * background worker, the io program and the simulator.  Times are microseconds
+ * of the local CLOCK_BOOTTIME, LSNs are PostgreSQL's XLogRecPtr.
+ */
+#ifndef PGHA_NODE_H
+#define PGHA_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define PGHA_MAX_MEMBERS	16
+#define PGHA_NAME_SIZE		59	/* "pgha_" + name must fit PostgreSQL's 63 byte slot names */
+#define PGHA_MAX_HISTORY	64	/* timelines that a leader's history may list */
+#define PGHA_NOBODY			(-1)
+
+typedef int64_t pgha_time;		/* microseconds */
+typedef uint64_t pgha_lsn;
+
+/*
+ * Who leads.  Claims are ordered by (term, fork_lsn, leader); the greater one
+ * wins (protocol.md, 10.1).  Term 0 means that no leader was ever followed.
+ */
+typedef struct PghaClaim
+{
+	uint64_t	term;
+	pgha_lsn	fork_lsn;		/* where the leader's timeline left its parent; 0 until promoted */
+	char		leader[PGHA_NAME_SIZE];
+} PghaClaim;
+
+typedef enum PghaRole
+{
+	PGHA_ROLE_NONE,				/* nothing durable yet */
+	PGHA_ROLE_STANDBY,
+	PGHA_ROLE_PRIMARY			/* led when last heard of itself, or was about to */
+} PghaRole;
+
+/* What the leader's synchronous_standby_names asks for. */
+typedef enum PghaSyncMethod
+{
+	PGHA_SYNC_NONE,
+	PGHA_SYNC_FIRST,
+	PGHA_SYNC_ANY
+} PghaSyncMethod;
+
+/*
+ * The leader's synchronous replication as it last reported it.  Bit i stands
+ * for member i in the order of pgha.members.
+ */
+typedef struct PghaSync
+{
+	PghaSyncMethod method;
+	int			num_sync;		/* k of FIRST k, ANY k */
+	int			num_listed;		/* n: standbys named, members or not */
+	uint32_t	listed;			/* members among them */
+	uint32_t	current;		/* members that were 'sync' (FIRST), never emptied by a report of none */
+} PghaSync;
+
+/* What pgha.state keeps over a restart and decisions depend on. */
+typedef struct PghaDurable
+{
+	PghaClaim	claim;			/* the WAL here is a prefix of this leader's history, or is its own */
+	PghaRole	role;
+	bool		fenced;			/* gave up leadership to a greater claim, has not followed it yet */
+	bool		diverged;		/* WAL here is past the fork of the leader's history */
+	bool		paused;
+	uint64_t	pause_generation;
+	PghaSync	sync;
+} PghaDurable;
+
+typedef enum PghaReceiver
+{
+	PGHA_RECEIVER_NONE,			/* no WAL receiver process */
+	PGHA_RECEIVER_WAITING,		/* all local WAL is replayed; waits to be given an upstream */
+	PGHA_RECEIVER_CONNECTING,
+	PGHA_RECEIVER_STREAMING
+} PghaReceiver;
+
+/*
+ * Why a node does not promote (also shown in pgha_status()).  PGHA_MAY_PROMOTE
+ * in a report says that nothing but the choice of the best stands in the way.
+ */
+typedef enum PghaBar
+{
+	PGHA_MAY_PROMOTE,
+	PGHA_BAR_PASSIVE,			/* see PghaPassive */
+	PGHA_BAR_DIVERGED,
+	PGHA_BAR_FENCED,
+	PGHA_BAR_NEVER_FOLLOWED,	/* no leader known yet */
+	PGHA_BAR_PRIORITY,			/* pgha.priority = 0 */
+	PGHA_BAR_PAUSED,
+	PGHA_BAR_AUTO_FAILOVER,		/* pgha.auto_failover = off */
+	PGHA_BAR_APPLY_DELAY,		/* recovery_min_apply_delay > 0 */
+	PGHA_BAR_LAG,				/* further behind than pgha.max_failover_lag */
+	PGHA_BAR_NOT_LISTED,		/* not in the primary's synchronous_standby_names */
+	PGHA_BAR_NOT_SYNC			/* FIRST: was not synchronous when the primary was last heard */
+} PghaBar;
+
+typedef enum PghaPassive
+{
+	PGHA_ACTIVE,
+	PGHA_PASSIVE_RECOVERY_SIGNAL,	/* recovery.signal: archive recovery by hand */
+	PGHA_PASSIVE_RECOVERY_TARGET,	/* a recovery_target* is set */
+	PGHA_PASSIVE_OTHER_SYSTEM,		/* members of another system identifier */
+	PGHA_PASSIVE_NAME_IN_USE		/* another running server calls itself pgha.node */
+} PghaPassive;
+
+/* What a member says of itself (SHOW pgha.report). */
+typedef struct PghaReport
+{
+	char		node[PGHA_NAME_SIZE];
+	uint64_t	system_identifier;
+	uint64_t	instance;		/* random, new at each server start */
+	PghaClaim	claim;
+	PghaRole	role;
+	bool		in_recovery;
+	bool		posted;			/* primary whose promotion is checked and whose gate may open */
+	bool		fenced;
+	bool		diverged;
+	PghaPassive passive;
+	PghaBar		bar;
+	int			priority;
+	uint32_t	timeline;
+	pgha_lsn	wal_end;		/* primary: flushed; standby: the greater of received and replayed */
+	PghaReceiver receiver;
+	char		upstream[PGHA_NAME_SIZE];	/* while streaming: from whom */
+	pgha_time	receiver_age;	/* since the upstream was last heard in-band */
+	bool		paused;
+	uint64_t	pause_generation;
+	uint64_t	config_hash;
+	PghaSync	sync;			/* primary only */
+	uint32_t	slots;			/* members it keeps a slot for */
+} PghaReport;
+
+/* How a member answered the last request. */
+typedef enum PghaContact
+{
+	PGHA_CONTACT_NEVER,			/* not asked yet, or no outcome yet */
+	PGHA_CONTACT_ANSWERED,		/* with a report */
+	PGHA_CONTACT_REFUSED,		/* connection refused: nothing listens */
+	PGHA_CONTACT_SILENT,		/* no answer within the limit */
+	PGHA_CONTACT_STARTING,		/* starting up, in recovery mode or shutting down */
+	PGHA_CONTACT_ERROR			/* an answer without a report: too many clients, login refused, no pgha */
+} PghaContact;
+
+/* What the server under us is doing. */
+typedef struct PghaLocal
+{
+	bool		in_recovery;
+	PghaPassive passive;		/* as found locally; NAME_IN_USE and OTHER_SYSTEM come from reports too */
+	bool		apply_delay;	/* recovery_min_apply_delay > 0 */
+	uint32_t	timeline;		/* of the last WAL here */
+	uint32_t	newest_timeline;	/* greatest id that a history file in pg_wal names, 0 if none */
+	pgha_lsn	fork_lsn;		/* primary: where its timeline left its parent, 0 on timeline 1 */
+	pgha_lsn	wal_end;		/* as in PghaReport */
+	pgha_lsn	replayed;
+	PghaReceiver receiver;
+	int			upstream;		/* member streamed from, or PGHA_NOBODY */
+	bool		receiver_ended_clean;	/* the last stream ended with the upstream's clean shutdown */
+	pgha_time	receiver_heard; /* when the upstream was last heard in-band */
+	pgha_lsn	upstream_end;	/* upstream's WAL end as told in-band, 0 if unknown */
+	PghaSync	sync;			/* primary: own synchronous_standby_names */
+} PghaLocal;
+
+/* One line of a timeline history file, and last the leader's own timeline with end = none. */
+typedef struct PghaHistoryEntry
+{
+	uint32_t	timeline;
+	pgha_lsn	end;			/* where the next timeline forks off */
+} PghaHistoryEntry;
+
+typedef struct PghaHistory
+{
+	uint32_t	timeline;		/* whose history this is */
+	int			count;			/* parents, oldest first */
+	PghaHistoryEntry entry[PGHA_MAX_HISTORY];
+} PghaHistory;
+
+/* What the configuration says, validated. */
+typedef struct PghaSettings
+{
+	int			self;			/* index of this node in the members */
+	int			count;			/* members */
+	char		name[PGHA_MAX_MEMBERS][PGHA_NAME_SIZE];
+	pgha_time	heartbeat_interval;
+	pgha_time	failure_timeout;
+	pgha_time	startup_grace;
+	uint64_t	max_failover_lag;	/* bytes */
+	int			priority;
+	bool		auto_failover;
+	uint64_t	config_hash;
+	uint64_t	system_identifier;
+	uint64_t	instance;
+} PghaSettings;
+
+/* ---- events ---- */
+typedef enum PghaEventType
+{
+	PGHA_EV_TICK,				/* time passed, or the local observation changed */
+	PGHA_EV_REPLY,				/* outcome of PGHA_ACT_POLL */
+	PGHA_EV_HISTORY,			/* outcome of PGHA_ACT_FETCH_HISTORY */
+	PGHA_EV_RECEIVER_STOPPED,	/* outcome of PGHA_ACT_STOP_RECEIVER */
+	PGHA_EV_PROMOTED,			/* outcome of PGHA_ACT_PROMOTE */
+	PGHA_EV_PAUSE,				/* an administrator's pgha_pause() / pgha_resume() */
+	PGHA_EV_PROMOTE				/* an administrator's pgha_promote() */
+} PghaEventType;
+
+typedef struct PghaEvent
+{
+	PghaEventType type;
+	int			member;			/* REPLY, HISTORY */
+	PghaContact contact;		/* REPLY */
+	const PghaReport *report;	/* REPLY with PGHA_CONTACT_ANSWERED */
+	const PghaHistory *history; /* HISTORY; NULL: could not be read */
+	bool		ok;				/* RECEIVER_STOPPED, PROMOTED: done and checked */
+	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force */
+} PghaEvent;
+
+/* ---- actions: carried out in the order given ---- */
+typedef enum PghaActionType
+{
+	PGHA_ACT_POLL,				/* ask member for its report */
+	PGHA_ACT_FETCH_HISTORY,		/* ask member for the history of timeline */
+	PGHA_ACT_WRITE_STATE,		/* make node->durable durable; a failure is fatal for the worker */
+	PGHA_ACT_OPEN_GATE,
+	PGHA_ACT_CLOSE_GATE,
+	PGHA_ACT_SUSPEND_GATE,		/* shut until the next decision, which commits wait for */
+	PGHA_ACT_STOP_RECEIVER,		/* for good: no ack leaves and none starts after the outcome */
+	PGHA_ACT_RELEASE_RECEIVER,	/* takes STOP_RECEIVER back */
+	PGHA_ACT_FOLLOW,			/* member becomes the upstream, on timeline */
+	PGHA_ACT_UNFOLLOW,			/* no upstream; end a running receiver */
+	PGHA_ACT_PROMOTE,			/* onto timeline, leaving parent timeline */
+	PGHA_ACT_FENCE,				/* standby.signal, then crash-restart as a standby */
+	PGHA_ACT_EVENT				/* tell the log and pgha_events(); `why` says what */
+} PghaActionType;
+
+/* What happened or is being waited for: the text is in states.c. */
+typedef enum PghaReason
+{
+	PGHA_WHY_NONE,
+	PGHA_WHY_STARTED,
+	PGHA_WHY_FIRST_PRIMARY,		/* leads without an earlier claim */
+	PGHA_WHY_RESUMED,			/* leads again after a restart */
+	PGHA_WHY_PROMOTED_BY_HAND,	/* out of recovery without pgha */
+	PGHA_WHY_ASKING_MEMBERS,	/* first decision not made yet */
+	PGHA_WHY_SLEPT,				/* this node itself was stopped for a while */
+	PGHA_WHY_LEADING,
+	PGHA_WHY_GREATER_CLAIM,		/* member holds a greater claim */
+	PGHA_WHY_FENCED,
+	PGHA_WHY_NO_LEADER,			/* standby looks for a leader */
+	PGHA_WHY_CHECKING_HISTORY,
+	PGHA_WHY_FOLLOWING,
+	PGHA_WHY_DIVERGED,
+	PGHA_WHY_PRIMARY_CRASHED,	/* receiver lost, connection refused */
+	PGHA_WHY_PRIMARY_STOPPED,	/* clean shutdown, not back within failure_timeout */
+	PGHA_WHY_PRIMARY_SILENT,
+	PGHA_WHY_PRIMARY_STARTING,	/* does not get further than starting up */
+	PGHA_WHY_PRIMARY_DEMOTED,	/* answers as a standby */
+	PGHA_WHY_PRIMARY_UNKNOWN,	/* none was heard of since this node started */
+	PGHA_WHY_WAITING_PRIMARY,	/* the primary may still come back */
+	PGHA_WHY_WAITING_ANSWER,	/* a member has not answered yet */
+	PGHA_WHY_VETO,				/* member still receives from the primary */
+	PGHA_WHY_BETTER,			/* member is further ahead or preferred */
+	PGHA_WHY_QUORUM,			/* ANY k of n: too few listed standbys answer */
+	PGHA_WHY_BARRED,			/* see bar */
+	PGHA_WHY_RETURNING,			/* former primary, waits for news of a greater claim */
+	PGHA_WHY_NO_NEWS,			/* ... and heard none */
+	PGHA_WHY_BY_HAND,			/* pgha_promote() */
+	PGHA_WHY_STOPPING_RECEIVER,
+	PGHA_WHY_PROMOTING,
+	PGHA_WHY_PROMOTION_FAILED,	/* PostgreSQL chose another timeline than the reserved one */
+	PGHA_WHY_PROMOTION_GIVEN_UP,	/* the timeline could not be reserved */
+	PGHA_WHY_PASSIVE,
+	PGHA_WHY_PAUSED,
+	PGHA_WHY_RESUMED_FAILOVER,
+	PGHA_WHY_COUNT
+} PghaReason;
+
+typedef struct PghaWhy
+{
+	PghaReason	reason;
+	int			member;			/* PGHA_NOBODY if none is meant */
+	PghaBar		bar;
+	PghaPassive passive;
+} PghaWhy;
+
+typedef struct PghaAction
+{
+	PghaActionType type;
+	int			member;
+	uint32_t	timeline;
+	uint32_t	parent;
+	PghaWhy		why;
+} PghaAction;
+
+#define PGHA_MAX_ACTIONS	(2 * PGHA_MAX_MEMBERS + 16)
+
+typedef struct PghaActions
+{
+	int			count;
+	PghaAction	action[PGHA_MAX_ACTIONS];
+} PghaActions;
+
+#endif							/* PGHA_NODE_H */

@@ -1,0 +1,241 @@
+/*
+ * states.c
+ *		The table of states and transitions, and the words for everything that
+ *		pgha says of itself.
+ */
+#include "states.h"
+
+static const PghaTransition transitions[] = {
+	{PGHA_STARTING, PGHA_PRIMARY, "out of recovery, and no member holds a greater claim"},
+	{PGHA_STARTING, PGHA_FENCING, "out of recovery, but a member holds a greater claim"},
+	{PGHA_STARTING, PGHA_STANDBY, "in recovery"},
+	{PGHA_STARTING, PGHA_RETURNING, "in recovery, and led when last running"},
+	{PGHA_STARTING, PGHA_DIVERGED, "in recovery, known to be past the fork"},
+	{PGHA_STARTING, PGHA_PASSIVE, "not to be managed"},
+
+	{PGHA_PRIMARY, PGHA_FENCING, "a member holds a greater claim"},
+	{PGHA_PRIMARY, PGHA_STARTING, "slept: asks the members again before it goes on"},
+	{PGHA_PRIMARY, PGHA_PASSIVE, "another server has this node's name"},
+
+	{PGHA_STANDBY, PGHA_CANDIDATE, "the primary is missing"},
+	{PGHA_STANDBY, PGHA_DIVERGED, "the leader's history does not contain the WAL here"},
+	{PGHA_STANDBY, PGHA_PROMOTING, "promoted by an administrator"},
+	{PGHA_STANDBY, PGHA_STARTING, "out of recovery without pgha's doing"},
+	{PGHA_STANDBY, PGHA_PASSIVE, "not to be managed"},
+
+	{PGHA_CANDIDATE, PGHA_STANDBY, "the primary, or a new one, is there; or not allowed to promote"},
+	{PGHA_CANDIDATE, PGHA_PROMOTING, "the best of those that answer, and nobody vetoes"},
+	{PGHA_CANDIDATE, PGHA_DIVERGED, "the new leader's history does not contain the WAL here"},
+	{PGHA_CANDIDATE, PGHA_STARTING, "out of recovery without pgha's doing"},
+	{PGHA_CANDIDATE, PGHA_PASSIVE, "not to be managed"},
+
+	{PGHA_RETURNING, PGHA_PROMOTING, "all members answered, or startup_grace passed, and no greater claim was heard of"},
+	{PGHA_RETURNING, PGHA_STANDBY, "a member holds a greater claim"},
+	{PGHA_RETURNING, PGHA_DIVERGED, "the leader's history does not contain the WAL here"},
+	{PGHA_RETURNING, PGHA_STARTING, "out of recovery without pgha's doing"},
+	{PGHA_RETURNING, PGHA_PASSIVE, "not to be managed"},
+
+	{PGHA_PROMOTING, PGHA_PRIMARY, "promoted onto the reserved timeline"},
+	{PGHA_PROMOTING, PGHA_STANDBY, "given up before PostgreSQL was told to promote"},
+	{PGHA_PROMOTING, PGHA_FENCING, "promoted onto another timeline, or a greater claim was heard of"},
+
+	{PGHA_DIVERGED, PGHA_STANDBY, "a leader's history contains the WAL here"},
+	{PGHA_DIVERGED, PGHA_PROMOTING, "promoted by an administrator, by force"},
+	{PGHA_DIVERGED, PGHA_STARTING, "out of recovery without pgha's doing"},
+	{PGHA_DIVERGED, PGHA_PASSIVE, "not to be managed"},
+
+	{PGHA_PASSIVE, PGHA_STARTING, "to be managed again"},
+};
+
+const PghaTransition *
+pgha_transitions(int *count)
+{
+	*count = (int) (sizeof(transitions) / sizeof(transitions[0]));
+	return transitions;
+}
+
+bool
+pgha_transition_allowed(PghaState from, PghaState to)
+{
+	for (size_t i = 0; i < sizeof(transitions) / sizeof(transitions[0]); i++)
+	{
+		if (transitions[i].from == from && transitions[i].to == to)
+			return true;
+	}
+	return from == to;
+}
+
+/* Looks a word up in a table; the tables are as long as their enums. */
+#define WORD(table, value) \
+	((size_t) (value) < sizeof(table) / sizeof((table)[0]) ? (table)[value] : "?")
+
+const char *
+pgha_state_name(PghaState state)
+{
+	static const char *const names[PGHA_STATE_COUNT] = {
+		[PGHA_STARTING] = "starting",
+		[PGHA_PRIMARY] = "primary",
+		[PGHA_FENCING] = "fencing",
+		[PGHA_STANDBY] = "standby",
+		[PGHA_CANDIDATE] = "candidate",
+		[PGHA_PROMOTING] = "promoting",
+		[PGHA_RETURNING] = "returning",
+		[PGHA_DIVERGED] = "diverged",
+		[PGHA_PASSIVE] = "passive",
+	};
+
+	return WORD(names, state);
+}
+
+const char *
+pgha_role_name(PghaRole role)
+{
+	static const char *const names[] = {
+		[PGHA_ROLE_NONE] = "none",
+		[PGHA_ROLE_STANDBY] = "standby",
+		[PGHA_ROLE_PRIMARY] = "primary",
+	};
+
+	return WORD(names, role);
+}
+
+const char *
+pgha_receiver_name(PghaReceiver receiver)
+{
+	static const char *const names[] = {
+		[PGHA_RECEIVER_NONE] = "none",
+		[PGHA_RECEIVER_WAITING] = "waiting",
+		[PGHA_RECEIVER_CONNECTING] = "connecting",
+		[PGHA_RECEIVER_STREAMING] = "streaming",
+	};
+
+	return WORD(names, receiver);
+}
+
+const char *
+pgha_contact_name(PghaContact contact)
+{
+	static const char *const names[] = {
+		[PGHA_CONTACT_NEVER] = "not asked yet",
+		[PGHA_CONTACT_ANSWERED] = "answers",
+		[PGHA_CONTACT_REFUSED] = "connection refused",
+		[PGHA_CONTACT_SILENT] = "no answer",
+		[PGHA_CONTACT_STARTING] = "starting up or shutting down",
+		[PGHA_CONTACT_ERROR] = "answers without a report",
+	};
+
+	return WORD(names, contact);
+}
+
+const char *
+pgha_bar_text(PghaBar bar)
+{
+	static const char *const texts[] = {
+		[PGHA_MAY_PROMOTE] = "may be promoted",
+		[PGHA_BAR_PASSIVE] = "pgha does not manage this node",
+		[PGHA_BAR_DIVERGED] = "its WAL is past the fork of the leader's history",
+		[PGHA_BAR_FENCED] = "was fenced and has not followed a leader since",
+		[PGHA_BAR_NEVER_FOLLOWED] = "has not followed a primary yet",
+		[PGHA_BAR_PRIORITY] = "pgha.priority is 0",
+		[PGHA_BAR_PAUSED] = "failover is paused",
+		[PGHA_BAR_AUTO_FAILOVER] = "pgha.auto_failover is off",
+		[PGHA_BAR_APPLY_DELAY] = "recovery_min_apply_delay is set",
+		[PGHA_BAR_LAG] = "further behind the primary than pgha.max_failover_lag",
+		[PGHA_BAR_NOT_LISTED] = "not listed in the primary's synchronous_standby_names",
+		[PGHA_BAR_NOT_SYNC] = "was not a synchronous standby when the primary was last heard",
+	};
+
+	return WORD(texts, bar);
+}
+
+const char *
+pgha_passive_text(PghaPassive passive)
+{
+	static const char *const texts[] = {
+		[PGHA_ACTIVE] = "managed",
+		[PGHA_PASSIVE_RECOVERY_SIGNAL] = "recovery.signal is present: archive recovery is left alone",
+		[PGHA_PASSIVE_RECOVERY_TARGET] = "a recovery target is set: recovery is left alone",
+		[PGHA_PASSIVE_OTHER_SYSTEM] = "the other members belong to another database cluster (system identifiers differ)",
+		[PGHA_PASSIVE_NAME_IN_USE] = "another running server answers at this node's address with this node's name",
+	};
+
+	return WORD(texts, passive);
+}
+
+const char *
+pgha_action_name(PghaActionType type)
+{
+	static const char *const names[] = {
+		[PGHA_ACT_POLL] = "poll",
+		[PGHA_ACT_FETCH_HISTORY] = "fetch history",
+		[PGHA_ACT_WRITE_STATE] = "write state",
+		[PGHA_ACT_OPEN_GATE] = "open gate",
+		[PGHA_ACT_CLOSE_GATE] = "close gate",
+		[PGHA_ACT_SUSPEND_GATE] = "suspend gate",
+		[PGHA_ACT_STOP_RECEIVER] = "stop receiver",
+		[PGHA_ACT_RELEASE_RECEIVER] = "release receiver",
+		[PGHA_ACT_FOLLOW] = "follow",
+		[PGHA_ACT_UNFOLLOW] = "unfollow",
+		[PGHA_ACT_PROMOTE] = "promote",
+		[PGHA_ACT_FENCE] = "fence",
+		[PGHA_ACT_EVENT] = "event",
+	};
+
+	return WORD(names, type);
+}
+
+/* A kind for pgha_events(), and the sentence. */
+static const struct
+{
+	const char *kind;
+	const char *text;
+}			reasons[PGHA_WHY_COUNT] = {
+	[PGHA_WHY_NONE] = {"none", ""},
+	[PGHA_WHY_STARTED] = {"start", "pgha started"},
+	[PGHA_WHY_FIRST_PRIMARY] = {"lead", "leads for the first time: no member has a leader"},
+	[PGHA_WHY_RESUMED] = {"lead", "leads again after a restart: no member holds a greater claim"},
+	[PGHA_WHY_PROMOTED_BY_HAND] = {"lead", "leads: was promoted without pgha"},
+	[PGHA_WHY_ASKING_MEMBERS] = {"wait", "asks the members before it accepts commits"},
+	[PGHA_WHY_SLEPT] = {"slept", "this server was stopped for a while: asks the members before it goes on"},
+	[PGHA_WHY_LEADING] = {"lead", "leads"},
+	[PGHA_WHY_GREATER_CLAIM] = {"fence", "gives up: %s knows of a later leader"},
+	[PGHA_WHY_FENCED] = {"fence", "was fenced, restarted as a standby"},
+	[PGHA_WHY_NO_LEADER] = {"wait", "looks for a leader"},
+	[PGHA_WHY_CHECKING_HISTORY] = {"wait", "compares its WAL with the history of %s"},
+	[PGHA_WHY_FOLLOWING] = {"follow", "follows %s"},
+	[PGHA_WHY_DIVERGED] = {"diverged", "its WAL is not part of the history of %s: needs pg_rewind or a new base backup"},
+	[PGHA_WHY_PRIMARY_CRASHED] = {"failover", "primary %s crashed: WAL stream lost, connection refused"},
+	[PGHA_WHY_PRIMARY_STOPPED] = {"failover", "primary %s was shut down and did not come back"},
+	[PGHA_WHY_PRIMARY_SILENT] = {"failover", "primary %s is silent"},
+	[PGHA_WHY_PRIMARY_STARTING] = {"failover", "primary %s does not finish starting up or shutting down"},
+	[PGHA_WHY_PRIMARY_DEMOTED] = {"failover", "former primary %s is a standby now"},
+	[PGHA_WHY_PRIMARY_UNKNOWN] = {"failover", "no primary was heard of"},
+	[PGHA_WHY_WAITING_PRIMARY] = {"wait", "waits for primary %s"},
+	[PGHA_WHY_WAITING_ANSWER] = {"wait", "waits for an answer of %s"},
+	[PGHA_WHY_VETO] = {"wait", "%s still receives from the primary"},
+	[PGHA_WHY_BETTER] = {"wait", "%s is further ahead, or preferred"},
+	[PGHA_WHY_QUORUM] = {"wait", "too few of the synchronous standbys answer to be sure of every commit"},
+	[PGHA_WHY_BARRED] = {"wait", "the primary is missing, but this node may not be promoted"},
+	[PGHA_WHY_RETURNING] = {"wait", "former primary: waits for news of a later leader"},
+	[PGHA_WHY_NO_NEWS] = {"failover", "former primary: no member knows of a later leader"},
+	[PGHA_WHY_BY_HAND] = {"promote", "an administrator called pgha_promote()"},
+	[PGHA_WHY_STOPPING_RECEIVER] = {"wait", "stops receiving WAL"},
+	[PGHA_WHY_PROMOTING] = {"wait", "is being promoted"},
+	[PGHA_WHY_PROMOTION_FAILED] = {"fence", "promotion went wrong: PostgreSQL did not use the reserved timeline; needs a new base backup"},
+	[PGHA_WHY_PROMOTION_GIVEN_UP] = {"promote", "promotion given up: the timeline could not be reserved"},
+	[PGHA_WHY_PASSIVE] = {"passive", "is not managed"},
+	[PGHA_WHY_PAUSED] = {"pause", "failover is paused"},
+	[PGHA_WHY_RESUMED_FAILOVER] = {"pause", "failover is resumed"},
+};
+
+const char *
+pgha_reason_text(PghaReason reason)
+{
+	return (size_t) reason < PGHA_WHY_COUNT ? reasons[reason].text : "?";
+}
+
+const char *
+pgha_reason_kind(PghaReason reason)
+{
+	return (size_t) reason < PGHA_WHY_COUNT ? reasons[reason].kind : "?";
+}

@@ -1,0 +1,1423 @@
+/*
+ * step.c
+ *		Who leads, who follows, who gives up: every decision of pgha.
+ *
+ * pgha_step() first takes in what the event and the local observation say,
+ * then lets the half that fits the server decide: primary_side() for a server
+ * out of recovery, standby_side() for one in recovery.  Each half reads like
+ * the rules it carries out (protocol.md, section 10.1): no arbiter, claims
+ * ordered by (term, fork LSN, name), and never an upstream before the WAL here
+ * was compared with the leader's history.
+ *
+ * Nothing here does I/O, reads a clock or keeps state outside PghaNode.
+ */
+#include "step.h"
+
+/* While the primary is missing, members are asked this often, ... */
+#define URGENT_INTERVAL		20000
+/* ... and the own address, to find out whether the name is in use, this often. */
+#define SELF_CHECK_INTERVAL	30000000
+/* Fencing that failed (disk full?) is tried again after this time. */
+#define FENCE_INTERVAL		1000000
+
+#ifdef PGHA_SIM
+#define RULE(node, rule)	(((node)->rules_off & (UINT64_C(1) << (rule))) == 0)
+#else
+#define RULE(node, rule)	true
+#endif
+
+/* One step under way. */
+typedef struct Step
+{
+	PghaNode   *node;
+	pgha_time	now;
+	PghaActions *actions;
+} Step;
+
+static pgha_time
+later(pgha_time a, pgha_time b)
+{
+	return a > b ? a : b;
+}
+
+/* ---- small questions ---- */
+
+int
+pgha_claim_compare(const PghaClaim *a, const PghaClaim *b)
+{
+	if (a->term != b->term)
+		return a->term < b->term ? -1 : 1;
+	if (a->fork_lsn != b->fork_lsn)
+		return a->fork_lsn < b->fork_lsn ? -1 : 1;
+	return strcmp(a->leader, b->leader);
+}
+
+/*
+ * Every promotion raises the term, and is posted by writing down where it left
+ * its parent; only the first primary of all has neither.
+ */
+bool
+pgha_posted(const PghaDurable *durable)
+{
+	return durable->role == PGHA_ROLE_PRIMARY &&
+		(durable->claim.fork_lsn != 0 || durable->claim.term <= 1);
+}
+
+bool
+pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end)
+{
+	if (timeline == history->timeline)
+		return true;
+	for (int i = 0; i < history->count; i++)
+	{
+		if (history->entry[i].timeline == timeline)
+			return end <= history->entry[i].end;
+	}
+	return false;
+}
+
+uint32_t
+pgha_reserve_timeline(uint32_t current, int index, int count)
+{
+	uint32_t	next = current + 1;
+
+	while (next % (uint32_t) count != (uint32_t) index)
+		next++;
+	return next;
+}
+
+int
+pgha_sorted_position(const PghaSettings *settings)
+{
+	int			position = 0;
+
+	for (int i = 0; i < settings->count; i++)
+	{
+		if (strcmp(settings->name[i], settings->name[settings->self]) < 0)
+			position++;
+	}
+	return position;
+}
+
+static int
+find_member(const PghaNode *node, const char *name)
+{
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		if (strcmp(node->settings.name[i], name) == 0)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
+static bool
+is_self(const PghaNode *node, int member)
+{
+	return member == node->settings.self;
+}
+
+/* The member whose history the WAL here belongs to; never the node itself. */
+static int
+known_leader(const PghaNode *node)
+{
+	int			leader = find_member(node, node->durable.claim.leader);
+
+	return leader != PGHA_NOBODY && is_self(node, leader) ? PGHA_NOBODY : leader;
+}
+
+/*
+ * Is this the report of a member of our own cluster?  Members of another
+ * system are shown, but count for nothing.
+ */
+static bool
+counts(const PghaNode *node, const PghaMember *member)
+{
+	return member->heard != 0 &&
+		member->contact == PGHA_CONTACT_ANSWERED &&
+		member->report.system_identifier == node->settings.system_identifier;
+}
+
+/* How long has a member not answered in any way? */
+static pgha_time
+silence(const PghaNode *node, const PghaMember *member, pgha_time now)
+{
+	return now - later(member->alive, node->awake);
+}
+
+static bool
+received_in_time(const PghaNode *node, pgha_time now)
+{
+	const PghaLocal *local = &node->local;
+
+	return local->receiver == PGHA_RECEIVER_STREAMING &&
+		local->upstream != PGHA_NOBODY &&
+		now - later(local->receiver_heard, node->awake) < node->settings.failure_timeout;
+}
+
+/* ---- actions ---- */
+
+static PghaWhy
+because(PghaReason reason, int member)
+{
+	PghaWhy		why = {reason, member, PGHA_MAY_PROMOTE, PGHA_ACTIVE};
+
+	return why;
+}
+
+static PghaAction *
+act(Step *step, PghaActionType type)
+{
+	PghaActions *actions = step->actions;
+	PghaAction *action = &actions->action[actions->count];
+
+	/* One step asks each member once and does a bounded number of other things. */
+	if (actions->count < PGHA_MAX_ACTIONS - 1)
+		actions->count++;
+	*action = (PghaAction) {.type = type, .member = PGHA_NOBODY,
+	.why = because(PGHA_WHY_NONE, PGHA_NOBODY)};
+	return action;
+}
+
+static void
+tell(Step *step, PghaWhy why)
+{
+	act(step, PGHA_ACT_EVENT)->why = why;
+}
+
+static void
+enter(Step *step, PghaState state, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+
+	if (node->state != state)
+	{
+		node->state = state;
+		node->state_since = step->now;
+	}
+	node->why = why;
+	node->why.bar = node->bar;
+	node->why.passive = node->passive;
+}
+
+static void
+close_gate(Step *step)
+{
+	if (step->node->gate_open)
+	{
+		step->node->gate_open = false;
+		act(step, PGHA_ACT_CLOSE_GATE);
+	}
+}
+
+static void
+open_gate(Step *step)
+{
+	if (!step->node->gate_open)
+	{
+		step->node->gate_open = true;
+		act(step, PGHA_ACT_OPEN_GATE);
+	}
+}
+
+static void
+ask(Step *step, int member)
+{
+	PghaMember *m = &step->node->member[member];
+
+	if (m->asking)
+		return;
+	m->asking = true;
+	m->asked = step->now;
+	act(step, PGHA_ACT_POLL)->member = member;
+}
+
+/*
+ * Asks each member whose turn it is.  `interval` is the usual one or the
+ * urgent one; a member that was not asked since `since` is asked at once.
+ */
+static void
+ask_members(Step *step, pgha_time interval, pgha_time since)
+{
+	PghaNode   *node = step->node;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		PghaMember *m = &node->member[i];
+
+		if (is_self(node, i))
+		{
+			if (m->asked == 0 || step->now - m->asked >= SELF_CHECK_INTERVAL)
+				ask(step, i);
+		}
+		else if (m->asked == 0 || m->asked < since || step->now - m->asked >= interval)
+			ask(step, i);
+	}
+}
+
+static void
+unfollow(Step *step)
+{
+	PghaNode   *node = step->node;
+
+	if (node->upstream == PGHA_NOBODY && node->local.receiver != PGHA_RECEIVER_STREAMING &&
+		node->local.receiver != PGHA_RECEIVER_CONNECTING)
+		return;
+	node->upstream = PGHA_NOBODY;
+	act(step, PGHA_ACT_UNFOLLOW);
+}
+
+/* ---- may this node be promoted? ---- */
+
+static PghaBar
+promotion_bar(const PghaNode *node)
+{
+	const PghaDurable *durable = &node->durable;
+	const PghaSync *sync = &durable->sync;
+	uint32_t	me = UINT32_C(1) << node->settings.self;
+
+	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
+		return PGHA_BAR_PASSIVE;
+	if (RULE(node, PGHA_RULE_DIVERGED))
+	{
+		if (durable->diverged)
+			return PGHA_BAR_DIVERGED;
+		if (durable->fenced)
+			return PGHA_BAR_FENCED;
+	}
+
+	/*
+	 * A former primary that comes back to lead does what it did before: it
+	 * holds every commit it acknowledged, and neither a pause nor priority 0
+	 * means that the whole site shall stay read-only after a restart.
+	 */
+	if (durable->role == PGHA_ROLE_PRIMARY)
+		return PGHA_MAY_PROMOTE;
+
+	if (durable->claim.term == 0)
+		return PGHA_BAR_NEVER_FOLLOWED;
+	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
+		return PGHA_BAR_PRIORITY;
+	if (durable->paused && RULE(node, PGHA_RULE_PAUSED))
+		return PGHA_BAR_PAUSED;
+	if (!node->settings.auto_failover && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+		return PGHA_BAR_AUTO_FAILOVER;
+	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
+		return PGHA_BAR_APPLY_DELAY;
+	if (sync->method != PGHA_SYNC_NONE)
+	{
+		if ((sync->listed & me) == 0 && RULE(node, PGHA_RULE_SYNC_LISTED))
+			return PGHA_BAR_NOT_LISTED;
+		if (sync->method == PGHA_SYNC_FIRST && (sync->current & me) == 0 &&
+			RULE(node, PGHA_RULE_SYNC_FIRST))
+			return PGHA_BAR_NOT_SYNC;
+	}
+	if (node->leader_end > node->local.wal_end &&
+		node->leader_end - node->local.wal_end > node->settings.max_failover_lag &&
+		RULE(node, PGHA_RULE_LAG))
+		return PGHA_BAR_LAG;
+	return PGHA_MAY_PROMOTE;
+}
+
+/* Is the member of `report` to be preferred to this node? */
+static bool
+is_better(const PghaNode *node, const PghaReport *report)
+{
+	if (!report->in_recovery || report->bar != PGHA_MAY_PROMOTE)
+		return false;
+	if (report->claim.term != node->durable.claim.term)
+		return report->claim.term > node->durable.claim.term;
+	if (report->wal_end != node->local.wal_end)
+		return report->wal_end > node->local.wal_end;
+	if (report->priority != node->settings.priority)
+		return report->priority > node->settings.priority;
+	return strcmp(report->node, node->settings.name[node->settings.self]) < 0;
+}
+
+/* What a member that was asked since `since` has to say. */
+typedef enum Presence
+{
+	ANSWERS,					/* its report is of now */
+	ABSENT,						/* cannot be counted */
+	UNKNOWN						/* may still answer */
+} Presence;
+
+static Presence
+presence(const PghaNode *node, const PghaMember *member, pgha_time since, pgha_time now)
+{
+	bool		asked_since = member->told >= since || !RULE(node, PGHA_RULE_FRESH);
+
+	if (asked_since)
+	{
+		switch (member->contact)
+		{
+			case PGHA_CONTACT_ANSWERED:
+				return counts(node, member) ? ANSWERS : ABSENT;
+			case PGHA_CONTACT_REFUSED:
+			case PGHA_CONTACT_STARTING:
+			case PGHA_CONTACT_ERROR:
+				return ABSENT;
+			case PGHA_CONTACT_NEVER:
+			case PGHA_CONTACT_SILENT:
+				break;
+		}
+	}
+	return silence(node, member, now) >= node->settings.failure_timeout ? ABSENT : UNKNOWN;
+}
+
+/*
+ * Is the primary missing?  *why tells in which way, or, if it is not, what it
+ * is that keeps it from counting as missing.
+ */
+static bool
+primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
+{
+	const PghaSettings *settings = &node->settings;
+	int			leader = known_leader(node);
+	const PghaMember *primary;
+	bool		asked;
+
+	if (leader == PGHA_NOBODY)
+	{
+		*why = because(PGHA_WHY_PRIMARY_UNKNOWN, PGHA_NOBODY);
+		if (now - node->awake >= settings->startup_grace)
+			return true;
+		*why = because(PGHA_WHY_NO_LEADER, PGHA_NOBODY);
+		return false;
+	}
+
+	primary = &node->member[leader];
+	asked = primary->told >= node->receiver_lost || !RULE(node, PGHA_RULE_FRESH);
+
+	if (asked && counts(node, primary) && primary->report.in_recovery)
+	{
+		*why = because(PGHA_WHY_PRIMARY_DEMOTED, leader);
+		return true;
+	}
+
+	/* A primary that was not there since this node started gets time to start. */
+	if (!primary->was_primary)
+	{
+		*why = because(PGHA_WHY_PRIMARY_UNKNOWN, PGHA_NOBODY);
+		if (now - node->awake >= settings->startup_grace &&
+			primary->contact != PGHA_CONTACT_ANSWERED &&
+			primary->contact != PGHA_CONTACT_ERROR &&
+			primary->contact != PGHA_CONTACT_STARTING)
+			return true;
+	}
+	else if (!RULE(node, PGHA_RULE_PRIMARY_GONE))
+	{
+		*why = because(PGHA_WHY_PRIMARY_SILENT, leader);
+		return true;
+	}
+	else if (asked && primary->contact == PGHA_CONTACT_REFUSED)
+	{
+		if (!node->local.receiver_ended_clean || !RULE(node, PGHA_RULE_CLEAN_STOP))
+		{
+			*why = because(PGHA_WHY_PRIMARY_CRASHED, leader);
+			return true;
+		}
+		*why = because(PGHA_WHY_PRIMARY_STOPPED, leader);
+		if (now - later(primary->contact_since, node->awake) >= settings->failure_timeout)
+			return true;
+	}
+	else if (asked && primary->contact == PGHA_CONTACT_SILENT)
+	{
+		*why = because(PGHA_WHY_PRIMARY_SILENT, leader);
+		if (silence(node, primary, now) >= settings->failure_timeout)
+			return true;
+	}
+
+	if (asked && primary->contact == PGHA_CONTACT_STARTING)
+	{
+		*why = because(PGHA_WHY_PRIMARY_STARTING, leader);
+		if (!RULE(node, PGHA_RULE_STARTUP_GRACE) ||
+			now - later(primary->contact_since, node->awake) >= settings->startup_grace)
+			return true;
+	}
+
+	/* A request that hangs says as much as one that was given up. */
+	if (primary->was_primary && primary->asking && primary->contact != PGHA_CONTACT_ERROR &&
+		primary->asked >= node->receiver_lost &&
+		silence(node, primary, now) >= settings->failure_timeout)
+	{
+		*why = because(PGHA_WHY_PRIMARY_SILENT, leader);
+		return true;
+	}
+
+	*why = because(PGHA_WHY_WAITING_PRIMARY, leader);
+	return false;
+}
+
+/*
+ * Does anything that the members say stand in the way of promotion?
+ * PGHA_WHY_NONE if nothing does.
+ */
+static PghaWhy
+members_objection(const PghaNode *node, pgha_time since, pgha_time now)
+{
+	const PghaSync *sync = &node->durable.sync;
+	int			leader = known_leader(node);
+	int			sure = 1;		/* listed standbys that answered, this one included */
+	PghaWhy		objection = because(PGHA_WHY_NONE, PGHA_NOBODY);
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+		const PghaReport *report = &m->report;
+
+		if (is_self(node, i))
+			continue;
+		switch (presence(node, m, since, now))
+		{
+			case ABSENT:
+				continue;
+			case UNKNOWN:
+				if (RULE(node, PGHA_RULE_BEST) && RULE(node, PGHA_RULE_VETO))
+					objection = because(PGHA_WHY_WAITING_ANSWER, i);
+				continue;
+			case ANSWERS:
+				break;
+		}
+		if (leader != PGHA_NOBODY && i != leader &&
+			report->receiver == PGHA_RECEIVER_STREAMING &&
+			strcmp(report->upstream, node->settings.name[leader]) == 0 &&
+			report->receiver_age < node->settings.failure_timeout &&
+			RULE(node, PGHA_RULE_VETO))
+			return because(PGHA_WHY_VETO, i);
+		if (is_better(node, report) && RULE(node, PGHA_RULE_BEST))
+			return because(PGHA_WHY_BETTER, i);
+		if (report->in_recovery && !report->diverged && !report->fenced &&
+			report->claim.term == node->durable.claim.term &&
+			(sync->listed & (UINT32_C(1) << i)) != 0)
+			sure++;
+	}
+	if (objection.reason == PGHA_WHY_NONE &&
+		sync->method == PGHA_SYNC_ANY && sure < sync->num_listed - sync->num_sync + 1 &&
+		node->durable.role != PGHA_ROLE_PRIMARY && RULE(node, PGHA_RULE_SYNC_ANY))
+		return because(PGHA_WHY_QUORUM, PGHA_NOBODY);
+	return objection;
+}
+
+/*
+ * Begins the promotion: the raised term is durable before anything else is
+ * done, then receiving ends for good.  The rest follows with the outcomes.
+ */
+static void
+begin_promotion(Step *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+	PghaClaim  *claim = &node->durable.claim;
+
+	node->durable.role = PGHA_ROLE_PRIMARY;
+	node->durable.fenced = false;
+	node->durable.diverged = false;
+	if (RULE(node, PGHA_RULE_TERM))
+		claim->term = ++node->max_term;
+	claim->fork_lsn = 0;
+	strcpy(claim->leader, node->settings.name[node->settings.self]);
+	node->upstream = PGHA_NOBODY;
+	tell(step, why);
+	act(step, PGHA_ACT_WRITE_STATE);
+	enter(step, PGHA_PROMOTING, because(PGHA_WHY_STOPPING_RECEIVER, PGHA_NOBODY));
+	act(step, PGHA_ACT_STOP_RECEIVER);
+}
+
+/* The receiver is stopped: reserve a timeline and promote. */
+static void
+continue_promotion(Step *step)
+{
+	PghaNode   *node = step->node;
+	uint32_t	newest = node->max_timeline;
+	PghaAction *action = act(step, PGHA_ACT_PROMOTE);
+
+	if (newest < node->local.timeline)
+		newest = node->local.timeline;
+	if (newest < node->local.newest_timeline)
+		newest = node->local.newest_timeline;
+	action->parent = node->local.timeline;
+	if (RULE(node, PGHA_RULE_TIMELINE))
+		action->timeline = pgha_reserve_timeline(newest, pgha_sorted_position(&node->settings),
+												 node->settings.count);
+	else
+		action->timeline = node->local.timeline + 1;
+	enter(step, PGHA_PROMOTING, because(PGHA_WHY_PROMOTING, PGHA_NOBODY));
+}
+
+/* ---- out of recovery ---- */
+
+/*
+ * The member that holds a claim greater than this primary's, or PGHA_NOBODY.
+ * Claims of one term are compared only when both leaders know where they
+ * forked off.
+ */
+static int
+greater_claim(const PghaNode *node)
+{
+	const PghaClaim *own = &node->durable.claim;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+		const PghaClaim *claim = &m->report.claim;
+
+		if (is_self(node, i) || !counts(node, m))
+			continue;
+		if (claim->term > own->term && RULE(node, PGHA_RULE_FENCE))
+			return i;
+		if (claim->term == own->term && node->posted && RULE(node, PGHA_RULE_FENCE_TIE) &&
+			strcmp(claim->leader, own->leader) != 0 &&
+			(claim->fork_lsn != 0 || (m->report.posted && !m->report.in_recovery)) &&
+			pgha_claim_compare(claim, own) > 0)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
+static void
+fence(Step *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+
+	close_gate(step);
+	node->posted = false;
+	node->durable.role = PGHA_ROLE_STANDBY;
+	node->durable.fenced = true;
+	tell(step, why);
+	act(step, PGHA_ACT_WRITE_STATE);
+	enter(step, PGHA_FENCING, why);
+	node->fence_tried = step->now;
+	act(step, PGHA_ACT_FENCE);
+}
+
+/* Have all members been asked since `since`, with an outcome? */
+static bool
+all_told(const PghaNode *node, pgha_time since, int *missing)
+{
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		if (node->member[i].told < since || node->member[i].contact == PGHA_CONTACT_NEVER)
+		{
+			*missing = i;
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+lead(Step *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+
+	node->posted = true;
+	tell(step, why);
+	act(step, PGHA_ACT_WRITE_STATE);
+	open_gate(step);
+	enter(step, PGHA_PRIMARY, because(PGHA_WHY_LEADING, PGHA_NOBODY));
+}
+
+/* The first decision of a server that came up, or woke up, out of recovery. */
+static void
+decide_to_lead(Step *step)
+{
+	PghaNode   *node = step->node;
+	PghaClaim  *claim = &node->durable.claim;
+	const char *self = node->settings.name[node->settings.self];
+	int			missing = PGHA_NOBODY;
+
+	if (RULE(node, PGHA_RULE_GATE) && !all_told(node, node->deciding_since, &missing))
+	{
+		enter(step, PGHA_STARTING, because(PGHA_WHY_ASKING_MEMBERS, missing));
+		return;
+	}
+	if (node->durable.role == PGHA_ROLE_PRIMARY && strcmp(claim->leader, self) == 0)
+	{
+		/* The worker may have died between the promotion and its check. */
+		if (!pgha_posted(&node->durable) &&
+			(node->local.fork_lsn == 0 ||
+			 node->local.timeline % (uint32_t) node->settings.count !=
+			 (uint32_t) pgha_sorted_position(&node->settings)))
+		{
+			node->durable.diverged = true;
+			fence(step, because(PGHA_WHY_PROMOTION_FAILED, PGHA_NOBODY));
+			return;
+		}
+		claim->fork_lsn = node->local.fork_lsn;
+		lead(step, because(PGHA_WHY_RESUMED, PGHA_NOBODY));
+		return;
+	}
+
+	if (claim->term == 0)
+	{
+		node->max_term = later(node->max_term, 1);
+		tell(step, because(PGHA_WHY_FIRST_PRIMARY, PGHA_NOBODY));
+	}
+	else
+		node->max_term++;
+	claim->term = node->max_term;
+	claim->fork_lsn = node->local.fork_lsn;
+	strcpy(claim->leader, self);
+	node->durable.role = PGHA_ROLE_PRIMARY;
+	node->durable.fenced = false;
+	node->durable.diverged = false;
+	lead(step, claim->term == 1 ? because(PGHA_WHY_LEADING, PGHA_NOBODY) :
+		 because(PGHA_WHY_PROMOTED_BY_HAND, PGHA_NOBODY));
+}
+
+static void
+primary_side(Step *step)
+{
+	PghaNode   *node = step->node;
+	int			greater;
+
+	if (node->state == PGHA_PROMOTING)
+		return;					/* the check of the promotion is under way */
+	if (node->state == PGHA_FENCING)
+	{
+		if (step->now - node->fence_tried >= FENCE_INTERVAL)
+		{
+			node->fence_tried = step->now;
+			act(step, PGHA_ACT_WRITE_STATE);
+			act(step, PGHA_ACT_FENCE);
+		}
+		return;
+	}
+	if (node->passive == PGHA_PASSIVE_NAME_IN_USE)
+	{
+		if (node->state != PGHA_PASSIVE)
+			tell(step, (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive});
+		close_gate(step);
+		node->posted = false;
+		enter(step, PGHA_PASSIVE, because(PGHA_WHY_PASSIVE, PGHA_NOBODY));
+		return;
+	}
+	greater = greater_claim(node);
+	if (greater != PGHA_NOBODY)
+	{
+		fence(step, because(PGHA_WHY_GREATER_CLAIM, greater));
+		return;
+	}
+	if (node->state != PGHA_PRIMARY)
+		decide_to_lead(step);
+}
+
+/* The server is out of recovery because this node promoted it. */
+static void
+promotion_done(Step *step, bool checked)
+{
+	PghaNode   *node = step->node;
+	int			greater;
+
+	if (!checked && node->local.in_recovery)
+	{
+		/* Given up before PostgreSQL was told: let the others go on. */
+		node->durable.role = PGHA_ROLE_STANDBY;
+		node->durable.fenced = true;
+		act(step, PGHA_ACT_WRITE_STATE);
+		act(step, PGHA_ACT_RELEASE_RECEIVER);
+		tell(step, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+		enter(step, PGHA_STANDBY, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+		return;
+	}
+	if (!checked)
+	{
+		node->durable.diverged = true;
+		fence(step, because(PGHA_WHY_PROMOTION_FAILED, PGHA_NOBODY));
+		return;
+	}
+	node->durable.claim.fork_lsn = node->local.fork_lsn;
+	memset(&node->durable.sync, 0, sizeof(node->durable.sync));
+	node->posted = true;
+	greater = greater_claim(node);
+	if (greater != PGHA_NOBODY)
+		fence(step, because(PGHA_WHY_GREATER_CLAIM, greater));
+	else
+		lead(step, because(PGHA_WHY_LEADING, PGHA_NOBODY));
+}
+
+/* ---- in recovery ---- */
+
+/*
+ * The member that leads by the greatest claim, if that is not less than the
+ * claim whose history is here; PGHA_NOBODY if none is heard of.
+ */
+static int
+visible_leader(const PghaNode *node, pgha_time now)
+{
+	int			leader = PGHA_NOBODY;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (is_self(node, i) || !counts(node, m) ||
+			m->report.in_recovery || !m->report.posted ||
+			silence(node, m, now) >= node->settings.failure_timeout)
+			continue;
+		if (pgha_claim_compare(&m->report.claim, &node->durable.claim) < 0)
+			continue;
+		if (leader == PGHA_NOBODY ||
+			pgha_claim_compare(&m->report.claim, &node->member[leader].report.claim) > 0)
+			leader = i;
+	}
+	return leader;
+}
+
+/* Gives the WAL receiver its upstream, and remembers whose history is here. */
+static void
+begin_following(Step *step, int leader)
+{
+	PghaNode   *node = step->node;
+	const PghaReport *report = &node->member[leader].report;
+	PghaAction *action;
+
+	if (pgha_claim_compare(&node->durable.claim, &report->claim) != 0 ||
+		node->durable.role != PGHA_ROLE_STANDBY ||
+		node->durable.fenced || node->durable.diverged)
+	{
+		node->durable.claim = report->claim;
+		node->durable.role = PGHA_ROLE_STANDBY;
+		node->durable.fenced = false;
+		node->durable.diverged = false;
+		memset(&node->durable.sync, 0, sizeof(node->durable.sync));
+		act(step, PGHA_ACT_WRITE_STATE);
+	}
+	node->upstream = leader;
+	node->upstream_claim = report->claim;
+	node->upstream_timeline = report->timeline;
+	node->upstream_slot = (report->slots & (UINT32_C(1) << node->settings.self)) != 0;
+	node->leader_end = report->wal_end;
+	action = act(step, PGHA_ACT_FOLLOW);
+	action->member = leader;
+	action->timeline = report->timeline;
+	tell(step, because(PGHA_WHY_FOLLOWING, leader));
+	enter(step, PGHA_STANDBY, because(PGHA_WHY_FOLLOWING, leader));
+}
+
+static void
+set_diverged(Step *step, int leader)
+{
+	PghaNode   *node = step->node;
+	const PghaClaim *claim = &node->member[leader].report.claim;
+	PghaWhy		why = because(PGHA_WHY_DIVERGED, leader);
+
+	if (node->state != PGHA_DIVERGED || pgha_claim_compare(&node->diverged_from, claim) != 0)
+	{
+		node->diverged_from = *claim;
+		node->durable.diverged = true;
+		node->durable.role = PGHA_ROLE_STANDBY;
+		act(step, PGHA_ACT_WRITE_STATE);
+		unfollow(step);
+		tell(step, why);
+	}
+	enter(step, PGHA_DIVERGED, why);
+}
+
+/*
+ * A leader is visible: stream from it, once all WAL here is replayed and is
+ * known to be a part of its history.
+ *
+ * The point that counts is what was replayed: a receiver that waits for its
+ * upstream shows that the startup process found no further record, so whatever
+ * was received beyond is a torn record, which the new timeline overwrites.
+ */
+static void
+follow(Step *step, int leader)
+{
+	PghaNode   *node = step->node;
+	const PghaReport *report = &node->member[leader].report;
+	bool		contained;
+
+	if (node->upstream == leader && node->upstream_timeline == report->timeline &&
+		pgha_claim_compare(&node->upstream_claim, &report->claim) == 0)
+	{
+		bool		slot = (report->slots & (UINT32_C(1) << node->settings.self)) != 0;
+
+		if (slot != node->upstream_slot)
+		{
+			PghaAction *action = act(step, PGHA_ACT_FOLLOW);
+
+			node->upstream_slot = slot;
+			action->member = leader;
+			action->timeline = report->timeline;
+		}
+		enter(step, PGHA_STANDBY, because(PGHA_WHY_FOLLOWING, leader));
+		return;
+	}
+
+	if (node->state == PGHA_DIVERGED &&
+		pgha_claim_compare(&node->diverged_from, &report->claim) == 0)
+		return;
+
+	if (node->state != PGHA_DIVERGED)
+		enter(step, PGHA_STANDBY, because(PGHA_WHY_CHECKING_HISTORY, leader));
+	if (node->local.receiver != PGHA_RECEIVER_WAITING)
+	{
+		if (node->local.receiver != PGHA_RECEIVER_NONE)
+			unfollow(step);
+		return;
+	}
+
+	if (report->timeline == node->local.timeline || !RULE(node, PGHA_RULE_FORK))
+		contained = true;
+	else if (node->history_of == leader && node->history.timeline == report->timeline)
+		contained = pgha_history_contains(&node->history, node->local.timeline,
+										  node->local.replayed);
+	else
+	{
+		if (!node->history_asked &&
+			(node->history_asked_at == 0 || node->history_of != leader ||
+			 step->now - node->history_asked_at >= node->settings.heartbeat_interval))
+		{
+			PghaAction *action = act(step, PGHA_ACT_FETCH_HISTORY);
+
+			node->history_asked = true;
+			node->history_asked_at = step->now;
+			node->history_of = leader;
+			node->history.timeline = 0;
+			action->member = leader;
+			action->timeline = report->timeline;
+		}
+		return;
+	}
+
+	if (contained)
+		begin_following(step, leader);
+	else
+		set_diverged(step, leader);
+}
+
+/*
+ * Former primary that was restarted read-only, as it could not learn whether
+ * it still leads: it leads again when all members, or nobody for
+ * startup_grace, know of a later leader.
+ */
+static void
+return_to_lead(Step *step)
+{
+	PghaNode   *node = step->node;
+	PghaWhy		objection;
+	bool		all_answer = true;
+
+	if (node->state != PGHA_RETURNING)
+	{
+		enter(step, PGHA_RETURNING, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+		tell(step, node->why);
+	}
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (is_self(node, i))
+			continue;
+		if (!counts(node, m) || m->told < node->awake)
+			all_answer = false;
+		else if (pgha_claim_compare(&m->report.claim, &node->durable.claim) > 0 &&
+				 RULE(node, PGHA_RULE_FENCE))
+		{
+			/* Superseded: what its leader's history says will be seen when it shows up. */
+			node->durable.role = PGHA_ROLE_STANDBY;
+			node->durable.fenced = true;
+			act(step, PGHA_ACT_WRITE_STATE);
+			tell(step, because(PGHA_WHY_GREATER_CLAIM, i));
+			enter(step, PGHA_STANDBY, because(PGHA_WHY_GREATER_CLAIM, i));
+			return;
+		}
+	}
+	enter(step, PGHA_RETURNING, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+	if (node->bar != PGHA_MAY_PROMOTE)
+		return;
+	if (!all_answer && RULE(node, PGHA_RULE_RETURN) &&
+		step->now - node->awake < node->settings.startup_grace)
+		return;
+
+	/* All WAL here must be replayed, or it could not be compared with others'. */
+	if (node->local.receiver != PGHA_RECEIVER_WAITING)
+		return;
+	objection = members_objection(node, node->awake, step->now);
+	if (objection.reason != PGHA_WHY_NONE)
+	{
+		enter(step, PGHA_RETURNING, objection);
+		return;
+	}
+	begin_promotion(step, because(PGHA_WHY_NO_NEWS, PGHA_NOBODY));
+}
+
+/* No leader is visible: promote if the rules allow. */
+static void
+stand_for_election(Step *step)
+{
+	PghaNode   *node = step->node;
+	PghaWhy		loss;
+	PghaWhy		objection;
+
+	if (received_in_time(node, step->now) && RULE(node, PGHA_RULE_RECEIVER_LOST))
+	{
+		enter(step, node->durable.diverged ? PGHA_DIVERGED : PGHA_STANDBY,
+			  because(PGHA_WHY_FOLLOWING, node->local.upstream));
+		return;
+	}
+	if (!primary_is_missing(node, step->now, &loss) || node->durable.diverged)
+	{
+		if (node->durable.diverged)
+			enter(step, PGHA_DIVERGED, because(PGHA_WHY_NO_LEADER, PGHA_NOBODY));
+		else
+			enter(step, PGHA_STANDBY, loss);
+		return;
+	}
+	if (node->bar != PGHA_MAY_PROMOTE)
+	{
+		enter(step, PGHA_STANDBY, because(PGHA_WHY_BARRED, loss.member));
+		return;
+	}
+
+	if (node->state != PGHA_CANDIDATE)
+		enter(step, PGHA_CANDIDATE, loss);
+	objection = members_objection(node, node->receiver_lost, step->now);
+	if (objection.reason != PGHA_WHY_NONE)
+	{
+		enter(step, PGHA_CANDIDATE, objection);
+		return;
+	}
+	begin_promotion(step, loss);
+}
+
+static void
+standby_side(Step *step)
+{
+	PghaNode   *node = step->node;
+	int			leader;
+
+	if (node->state == PGHA_PROMOTING || node->state == PGHA_FENCING)
+		return;					/* the outcome of the next action is on its way */
+
+	close_gate(step);
+	node->posted = false;
+
+	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
+	{
+		if (node->state != PGHA_PASSIVE)
+			tell(step, (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive});
+		enter(step, PGHA_PASSIVE, because(PGHA_WHY_PASSIVE, PGHA_NOBODY));
+		return;
+	}
+	if (node->state == PGHA_PASSIVE)
+		enter(step, PGHA_STARTING, because(PGHA_WHY_STARTED, PGHA_NOBODY));
+
+	leader = visible_leader(node, step->now);
+	if (leader != PGHA_NOBODY)
+	{
+		if (node->durable.diverged && node->state == PGHA_STARTING)
+			enter(step, PGHA_DIVERGED, because(PGHA_WHY_CHECKING_HISTORY, leader));
+		follow(step, leader);
+	}
+	else if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced &&
+			 !node->durable.diverged)
+		return_to_lead(step);
+	else
+		stand_for_election(step);
+}
+
+/* ---- taking in ---- */
+
+static void
+take_reply(Step *step, const PghaEvent *event)
+{
+	PghaNode   *node = step->node;
+	PghaMember *m = &node->member[event->member];
+	PghaContact contact = event->contact;
+
+	m->asking = false;
+	m->told = m->asked;
+
+	/* A server that answers under another name is not the member. */
+	if (contact == PGHA_CONTACT_ANSWERED &&
+		(event->report == NULL ||
+		 strcmp(event->report->node, node->settings.name[event->member]) != 0))
+		contact = PGHA_CONTACT_ERROR;
+
+	if (contact != m->contact)
+	{
+		m->contact = contact;
+		m->contact_since = step->now;
+	}
+	if (contact == PGHA_CONTACT_ANSWERED || contact == PGHA_CONTACT_ERROR ||
+		contact == PGHA_CONTACT_STARTING)
+		m->alive = step->now;
+	if (contact != PGHA_CONTACT_ANSWERED)
+		return;
+
+	m->heard = step->now;
+	m->report = *event->report;
+	if (is_self(node, event->member) || !counts(node, m))
+		return;
+	if (!m->report.in_recovery)
+		m->was_primary = true;
+	if (node->max_term < m->report.claim.term)
+		node->max_term = m->report.claim.term;
+	if (node->max_timeline < m->report.timeline)
+		node->max_timeline = m->report.timeline;
+
+	/* The later pause or resume is valid everywhere; of two, the pause. */
+	if (m->report.pause_generation > node->durable.pause_generation ||
+		(m->report.pause_generation == node->durable.pause_generation &&
+		 m->report.paused && !node->durable.paused))
+	{
+		bool		news = node->durable.paused != m->report.paused;
+
+		node->durable.pause_generation = m->report.pause_generation;
+		node->durable.paused = m->report.paused;
+		act(step, PGHA_ACT_WRITE_STATE);
+		if (news)
+			tell(step, because(m->report.paused ? PGHA_WHY_PAUSED : PGHA_WHY_RESUMED_FAILOVER,
+							   event->member));
+	}
+
+	/* Of the leader that is followed: how far it is, and who its synchronous standbys are. */
+	if (event->member == known_leader(node) && !m->report.in_recovery &&
+		pgha_claim_compare(&m->report.claim, &node->durable.claim) == 0)
+	{
+		PghaSync	sync = m->report.sync;
+
+		node->leader_end = (pgha_lsn) later((pgha_time) node->leader_end,
+											(pgha_time) m->report.wal_end);
+		if (sync.method == PGHA_SYNC_FIRST && sync.current == 0)
+			sync.current = node->durable.sync.current;
+		if (sync.method != node->durable.sync.method ||
+			sync.num_sync != node->durable.sync.num_sync ||
+			sync.num_listed != node->durable.sync.num_listed ||
+			sync.listed != node->durable.sync.listed ||
+			sync.current != node->durable.sync.current)
+		{
+			node->durable.sync = sync;
+			act(step, PGHA_ACT_WRITE_STATE);
+		}
+	}
+}
+
+static void
+take_event(Step *step, const PghaEvent *event)
+{
+	PghaNode   *node = step->node;
+
+	switch (event->type)
+	{
+		case PGHA_EV_TICK:
+			break;
+		case PGHA_EV_REPLY:
+			take_reply(step, event);
+			break;
+		case PGHA_EV_HISTORY:
+			node->history_asked = false;
+			if (event->history != NULL && event->member == node->history_of)
+				node->history = *event->history;
+			break;
+		case PGHA_EV_RECEIVER_STOPPED:
+			if (node->state == PGHA_PROMOTING)
+				continue_promotion(step);
+			break;
+		case PGHA_EV_PROMOTED:
+			if (node->state == PGHA_PROMOTING)
+				promotion_done(step, event->ok);
+			break;
+		case PGHA_EV_PAUSE:
+			node->durable.pause_generation++;
+			node->durable.paused = event->flag;
+			act(step, PGHA_ACT_WRITE_STATE);
+			tell(step, because(event->flag ? PGHA_WHY_PAUSED : PGHA_WHY_RESUMED_FAILOVER,
+							   PGHA_NOBODY));
+			break;
+		case PGHA_EV_PROMOTE:
+			if (pgha_promote_refusal(node, event->flag, step->now).reason == PGHA_WHY_NONE)
+				begin_promotion(step, because(PGHA_WHY_BY_HAND, PGHA_NOBODY));
+			break;
+	}
+}
+
+/* Which reason is there, if any, not to manage this node? */
+static PghaPassive
+find_passive(const PghaNode *node)
+{
+	bool		ours = false;
+	bool		others = false;
+	const PghaMember *self = &node->member[node->settings.self];
+
+	if (node->local.in_recovery && node->local.passive != PGHA_ACTIVE)
+		return node->local.passive;
+	if (counts(node, self) && self->report.instance != node->settings.instance)
+		return PGHA_PASSIVE_NAME_IN_USE;
+	if (!node->local.in_recovery)
+		return PGHA_ACTIVE;
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (is_self(node, i) || m->contact != PGHA_CONTACT_ANSWERED)
+			continue;
+		if (counts(node, m))
+			ours = true;
+		else
+			others = true;
+	}
+	return others && !ours ? PGHA_PASSIVE_OTHER_SYSTEM : PGHA_ACTIVE;
+}
+
+/*
+ * A node that was stopped itself (SIGSTOP, a frozen virtual machine) must not
+ * take its own sleep for the others' silence; and a primary that slept may
+ * have been replaced meanwhile.
+ */
+static void
+notice_sleep(Step *step)
+{
+	PghaNode   *node = step->node;
+	pgha_time	slept;
+
+	if (step->now - node->stepped < node->settings.failure_timeout / 2 ||
+		!RULE(node, PGHA_RULE_SLEPT))
+		return;
+	slept = step->now - node->stepped;
+	node->awake = step->now;
+	if (node->receiver_lost != 0)
+		node->receiver_lost = step->now;
+	if (node->state == PGHA_PRIMARY && slept >= node->settings.failure_timeout)
+	{
+		node->gate_open = false;
+		act(step, PGHA_ACT_SUSPEND_GATE);
+		node->posted = false;
+		node->deciding_since = step->now;
+		tell(step, because(PGHA_WHY_SLEPT, PGHA_NOBODY));
+		enter(step, PGHA_STARTING, because(PGHA_WHY_SLEPT, PGHA_NOBODY));
+	}
+}
+
+static void
+observe(Step *step, const PghaLocal *local)
+{
+	PghaNode   *node = step->node;
+	int			leader = known_leader(node);
+
+	node->local = *local;
+	if (local->in_recovery && local->upstream != PGHA_NOBODY && local->upstream == leader &&
+		local->receiver == PGHA_RECEIVER_STREAMING)
+	{
+		node->member[leader].was_primary = true;
+		if (node->leader_end < local->upstream_end)
+			node->leader_end = local->upstream_end;
+	}
+	if (!local->in_recovery || received_in_time(node, step->now))
+		node->receiver_lost = 0;
+	else if (node->receiver_lost == 0)
+		node->receiver_lost = step->now;
+	if (node->max_timeline < local->timeline)
+		node->max_timeline = local->timeline;
+}
+
+/* ---- the step ---- */
+
+void
+pgha_node_init(PghaNode *node, const PghaSettings *settings,
+			   const PghaDurable *durable, pgha_time now)
+{
+	memset(node, 0, sizeof(*node));
+	node->settings = *settings;
+	node->durable = *durable;
+	node->state = PGHA_STARTING;
+	node->why = because(PGHA_WHY_STARTED, PGHA_NOBODY);
+	node->started = node->stepped = node->awake = now;
+	node->state_since = node->deciding_since = now;
+	node->max_term = durable->claim.term;
+	node->upstream = PGHA_NOBODY;
+	node->history_of = PGHA_NOBODY;
+	node->wake_at = now;
+}
+
+void
+pgha_node_configure(PghaNode *node, const PghaSettings *settings)
+{
+	PghaNode	old = *node;
+
+	node->settings = *settings;
+	memset(node->member, 0, sizeof(node->member));
+	for (int i = 0; i < settings->count; i++)
+	{
+		int			was = find_member(&old, settings->name[i]);
+
+		if (was != PGHA_NOBODY)
+			node->member[i] = old.member[was];
+
+		/* Requests under way are dropped by the caller; others' numbering is lost. */
+		node->member[i].asking = false;
+		node->member[i].report.slots = 0;
+	}
+	node->upstream = PGHA_NOBODY;
+	if (old.upstream != PGHA_NOBODY)
+		node->upstream = find_member(node, old.settings.name[old.upstream]);
+	node->history_of = PGHA_NOBODY;
+	node->history_asked = false;
+}
+
+/* The earliest time at which the passing of time alone may change a decision. */
+static pgha_time
+next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
+{
+	const PghaSettings *settings = &node->settings;
+	pgha_time	wake = now + settings->heartbeat_interval;
+	pgha_time	deadline[4] = {0};
+
+	for (int i = 0; i < settings->count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+		pgha_time	due = m->asked + interval;
+		pgha_time	silent = later(m->alive, node->awake) + settings->failure_timeout;
+
+		if (!is_self(node, i) && !m->asking && due > now && due < wake)
+			wake = due;
+		if (silent > now && silent < wake)
+			wake = silent;
+		if (m->contact_since != 0)
+		{
+			deadline[0] = later(m->contact_since, node->awake) + settings->failure_timeout;
+			deadline[1] = later(m->contact_since, node->awake) + settings->startup_grace;
+			for (int k = 0; k < 2; k++)
+				if (deadline[k] > now && deadline[k] < wake)
+					wake = deadline[k];
+		}
+	}
+	deadline[2] = later(node->local.receiver_heard, node->awake) + settings->failure_timeout;
+	deadline[3] = node->awake + settings->startup_grace;
+	for (int k = 2; k < 4; k++)
+		if (deadline[k] > now && deadline[k] < wake)
+			wake = deadline[k];
+	return wake;
+}
+
+void
+pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
+		  pgha_time now, PghaActions *actions)
+{
+	Step		step = {node, now, actions};
+	PghaPassive was_passive = node->passive;
+	pgha_time	interval = node->settings.heartbeat_interval;
+	pgha_time	since = 0;
+
+	actions->count = 0;
+	notice_sleep(&step);
+	observe(&step, local);
+	take_event(&step, event);
+	node->passive = find_passive(node);
+	node->bar = promotion_bar(node);
+
+	if (was_passive != PGHA_ACTIVE && node->passive == PGHA_ACTIVE && node->state == PGHA_PASSIVE)
+		enter(&step, PGHA_STARTING, because(PGHA_WHY_STARTED, PGHA_NOBODY));
+
+	if (node->local.in_recovery)
+		standby_side(&step);
+	else
+	{
+		/* Promoted by hand, or started so: the members are asked before the gate opens. */
+		if (node->state == PGHA_STANDBY || node->state == PGHA_CANDIDATE ||
+			node->state == PGHA_RETURNING || node->state == PGHA_DIVERGED)
+		{
+			node->deciding_since = now;
+			enter(&step, PGHA_STARTING, because(PGHA_WHY_ASKING_MEMBERS, PGHA_NOBODY));
+		}
+		primary_side(&step);
+	}
+
+	/* In doubt, ask at once and often; but not for ever. */
+	if (node->local.in_recovery && node->receiver_lost != 0)
+	{
+		since = node->receiver_lost;
+		if (now - node->receiver_lost < node->settings.failure_timeout ||
+			(node->state == PGHA_CANDIDATE &&
+			 now - node->state_since < node->settings.failure_timeout))
+			interval = URGENT_INTERVAL;
+	}
+	else if (!node->local.in_recovery && node->state == PGHA_STARTING)
+		since = node->deciding_since;
+	if (interval > node->settings.heartbeat_interval)
+		interval = node->settings.heartbeat_interval;
+	ask_members(&step, interval, since);
+
+	node->stepped = now;
+	node->wake_at = next_wake(node, now, interval);
+}
+
+/* ---- orders and the boot check ---- */
+
+PghaWhy
+pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
+{
+	PghaWhy		why;
+	PghaWhy		objection;
+
+	if (!node->local.in_recovery)
+		return because(PGHA_WHY_LEADING, PGHA_NOBODY);
+	if (node->state == PGHA_PROMOTING)
+		return because(PGHA_WHY_PROMOTING, PGHA_NOBODY);
+	if (node->passive != PGHA_ACTIVE)
+		return (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive};
+	if (force)
+		return because(PGHA_WHY_NONE, PGHA_NOBODY);
+	if (node->durable.diverged || node->durable.fenced)
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY,
+			node->durable.diverged ? PGHA_BAR_DIVERGED : PGHA_BAR_FENCED, PGHA_ACTIVE};
+	if (visible_leader(node, now) != PGHA_NOBODY)
+		return because(PGHA_WHY_FOLLOWING, visible_leader(node, now));
+	if (received_in_time(node, now))
+		return because(PGHA_WHY_FOLLOWING, node->local.upstream);
+	if (node->durable.role != PGHA_ROLE_PRIMARY && !primary_is_missing(node, now, &why) &&
+		why.reason == PGHA_WHY_WAITING_PRIMARY)
+		return why;
+	objection = members_objection(node, node->receiver_lost, now);
+	if (objection.reason == PGHA_WHY_VETO || objection.reason == PGHA_WHY_BETTER)
+		return objection;
+	return because(PGHA_WHY_NONE, PGHA_NOBODY);
+}
+
+PghaBootDecision
+pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
+				   const PghaContact *contact, const PghaReport *const *report, int *who)
+{
+	const char *self = settings->name[settings->self];
+	bool		all_answer = true;
+
+	*who = PGHA_NOBODY;
+	if (durable->fenced || durable->diverged)
+		return PGHA_BOOT_STANDBY;
+
+	/* Crashed in the middle of a promotion: whose timeline this is must be found out. */
+	if (durable->role == PGHA_ROLE_PRIMARY && !pgha_posted(durable))
+		return PGHA_BOOT_UNDECIDED;
+	for (int i = 0; i < settings->count; i++)
+	{
+		const PghaReport *r = report[i];
+
+		if (i == settings->self)
+			continue;
+		if (contact[i] != PGHA_CONTACT_ANSWERED || r == NULL ||
+			strcmp(r->node, settings->name[i]) != 0)
+		{
+			all_answer = false;
+			continue;
+		}
+		if (r->system_identifier != settings->system_identifier)
+			continue;
+		*who = i;
+		if (r->claim.term > durable->claim.term ||
+			pgha_claim_compare(&r->claim, &durable->claim) > 0)
+			return PGHA_BOOT_STANDBY;
+
+		/* A leader of the same claim is alive: this is not the server that made it. */
+		if (!r->in_recovery && r->claim.term == durable->claim.term &&
+			strcmp(r->claim.leader, self) != 0)
+			return PGHA_BOOT_STANDBY;
+		*who = PGHA_NOBODY;
+	}
+
+	/* Without a claim of its own there is nothing that might have been superseded. */
+	if (all_answer || durable->role == PGHA_ROLE_NONE)
+		return PGHA_BOOT_PRIMARY;
+	return PGHA_BOOT_UNDECIDED;
+}

@@ -1,0 +1,381 @@
+/*
+ * peer.c
+ *		A replication connection to another member, for the io child.
+ *
+ * libpq without its blocking calls: each wait is the caller's, so that a
+ * deadline holds for connecting, login and answer together, and the caller can
+ * end a request.  Only the look-up of a host name blocks, in libpq's
+ * PQconnectStart(); the server replaces a child that is late because of it.
+ *
+ * How a failed connect is told apart: libpq gives no SQLSTATE for it, but with
+ * PQERRORS_VERBOSE it is in the error message, in front of the text, whatever
+ * the language of the server.  A message without SQLSTATE is from libpq itself,
+ * with the text of an errno in it; both are in the C locale, as the program
+ * never calls setlocale().
+ */
+#include "peer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define SQLSTATE_LENGTH 5
+#define CANNOT_CONNECT_NOW	"57P03"
+
+/* SQLSTATEs of a session that the server is about to end. */
+static const char *const shutdown_states[] = {"57P01", "57P02", CANNOT_CONNECT_NOW};
+
+/* What one attempt at an answer came to. */
+typedef enum Attempt
+{
+	ATTEMPT_DONE,				/* with the outcome given */
+	ATTEMPT_LOST				/* the connection broke */
+} Attempt;
+
+int64_t
+pgha_clock(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void
+pgha_peer_init(PghaPeer *peer, const char *conninfo, PghaWaitFunction wait, void *wait_arg)
+{
+	memset(peer, 0, sizeof(*peer));
+	peer->conninfo = conninfo;
+	peer->wait = wait;
+	peer->wait_arg = wait_arg;
+}
+
+void
+pgha_peer_close(PghaPeer *peer)
+{
+	PQclear(peer->result);
+	peer->result = NULL;
+	PQfinish(peer->conn);
+	peer->conn = NULL;
+}
+
+/*
+ * Stores a message as one line of printable ASCII: the server shows it in
+ * databases of any encoding.
+ */
+static void
+set_message(PghaPeer *peer, const char *text)
+{
+	char	   *to = peer->message;
+	const char *end = peer->message + sizeof(peer->message) - 1;
+
+	for (; *text != '\0' && to < end; text++)
+	{
+		if (*text == '\n' || *text == '\t' || *text == '\r' || *text == ' ')
+		{
+			if (to > peer->message && to[-1] != ' ')
+				*to++ = ' ';
+		}
+		else
+			*to++ = (*text > ' ' && *text <= '~') ? *text : '?';
+	}
+	if (to > peer->message && to[-1] == ' ')
+		to--;
+	*to = '\0';
+}
+
+static PghaOutcome
+fail(PghaPeer *peer, PghaOutcome outcome, const char *message)
+{
+	set_message(peer, message);
+	return outcome;
+}
+
+/* Waits for the connection; OK means that it is ready. */
+static PghaOutcome
+wait_ready(PghaPeer *peer, short events, int64_t deadline, const char *what)
+{
+	switch (peer->wait(PQsocket(peer->conn), events, deadline, peer->wait_arg))
+	{
+		case PGHA_WAIT_READY:
+			return PGHA_OUTCOME_OK;
+		case PGHA_WAIT_TIMEOUT:
+			return fail(peer, PGHA_OUTCOME_SILENT, what);
+		case PGHA_WAIT_CANCELLED:
+			break;
+	}
+	return PGHA_OUTCOME_CANCELLED;
+}
+
+/* The SQLSTATE in a verbose error message, "FATAL:  57P03: text"; NULL if there is none. */
+static const char *
+find_sqlstate(const char *message)
+{
+	const char *p = message;
+
+	while ((p = strstr(p, ":  ")) != NULL)
+	{
+		p += strlen(":  ");
+		if (strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == SQLSTATE_LENGTH &&
+			strncmp(p + SQLSTATE_LENGTH, ": ", 2) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+static bool
+mentions_errno(const char *message, int number)
+{
+	return strstr(message, strerror(number)) != NULL;
+}
+
+/* Does the message say that the host was not reached, or cut us off? */
+static bool
+mentions_cut(const char *message)
+{
+	static const int cut[] = {
+		ETIMEDOUT, EHOSTUNREACH, EHOSTDOWN, ENETUNREACH, ENETDOWN, ECONNRESET, ECONNABORTED, EPIPE
+	};
+
+	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++)
+		if (mentions_errno(message, cut[i]))
+			return true;
+	return strstr(message, "server closed the connection unexpectedly") != NULL;
+}
+
+/*
+ * Stores the message of a failed connect without the SQLSTATE and without what
+ * follows the line (hints of libpq, LOCATION of the verbose form).
+ */
+static void
+set_connect_message(PghaPeer *peer, const char *message, const char *sqlstate)
+{
+	const char *text = sqlstate != NULL ? sqlstate + SQLSTATE_LENGTH + strlen(": ") : message;
+	int			prefix = sqlstate != NULL ? (int) (sqlstate - message) : 0;
+	char		line[1024];
+
+	(void) snprintf(line, sizeof(line), "%.*s%.*s", prefix, message, (int) strcspn(text, "\n"), text);
+	set_message(peer, line);
+}
+
+/* The connection broke; another one may be tried. */
+static Attempt
+lost(PghaPeer *peer)
+{
+	set_connect_message(peer, PQerrorMessage(peer->conn), NULL);
+	pgha_peer_close(peer);
+	return ATTEMPT_LOST;
+}
+
+/*
+ * Class of a failed connect.  `reached`: a connection was made, and then login
+ * failed.
+ */
+static Attempt
+classify_failure(PghaPeer *peer, bool reached, PghaOutcome *outcome)
+{
+	const char *message = PQerrorMessage(peer->conn);
+	const char *sqlstate = find_sqlstate(message);
+
+	set_connect_message(peer, message, sqlstate);
+	if (sqlstate != NULL)
+		*outcome = strncmp(sqlstate, CANNOT_CONNECT_NOW, SQLSTATE_LENGTH) == 0 ?
+			PGHA_OUTCOME_STARTING : PGHA_OUTCOME_ERROR;
+	else if (reached && mentions_cut(message))
+		return lost(peer);
+	else if (reached)
+		*outcome = PGHA_OUTCOME_ERROR;
+	/* ENOENT: no socket file.  Of a host's addresses none may be out of reach. */
+	else if (!mentions_cut(message) &&
+			 (mentions_errno(message, ECONNREFUSED) || mentions_errno(message, ENOENT)))
+		*outcome = PGHA_OUTCOME_REFUSED;
+	/* Not reached, or a name that cannot be looked up: no sign of life. */
+	else
+		*outcome = PGHA_OUTCOME_SILENT;
+	return ATTEMPT_DONE;
+}
+
+/* Starts to connect; ERROR if libpq cannot make sense of the connection string. */
+static PghaOutcome
+start_connect(PghaPeer *peer, const char *options)
+{
+	const char *const keywords[] = {"dbname", "replication", "options", NULL};
+	const char *const values[] = {peer->conninfo, "true", options, NULL};
+	char	   *error = NULL;
+	PQconninfoOption *parsed = PQconninfoParse(peer->conninfo, &error);
+
+	if (parsed == NULL)
+	{
+		set_message(peer, error != NULL ? error : "out of memory");
+		PQfreemem(error);
+		return PGHA_OUTCOME_ERROR;
+	}
+	PQconninfoFree(parsed);
+
+	peer->conn = PQconnectStartParams(keywords, values, 1);
+	if (peer->conn == NULL)
+		return fail(peer, PGHA_OUTCOME_ERROR, "out of memory");
+	(void) PQsetErrorVerbosity(peer->conn, PQERRORS_VERBOSE);
+	return PGHA_OUTCOME_OK;
+}
+
+/* Connects.  With another outcome than OK there is no connection. */
+static Attempt
+connect_peer(PghaPeer *peer, const char *options, int64_t deadline, PghaOutcome *outcome)
+{
+	PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+	bool		reached = false;
+
+	*outcome = start_connect(peer, options);
+	while (*outcome == PGHA_OUTCOME_OK && PQstatus(peer->conn) != CONNECTION_OK)
+	{
+		if (PQstatus(peer->conn) == CONNECTION_BAD)
+		{
+			if (classify_failure(peer, reached, outcome) == ATTEMPT_LOST)
+				return ATTEMPT_LOST;
+			break;
+		}
+		*outcome = wait_ready(peer, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline,
+							  reached ? "no answer to the login within the time limit"
+							  : "no connection within the time limit");
+		if (*outcome != PGHA_OUTCOME_OK)
+			break;
+		next = PQconnectPoll(peer->conn);
+		switch (PQstatus(peer->conn))
+		{
+			case CONNECTION_STARTED:
+			case CONNECTION_NEEDED:
+			case CONNECTION_BAD:
+				break;
+			default:
+				reached = true;
+		}
+	}
+
+	/* Also keeps PQfinish() from waiting. */
+	if (*outcome == PGHA_OUTCOME_OK && PQsetnonblocking(peer->conn, 1) != 0)
+		return lost(peer);
+	if (*outcome != PGHA_OUTCOME_OK)
+		pgha_peer_close(peer);
+	return ATTEMPT_DONE;
+}
+
+static bool
+is_shutdown(const char *sqlstate)
+{
+	for (size_t i = 0; sqlstate != NULL && i < sizeof(shutdown_states) / sizeof(shutdown_states[0]); i++)
+		if (strcmp(sqlstate, shutdown_states[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Judges the answer to a command, and takes it over if it is good. */
+static Attempt
+judge_result(PghaPeer *peer, PGresult *result, int column, PghaOutcome *outcome)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
+		PQntuples(result) == 1 && PQnfields(result) > column &&
+		(size_t) PQgetlength(result, 0, column) == strlen(PQgetvalue(result, 0, column)))
+	{
+		peer->result = result;
+		*outcome = PGHA_OUTCOME_OK;
+		return ATTEMPT_DONE;
+	}
+
+	if (PQstatus(peer->conn) == CONNECTION_BAD || is_shutdown(sqlstate))
+	{
+		PQclear(result);
+		return lost(peer);
+	}
+	*outcome = fail(peer, PGHA_OUTCOME_ERROR,
+					message != NULL ? message : "the answer is not of the form expected");
+	PQclear(result);
+	return ATTEMPT_DONE;
+}
+
+/*
+ * Sends the command and waits for its answer.  A connection on which an answer
+ * may still come is closed.
+ */
+static Attempt
+run_command(PghaPeer *peer, const char *command, int column, int64_t deadline, PghaOutcome *outcome)
+{
+	PGresult   *first = NULL;
+
+	if (!PQsendQuery(peer->conn, command))
+		return lost(peer);
+	for (;;)
+	{
+		int			unsent = PQflush(peer->conn);
+
+		if (unsent == 0 && !PQisBusy(peer->conn))
+		{
+			PGresult   *result = PQgetResult(peer->conn);
+
+			if (result == NULL)
+				break;
+			if (first == NULL)
+				first = result;
+			else
+				PQclear(result);
+			continue;
+		}
+
+		if (unsent < 0)
+		{
+			PQclear(first);
+			return lost(peer);
+		}
+		*outcome = wait_ready(peer, (short) (unsent > 0 ? POLLIN | POLLOUT : POLLIN), deadline,
+							  "no answer within the time limit");
+		if (*outcome != PGHA_OUTCOME_OK)
+		{
+			PQclear(first);
+			pgha_peer_close(peer);
+			return ATTEMPT_DONE;
+		}
+		if (!PQconsumeInput(peer->conn))
+		{
+			PQclear(first);
+			return lost(peer);
+		}
+	}
+	return first != NULL ? judge_result(peer, first, column, outcome) : lost(peer);
+}
+
+static Attempt
+try_once(PghaPeer *peer, const char *command, int column, const char *options,
+		 int64_t deadline, PghaOutcome *outcome)
+{
+	*outcome = PGHA_OUTCOME_OK;
+	if (peer->conn == NULL &&
+		connect_peer(peer, options, deadline, outcome) == ATTEMPT_LOST)
+		return ATTEMPT_LOST;
+	if (*outcome != PGHA_OUTCOME_OK)
+		return ATTEMPT_DONE;
+	return run_command(peer, command, column, deadline, outcome);
+}
+
+PghaOutcome
+pgha_peer_ask(PghaPeer *peer, const char *command, int column,
+			  const char *options, int64_t deadline, const char **text)
+{
+	PghaOutcome outcome;
+
+	PQclear(peer->result);
+	peer->result = NULL;
+
+	/* Once more: the connection may have been lost since the last request. */
+	if (try_once(peer, command, column, options, deadline, &outcome) == ATTEMPT_LOST &&
+		try_once(peer, command, column, options, deadline, &outcome) == ATTEMPT_LOST)
+		return PGHA_OUTCOME_SILENT;
+	if (outcome == PGHA_OUTCOME_OK)
+		*text = PQgetvalue(peer->result, 0, column);
+	return outcome;
+}

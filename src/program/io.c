@@ -1,0 +1,349 @@
+/*
+ * io.c
+ *		`pgha io peer`: the child that asks another member on the server's behalf.
+ *
+ * Started by the server's monitor, and by the postmaster for its check at boot,
+ * with a socket as stdin and stdout.  Lines of fields (fields.h):
+ *
+ *		conninfo <connection string>					once, first
+ *		<id> <limit in ms> report <events since>		the peer's report
+ *		<id> <limit in ms> check <events since>			the same, then disconnect
+ *		<id> <limit in ms> history <timeline>			a timeline history file
+ *
+ * and for each request one answer
+ *
+ *		<id> ok <text>
+ *		<id> refused|silent|starting|error <message>
+ *
+ * One request at a time.  The child ends with exit code 0 when the socket is at
+ * its end, also in the middle of a request; when it is told to end by a signal;
+ * and when it cannot make sense of a line.  It never ends in another way if it
+ * can help it: where the postmaster is process 1 it inherits the child, and
+ * would take another exit code for the crash of a backend.  It writes nothing
+ * to stderr, starts no thread, and never calls setlocale() (see peer.c).
+ */
+#include "program.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../common/fields.h"
+#include "../net/peer.h"
+
+/* A limit above this is not one that the server sends. */
+#define MAX_LIMIT_MS	(3600 * 1000)
+
+/* What has been read from the server and not been used. */
+typedef struct Input
+{
+	char		text[PGHA_LINE_SIZE];
+	size_t		length;
+	bool		ended;
+} Input;
+
+static volatile sig_atomic_t told_to_end = 0;
+
+/*
+ * The first signal lets the connection be closed properly, so that the peer
+ * does not log a lost one; a second later, or if a look-up of a host name
+ * hangs, the child is gone anyway.
+ */
+static void
+handle_end(int signal_number)
+{
+	if (signal_number == SIGALRM)
+		_exit(EXIT_OK);
+	told_to_end = 1;
+	(void) alarm(1);
+}
+
+static void
+set_up_signals(void)
+{
+	static const int ending[] = {SIGTERM, SIGINT, SIGQUIT, SIGALRM};
+	static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGTTOU, SIGTTIN, SIGTSTP};
+	struct sigaction action;
+	sigset_t	none;
+
+	memset(&action, 0, sizeof(action));
+	(void) sigemptyset(&action.sa_mask);
+	action.sa_handler = handle_end;
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+		(void) sigaction(ending[i], &action, NULL);
+	action.sa_handler = SIG_IGN;
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void) sigaction(ignored[i], &action, NULL);
+
+	(void) sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * The connection string says where to connect.  The environment of the server,
+ * which is ours, must not change that; settings such as PGSSLROOTCERT stay.
+ */
+static void
+clean_environment(void)
+{
+	static const char *const names[] = {
+		"PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGOPTIONS", "PGTARGETSESSIONATTRS",
+		"PGLOADBALANCEHOSTS"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void) unsetenv(names[i]);
+}
+
+static void
+read_input(Input *input)
+{
+	ssize_t		got;
+
+	if (input->length == sizeof(input->text))
+	{
+		/* No line is that long. */
+		input->ended = true;
+		return;
+	}
+	got = read(STDIN_FILENO, input->text + input->length, sizeof(input->text) - input->length);
+	if (got > 0)
+		input->length += (size_t) got;
+	else if (got == 0 || (errno != EINTR && errno != EAGAIN))
+		input->ended = true;
+}
+
+/* Rounded up, as waking too early would only mean to wait again. */
+static int
+milliseconds_until(int64_t deadline)
+{
+	int64_t		left = deadline - pgha_clock();
+
+	return left <= 0 ? 0 : (int) ((left + 999) / 1000);
+}
+
+/*
+ * PghaWaitFunction: waits for the connection and for the end of the input.
+ * Requests that come in early are kept.
+ */
+static PghaWait
+wait_for_peer(int fd, short events, int64_t deadline, void *arg)
+{
+	Input	   *input = arg;
+
+	for (;;)
+	{
+		struct pollfd set[2] = {{.fd = fd, .events = events}, {.fd = STDIN_FILENO, .events = POLLIN}};
+
+		if (told_to_end)
+			return PGHA_WAIT_CANCELLED;
+		if (poll(set, 2, milliseconds_until(deadline)) < 0)
+		{
+			if (errno == EINTR || errno == EAGAIN)
+				continue;
+			return PGHA_WAIT_CANCELLED;
+		}
+		if (set[1].revents != 0)
+		{
+			read_input(input);
+			if (input->ended)
+				return PGHA_WAIT_CANCELLED;
+		}
+		if (set[0].revents != 0)
+			return PGHA_WAIT_READY;
+		if (pgha_clock() >= deadline)
+			return PGHA_WAIT_TIMEOUT;
+	}
+}
+
+/* Waits for a whole line and takes it off the input, without its line break; false at the end. */
+static bool
+next_line(Input *input, char *line)
+{
+	for (;;)
+	{
+		char	   *end = memchr(input->text, '\n', input->length);
+		struct pollfd set = {.fd = STDIN_FILENO, .events = POLLIN};
+
+		if (end != NULL)
+		{
+			size_t		length = (size_t) (end - input->text);
+
+			/* A NUL is no text, and would hide the rest. */
+			if (memchr(input->text, '\0', length) != NULL)
+				return false;
+			memcpy(line, input->text, length);
+			line[length] = '\0';
+			input->length -= length + 1;
+			memmove(input->text, end + 1, input->length);
+			return true;
+		}
+		if (told_to_end || input->ended)
+			return false;
+		if (poll(&set, 1, -1) > 0)
+			read_input(input);
+	}
+}
+
+/* Sends the answer; false if the server does not take it. */
+static bool
+send_line(PghaLine *line)
+{
+	size_t		sent = 0;
+
+	line->text[line->length++] = '\n';
+	while (sent < line->length)
+	{
+		struct pollfd set = {.fd = STDOUT_FILENO, .events = POLLOUT};
+		ssize_t		written = write(STDOUT_FILENO, line->text + sent, line->length - sent);
+
+		if (written > 0)
+			sent += (size_t) written;
+		else if (told_to_end || (written < 0 && errno != EINTR && errno != EAGAIN))
+			return false;
+		else
+			(void) poll(&set, 1, -1);
+	}
+	return true;
+}
+
+static bool
+send_answer(const char *id, const char *outcome, const char *text)
+{
+	char		buffer[PGHA_LINE_SIZE];
+	PghaLine	line;
+
+	/* Keep room for the line break. */
+	pgha_line_init(&line, buffer, sizeof(buffer) - 1);
+	pgha_line_add(&line, id);
+	pgha_line_add(&line, outcome);
+	pgha_line_add(&line, text);
+	if (line.overflow)
+	{
+		pgha_line_init(&line, buffer, sizeof(buffer) - 1);
+		pgha_line_add(&line, id);
+		pgha_line_add(&line, "error");
+		pgha_line_add(&line, "the answer is too long");
+	}
+	return send_line(&line);
+}
+
+/* A request, taken apart. */
+typedef struct Request
+{
+	char	   *id;
+	int64_t		deadline;
+	bool		disconnect;
+	int			column;			/* of the answer */
+	char		command[64];
+	char		options[64];
+} Request;
+
+static bool
+parse_request(char *line, Request *request)
+{
+	char	   *cursor = line;
+	char	   *limit;
+	char	   *what;
+	char	   *argument;
+	uint64_t	id;
+	uint64_t	limit_ms;
+	uint64_t	number;
+	bool		history;
+
+	request->id = pgha_line_next(&cursor);
+	limit = pgha_line_next(&cursor);
+	what = pgha_line_next(&cursor);
+	argument = pgha_line_next(&cursor);
+	if (argument == NULL || cursor != NULL ||
+		!pgha_parse_uint64(request->id, &id) ||
+		!pgha_parse_uint64(limit, &limit_ms) || limit_ms > MAX_LIMIT_MS ||
+		!pgha_parse_uint64(argument, &number))
+		return false;
+
+	request->deadline = pgha_clock() + (int64_t) limit_ms * 1000;
+	request->disconnect = (strcmp(what, "check") == 0);
+	history = (strcmp(what, "history") == 0);
+	if (!history && !request->disconnect && strcmp(what, "report") != 0)
+		return false;
+
+	if (history)
+	{
+		if (number == 0 || number > UINT32_MAX)
+			return false;
+		(void) snprintf(request->command, sizeof(request->command),
+						"TIMELINE_HISTORY %llu", (unsigned long long) number);
+		(void) snprintf(request->options, sizeof(request->options), "-c pgha.events_since=0");
+	}
+	else
+	{
+		(void) snprintf(request->command, sizeof(request->command), "SHOW pgha.report");
+		(void) snprintf(request->options, sizeof(request->options),
+						"-c pgha.events_since=%llu", (unsigned long long) number);
+	}
+	/* The history's first column is the file name. */
+	request->column = history ? 1 : 0;
+	return true;
+}
+
+/* Serves one request; false when it is time to end. */
+static bool
+serve(PghaPeer *peer, Request *request)
+{
+	static const char *const names[] = {
+		[PGHA_OUTCOME_OK] = "ok",
+		[PGHA_OUTCOME_REFUSED] = "refused",
+		[PGHA_OUTCOME_SILENT] = "silent",
+		[PGHA_OUTCOME_STARTING] = "starting",
+		[PGHA_OUTCOME_ERROR] = "error",
+	};
+	const char *text = NULL;
+	PghaOutcome outcome;
+	bool		sent;
+
+	outcome = pgha_peer_ask(peer, request->command, request->column, request->options,
+							request->deadline, &text);
+	if (outcome == PGHA_OUTCOME_CANCELLED)
+		return false;
+	sent = send_answer(request->id, names[outcome],
+					   outcome == PGHA_OUTCOME_OK ? text : peer->message);
+	if (request->disconnect)
+		pgha_peer_close(peer);
+	return sent;
+}
+
+int
+pgha_io_main(int argc, char **argv)
+{
+	static Input input;
+	static char conninfo_line[PGHA_LINE_SIZE];
+	static char line[PGHA_LINE_SIZE];
+	char	   *cursor = conninfo_line;
+	char	   *keyword;
+	char	   *conninfo;
+	PghaPeer	peer;
+	Request		request;
+
+	if (argc != 2 || strcmp(argv[1], "peer") != 0)
+		return pgha_usage_error("io", "the server starts this as \"pgha io peer\"");
+
+	set_up_signals();
+	clean_environment();
+
+	if (!next_line(&input, conninfo_line))
+		return EXIT_OK;
+	keyword = pgha_line_next(&cursor);
+	conninfo = pgha_line_next(&cursor);
+	if (conninfo == NULL || cursor != NULL || strcmp(keyword, "conninfo") != 0)
+		return EXIT_OK;
+
+	pgha_peer_init(&peer, conninfo, wait_for_peer, &input);
+	while (next_line(&input, line) && parse_request(line, &request) && serve(&peer, &request))
+		;
+	pgha_peer_close(&peer);
+	return EXIT_OK;
+}

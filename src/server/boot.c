@@ -1,0 +1,228 @@
+/*
+ * boot.c
+ *		Start as a primary or as a standby?
+ *
+ * Runs in the postmaster before the startup process, for a server that is about
+ * to come up without standby.signal.  A server that led when it went down may
+ * have been replaced since: it asks the members, through `pgha io` children
+ * and within a third of failure_timeout.  If one knows of a later leader, or
+ * if not all of them answer, standby.signal is written and the server comes up
+ * read-only; the monitor then finds out more.  After the crash of a backend
+ * only pgha.state is read: the monitor was there until just now.
+ *
+ * This is the one place where the postmaster waits for the network, in children
+ * and with a limit.  All signals are blocked while it does.
+ */
+#include "postgres.h"
+
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/guc.h"
+
+#include "boot.h"
+#include "compat.h"
+#include "config.h"
+#include "fence.h"
+#include "io_child.h"
+#include "promote.h"
+#include "shmem.h"
+#include "state.h"
+
+/* The set in force when the server started, in case a later one is bad. */
+static PghaConfig config;
+
+static bool
+file_exists(const char *name)
+{
+	struct stat st;
+
+	return stat(name, &st) == 0;
+}
+
+/* Takes the reply of one child, if it is there. */
+static bool
+take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
+{
+	char	   *outcome;
+	char	   *text;
+
+	switch (PghaChildPoll(child, &outcome, &text))
+	{
+		case PGHA_CHILD_NOTHING:
+			return false;
+		case PGHA_CHILD_GONE:
+			return true;
+		case PGHA_CHILD_REPLY:
+			if (strcmp(outcome, "ok") == 0 &&
+				pgha_report_parse(text, &config.members, report, NULL, NULL))
+				*contact = PGHA_CONTACT_ANSWERED;
+			return true;
+	}
+	return true;
+}
+
+/* Asks all other members at once, until all have answered or time is up. */
+static void
+ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report)
+{
+	static PghaChild child[PGHA_MAX_MEMBERS];
+	struct pollfd pfd[PGHA_MAX_MEMBERS];
+	bool		open[PGHA_MAX_MEMBERS] = {false};
+	int			count = config.settings.count;
+	pgha_time	limit = config.settings.failure_timeout / 3;
+	pgha_time	deadline = PghaNow() + limit;
+	int			waiting = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		char		conninfo[PGHA_CONNINFO_SIZE];
+
+		contact[i] = PGHA_CONTACT_NEVER;
+		report[i] = NULL;
+		PghaChildInit(&child[i]);
+		if (i == config.settings.self ||
+			!pgha_conninfo_build(conninfo, sizeof(conninfo), config.conninfo,
+								 &config.members.member[i], pgha_node, NULL))
+			continue;
+		if (!PghaChildStart(&child[i], conninfo) ||
+			!PghaChildRequest(&child[i], "report", PG_UINT64_MAX, PghaNow(), limit))
+		{
+			ereport(LOG,
+					(errmsg("could not start \"pgha io\" to ask member \"%s\": %m",
+							config.settings.name[i])));
+			continue;
+		}
+		open[i] = true;
+		waiting++;
+	}
+
+	while (waiting > 0 && PghaNow() < deadline)
+	{
+		for (int i = 0; i < count; i++)
+		{
+			pfd[i].fd = open[i] ? child[i].fd : -1;
+			pfd[i].events = POLLIN;
+			pfd[i].revents = 0;
+		}
+		if (poll(pfd, count, (int) ((deadline - PghaNow()) / 1000) + 1) <= 0)
+			continue;
+		for (int i = 0; i < count; i++)
+		{
+			if (pfd[i].revents != 0 && take_reply(&child[i], &contact[i], &reports[i]))
+			{
+				open[i] = false;
+				waiting--;
+				if (contact[i] == PGHA_CONTACT_ANSWERED)
+					report[i] = &reports[i];
+			}
+		}
+	}
+	for (int i = 0; i < count; i++)
+		PghaChildStop(&child[i]);
+}
+
+/* A server without standby.signal: may it start as it is? */
+static void
+decide(bool crash_restart)
+{
+	static PghaReport reports[PGHA_MAX_MEMBERS];
+	const PghaReport *report[PGHA_MAX_MEMBERS];
+	PghaContact contact[PGHA_MAX_MEMBERS];
+	PghaDurable durable;
+	PghaBootDecision boot;
+	int			who = PGHA_NOBODY;
+
+	(void) PghaStateRead(&config.settings, &durable);
+	if (crash_restart)
+	{
+		if (!durable.fenced && !durable.diverged &&
+			(durable.role != PGHA_ROLE_PRIMARY || pgha_posted(&durable)))
+			return;
+		boot = PGHA_BOOT_STANDBY;
+	}
+	else
+	{
+		ask_members(contact, reports, report);
+		boot = pgha_boot_decision(&config.settings, &durable, contact, report, &who);
+	}
+
+	switch (boot)
+	{
+		case PGHA_BOOT_PRIMARY:
+			return;
+		case PGHA_BOOT_STANDBY:
+			if (who != PGHA_NOBODY)
+				ereport(LOG,
+						(errmsg("pgha: member \"%s\" knows of a later leader, starting as a standby",
+								config.settings.name[who])));
+			else
+				ereport(LOG,
+						(errmsg("pgha: this server gave up leadership, starting as a standby")));
+			durable.fenced = true;
+			durable.role = PGHA_ROLE_STANDBY;
+			if (!PghaStateWrite(&config.settings, &durable))
+				ereport(FATAL,
+						(errcode_for_file_access(),
+						 errmsg("could not remember that this server gave up leadership")));
+			break;
+		case PGHA_BOOT_UNDECIDED:
+			ereport(LOG,
+					(errmsg("pgha: not all members answered, starting as a standby"),
+					 errdetail("This server led when it was last running. It leads again when all members, or nobody for %d ms, know of a later leader.",
+							   (int) (config.settings.startup_grace / 1000))));
+			break;
+	}
+	if (!PghaWriteStandbySignal())
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not create file \"%s\"", STANDBY_SIGNAL_FILE),
+				 errdetail("The server must not start as a primary.")));
+}
+
+void
+PghaBoot(void)
+{
+	static bool first = true;
+	bool		crash_restart = !first;
+	PghaConfig	now;
+	char		error[512];
+	char		hint[512];
+	char		conninfo[PGHA_NAME_SIZE + 64];
+
+	if (!PghaEnabled())
+		return;
+	if (first)
+		PghaConfigCheckAtStart();
+	first = false;
+	if (PghaConfigBuild(&now, error, sizeof(error), hint, sizeof(hint)))
+		config = now;
+	config.settings.instance = PghaShmem->instance;
+
+	PghaRemovePlaceholders();
+
+	if (file_exists(RECOVERY_SIGNAL_FILE))
+		PghaShmem->boot_passive = PGHA_PASSIVE_RECOVERY_SIGNAL;
+	else if (file_exists(STANDBY_SIGNAL_FILE) && recoveryTarget != RECOVERY_TARGET_UNSET)
+		PghaShmem->boot_passive = PGHA_PASSIVE_RECOVERY_TARGET;
+	if (PghaShmem->boot_passive != PGHA_ACTIVE)
+	{
+		ereport(LOG,
+				(errmsg("pgha: %s", pgha_passive_text(PghaShmem->boot_passive))));
+		return;
+	}
+
+	/*
+	 * The WAL receiver is started only if there is something to connect to;
+	 * what it really connects to is the monitor's order.
+	 */
+	snprintf(conninfo, sizeof(conninfo), "application_name=%s", pgha_node);
+	SetConfigOption("primary_conninfo", conninfo, PGC_POSTMASTER, PGC_S_OVERRIDE);
+	SetConfigOption("primary_slot_name", "", PGC_POSTMASTER, PGC_S_OVERRIDE);
+
+	if (!file_exists(STANDBY_SIGNAL_FILE))
+		decide(crash_restart);
+}

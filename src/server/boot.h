@@ -1,0 +1,15 @@
+/*
+ * boot.h
+ *		Start as a primary or as a standby?
+ */
+#ifndef PGHA_BOOT_H
+#define PGHA_BOOT_H
+
+/*
+ * Called by the postmaster at its start and at each crash restart, before the
+ * startup process runs.  FATAL if the configuration is bad or a decision cannot
+ * be carried out.
+ */
+extern void PghaBoot(void);
+
+#endif							/* PGHA_BOOT_H */

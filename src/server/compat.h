@@ -1,0 +1,167 @@
+/*
+ * compat.h
+ *		Differences between PostgreSQL 13 … 18, and nowhere else.
+ */
+#ifndef PGHA_COMPAT_H
+#define PGHA_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "replication/walreceiver.h"
+#include "utils/guc_tables.h"
+
+#if PG_VERSION_NUM >= 150000
+#include "access/xlogrecovery.h"
+#endif
+
+#if PG_VERSION_NUM < 150000
+/* Before 15 these hooks and functions did not exist, or lived elsewhere. */
+#define GetWALInsertionTimeLine()	ThisTimeLineID
+#endif
+
+/* walrcv_connect: 16 added must_use_password, 17 replication. */
+#if PG_VERSION_NUM >= 170000
+#define PGHA_WALRCV_CONNECT_ARGS \
+	const char *conninfo, bool replication, bool logical, bool must_use_password, \
+	const char *appname, char **err
+#define PGHA_WALRCV_CONNECT_PASS(conninfo) \
+	(conninfo), replication, logical, must_use_password, appname, err
+#elif PG_VERSION_NUM >= 160000
+#define PGHA_WALRCV_CONNECT_ARGS \
+	const char *conninfo, bool logical, bool must_use_password, \
+	const char *appname, char **err
+#define PGHA_WALRCV_CONNECT_PASS(conninfo) \
+	(conninfo), logical, must_use_password, appname, err
+#else
+#define PGHA_WALRCV_CONNECT_ARGS \
+	const char *conninfo, bool logical, const char *appname, char **err
+#define PGHA_WALRCV_CONNECT_PASS(conninfo) \
+	(conninfo), logical, appname, err
+#endif
+
+/* Flushed position of a server that is not in recovery. */
+#if PG_VERSION_NUM >= 140000
+#define compat_flush_rec_ptr()	GetFlushRecPtr(NULL)
+#else
+#define compat_flush_rec_ptr()	GetFlushRecPtr()
+#endif
+
+/* The backend status array. */
+#if PG_VERSION_NUM >= 140000
+#include "utils/backend_status.h"
+#else
+#include "pgstat.h"
+#define pgstat_clear_backend_activity_snapshot()	pgstat_clear_snapshot()
+#endif
+#if PG_VERSION_NUM >= 160000
+#define pgstat_fetch_stat_local_beentry(index)	pgstat_get_local_beentry_by_index(index)
+#endif
+
+#if PG_VERSION_NUM < 140000
+#define ROLE_PG_MONITOR		DEFAULT_ROLE_MONITOR
+#endif
+
+/* Set-returning functions that fill a tuplestore in one call. */
+#if PG_VERSION_NUM < 150000
+#include "funcapi.h"
+#include "miscadmin.h"
+
+static inline void
+compat_init_materialized_srf(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
+		(rsinfo->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, &rsinfo->setDesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	rsinfo->returnMode = SFRM_Materialize;
+	rsinfo->setResult = tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0,
+											  false, work_mem);
+	MemoryContextSwitchTo(old);
+}
+
+#define InitMaterializedSRF(fcinfo, flags)	compat_init_materialized_srf(fcinfo)
+#endif
+
+/* All GUC variables; `count` is set to their number. */
+static inline struct config_generic **
+compat_guc_variables(int *count)
+{
+#if PG_VERSION_NUM >= 160000
+	return get_guc_variables(count);
+#else
+	*count = GetNumConfigOptions();
+	return get_guc_variables();
+#endif
+}
+
+/* Reserves the prefix pgha. against later SETs of unknown names. */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix)	EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* ProcessUtility_hook: 14 added readOnlyTree. */
+#if PG_VERSION_NUM >= 140000
+#define PGHA_PROCESS_UTILITY_ARGS \
+	PlannedStmt *pstmt, const char *queryString, bool readOnlyTree, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define PGHA_PROCESS_UTILITY_PASS \
+	pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
+#else
+#define PGHA_PROCESS_UTILITY_ARGS \
+	PlannedStmt *pstmt, const char *queryString, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define PGHA_PROCESS_UTILITY_PASS \
+	pstmt, queryString, context, params, queryEnv, dest, qc
+#endif
+
+/* assign_synchronous_commit() moved in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "utils/guc_hooks.h"
+#endif
+
+/* ReplicationSlotCreate() for a physical slot: 14 added two_phase, 17 failover and synced. */
+#if PG_VERSION_NUM >= 170000
+#define compat_physical_slot_create(name) \
+	ReplicationSlotCreate((name), false, RS_PERSISTENT, false, false, false)
+#elif PG_VERSION_NUM >= 140000
+#define compat_physical_slot_create(name) \
+	ReplicationSlotCreate((name), false, RS_PERSISTENT, false)
+#else
+#define compat_physical_slot_create(name) \
+	ReplicationSlotCreate((name), false, RS_PERSISTENT)
+#endif
+
+/* ReplicationSlotAcquire() without waiting: 18 added error_if_invalid. */
+#if PG_VERSION_NUM >= 180000
+#define compat_slot_acquire(name)	ReplicationSlotAcquire((name), true, false)
+#else
+#define compat_slot_acquire(name)	((void) ReplicationSlotAcquire((name), true))
+#endif
+
+/* Has the slot been cut off from its WAL?  Before 14 only restart_lsn tells. */
+#if PG_VERSION_NUM >= 160000
+#define compat_slot_invalidated(slot)	((slot)->data.invalidated != RS_INVAL_NONE)
+#elif PG_VERSION_NUM >= 140000
+#define compat_slot_invalidated(slot)	(!XLogRecPtrIsInvalid((slot)->data.invalidated_at))
+#else
+#define compat_slot_invalidated(slot)	false
+#endif
+
+/* GetFlushRecPtr() gives the timeline as well from 15 on. */
+#if PG_VERSION_NUM >= 150000
+#define compat_flush_lsn()	GetFlushRecPtr(NULL)
+#else
+#define compat_flush_lsn()	GetFlushRecPtr()
+#endif
+
+#endif							/* PGHA_COMPAT_H */

@@ -1,0 +1,371 @@
+/*
+ * config.c
+ *		The configuration pgha.*: definitions, and the checks on the set as a whole.
+ *
+ * PostgreSQL's own checks look at one variable at a time, replace what they
+ * cannot read by the default and only warn of unknown names.  A server that
+ * guards data must not start on a guess, so that the set is checked here: at
+ * start, where a mistake is FATAL, and by the monitor at each reload, where the
+ * last valid set stays in force.  Every message says what to write instead.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
+#include "postmaster/postmaster.h"
+#include "replication/slot.h"
+#include "replication/walsender.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "config.h"
+#include "shmem.h"
+
+char	   *pgha_node = NULL;
+char	   *pgha_cluster = NULL;
+char	   *pgha_members = NULL;
+char	   *pgha_conninfo = NULL;
+char	   *pgha_arbiter = NULL;
+bool		pgha_auto_failover = true;
+int			pgha_heartbeat_interval = 500;
+int			pgha_failure_timeout = 3000;
+int			pgha_startup_grace = 30000;
+int			pgha_max_failover_lag = 16;
+int			pgha_priority = 100;
+
+/* What was written under pgha.* before this library defined any of it. */
+#define MAX_WRITTEN		64
+static struct
+{
+	char		name[NAMEDATALEN];
+	char		value[256];
+}			written[MAX_WRITTEN];
+static int	written_count = 0;
+
+bool
+PghaEnabled(void)
+{
+	return PghaShmem != NULL && IsPostmasterEnvironment && !IsBinaryUpgrade &&
+		pgha_node != NULL && pgha_node[0] != '\0';
+}
+
+/* Remembers the pgha.* settings as written, while they are still placeholders. */
+static void
+remember_written(void)
+{
+	int			count;
+	struct config_generic **variables = compat_guc_variables(&count);
+
+	for (int i = 0; i < count && written_count < MAX_WRITTEN; i++)
+	{
+		const char *value;
+
+		if ((variables[i]->flags & GUC_CUSTOM_PLACEHOLDER) == 0 ||
+			pg_strncasecmp(variables[i]->name, "pgha.", 5) != 0)
+			continue;
+		value = GetConfigOption(variables[i]->name, true, false);
+		strlcpy(written[written_count].name, variables[i]->name, NAMEDATALEN);
+		strlcpy(written[written_count].value, value ? value : "",
+				sizeof(written[written_count].value));
+		written_count++;
+	}
+}
+
+static void
+define_time(const char *name, const char *what, const char *detail, int *variable, int boot)
+{
+	DefineCustomIntVariable(name, what, detail, variable, boot, 1, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+void
+PghaConfigInit(void)
+{
+	if (process_shared_preload_libraries_in_progress)
+		remember_written();
+
+	DefineCustomStringVariable("pgha.node",
+							   "Name of this node among pgha.members.",
+							   "Empty: pgha only serves its SQL functions and changes nothing.",
+							   &pgha_node, "", PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("pgha.cluster",
+							   "Name of this cluster in displays and log lines.",
+							   NULL,
+							   &pgha_cluster, "main", PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("pgha.members",
+							   "All nodes: 'name=host:port, name=host:port, …', the same on each node.",
+							   NULL,
+							   &pgha_members, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("pgha.conninfo",
+							   "libpq options shared by all connections between members.",
+							   "User, sslmode, passfile and the like; never a password, host or port.",
+							   &pgha_conninfo, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("pgha.arbiter",
+							   "The arbiter of the leader's lease; only '' (none) is supported.",
+							   NULL,
+							   &pgha_arbiter, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pgha.auto_failover",
+							 "Whether this node may be promoted without an administrator.",
+							 NULL,
+							 &pgha_auto_failover, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_time("pgha.heartbeat_interval",
+				"How often members and the primary are asked for a sign of life.",
+				NULL, &pgha_heartbeat_interval, 500);
+	define_time("pgha.failure_timeout",
+				"Silence after which a member counts as gone.",
+				NULL, &pgha_failure_timeout, 3000);
+	define_time("pgha.startup_grace",
+				"How long a primary that is starting up or shutting down is waited for.",
+				"Also how long a former primary waits for news of a later leader.",
+				&pgha_startup_grace, 30000);
+	DefineCustomIntVariable("pgha.max_failover_lag",
+							"A standby further behind the primary than this is not promoted.",
+							NULL,
+							&pgha_max_failover_lag, 16, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pgha.priority",
+							"Of equally advanced standbys the one with the highest priority is promoted.",
+							"0: this node is never promoted.",
+							&pgha_priority, 100, 0, 1000, PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+}
+
+/* FNV-1a: tells sets apart that should be the same on all members. */
+static uint64
+hash_text(uint64 hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char) *text) * UINT64CONST(1099511628211);
+	return (hash ^ 0xff) * UINT64CONST(1099511628211);
+}
+
+static uint64
+hash_config(const PghaMembers *members)
+{
+	uint64		hash = UINT64CONST(14695981039346656037);
+	char		numbers[128];
+
+	hash = hash_text(hash, pgha_cluster);
+	for (int i = 0; i < members->count; i++)
+	{
+		char		port[16];
+
+		snprintf(port, sizeof(port), "%d", members->member[i].port);
+		hash = hash_text(hash, members->member[i].name);
+		hash = hash_text(hash, members->member[i].host);
+		hash = hash_text(hash, port);
+	}
+	snprintf(numbers, sizeof(numbers), "%d %d %d %d", pgha_heartbeat_interval,
+			 pgha_failure_timeout, pgha_startup_grace, pgha_max_failover_lag);
+	return hash_text(hash, numbers);
+}
+
+bool
+PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, size_t hint_size)
+{
+	PghaSettings *settings = &config->settings;
+
+	memset(config, 0, sizeof(*config));
+	error[0] = hint[0] = '\0';
+
+	if (!pgha_name_valid(pgha_node))
+	{
+		snprintf(error, error_size, "pgha.node \"%.64s\" is not a valid name", pgha_node);
+		snprintf(hint, hint_size, "Use at most %d letters, digits, '-', '_' and '.', for example pgha.node = 'db-1'.",
+				 PGHA_NAME_SIZE - 1);
+		return false;
+	}
+	if (pgha_members[0] == '\0')
+	{
+		snprintf(error, error_size, "pgha.node is set, but pgha.members is empty");
+		snprintf(hint, hint_size, "Write all nodes, the same on each of them: pgha.members = '%s=10.0.0.1:5432, db-2=10.0.0.2:5432'.",
+				 pgha_node);
+		return false;
+	}
+	if (!pgha_members_parse(pgha_members, &config->members, error, error_size))
+	{
+		snprintf(hint, hint_size, "Write pgha.members = 'db-1=10.0.0.1:5432, db-2=10.0.0.2:5432'.");
+		return false;
+	}
+	settings->self = pgha_members_find(&config->members, pgha_node);
+	if (settings->self == PGHA_NOBODY)
+	{
+		snprintf(error, error_size, "pgha.node \"%s\" is not one of pgha.members", pgha_node);
+		snprintf(hint, hint_size, "Add '%s=host:port' to pgha.members on all nodes, or correct pgha.node.",
+				 pgha_node);
+		return false;
+	}
+	if (!pgha_conninfo_check(pgha_conninfo, error, error_size))
+	{
+		snprintf(hint, hint_size, "Write pgha.conninfo = 'user=pgha passfile=/path/to/.pgpass'; hosts and ports come from pgha.members.");
+		return false;
+	}
+	if (strlen(pgha_conninfo) >= PGHA_CONNINFO_SIZE / 2)
+	{
+		snprintf(error, error_size, "pgha.conninfo is longer than %d bytes", PGHA_CONNINFO_SIZE / 2 - 1);
+		snprintf(hint, hint_size, "Move options to a service-independent place such as the environment or files.");
+		return false;
+	}
+	if (pgha_arbiter[0] != '\0')
+	{
+		snprintf(error, error_size, "pgha.arbiter is set, but this version of pgha has no arbiter");
+		snprintf(hint, hint_size, "Write pgha.arbiter = '' or remove the line.");
+		return false;
+	}
+	if (pgha_heartbeat_interval < 10)
+	{
+		snprintf(error, error_size, "pgha.heartbeat_interval (%d ms) is below 10 ms", pgha_heartbeat_interval);
+		snprintf(hint, hint_size, "Write pgha.heartbeat_interval = '500ms'.");
+		return false;
+	}
+	if (pgha_failure_timeout < 3 * pgha_heartbeat_interval)
+	{
+		snprintf(error, error_size, "pgha.failure_timeout (%d ms) is less than three times pgha.heartbeat_interval (%d ms)",
+				 pgha_failure_timeout, pgha_heartbeat_interval);
+		snprintf(hint, hint_size, "Write pgha.failure_timeout = '%dms' or more, or a smaller pgha.heartbeat_interval.",
+				 3 * pgha_heartbeat_interval);
+		return false;
+	}
+	if (pgha_startup_grace < pgha_failure_timeout)
+	{
+		snprintf(error, error_size, "pgha.startup_grace (%d ms) is less than pgha.failure_timeout (%d ms)",
+				 pgha_startup_grace, pgha_failure_timeout);
+		snprintf(hint, hint_size, "Write pgha.startup_grace = '%dms' or more.", pgha_failure_timeout);
+		return false;
+	}
+
+	settings->count = config->members.count;
+	for (int i = 0; i < settings->count; i++)
+	{
+		strlcpy(settings->name[i], config->members.member[i].name, PGHA_NAME_SIZE);
+		/* A member that cannot be given a connection string could never be read. */
+		if (!pgha_conninfo_build(config->conninfo, sizeof(config->conninfo), pgha_conninfo,
+								 &config->members.member[i], pgha_node, NULL))
+		{
+			snprintf(error, error_size, "the connection string for member \"%s\" is too long",
+					 settings->name[i]);
+			snprintf(hint, hint_size, "Shorten pgha.conninfo.");
+			return false;
+		}
+	}
+	strlcpy(config->conninfo, pgha_conninfo, sizeof(config->conninfo));
+	settings->heartbeat_interval = (pgha_time) pgha_heartbeat_interval * 1000;
+	settings->failure_timeout = (pgha_time) pgha_failure_timeout * 1000;
+	settings->startup_grace = (pgha_time) pgha_startup_grace * 1000;
+	settings->max_failover_lag = (uint64) pgha_max_failover_lag * 1024 * 1024;
+	settings->priority = pgha_priority;
+	settings->auto_failover = pgha_auto_failover;
+	settings->config_hash = hash_config(&config->members);
+	settings->system_identifier = GetSystemIdentifier();
+	settings->instance = PghaShmem->instance;
+	return true;
+}
+
+/* FATAL for a name or value under pgha.* that PostgreSQL would only warn of. */
+static void
+check_written(void)
+{
+	int			count;
+	struct config_generic **variables = compat_guc_variables(&count);
+
+	for (int w = 0; w < written_count; w++)
+	{
+		for (int i = 0; i < count; i++)
+		{
+			if (pg_strcasecmp(variables[i]->name, written[w].name) != 0)
+				continue;
+			if (variables[i]->flags & GUC_CUSTOM_PLACEHOLDER)
+				ereport(FATAL,
+						(errcode(ERRCODE_UNDEFINED_OBJECT),
+						 errmsg("unrecognized configuration parameter \"%s\"", written[w].name),
+						 errhint("Correct or remove the line; \"SELECT name FROM pg_settings WHERE name LIKE 'pgha.%%'\" lists what this version of pgha knows.")));
+			if (variables[i]->source == PGC_S_DEFAULT)
+				ereport(FATAL,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("invalid value for parameter \"%s\": \"%s\"",
+								written[w].name, written[w].value),
+						 errhint("%s", variables[i]->vartype == PGC_BOOL ?
+								 "Write on or off." :
+								 variables[i]->vartype == PGC_INT && (variables[i]->flags & GUC_UNIT_TIME) ?
+								 "Write a time with its unit, for example '500ms' or '3s'." :
+								 variables[i]->vartype == PGC_INT && (variables[i]->flags & GUC_UNIT_MEMORY) ?
+								 "Write a size with its unit, for example '16MB' or '8GB'." :
+								 "Write a value within the limits that the manual gives.")));
+		}
+	}
+}
+
+/* Warnings for settings without which failover or rejoining will not work. */
+static void
+warn_of_missing(int members)
+{
+	if (wal_level < WAL_LEVEL_REPLICA)
+		ereport(WARNING,
+				(errmsg("pgha needs wal_level = replica or higher, standbys cannot follow this server"),
+				 errhint("Write wal_level = replica.")));
+	if (!EnableHotStandby)
+		ereport(WARNING,
+				(errmsg("pgha needs hot_standby = on, this server cannot be asked for its state while it is a standby"),
+				 errhint("Write hot_standby = on.")));
+
+	/* Each other member reads the report on one connection and streams on another. */
+	if (max_wal_senders < 2 * (members - 1) + 1)
+		ereport(WARNING,
+				(errmsg("max_wal_senders = %d is too low for %d members", max_wal_senders, members),
+				 errhint("Write max_wal_senders = %d or more: two for each other member and one for a base backup.",
+						 Max(10, 2 * (members - 1) + 1))));
+	if (max_replication_slots < members - 1)
+		ereport(WARNING,
+				(errmsg("max_replication_slots = %d is too low for %d members", max_replication_slots, members),
+				 errhint("Write max_replication_slots = %d or more: one for each other member.",
+						 Max(10, members - 1))));
+	if (!wal_log_hints && !DataChecksumsEnabled())
+		ereport(WARNING,
+				(errmsg("neither wal_log_hints nor data checksums are on, a fallen primary cannot be rewound"),
+				 errhint("Write wal_log_hints = on, or enable checksums with pg_checksums.")));
+	if (!restart_after_crash)
+		ereport(WARNING,
+				(errmsg("restart_after_crash is off, a fenced primary stays down until it is started by hand"),
+				 errhint("Write restart_after_crash = on.")));
+}
+
+/* Without the monitor the commit gate would never open. */
+static void
+check_worker_registered(void)
+{
+	slist_iter	iter;
+
+	slist_foreach(iter, &BackgroundWorkerList)
+	{
+		RegisteredBgWorker *worker = slist_container(RegisteredBgWorker, rw_lnode, iter.cur);
+
+		if (strcmp(worker->rw_worker.bgw_library_name, "pgha") == 0)
+			return;
+	}
+	ereport(FATAL,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("no background worker slot is left for pgha"),
+			 errhint("Write max_worker_processes = %d or more.", max_worker_processes + 1)));
+}
+
+void
+PghaConfigCheckAtStart(void)
+{
+	PghaConfig	config;
+	char		error[512];
+	char		hint[512];
+
+	check_written();
+	if (!PghaConfigBuild(&config, error, sizeof(error), hint, sizeof(hint)))
+		ereport(FATAL,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s", error),
+				 errhint("%s", hint)));
+	check_worker_registered();
+	warn_of_missing(config.settings.count);
+	MarkGUCPrefixReserved("pgha");
+}

@@ -1,0 +1,50 @@
+/*
+ * config.h
+ *		The configuration pgha.*: definition, validation as a whole, the set in force.
+ */
+#ifndef PGHA_CONFIG_H
+#define PGHA_CONFIG_H
+
+#include "postgres.h"
+
+#include "../common/conninfo.h"
+#include "../core/node.h"
+
+/* GUC variables; times in milliseconds, sizes in megabytes, as written. */
+extern char *pgha_node;
+extern char *pgha_cluster;
+extern char *pgha_members;
+extern char *pgha_conninfo;
+extern char *pgha_arbiter;
+extern bool pgha_auto_failover;
+extern int	pgha_heartbeat_interval;
+extern int	pgha_failure_timeout;
+extern int	pgha_startup_grace;
+extern int	pgha_max_failover_lag;
+extern int	pgha_priority;
+
+/* A validated set. */
+typedef struct PghaConfig
+{
+	PghaSettings settings;
+	PghaMembers members;
+	char		conninfo[PGHA_CONNINFO_SIZE];
+} PghaConfig;
+
+/* Defines the GUCs; call before any other module's XxxInit that defines its own. */
+extern void PghaConfigInit(void);
+
+/*
+ * After all modules have defined theirs: FATAL for unknown pgha.* names,
+ * unreadable values, and a bad set.  WARNINGs for what HA needs and is missing.
+ */
+extern void PghaConfigCheckAtStart(void);
+
+/* Validates the set now in the GUC variables.  False with a sentence and a hint. */
+extern bool PghaConfigBuild(PghaConfig *config, char *error, size_t error_size,
+							char *hint, size_t hint_size);
+
+/* Is this server managed: preloaded by a postmaster, not -b, pgha.node given? */
+extern bool PghaEnabled(void);
+
+#endif							/* PGHA_CONFIG_H */

@@ -1,0 +1,633 @@
+/*
+ * functions.c
+ *		The SQL functions: what this node says and does for an administrator.
+ *
+ * The reading ones show what the monitor last published in shared memory, and
+ * for this server itself live values: WAL positions, recovery state, the commit
+ * gate.  They copy under the lock, and build their rows after it.  They work on
+ * primaries and standbys, in any database, also while pgha is disabled (empty
+ * pgha.node) or the monitor has not reported yet, and then say so.
+ *
+ * The acting ones hand an order to the monitor (orders.c), which alone decides
+ * and acts, and then watch its effect.  They can be cancelled at any moment;
+ * what was ordered goes on.
+ *
+ * Who may call what is a matter of privileges (pgha--1.0.sql), not of code.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "config.h"
+#include "events.h"
+#include "gate.h"
+#include "orders.h"
+#include "report.h"
+#include "shmem.h"
+#include "sync.h"
+
+/* How long pgha_promote() watches a promotion that was accepted. */
+#define PROMOTE_TIMEOUT_MS	60000
+
+/* How often the acting functions look at what the monitor published. */
+#define LOOK_EVERY_MS		50
+
+PG_FUNCTION_INFO_V1(pgha_sql_status);
+PG_FUNCTION_INFO_V1(pgha_sql_cluster);
+PG_FUNCTION_INFO_V1(pgha_sql_events);
+PG_FUNCTION_INFO_V1(pgha_sql_pause);
+PG_FUNCTION_INFO_V1(pgha_sql_resume);
+PG_FUNCTION_INFO_V1(pgha_sql_promote);
+
+/*
+ * ---------- rows ----------
+ */
+
+#define MAX_COLUMNS		20
+
+/* A row in the making: columns are put in their order. */
+typedef struct Row
+{
+	int			count;
+	Datum		value[MAX_COLUMNS];
+	bool		null[MAX_COLUMNS];
+} Row;
+
+static void
+put(Row *row, Datum value, bool null)
+{
+	Assert(row->count < MAX_COLUMNS);
+	row->value[row->count] = value;
+	row->null[row->count] = null;
+	row->count++;
+}
+
+static void
+put_null(Row *row)
+{
+	put(row, (Datum) 0, true);
+}
+
+/*
+ * A text of this node's own or of another member's making.  Messages may be
+ * translated in an encoding that is not this database's; what is no valid text
+ * here is reduced to ASCII.
+ */
+static void
+put_text(Row *row, const char *text)
+{
+	int			length = strlen(text);
+
+	if (!pg_verifymbstr(text, length, true))
+	{
+		char	   *copy = pstrdup(text);
+
+		for (int i = 0; i < length; i++)
+		{
+			if (IS_HIGHBIT_SET(copy[i]))
+				copy[i] = '?';
+		}
+		text = copy;
+	}
+	put(row, CStringGetTextDatum(text), false);
+}
+
+/* A text that is null when empty. */
+static void
+put_text_or_null(Row *row, const char *text)
+{
+	if (text[0] == '\0')
+		put_null(row);
+	else
+		put_text(row, text);
+}
+
+static void
+put_bool(Row *row, bool value)
+{
+	put(row, BoolGetDatum(value), false);
+}
+
+static void
+put_term(Row *row, uint64 term)
+{
+	put(row, Int64GetDatum((int64) term), false);
+}
+
+static void
+put_timeline(Row *row, TimeLineID timeline)
+{
+	put(row, Int32GetDatum((int32) timeline), timeline == 0);
+}
+
+static void
+put_lsn(Row *row, XLogRecPtr lsn)
+{
+	put(row, LSNGetDatum(lsn), XLogRecPtrIsInvalid(lsn));
+}
+
+static void
+put_time(Row *row, TimestampTz at)
+{
+	put(row, TimestampTzGetDatum(at), at == 0);
+}
+
+/*
+ * ---------- what the monitor published ----------
+ */
+
+typedef struct Published
+{
+	bool		enabled;		/* pgha manages this server */
+	bool		running;		/* so does a monitor right now */
+	PghaView	view;
+} Published;
+
+static Published *
+read_published(void)
+{
+	Published  *published = palloc(sizeof(Published));
+
+	PghaRequireShmem();
+	published->enabled = PghaEnabled();
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	published->running = PghaShmem->monitor_pid != 0;
+	published->view = PghaShmem->view;
+	LWLockRelease(PghaShmem->lock);
+	if (!published->enabled)
+		published->view.valid = false;
+	return published;
+}
+
+static const char *
+own_state(const Published *published)
+{
+	if (!published->enabled)
+		return "disabled";
+	return pgha_state_name(published->view.valid ? published->view.state : PGHA_STARTING);
+}
+
+static bool
+is_candidate(const PghaView *view, bool in_recovery)
+{
+	return in_recovery && view->bar == PGHA_MAY_PROMOTE &&
+		view->state != PGHA_DIVERGED && view->state != PGHA_PASSIVE;
+}
+
+/* Why in this state or what for; and why not a candidate, if that adds to it. */
+static const char *
+own_reason(const Published *published, bool in_recovery)
+{
+	const PghaView *view = &published->view;
+	StringInfoData text;
+
+	if (!published->enabled)
+		return pgha_node[0] == '\0' ? "pgha.node is empty" :
+			"pgha only manages a server that runs normally";
+	if (!view->valid)
+		return published->running ? "the monitor has not made its first decision yet" :
+			"the monitor is not running yet";
+
+	initStringInfo(&text);
+	if (!published->running)
+		appendStringInfoString(&text, "the monitor is not running; it last said: ");
+	appendStringInfoString(&text, view->reason);
+	if (in_recovery && !is_candidate(view, in_recovery) &&
+		(view->state == PGHA_STANDBY || view->state == PGHA_CANDIDATE))
+		appendStringInfo(&text, "%snot a candidate: %s", text.len > 0 ? "; " : "",
+						 pgha_bar_text(view->bar));
+	return text.data;
+}
+
+/*
+ * What this standby is to the leader's synchronous replication, in the words of
+ * pg_stat_replication.sync_state.
+ */
+static const char *
+standby_sync_state(const PghaView *view)
+{
+	const PghaSync *sync = &view->durable.sync;
+	int			self = view->settings.self;
+	uint32		bit;
+
+	if (!view->valid || self < 0 || self >= PGHA_MAX_MEMBERS)
+		return "unknown";
+	bit = UINT32_C(1) << self;
+	if (view->leader >= 0 && view->leader < view->members.count &&
+		view->member[view->leader].known)
+		sync = &view->member[view->leader].report.sync;
+	else if (sync->method == PGHA_SYNC_NONE)
+		return "unknown";		/* nothing kept looks the same as nothing asked for */
+
+	if (sync->method == PGHA_SYNC_NONE || (sync->listed & bit) == 0)
+		return "async";
+	if (sync->method == PGHA_SYNC_ANY)
+		return "quorum";
+	return (sync->current & bit) != 0 ? "sync" : "potential";
+}
+
+/*
+ * pgha_status(): one row, this node.
+ */
+Datum
+pgha_sql_status(PG_FUNCTION_ARGS)
+{
+	Published  *published = read_published();
+	const PghaView *view = &published->view;
+	bool		in_recovery = RecoveryInProgress();
+	TimeLineID	timeline;
+	XLogRecPtr	wal_end = PghaWalEnd(in_recovery, &timeline);
+	TupleDesc	tupdesc;
+	Row			row = {0};
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	put_text(&row, pgha_node);
+	put_text(&row, !published->enabled ? "none" : in_recovery ? "standby" : "primary");
+	put_text(&row, own_state(published));
+	if (view->valid)
+		put_term(&row, view->durable.claim.term);
+	else
+		put_null(&row);
+	put_timeline(&row, timeline);
+	put_lsn(&row, wal_end);
+	put_lsn(&row, in_recovery ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr);
+	put_text_or_null(&row, view->valid ? view->leader_name : "");
+	if (published->enabled)
+		put_text(&row, PghaGateIsOpen() ? "open" : "closed");
+	else
+		put_null(&row);
+	if (in_recovery)
+		put_text(&row, standby_sync_state(view));
+	else
+	{
+		StringInfoData sync;
+
+		initStringInfo(&sync);
+		PghaSyncDescribe(&sync);
+		put_text(&row, sync.data);
+	}
+	if (view->valid && in_recovery)
+		put_bool(&row, is_candidate(view, in_recovery));
+	else
+		put_null(&row);
+	put_text_or_null(&row, own_reason(published, in_recovery));
+	put_time(&row, view->valid ? view->last_change_at : 0);
+	put_text_or_null(&row, view->valid ? view->last_change : "");
+	if (view->valid)
+		put_bool(&row, view->durable.paused);
+	else
+		put_null(&row);
+	put_text_or_null(&row, view->valid ? view->config_error : "");
+
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
+													  row.value, row.null)));
+}
+
+/* A word for what another member looks like from here. */
+static const char *
+member_state(const PghaMemberView *member)
+{
+	const PghaReport *report = &member->report;
+
+	switch (member->contact)
+	{
+		case PGHA_CONTACT_NEVER:
+			return "unknown";
+		case PGHA_CONTACT_REFUSED:
+		case PGHA_CONTACT_SILENT:
+			return "unreachable";
+		case PGHA_CONTACT_STARTING:
+			return pgha_state_name(PGHA_STARTING);
+		case PGHA_CONTACT_ERROR:
+			return "error";
+		case PGHA_CONTACT_ANSWERED:
+			break;
+	}
+	if (report->passive != PGHA_ACTIVE)
+		return pgha_state_name(PGHA_PASSIVE);
+	if (!report->in_recovery)
+		return pgha_state_name(report->posted ? PGHA_PRIMARY : PGHA_STARTING);
+	if (report->diverged)
+		return pgha_state_name(PGHA_DIVERGED);
+	if (report->fenced)
+		return "fenced";
+	return pgha_state_name(report->role == PGHA_ROLE_PRIMARY ? PGHA_RETURNING : PGHA_STANDBY);
+}
+
+/* Puts one member's row; `leader_end` is 0 if the leader's position is unknown. */
+static void
+put_member(Row *row, const PghaView *view, int index, XLogRecPtr leader_end)
+{
+	const PghaMemberView *member = &view->member[index];
+	const PghaReport *report = &member->report;
+	bool		self = index == view->settings.self;
+	bool		reachable = member->contact == PGHA_CONTACT_ANSWERED;
+
+	put_text(row, member->name);
+	put_text(row, member->address);
+	if (member->known)
+		put_text(row, report->in_recovery ? "standby" : "primary");
+	else
+		put_text(row, "none");
+	put_text(row, self ? pgha_state_name(view->state) : member_state(member));
+	put_bool(row, reachable);
+	if (member->known)
+	{
+		put_term(row, report->claim.term);
+		put_timeline(row, report->timeline);
+		put_lsn(row, report->wal_end);
+		if (leader_end != 0)
+			put(row, Int64GetDatum(leader_end > report->wal_end ?
+								   (int64) (leader_end - report->wal_end) : 0), false);
+		else
+			put_null(row);
+		put_text_or_null(row, report->upstream);
+		if (report->in_recovery)
+			put_bool(row, reachable && report->bar == PGHA_MAY_PROMOTE);
+		else
+			put_null(row);
+		put_bool(row, report->paused);
+	}
+	else
+	{
+		for (int i = 0; i < 7; i++)
+			put_null(row);
+	}
+	put_time(row, member->heard);
+	put_text_or_null(row, reachable ? "" : member->error);
+}
+
+/* Of itself a node knows what it would report, whatever its monitor has heard. */
+static void
+look_at_self(PghaView *view)
+{
+	PghaMemberView *self = &view->member[view->settings.self];
+
+	self->contact = PGHA_CONTACT_ANSWERED;
+	self->heard = GetCurrentTimestamp();
+	self->known = true;
+	PghaReportFill(&self->report);
+}
+
+/*
+ * pgha_cluster(): a row for each member, as this node sees it.  What an
+ * unreachable member last said is shown as it was at last_heard.
+ */
+Datum
+pgha_sql_cluster(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Published  *published = read_published();
+	PghaView   *view = &published->view;
+	XLogRecPtr	leader_end = 0;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!view->valid)
+		return (Datum) 0;
+
+	look_at_self(view);
+	if (view->leader >= 0 && view->leader < view->members.count &&
+		view->member[view->leader].known)
+		leader_end = view->member[view->leader].report.wal_end;
+	for (int i = 0; i < view->members.count; i++)
+	{
+		Row			row = {0};
+
+		put_member(&row, view, i, leader_end);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
+	}
+	return (Datum) 0;
+}
+
+/* Ids of records are the time they were made at, or close to it. */
+static TimestampTz
+record_time(const PghaRecord *record)
+{
+	const int64 epoch = (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+	TimestampTz at;
+
+	if (record->id > (uint64) PG_INT64_MAX)
+		return DT_NOEND;
+	at = (TimestampTz) record->id - epoch;
+	return IS_VALID_TIMESTAMP(at) ? at : DT_NOEND;
+}
+
+/*
+ * pgha_events(): the event log, this node's and what was pulled from others.
+ */
+Datum
+pgha_sql_events(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	PghaRecord *records;
+	int			count;
+
+	PghaRequireShmem();
+	InitMaterializedSRF(fcinfo, 0);
+	count = PghaEventsRead(&records);
+	for (int i = 0; i < count; i++)
+	{
+		Row			row = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		put(&row, TimestampTzGetDatum(record_time(&records[i])), false);
+		put_text(&row, records[i].node);
+		put_text(&row, records[i].kind);
+		put_term(&row, records[i].term);
+		put_text(&row, records[i].what);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * ---------- orders ----------
+ */
+
+static void
+require_enabled(void)
+{
+	PghaRequireShmem();
+	if (!PghaEnabled())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pgha does not manage this server"),
+				 errhint("Set pgha.node and pgha.members in postgresql.conf and restart the server.")));
+}
+
+/* Waits a little; false once `limit_ms` have passed since `start`. */
+static bool
+wait_within(instr_time start, long limit_ms)
+{
+	instr_time	passed;
+
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, start);
+	if (INSTR_TIME_GET_MILLISEC(passed) >= limit_ms)
+		return false;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 LOOK_EVERY_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+/*
+ * Appends the names of the members that do not show `generation` yet to `names`.
+ * Returns whether one of them is reachable, so that waiting makes sense.
+ */
+static bool
+unconfirmed(uint64 generation, StringInfo names, long *failure_timeout_ms)
+{
+	const PghaView *view = &PghaShmem->view;
+	bool		reachable = false;
+
+	resetStringInfo(names);
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	*failure_timeout_ms = (long) (view->settings.failure_timeout / 1000);
+	for (int i = 0; view->valid && i < view->members.count; i++)
+	{
+		const PghaMemberView *member = &view->member[i];
+		bool		answers = member->contact == PGHA_CONTACT_ANSWERED;
+
+		if (i == view->settings.self ||
+			(answers && member->known && member->report.pause_generation >= generation))
+			continue;
+		appendStringInfo(names, "%s%s", names->len > 0 ? ", " : "", member->name);
+		reachable |= answers;
+	}
+	LWLockRelease(PghaShmem->lock);
+	return reachable;
+}
+
+/*
+ * Orders a pause or its end and waits for the others to take it over.  True if
+ * all members did.
+ */
+static bool
+change_pause(PghaOrderKind kind, const char *function)
+{
+	PghaAnswer	answer;
+	StringInfoData names;
+	instr_time	start;
+	long		failure_timeout_ms;
+
+	require_enabled();
+	initStringInfo(&names);
+	enlargeStringInfo(&names, PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 2));
+
+	PghaOrderGive(kind, &answer);
+	if (answer.refused)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s was refused: %s", function, answer.message)));
+
+	INSTR_TIME_SET_CURRENT(start);
+	while (unconfirmed(answer.pause_generation, &names, &failure_timeout_ms) &&
+		   wait_within(start, failure_timeout_ms))
+		;
+	if (names.len == 0)
+		return true;
+	ereport(WARNING,
+			(errmsg("%s is not confirmed by: %s", function, names.data),
+			 errdetail("It is in force on this node; the others take it over when they next hear of it from any member.")));
+	return false;
+}
+
+/*
+ * pgha_pause(): no automatic failover until pgha_resume(), on all members.
+ */
+Datum
+pgha_sql_pause(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	PG_RETURN_BOOL(change_pause(PGHA_ORDER_PAUSE, "pgha_pause()"));
+}
+
+Datum
+pgha_sql_resume(PG_FUNCTION_ARGS)
+{
+	(void) fcinfo;
+	PG_RETURN_BOOL(change_pause(PGHA_ORDER_RESUME, "pgha_resume()"));
+}
+
+/* Waits until this server leads and accepts commits, or will not. */
+static void
+await_promotion(void)
+{
+	bool		promoting = false;
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	while (RecoveryInProgress() || !PghaGateIsOpen())
+	{
+		PghaState	state;
+		char		reason[sizeof(PghaShmem->view.reason)];
+		bool		waited = wait_within(start, PROMOTE_TIMEOUT_MS);
+
+		LWLockAcquire(PghaShmem->lock, LW_SHARED);
+		state = PghaShmem->view.state;
+		strlcpy(reason, PghaShmem->view.reason, sizeof(reason));
+		LWLockRelease(PghaShmem->lock);
+
+		if (state == PGHA_PROMOTING)
+			promoting = true;
+		else if (promoting && RecoveryInProgress())
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the promotion was given up"),
+					 errdetail("State \"%s\": %s.", pgha_state_name(state), reason),
+					 errhint("See pgha_events() and the server log.")));
+		if (!waited)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the promotion was not complete within %d seconds", PROMOTE_TIMEOUT_MS / 1000),
+					 errdetail("It goes on. State \"%s\": %s.", pgha_state_name(state), reason),
+					 errhint("See pgha_events() and the server log.")));
+	}
+}
+
+/*
+ * pgha_promote(force): makes this standby the primary.  Without force it is
+ * refused while a primary is there.
+ */
+Datum
+pgha_sql_promote(PG_FUNCTION_ARGS)
+{
+	PghaAnswer	answer;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("force must not be null")));
+	require_enabled();
+	if (!RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is the primary"),
+				 errhint("Call pgha_promote() on the standby that is to become the primary.")));
+
+	PghaOrderGive(PG_GETARG_BOOL(0) ? PGHA_ORDER_PROMOTE_FORCE : PGHA_ORDER_PROMOTE, &answer);
+	if (answer.refused)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pgha_promote() was refused: %s", answer.message),
+				 PG_GETARG_BOOL(0) ? 0 :
+				 errhint("pgha_promote(force => true) promotes all the same; commits that this server has not received are lost.")));
+	await_promotion();
+	ereport(NOTICE,
+			(errmsg("this server is the primary now")));
+	PG_RETURN_VOID();
+}

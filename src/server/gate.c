@@ -1,0 +1,482 @@
+/*
+ * gate.c
+ *		The commit gate, and pgha.commit_guard.
+ *
+ * A commit is checked twice.  Before its record is written (XACT_EVENT_PRE_COMMIT)
+ * it can still be refused with an error, and nothing has happened.  Once the
+ * record is written the transaction is committed here, whatever comes; all that
+ * can still be prevented is that the client is told so.  That is the second
+ * check (XACT_EVENT_COMMIT): if the server has stopped leading meanwhile, the
+ * connection is shut down and the process ends at its next chance to.  An
+ * ereport(ERROR) there would be a PANIC.  The client then does not know the
+ * outcome, as after any lost connection.
+ *
+ * Commands whose effects a refused commit cannot take back (files, objects on
+ * other servers) are checked before they begin as well.  COMMIT PREPARED and
+ * ROLLBACK PREPARED write their record before any callback and without a
+ * transaction id of their own: they are recognised as commands.  NOTIFY gets its
+ * transaction id after the first check, so that only the second sees it.
+ *
+ * pgha.commit_guard keeps the promise of synchronous replication, which
+ * PostgreSQL gives up when a waiting commit is cancelled (it reports success
+ * with a warning) or synchronous_standby_names is emptied (without one):
+ *
+ * - In a client's backend a SIGINT (cancel request, statement_timeout) that
+ *	 arrives during a commit is kept back until the commit is done.  A commit
+ *	 that waits for a standby can only be ended by terminating its backend.
+ * - Belt to these braces, in every process: after a commit that had to be
+ *	 acknowledged by a synchronous standby, the acknowledged position is compared
+ *	 with that of the commit.  If it was not reached, the client is not told of
+ *	 success, by the same shutdown of its connection.  A session that has not yet
+ *	 read the emptied synchronous_standby_names counts as waiting; commits of
+ *	 those that have are asynchronous.
+ * - A backend that drops its temporary tables at exit does not wait for a
+ *	 standby: nobody is told of that commit, and it could be ended neither by a
+ *	 cancel nor by a terminate, so that without a standby the server could not be
+ *	 shut down.
+ *
+ * The monitor alone opens and closes the gate (shmem.h).  Commits read it
+ * without a lock; the usual cost is one atomic read.  Nothing here does I/O.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/pmsignal.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+#include "utils/timeout.h"
+
+/* libpq-be.h would include gssapi.h, which is not there on every build host. */
+#undef ENABLE_GSS
+#include "libpq/libpq-be.h"
+
+#include "compat.h"
+#include "config.h"
+#include "gate.h"
+#include "shmem.h"
+
+static bool commit_guard = true;
+
+/*
+ * The commit under way in this process.  The flags are set from the first check
+ * until the end of the transaction.
+ */
+static volatile sig_atomic_t committing = false;	/* SIGINT is kept back */
+static volatile sig_atomic_t cancel_kept_back = false;
+static bool finishing_prepared = false; /* COMMIT PREPARED, ROLLBACK PREPARED */
+static int	required_sync = SYNC_REP_NO_WAIT;	/* acknowledgement it has to have */
+
+static ProcessUtility_hook_type previous_ProcessUtility = NULL;
+
+void
+PghaGateOpen(void)
+{
+	PghaGate   *gate = &PghaShmem->gate;
+
+	pg_atomic_write_u64(&gate->deadline, PGHA_GATE_NO_LIMIT);
+	pg_write_barrier();
+	pg_atomic_write_u32(&gate->decided, 1);
+	ConditionVariableBroadcast(&gate->changed);
+}
+
+void
+PghaGateClose(void)
+{
+	pg_atomic_write_u64(&PghaShmem->gate.deadline, PGHA_GATE_CLOSED);
+
+	/* Must not be overtaken by what the caller does because the gate is closed. */
+	pg_memory_barrier();
+}
+
+void
+PghaGateSuspend(void)
+{
+	PghaGate   *gate = &PghaShmem->gate;
+
+	pg_atomic_write_u32(&gate->decided, 0);
+	pg_write_barrier();
+	pg_atomic_write_u64(&gate->deadline, PGHA_GATE_CLOSED);
+	pg_memory_barrier();
+}
+
+void
+PghaGateDecided(void)
+{
+	PghaGate   *gate = &PghaShmem->gate;
+
+	pg_atomic_write_u32(&gate->decided, 1);
+	ConditionVariableBroadcast(&gate->changed);
+}
+
+bool
+PghaGateIsOpen(void)
+{
+	uint64		deadline = pg_atomic_read_u64(&PghaShmem->gate.deadline);
+
+	if (deadline == PGHA_GATE_CLOSED)
+		return false;
+
+	/* Without its postmaster, and so without a monitor, a process cannot know. */
+	if (!PostmasterIsAlive())
+		return false;
+	return deadline == PGHA_GATE_NO_LIMIT || (uint64) PghaNow() < deadline;
+}
+
+/* Waits until the monitor has made its first decision, at most failure_timeout. */
+static void
+wait_for_decision(void)
+{
+	PghaGate   *gate = &PghaShmem->gate;
+	pgha_time	give_up = PghaNow() + (pgha_time) pgha_failure_timeout * 1000;
+
+	while (pg_atomic_read_u32(&gate->decided) == 0)
+	{
+		pgha_time	left = give_up - PghaNow();
+
+		if (left <= 0 ||
+			ConditionVariableTimedSleep(&gate->changed, (long) (left / 1000 + 1),
+										PG_WAIT_EXTENSION))
+			break;
+	}
+	ConditionVariableCancelSleep();
+}
+
+/* The first check: error unless this server leads. */
+static void
+require_open_gate(void)
+{
+	if (likely(PghaGateIsOpen()))
+		return;
+
+	if (pg_atomic_read_u32(&PghaShmem->gate.decided) == 0)
+	{
+		wait_for_decision();
+		if (PghaGateIsOpen())
+			return;
+		if (pg_atomic_read_u32(&PghaShmem->gate.decided) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+					 errmsg("it is not decided yet whether this server leads the cluster, commit refused"),
+					 errhint("Try again. pgha_status() tells what is being waited for.")));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+			 errmsg("this server does not hold the lead of the cluster, commit refused"),
+			 errhint("Connect to the primary. pgha_cluster() shows the members of the cluster.")));
+}
+
+/*
+ * Ends this process without telling the client anything more, not even what
+ * waits in the send buffer.  Callable where no error may be raised.
+ */
+static void
+drop_client(void)
+{
+	if (MyProcPort != NULL)
+		(void) shutdown(MyProcPort->sock, SHUT_RDWR);
+	ProcDiePending = true;
+	InterruptPending = true;
+}
+
+static void
+handle_sigint(SIGNAL_ARGS)
+{
+	/*
+	 * lock_timeout comes as SIGINT too.  It fires only in the wait for a lock,
+	 * which a commit does before its record is written (NOTIFY).
+	 */
+	if (committing && !get_timeout_indicator(LOCK_TIMEOUT, false))
+	{
+		cancel_kept_back = true;
+		return;
+	}
+	StatementCancelHandler(postgres_signal_arg);
+}
+
+/* The acknowledgement that a commit with the present settings waits for. */
+static int
+sync_in_force(void)
+{
+	if (!SyncRepRequested() ||
+		SyncRepStandbyNames == NULL || SyncRepStandbyNames[0] == '\0')
+		return SYNC_REP_NO_WAIT;
+
+	switch (synchronous_commit)
+	{
+		case SYNCHRONOUS_COMMIT_REMOTE_WRITE:
+			return SYNC_REP_WAIT_WRITE;
+		case SYNCHRONOUS_COMMIT_REMOTE_APPLY:
+			return SYNC_REP_WAIT_APPLY;
+		default:
+			return SYNC_REP_WAIT_FLUSH;
+	}
+}
+
+static void
+begin_commit(int sync)
+{
+	static bool handler_installed = false;
+
+	required_sync = sync;
+
+	/* Only a client's backend is known to have PostgreSQL's own SIGINT handler. */
+	if (MyProcPort == NULL)
+		return;
+	if (!handler_installed)
+	{
+		pqsignal(SIGINT, handle_sigint);
+		handler_installed = true;
+	}
+	committing = true;
+
+	/* One that arrived just before must not be seen by the wait. */
+	if (QueryCancelPending)
+	{
+		QueryCancelPending = false;
+		cancel_kept_back = true;
+	}
+}
+
+/* A cancel that came too late for the commit strikes what comes after it. */
+static void
+end_commit(bool committed)
+{
+	committing = false;
+	finishing_prepared = false;
+	required_sync = SYNC_REP_NO_WAIT;
+
+	if (cancel_kept_back)
+	{
+		cancel_kept_back = false;
+		if (committed)
+		{
+			QueryCancelPending = true;
+			InterruptPending = true;
+		}
+	}
+}
+
+static void
+before_commit(bool prepare)
+{
+	/*
+	 * A cancel that is already pending is carried out while the transaction can
+	 * still be aborted.
+	 */
+	if (QueryCancelPending && commit_guard)
+		CHECK_FOR_INTERRUPTS();
+
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return;
+
+	if (proc_exit_inprogress)
+	{
+		/* Temporary tables being dropped.  Nothing restores this: the process ends. */
+		if (commit_guard && synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		{
+			synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH;
+			assign_synchronous_commit(synchronous_commit, NULL);
+		}
+		return;
+	}
+
+	require_open_gate();
+
+	if (commit_guard)
+	{
+		int			sync = sync_in_force();
+
+		/*
+		 * PREPARE always waits, at most for the flush; a commit only if its
+		 * transaction wrote WAL before the commit record.
+		 */
+		if (prepare)
+			sync = Min(sync, SYNC_REP_WAIT_FLUSH);
+		else if (XLogRecPtrIsInvalid(XactLastRecEnd))
+			sync = SYNC_REP_NO_WAIT;
+
+		begin_commit(sync);
+	}
+}
+
+/* Has a synchronous standby acknowledged what this commit had to wait for? */
+static bool
+sync_reached(XLogRecPtr lsn)
+{
+	bool		reached;
+
+	LWLockAcquire(SyncRepLock, LW_SHARED);
+	reached = lsn <= WalSndCtl->lsn[required_sync];
+	LWLockRelease(SyncRepLock);
+	return reached;
+}
+
+/* The second check. */
+static void
+after_commit(bool prepare)
+{
+	if (proc_exit_inprogress)
+		return;
+	if (!finishing_prepared && !TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return;
+
+	/* Suspended while the members are asked again: the answer is worth waiting for. */
+	if (!PghaGateIsOpen() && pg_atomic_read_u32(&PghaShmem->gate.decided) == 0)
+		wait_for_decision();
+
+	if (!PghaGateIsOpen())
+		drop_client();
+	else if (required_sync != SYNC_REP_NO_WAIT)
+	{
+		/*
+		 * Where the record of PREPARE ends is not known any more, only where it
+		 * begins.  That is enough unless a standby has stopped in its midst.
+		 */
+		if (!sync_reached(prepare ? ProcLastRecPtr + 1 : XactLastCommitEnd))
+			drop_client();
+	}
+}
+
+static void
+gate_xact_callback(XactEvent event, void *arg)
+{
+	(void) arg;
+
+	if (unlikely(!PghaEnabled()))
+		return;
+
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			before_commit(false);
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			before_commit(true);
+			break;
+		case XACT_EVENT_COMMIT:
+			after_commit(false);
+			end_commit(true);
+			break;
+		case XACT_EVENT_PREPARE:
+			after_commit(true);
+			end_commit(true);
+			break;
+		case XACT_EVENT_ABORT:
+			end_commit(false);
+			break;
+		default:
+			/* Parallel workers leave the commit to their leader. */
+			break;
+	}
+}
+
+static bool
+finishes_prepared(Node *statement)
+{
+	TransactionStmt *transaction = (TransactionStmt *) statement;
+
+	return IsA(statement, TransactionStmt) &&
+		(transaction->kind == TRANS_STMT_COMMIT_PREPARED ||
+		 transaction->kind == TRANS_STMT_ROLLBACK_PREPARED);
+}
+
+/* Does the command do things that a refused commit could not take back? */
+static bool
+leaves_traces(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_CreatedbStmt:
+		case T_DropdbStmt:
+		case T_AlterDatabaseStmt:	/* SET TABLESPACE moves its files */
+		case T_CreateTableSpaceStmt:
+		case T_DropTableSpaceStmt:
+		case T_CreateSubscriptionStmt:	/* slots on the publisher */
+		case T_AlterSubscriptionStmt:
+		case T_DropSubscriptionStmt:
+			return true;
+		case T_NotifyStmt:		/* an error is kinder than a lost connection */
+			return true;
+		default:
+			return finishes_prepared(statement);
+	}
+}
+
+static void
+call_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
+{
+	if (previous_ProcessUtility)
+		previous_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+	else
+		standard_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+}
+
+static void
+gate_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
+{
+	Node	   *statement = pstmt->utilityStmt;
+
+	/* In recovery PostgreSQL refuses all of these itself. */
+	if (!leaves_traces(statement) || !PghaEnabled() || RecoveryInProgress())
+	{
+		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		return;
+	}
+
+	require_open_gate();
+
+	if (!finishes_prepared(statement))
+	{
+		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		return;
+	}
+
+	/* The commit is done in there; its second check comes with the end of this command. */
+	PG_TRY();
+	{
+		finishing_prepared = true;
+		if (commit_guard)
+		{
+			int			sync = sync_in_force();
+
+			if (((TransactionStmt *) statement)->kind == TRANS_STMT_ROLLBACK_PREPARED)
+				sync = Min(sync, SYNC_REP_WAIT_FLUSH);
+			CHECK_FOR_INTERRUPTS();
+			begin_commit(sync);
+		}
+		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+	}
+	PG_CATCH();
+	{
+		end_commit(false);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+void
+PghaGateInit(void)
+{
+	DefineCustomBoolVariable("pgha.commit_guard",
+							 "A commit that synchronous replication did not confirm is never reported as success.",
+							 "Cancelling a commit that waits for a standby has no effect; emptying synchronous_standby_names disconnects those that wait.",
+							 &commit_guard, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	RegisterXactCallback(gate_xact_callback, NULL);
+	previous_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = gate_ProcessUtility;
+}

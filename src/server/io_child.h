@@ -1,0 +1,49 @@
+/*
+ * io_child.h
+ *		`pgha io` children: a process for each peer that does the network work.
+ */
+#ifndef PGHA_IO_CHILD_H
+#define PGHA_IO_CHILD_H
+
+#include "postgres.h"
+
+#include "../common/conninfo.h"
+#include "../common/fields.h"
+
+typedef struct PghaChild
+{
+	pid_t		pid;			/* 0: not running */
+	int			fd;				/* our end of its stdin and stdout; -1 if not running */
+	char		conninfo[PGHA_CONNINFO_SIZE];	/* what it was started with */
+	uint64		request;		/* id of the request under way; 0 = none */
+	pgha_time	deadline;		/* kill it if it has not answered by then */
+	size_t		filled;			/* bytes of an unfinished line in buffer */
+	char		buffer[PGHA_LINE_SIZE];
+} PghaChild;
+
+typedef enum PghaChildRead
+{
+	PGHA_CHILD_NOTHING,			/* no whole line yet */
+	PGHA_CHILD_REPLY,			/* *outcome and *text are set */
+	PGHA_CHILD_GONE				/* ended, or spoke garbage: has been stopped */
+} PghaChildRead;
+
+extern void PghaChildInit(PghaChild *child);
+
+/*
+ * Starts a child that will talk to `conninfo`.  False with errno set if that
+ * is impossible.  The program is the `pgha` beside the server's executable.
+ */
+extern bool PghaChildStart(PghaChild *child, const char *conninfo);
+
+/* Sends a request that must be answered within `limit`; false if the child is gone. */
+extern bool PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
+							 pgha_time now, pgha_time limit);
+
+/* Reads without blocking.  *outcome and *text point into the child's buffer. */
+extern PghaChildRead PghaChildPoll(PghaChild *child, char **outcome, char **text);
+
+/* Ends and reaps the child, if it runs. */
+extern void PghaChildStop(PghaChild *child);
+
+#endif							/* PGHA_IO_CHILD_H */

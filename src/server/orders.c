@@ -1,0 +1,170 @@
+/*
+ * orders.c
+ *		Orders of SQL functions to the monitor, and its answers.
+ *
+ * There is one slot in shared memory.  A backend owns it from giving the order
+ * until it has read the answer, so that no other order can overwrite the
+ * answer in between; others wait for their turn.  All fields of the slot are
+ * read and written under PghaShmem->lock.
+ *
+ * An owner that is cancelled or terminated gives the slot back.  The monitor
+ * may have taken the order by then: it carries it out all the same, and its
+ * answer, told by its number, is read by nobody.  All waits are bounded.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "storage/ipc.h"
+
+#include "compat.h"
+#include "orders.h"
+
+/* How long to wait for one's turn, and then for the answer. */
+#define ORDER_TIMEOUT_MS	10000
+
+/* Waits for a change of the slot.  False once `since` is ORDER_TIMEOUT_MS ago. */
+static bool
+wait_for_change(instr_time since)
+{
+	instr_time	passed;
+	long		left;
+
+	INSTR_TIME_SET_CURRENT(passed);
+	INSTR_TIME_SUBTRACT(passed, since);
+	left = ORDER_TIMEOUT_MS - (long) INSTR_TIME_GET_MILLISEC(passed);
+	if (left <= 0)
+		return false;
+	(void) ConditionVariableTimedSleep(&PghaShmem->order.done, left, PG_WAIT_EXTENSION);
+	return true;
+}
+
+/* Makes the slot free, if it is this backend's. */
+static void
+release_slot(int code, Datum arg)
+{
+	PghaOrder  *order = &PghaShmem->order;
+
+	(void) code;
+	(void) arg;
+	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
+	if (order->owner == MyProcPid)
+	{
+		order->owner = 0;
+		order->kind = PGHA_ORDER_NONE;
+	}
+	LWLockRelease(PghaShmem->lock);
+	ConditionVariableBroadcast(&order->done);
+}
+
+/* Takes the slot and writes the order into it; returns its number. */
+static uint64
+place_order(PghaOrderKind kind)
+{
+	PghaOrder  *order = &PghaShmem->order;
+	uint64		number = 0;
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	ConditionVariablePrepareToSleep(&order->done);
+	for (;;)
+	{
+		LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
+		if (order->owner == 0)
+		{
+			order->owner = MyProcPid;
+			order->kind = kind;
+			number = ++order->number;
+		}
+		LWLockRelease(PghaShmem->lock);
+		if (number != 0)
+			break;
+		if (!wait_for_change(start))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("another session's order to pgha is still being carried out"),
+					 errhint("Try again.")));
+	}
+	ConditionVariableCancelSleep();
+	return number;
+}
+
+/* Waits for the answer to order `number`. */
+static void
+await_answer(uint64 number, PghaAnswer *answer)
+{
+	PghaOrder  *order = &PghaShmem->order;
+	bool		answered = false;
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	ConditionVariablePrepareToSleep(&order->done);
+	for (;;)
+	{
+		LWLockAcquire(PghaShmem->lock, LW_SHARED);
+		if (order->answered >= number)
+		{
+			answered = true;
+			answer->refused = order->refused;
+			strlcpy(answer->message, order->message, sizeof(answer->message));
+			answer->pause_generation = order->pause_generation;
+		}
+		LWLockRelease(PghaShmem->lock);
+		if (answered)
+			break;
+		if (!wait_for_change(start))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the pgha monitor did not answer within %d seconds", ORDER_TIMEOUT_MS / 1000),
+					 errdetail("The order may still be carried out."),
+					 errhint("The server log and pgha_status() tell what the monitor is doing.")));
+	}
+	ConditionVariableCancelSleep();
+}
+
+void
+PghaOrderGive(PghaOrderKind kind, PghaAnswer *answer)
+{
+	uint64		number;
+
+	memset(answer, 0, sizeof(*answer));
+	PG_ENSURE_ERROR_CLEANUP(release_slot, (Datum) 0);
+	{
+		number = place_order(kind);
+		PghaWakeMonitor();
+		await_answer(number, answer);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(release_slot, (Datum) 0);
+	release_slot(0, (Datum) 0);
+}
+
+PghaOrderKind
+PghaOrderTake(uint64 *number)
+{
+	PghaOrder  *order = &PghaShmem->order;
+	PghaOrderKind kind = PGHA_ORDER_NONE;
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	if (order->number > order->answered)
+		kind = order->kind;
+	*number = order->number;
+	LWLockRelease(PghaShmem->lock);
+	return kind;
+}
+
+void
+PghaOrderAnswer(uint64 number, const PghaAnswer *answer)
+{
+	PghaOrder  *order = &PghaShmem->order;
+
+	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
+	order->refused = answer->refused;
+	strlcpy(order->message, answer->message, sizeof(order->message));
+	order->pause_generation = answer->pause_generation;
+	order->answered = number;
+	if (order->number == number)
+		order->kind = PGHA_ORDER_NONE;
+	LWLockRelease(PghaShmem->lock);
+	ConditionVariableBroadcast(&order->done);
+}

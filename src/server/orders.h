@@ -1,0 +1,29 @@
+/*
+ * orders.h
+ *		What SQL functions ask of the monitor.
+ */
+#ifndef PGHA_ORDERS_H
+#define PGHA_ORDERS_H
+
+#include "shmem.h"
+
+typedef struct PghaAnswer
+{
+	bool		refused;
+	char		message[400];	/* why */
+	uint64		pause_generation;	/* PAUSE, RESUME: the new generation */
+} PghaAnswer;
+
+/*
+ * For backends: gives an order and waits for the monitor's answer.  Raises an
+ * error if the monitor does not answer; can be cancelled.
+ */
+extern void PghaOrderGive(PghaOrderKind kind, PghaAnswer *answer);
+
+/* For the monitor: the order that waits for an answer, or PGHA_ORDER_NONE. */
+extern PghaOrderKind PghaOrderTake(uint64 *number);
+
+/* For the monitor: answers the order that was taken. */
+extern void PghaOrderAnswer(uint64 number, const PghaAnswer *answer);
+
+#endif							/* PGHA_ORDERS_H */

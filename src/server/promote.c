@@ -1,0 +1,404 @@
+/*
+ * promote.c
+ *		Promotion onto a reserved timeline.
+ *
+ * PostgreSQL numbers a new timeline by probing pg_wal for history files: the
+ * first id without one is taken.  Two standbys that cannot see each other would
+ * take the same id, and write identical history files for different histories.
+ * So each node fills the ids below the one it has reserved with placeholders:
+ * copies of the parent's history with a marker line.  They stay once the real
+ * file above them exists, as followers fetch histories one by one; without it
+ * they are removed before the next start.
+ *
+ * The startup process may sleep for wal_retrieve_retry_interval when it gets
+ * the signal at a bad moment: it is woken until recovery has ended.
+ */
+#include "postgres.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "access/xlogarchive.h"
+#include "common/file_perm.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+
+#include "../common/report.h"
+#include "compat.h"
+#include "promote.h"
+#include "shmem.h"
+#include "walreceiver.h"
+
+#define PLACEHOLDER_MARK	"# pgha placeholder\n"
+#define HISTORY_MAX			65536
+
+/* A receiver that has not confirmed the stop by then is promoted over. */
+#define STOP_LIMIT			1000000
+/* The startup process is woken each time we look, and less often after this. */
+#define KICK_LIMIT			2000000
+#define KICK_INTERVAL		100000
+/* A promotion that has not begun to show after this time is signalled again. */
+#define SIGNAL_INTERVAL		5000000
+
+static struct
+{
+	enum
+	{
+		IDLE,
+		STOPPING,
+		STOPPED,
+		RECOVERING,
+		NOT_STARTED
+	}			phase;
+	uint32		parent;
+	uint32		timeline;
+	pgha_time	begun;			/* stop of the receiver asked for */
+	pgha_time	stopped;
+	pgha_time	reserved;		/* placeholders durable */
+	pgha_time	signalled;
+	pgha_time	kicked;
+	pgha_time	ended;			/* out of recovery */
+}			promotion;
+
+/* ---- history files ---- */
+
+/* Reads a history file into `text` (HISTORY_MAX bytes); its length or -1. */
+static int
+read_history_file(uint32 timeline, char *text)
+{
+	char		path[MAXPGPATH];
+	int			fd;
+	int			length;
+
+	TLHistoryFilePath(path, timeline);
+	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	if (fd < 0)
+		return -1;
+	length = read(fd, text, HISTORY_MAX - 1);
+	if (length >= 0)
+		text[length] = '\0';
+	CloseTransientFile(fd);
+	return length;
+}
+
+bool
+PghaReadHistory(uint32 timeline, PghaHistory *history)
+{
+	static char text[HISTORY_MAX];
+
+	return timeline > 1 && read_history_file(timeline, text) >= 0 &&
+		pgha_history_parse(text, timeline, history);
+}
+
+pgha_lsn
+PghaForkOf(uint32 timeline)
+{
+	PghaHistory history;
+
+	if (!PghaReadHistory(timeline, &history) || history.count == 0)
+		return 0;
+	return history.entry[history.count - 1].end;
+}
+
+static bool
+is_placeholder(uint32 timeline)
+{
+	static char text[HISTORY_MAX];
+
+	return read_history_file(timeline, text) >= 0 && strstr(text, PLACEHOLDER_MARK) != NULL;
+}
+
+static bool
+history_exists(uint32 timeline)
+{
+	char		path[MAXPGPATH];
+
+	TLHistoryFilePath(path, timeline);
+	return access(path, F_OK) == 0;
+}
+
+/* Calls `found` for each history file in pg_wal. */
+static void
+each_history_file(void (*found) (uint32 timeline, void *arg), void *arg)
+{
+	DIR		   *dir = opendir(XLOGDIR);
+	struct dirent *entry;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL)
+	{
+		if (IsTLHistoryFileName(entry->d_name))
+			found((uint32) strtoul(entry->d_name, NULL, 16), arg);
+	}
+	closedir(dir);
+}
+
+static void
+note_newest(uint32 timeline, void *arg)
+{
+	uint32	   *newest = arg;
+
+	if (*newest < timeline)
+		*newest = timeline;
+}
+
+uint32
+PghaNewestTimeline(void)
+{
+	uint32		newest = 0;
+
+	each_history_file(note_newest, &newest);
+	return newest;
+}
+
+/* Is a real history at the upper end of the unbroken row of files from here? */
+static bool
+leads_to_real_history(uint32 timeline)
+{
+	while (history_exists(timeline))
+	{
+		if (!is_placeholder(timeline))
+			return true;
+		timeline++;
+	}
+	return false;
+}
+
+static void
+remove_if_placeholder(uint32 timeline, void *arg)
+{
+	int		   *removed = arg;
+	char		path[MAXPGPATH];
+
+	if (!is_placeholder(timeline) || leads_to_real_history(timeline))
+		return;
+	TLHistoryFilePath(path, timeline);
+	if (unlink(path) != 0)
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", path),
+				 errdetail("It reserves a timeline that was never begun; recovery would wait for it.")));
+	(*removed)++;
+}
+
+void
+PghaRemovePlaceholders(void)
+{
+	int			removed = 0;
+
+	each_history_file(remove_if_placeholder, &removed);
+	if (removed > 0)
+		fsync_fname_ext(XLOGDIR, true, false, LOG);
+}
+
+/* Writes one placeholder; an existing file fills the gap as well. */
+static bool
+write_placeholder(uint32 timeline, const char *text, int length)
+{
+	char		path[MAXPGPATH];
+	int			fd;
+	bool		done;
+
+	TLHistoryFilePath(path, timeline);
+	fd = OpenTransientFilePerm(path, O_WRONLY | O_CREAT | O_EXCL | PG_BINARY, pg_file_create_mode);
+	if (fd < 0)
+		return errno == EEXIST;
+	errno = 0;
+	done = write(fd, text, length) == length;
+	if (!done && errno == 0)
+		errno = ENOSPC;
+	done = done && pg_fsync(fd) == 0;
+	if (CloseTransientFile(fd) != 0)
+		done = false;
+	if (!done)
+		unlink(path);
+	return done;
+}
+
+/* Fills the ids between `parent` and `timeline`. */
+static bool
+reserve(uint32 parent, uint32 timeline)
+{
+	static char text[HISTORY_MAX + sizeof(PLACEHOLDER_MARK)];
+	int			length = 0;
+
+	if (timeline == parent + 1)
+		return true;
+	if (parent > 1)
+		length = read_history_file(parent, text);
+	if (length < 0)
+		return false;
+	strcpy(text + length, PLACEHOLDER_MARK);
+	length += strlen(PLACEHOLDER_MARK);
+	for (uint32 id = parent + 1; id < timeline; id++)
+	{
+		if (!write_placeholder(id, text, length))
+		{
+			ereport(LOG,
+					(errcode_for_file_access(),
+					 errmsg("could not reserve timeline %u: %m", timeline)));
+			PghaRemovePlaceholders();
+			return false;
+		}
+	}
+	return fsync_fname_ext(XLOGDIR, true, false, LOG) == 0;
+}
+
+/*
+ * A standby that restores from the archive looks for histories one by one, too:
+ * it must find the placeholders there.
+ */
+static void
+archive_placeholders(void)
+{
+	if (!XLogArchivingActive())
+		return;
+	for (uint32 id = promotion.parent + 1; id < promotion.timeline; id++)
+	{
+		char		name[MAXFNAMELEN];
+
+		if (!is_placeholder(id))
+			continue;
+		TLHistoryFileName(name, id);
+		XLogArchiveNotify(name);
+	}
+}
+
+/* ---- the steps ---- */
+
+static bool
+signal_postmaster(void)
+{
+	int			fd = OpenTransientFilePerm(PROMOTE_SIGNAL_FILE, O_WRONLY | O_CREAT | PG_BINARY,
+										   pg_file_create_mode);
+
+	if (fd < 0)
+	{
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not create file \"%s\": %m", PROMOTE_SIGNAL_FILE)));
+		return false;
+	}
+	CloseTransientFile(fd);
+	return kill(PostmasterPid, SIGUSR1) == 0;
+}
+
+void
+PghaPromotionStopReceiver(pgha_time now)
+{
+	memset(&promotion, 0, sizeof(promotion));
+	promotion.phase = STOPPING;
+	promotion.begun = now;
+	PghaWalReceiverStop();
+}
+
+void
+PghaPromotionStart(uint32 parent, uint32 timeline, pgha_time now)
+{
+	promotion.parent = parent;
+	promotion.timeline = timeline;
+	if (!reserve(parent, timeline))
+	{
+		promotion.phase = NOT_STARTED;
+		return;
+	}
+	promotion.reserved = PghaNow();
+	if (!signal_postmaster())
+	{
+		PghaRemovePlaceholders();
+		promotion.phase = NOT_STARTED;
+		return;
+	}
+	promotion.signalled = now;
+	promotion.phase = RECOVERING;
+	WakeupRecovery();
+}
+
+/* Did PostgreSQL use the reserved timeline, as a child of the right parent? */
+static bool
+timeline_is_right(void)
+{
+	PghaHistory history;
+	uint32		timeline = GetWALInsertionTimeLine();
+	pgha_lsn	end = 0;
+
+	if (timeline != promotion.timeline || !PghaReadHistory(timeline, &history) ||
+		history.count == 0 ||
+		history.entry[history.count - 1].timeline != promotion.parent)
+		return false;
+	for (int i = 0; i < history.count; i++)
+	{
+		if (history.entry[i].end < end)
+			return false;
+		end = history.entry[i].end;
+	}
+	return true;
+}
+
+PghaPromotionOutcome
+PghaPromotionPoll(pgha_time now)
+{
+	switch (promotion.phase)
+	{
+		case IDLE:
+			return PGHA_PROMOTION_IDLE;
+
+		case STOPPING:
+			if (!PghaWalReceiverStopped() && now - promotion.begun < STOP_LIMIT)
+				return PGHA_PROMOTION_BUSY;
+			promotion.stopped = now;
+			promotion.phase = STOPPED;
+			return PGHA_PROMOTION_STOPPED;
+
+		case STOPPED:
+			return PGHA_PROMOTION_IDLE;
+
+		case NOT_STARTED:
+			promotion.phase = IDLE;
+			return PGHA_PROMOTION_FAILED;
+
+		case RECOVERING:
+			break;
+	}
+
+	if (RecoveryInProgress())
+	{
+		if (now - promotion.reserved < KICK_LIMIT || now - promotion.kicked >= KICK_INTERVAL)
+		{
+			promotion.kicked = now;
+			WakeupRecovery();
+		}
+		if (now - promotion.signalled >= SIGNAL_INTERVAL)
+		{
+			promotion.signalled = now;
+			signal_postmaster();
+		}
+		return PGHA_PROMOTION_BUSY;
+	}
+
+	promotion.phase = IDLE;
+	promotion.ended = now;
+	if (!timeline_is_right())
+	{
+		ereport(LOG,
+				(errmsg("promotion went to timeline %u, not to the reserved timeline %u",
+						GetWALInsertionTimeLine(), promotion.timeline)));
+		return PGHA_PROMOTION_FAILED;
+	}
+	archive_placeholders();
+	return PGHA_PROMOTION_DONE;
+}
+
+void
+PghaPromotionTimes(char *text, size_t size)
+{
+	snprintf(text, size, "receiver stopped after %.1f ms, timeline reserved after %.1f ms, out of recovery after %.1f ms",
+			 (promotion.stopped - promotion.begun) / 1000.0,
+			 (promotion.reserved - promotion.begun) / 1000.0,
+			 (promotion.ended - promotion.begun) / 1000.0);
+}

@@ -1,0 +1,240 @@
+/*
+ * report.c
+ *		What this server says of itself to the other members: SHOW pgha.report.
+ *
+ * The other members' io children read it over a replication connection, which
+ * needs no database, no extension and none of max_connections' slots.  The
+ * text (common/report.h) is made by the show hook at the moment it is asked
+ * for: WAL positions, recovery state and synchronous standbys are live; what
+ * only the monitor knows is as it last published it.  A report only reads:
+ * nothing that a peer asks for changes this server.
+ *
+ * Behind the report come this node's own events that the session has not been
+ * given yet.  A peer says with pgha.events_since, in the options of its
+ * connection, which one it knows already; from there on the session itself
+ * remembers.  An answer that is lost takes the session with it, and the next
+ * one starts again from what the peer really has.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "replication/walreceiver.h"
+#include "replication/walsender.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "config.h"
+#include "events.h"
+#include "report.h"
+#include "shmem.h"
+#include "sync.h"
+
+/*
+ * The io child hands the report on as one escaped field of a line of
+ * PGHA_LINE_SIZE; half of that is sure to fit.
+ */
+#define REPORT_SIZE			(PGHA_LINE_SIZE / 2)
+#define EVENTS_PER_REPORT	16
+
+static char *report_variable = NULL;	/* never read: the show hook speaks */
+static char *events_since = NULL;
+static uint64 events_told = 0;	/* newest event that this session was given */
+
+XLogRecPtr
+PghaWalEnd(bool in_recovery, TimeLineID *timeline)
+{
+	XLogRecPtr	received;
+	XLogRecPtr	replayed;
+	TimeLineID	received_timeline = 0;
+	TimeLineID	replayed_timeline = 0;
+
+	if (!in_recovery)
+	{
+		*timeline = GetWALInsertionTimeLine();
+		return compat_flush_rec_ptr();
+	}
+
+	/*
+	 * The timeline must be that of the position returned: WAL received on a
+	 * new timeline while the old one is still being replayed would else look
+	 * as if the old one went on past the fork.
+	 */
+	received = GetWalRcvFlushRecPtr(NULL, &received_timeline);
+	replayed = GetXLogReplayRecPtr(&replayed_timeline);
+	if (received > replayed)
+	{
+		*timeline = received_timeline;
+		return received;
+	}
+	*timeline = received == replayed ? Max(received_timeline, replayed_timeline) : replayed_timeline;
+	return replayed;
+}
+
+/* The part that the monitor publishes; also the members, for the names of others. */
+static void
+copy_published(PghaReport *report, PghaMembers *members)
+{
+	const PghaView *view = &PghaShmem->view;
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	if (view->valid)
+	{
+		*members = view->members;
+		report->claim = view->durable.claim;
+		report->role = view->durable.role;
+		report->posted = view->posted;
+		report->fenced = view->durable.fenced;
+		report->diverged = view->durable.diverged;
+		report->passive = view->passive;
+		report->bar = view->bar;
+		report->priority = view->settings.priority;
+		report->paused = view->durable.paused;
+		report->pause_generation = view->durable.pause_generation;
+		report->config_hash = view->settings.config_hash;
+		report->slots = view->slots;
+	}
+	else
+	{
+		members->count = 0;
+		report->bar = PGHA_BAR_NEVER_FOLLOWED;
+	}
+	strlcpy(report->upstream, PghaShmem->receiver.upstream_name, sizeof(report->upstream));
+	LWLockRelease(PghaShmem->lock);
+}
+
+static void
+fill(PghaReport *report, PghaMembers *members)
+{
+	TimeLineID	timeline;
+
+	memset(report, 0, sizeof(*report));
+	copy_published(report, members);
+
+	strlcpy(report->node, pgha_node, sizeof(report->node));
+	report->system_identifier = GetSystemIdentifier();
+	report->instance = PghaShmem->instance;
+	report->in_recovery = RecoveryInProgress();
+	report->wal_end = PghaWalEnd(report->in_recovery, &timeline);
+	report->timeline = timeline;
+	if (report->in_recovery)
+	{
+		uint64		heard = pg_atomic_read_u64(&PghaShmem->receiver.heard);
+
+		report->posted = false;
+		report->receiver = (PghaReceiver) pg_atomic_read_u32(&PghaShmem->receiver.state);
+		if (heard != 0)
+			report->receiver_age = Max(PghaNow() - (pgha_time) heard, 0);
+	}
+	else
+		PghaSyncRead(members, &report->sync);
+	if (report->receiver != PGHA_RECEIVER_STREAMING)
+		report->upstream[0] = '\0';
+}
+
+void
+PghaReportFill(PghaReport *report)
+{
+	PghaMembers members;
+
+	fill(report, &members);
+}
+
+/*
+ * Appends what is new since the session's last report, as far as it fits.
+ *
+ * PostgreSQL may call a show hook more than once for one SHOW (for the result's
+ * description, then for its value): each call of a statement gives the same.
+ */
+static void
+add_events(PghaLine *line)
+{
+	static PghaRecord records[EVENTS_PER_REPORT];
+	static TimestampTz statement = 0;
+	static uint64 told_before = 0;
+	int			count;
+
+	if (statement != GetCurrentStatementStartTimestamp())
+	{
+		statement = GetCurrentStatementStartTimestamp();
+		told_before = events_told;
+	}
+	count = PghaEventsSince(pgha_node, told_before, records, EVENTS_PER_REPORT);
+
+	for (int i = 0; i < count; i++)
+	{
+		pgha_report_add_record(line, &records[i]);
+		if (line->overflow)
+			break;
+		events_told = records[i].id;
+	}
+}
+
+/*
+ * Members read over replication connections, where there is no catalog to look
+ * roles up in; the right to replicate is the right to read the report.
+ */
+static bool
+may_see(void)
+{
+	if (am_walsender)
+		return true;
+	return IsTransactionState() && has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+}
+
+static const char *
+show_report(void)
+{
+	static char text[REPORT_SIZE];
+	PghaLine	line;
+	PghaReport	report;
+	PghaMembers members;
+
+	if (PghaShmem == NULL || pgha_node == NULL || pgha_node[0] == '\0')
+		return "";
+	if (!may_see())
+		return "<insufficient privilege>";
+
+	fill(&report, &members);
+	pgha_line_init(&line, text, sizeof(text));
+	pgha_report_format(&line, &report, &members);
+	add_events(&line);
+	return text;
+}
+
+static bool
+check_events_since(char **newval, void **extra, GucSource source)
+{
+	uint64		id;
+
+	(void) extra;
+	(void) source;
+	return pgha_parse_uint64(*newval, &id);
+}
+
+static void
+assign_events_since(const char *newval, void *extra)
+{
+	(void) extra;
+	if (!pgha_parse_uint64(newval, &events_told))
+		events_told = 0;
+}
+
+void
+PghaReportInit(void)
+{
+	DefineCustomStringVariable("pgha.report",
+							   "This server's report to the other members of its cluster.",
+							   NULL,
+							   &report_variable, "", PGC_INTERNAL,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show_report);
+	DefineCustomStringVariable("pgha.events_since",
+							   "Newest event of this node that the reader of pgha.report knows.",
+							   NULL,
+							   &events_since, "0", PGC_BACKEND,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   check_events_since, assign_events_since, NULL);
+}

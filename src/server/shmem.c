@@ -1,0 +1,129 @@
+/*
+ * shmem.c
+ *		The shared memory of pgha, and the hook in which a starting server asks
+ *		whether it may lead.
+ *
+ * The hook runs in the postmaster at its start and again at each crash restart,
+ * but not for `postgres -C`; in a single-user server it only sets the memory
+ * up.  Shared memory is new after a crash restart: the gate is shut, no order
+ * to the WAL receiver is left.
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+#include "boot.h"
+#include "compat.h"
+#include "config.h"
+#include "shmem.h"
+
+PghaShared *PghaShmem = NULL;
+
+static shmem_startup_hook_type previous_startup_hook = NULL;
+
+pgha_time
+PghaNow(void)
+{
+	struct timespec now;
+
+	/* BOOTTIME goes on while the machine is suspended, MONOTONIC does not. */
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (pgha_time) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void
+PghaRequireShmem(void)
+{
+	if (PghaShmem == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pgha must be loaded by the server at its start"),
+				 errhint("Add pgha to shared_preload_libraries in postgresql.conf and restart the server.")));
+}
+
+void
+PghaWakeMonitor(void)
+{
+	Latch	   *latch;
+
+	if (PghaShmem == NULL)
+		return;
+
+	/* Read without the lock: a stale latch is some process's latch, and waking it does no harm. */
+	latch = *(Latch *volatile *) &PghaShmem->monitor_latch;
+	if (latch != NULL)
+		SetLatch(latch);
+}
+
+static void
+startup_hook(void)
+{
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	PghaShmem = ShmemInitStruct("pgha", sizeof(PghaShared), &found);
+	if (!found)
+	{
+		PghaShared *shared = PghaShmem;
+
+		memset(shared, 0, sizeof(*shared));
+		shared->lock = &(GetNamedLWLockTranche("pgha"))->lock;
+		if (!pg_strong_random(&shared->instance, sizeof(shared->instance)))
+			shared->instance = (uint64) PghaNow() ^ ((uint64) MyProcPid << 48);
+		pg_atomic_init_u64(&shared->gate.deadline, PGHA_GATE_CLOSED);
+		pg_atomic_init_u32(&shared->gate.decided, 0);
+		ConditionVariableInit(&shared->gate.changed);
+		pg_atomic_init_u32(&shared->receiver.stop, 0);
+		pg_atomic_init_u32(&shared->receiver.in_send, 0);
+		pg_atomic_init_u32(&shared->receiver.heartbeat_due, 0);
+		pg_atomic_init_u32(&shared->receiver.state, PGHA_RECEIVER_NONE);
+		pg_atomic_init_u64(&shared->receiver.heard, 0);
+		pg_atomic_init_u32(&shared->receiver.ended_clean, 0);
+		pg_atomic_init_u32(&shared->receiver.timeline, 0);
+		pg_atomic_init_u64(&shared->receiver.latch, 0);
+		shared->receiver.upstream = PGHA_NOBODY;
+		shared->receiver.order_member = PGHA_NOBODY;
+		shared->view.leader = PGHA_NOBODY;
+		ConditionVariableInit(&shared->order.done);
+		pg_atomic_init_u64(&shared->newest_event, 0);
+	}
+	LWLockRelease(AddinShmemInitLock);
+
+	if (!IsUnderPostmaster && IsPostmasterEnvironment && !IsBinaryUpgrade)
+		PghaBoot();
+}
+
+#if PG_VERSION_NUM >= 150000
+static shmem_request_hook_type previous_request_hook = NULL;
+
+static void
+request_hook(void)
+{
+	if (previous_request_hook)
+		previous_request_hook();
+	RequestAddinShmemSpace(sizeof(PghaShared));
+	RequestNamedLWLockTranche("pgha", 1);
+}
+#endif
+
+/* Called while shared_preload_libraries are loaded. */
+void
+PghaShmemInit(void)
+{
+#if PG_VERSION_NUM >= 150000
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_hook;
+#else
+	RequestAddinShmemSpace(sizeof(PghaShared));
+	RequestNamedLWLockTranche("pgha", 1);
+#endif
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_hook;
+}

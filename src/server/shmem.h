@@ -1,0 +1,143 @@
+/*
+ * shmem.h
+ *		What backends, the WAL receiver and the monitor share.
+ */
+#ifndef PGHA_SHMEM_H
+#define PGHA_SHMEM_H
+
+#include "postgres.h"
+
+#include "port/atomics.h"
+#include "storage/condition_variable.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+
+#include "../common/conninfo.h"
+#include "../common/report.h"
+#include "../core/step.h"
+
+/* Deadlines of the gate: times of CLOCK_BOOTTIME in microseconds. */
+#define PGHA_GATE_CLOSED	0
+#define PGHA_GATE_NO_LIMIT	PG_INT64_MAX
+
+/*
+ * The commit gate.  Written by the monitor only; read by every commit, without
+ * a lock.  All zero after a crash restart: closed.
+ */
+typedef struct PghaGate
+{
+	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time */
+	pg_atomic_uint32 decided;	/* the monitor has made its first decision */
+	ConditionVariable changed;	/* broadcast when the gate opens or the decision is made */
+} PghaGate;
+
+/*
+ * The WAL receiver's side (walreceiver.c).  Fields without a lock are written
+ * by one process each: `stop`, `heartbeat_due` and the order by the monitor,
+ * the rest by the receiver.  order_* is read under `lock`.
+ */
+typedef struct PghaWalReceiver
+{
+	pg_atomic_uint32 stop;		/* no ack may leave, no connection be made */
+	pg_atomic_uint32 in_send;	/* an ack is being sent */
+	pg_atomic_uint32 heartbeat_due; /* ask the upstream for an answer with the next reply */
+	pg_atomic_uint32 state;		/* PghaReceiver */
+	pg_atomic_uint64 heard;		/* time of the last message from the upstream */
+	pg_atomic_uint32 ended_clean;	/* the last stream ended with the upstream's shutdown */
+	pg_atomic_uint32 timeline;	/* timeline being received */
+	pg_atomic_uint64 latch;		/* the receiver's Latch *, 0 if there is none */
+	int			upstream;		/* member being streamed from; under lock */
+	char		upstream_name[PGHA_NAME_SIZE];
+	uint64		order_number;	/* raised with each new order */
+	int			order_member;	/* PGHA_NOBODY: wait */
+	char		order_name[PGHA_NAME_SIZE];
+	uint32		order_timeline;
+	char		order_slot[NAMEDATALEN];	/* empty: none */
+	char		order_conninfo[PGHA_CONNINFO_SIZE];
+} PghaWalReceiver;
+
+/* What one member looks like from here, for pgha_cluster(). */
+typedef struct PghaMemberView
+{
+	char		name[PGHA_NAME_SIZE];
+	char		address[PGHA_HOST_SIZE + 16];
+	PghaContact contact;
+	char		error[256];		/* text of the last failed request */
+	TimestampTz heard;			/* 0: never */
+	bool		known;			/* report is valid */
+	PghaReport	report;
+} PghaMemberView;
+
+/* What the monitor shows of itself; written by the monitor, read by all, under `lock`. */
+typedef struct PghaView
+{
+	bool		valid;			/* the monitor has published once */
+	PghaState	state;
+	char		reason[320];	/* sentence: why it is in this state or what it waits for */
+	PghaBar		bar;
+	PghaPassive passive;
+	bool		posted;
+	PghaDurable durable;
+	int			leader;			/* member believed to lead, or PGHA_NOBODY */
+	char		leader_name[PGHA_NAME_SIZE];
+	TimestampTz state_since;
+	char		last_change[400];	/* last event of this node, with its reason */
+	TimestampTz last_change_at;
+	char		config_error[512];	/* empty: the configuration in force is the one in the files */
+	PghaSettings settings;		/* in force */
+	PghaMembers members;
+	uint32		slots;			/* members a slot is kept for */
+	PghaMemberView member[PGHA_MAX_MEMBERS];
+} PghaView;
+
+/* What a SQL function asks of the monitor, one at a time (functions.c). */
+typedef enum PghaOrderKind
+{
+	PGHA_ORDER_NONE,
+	PGHA_ORDER_PAUSE,
+	PGHA_ORDER_RESUME,
+	PGHA_ORDER_PROMOTE,
+	PGHA_ORDER_PROMOTE_FORCE
+} PghaOrderKind;
+
+typedef struct PghaOrder
+{
+	pid_t		owner;			/* backend that gives the order and reads its answer; 0: free */
+	PghaOrderKind kind;			/* NONE: free, or answered */
+	uint64		number;			/* of the order last given */
+	uint64		answered;		/* of the order last answered */
+	bool		refused;
+	char		message[400];	/* why it was refused */
+	uint64		pause_generation;	/* PAUSE, RESUME: the new generation */
+	ConditionVariable done;		/* broadcast when `answered` moves */
+} PghaOrder;
+
+typedef struct PghaShared
+{
+	LWLock	   *lock;
+	pid_t		monitor_pid;	/* 0: not running */
+	Latch	   *monitor_latch;	/* under lock; NULL if it is not running */
+	uint64		instance;		/* random, new at each start */
+	PghaPassive boot_passive;	/* signal files found at start that pgha leaves alone */
+	PghaGate	gate;
+	PghaWalReceiver receiver;
+	PghaView	view;
+	PghaOrder	order;
+	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */
+} PghaShared;
+
+/* NULL when the library is not preloaded. */
+extern PghaShared *PghaShmem;
+
+extern void PghaShmemInit(void);
+
+/* Raises object_not_in_prerequisite_state with a hint unless the library is preloaded. */
+extern void PghaRequireShmem(void);
+
+/* Wakes the monitor; callable from any process, also at exit. */
+extern void PghaWakeMonitor(void);
+
+/* CLOCK_BOOTTIME in microseconds. */
+extern pgha_time PghaNow(void);
+
+#endif							/* PGHA_SHMEM_H */

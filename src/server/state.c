@@ -1,0 +1,246 @@
+/*
+ * state.c
+ *		PGDATA/pgha.state: what this node must remember over a restart.
+ *
+ * A text file of key=value lines that ends with a checksum line, small enough
+ * to be written as a whole each time.  Only the monitor writes it, and the
+ * postmaster while it starts, when there is no monitor.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "common/file_perm.h"
+#include "lib/stringinfo.h"
+#include "port/pg_crc32c.h"
+#include "storage/fd.h"
+
+#include "../common/fields.h"
+#include "state.h"
+
+#define STATE_FILE		"pgha.state"
+#define STATE_FILE_NEW	"pgha.state.new"
+#define STATE_HEADER	"pgha state 1"
+#define STATE_MAX		8192
+
+static uint32
+checksum(const char *text, size_t length)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, text, length);
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+/* Members of a bitmap by name: the numbering is that of one pgha.members. */
+static void
+append_names(StringInfo text, const char *key, const PghaSettings *settings, uint32 set)
+{
+	const char *separator = "";
+
+	appendStringInfo(text, "%s=", key);
+	for (int i = 0; i < settings->count; i++)
+	{
+		if (set & (UINT32_C(1) << i))
+		{
+			appendStringInfo(text, "%s%s", separator, settings->name[i]);
+			separator = ",";
+		}
+	}
+	appendStringInfoChar(text, '\n');
+}
+
+static uint32
+parse_names(char *value, const PghaSettings *settings)
+{
+	uint32		set = 0;
+	char	   *rest = value;
+	char	   *name;
+
+	while ((name = strsep(&rest, ",")) != NULL)
+	{
+		for (int i = 0; i < settings->count; i++)
+		{
+			if (strcmp(settings->name[i], name) == 0)
+				set |= UINT32_C(1) << i;
+		}
+	}
+	return set;
+}
+
+/* Reads the file into `buffer`; its length, or -1 with errno set. */
+static int
+read_file(char *buffer, int size)
+{
+	int			fd = OpenTransientFile(STATE_FILE, O_RDONLY | PG_BINARY);
+	int			length;
+
+	if (fd < 0)
+		return -1;
+	length = read(fd, buffer, size - 1);
+	if (length >= 0)
+		buffer[length] = '\0';
+	CloseTransientFile(fd);
+	return length;
+}
+
+PghaStateFile
+PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
+{
+	char		text[STATE_MAX];
+	char	   *sum;
+	char	   *rest;
+	char	   *line;
+	char		node[PGHA_NAME_SIZE] = "";
+	uint64		system_identifier = 0;
+	bool		good = true;
+
+	memset(durable, 0, sizeof(*durable));
+	if (read_file(text, sizeof(text)) < 0)
+	{
+		if (errno == ENOENT)
+			return PGHA_STATE_ABSENT;
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\": %m", STATE_FILE)));
+		return PGHA_STATE_UNUSABLE;
+	}
+
+	sum = strstr(text, "\ncrc=");
+	if (sum == NULL || strncmp(text, STATE_HEADER "\n", strlen(STATE_HEADER) + 1) != 0 ||
+		strtoul(sum + 5, NULL, 16) != checksum(text, sum + 1 - text))
+	{
+		ereport(LOG,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("file \"%s\" is damaged and is ignored", STATE_FILE),
+				 errhint("The node learns its leader anew from the other members.")));
+		return PGHA_STATE_UNUSABLE;
+	}
+
+	*sum = '\0';
+	rest = text;
+	strsep(&rest, "\n");		/* the header */
+	while ((line = strsep(&rest, "\n")) != NULL)
+	{
+		char	   *value = strchr(line, '=');
+		uint64		number = 0;
+		bool		is_number;
+
+		if (value == NULL)
+		{
+			good = false;
+			continue;
+		}
+		*value++ = '\0';
+		is_number = pgha_parse_uint64(value, &number);
+
+		if (strcmp(line, "node") == 0)
+			strlcpy(node, value, sizeof(node));
+		else if (strcmp(line, "leader") == 0)
+			good &= strlcpy(durable->claim.leader, value, PGHA_NAME_SIZE) < PGHA_NAME_SIZE;
+		else if (strcmp(line, "sync_listed") == 0)
+			durable->sync.listed = parse_names(value, settings);
+		else if (strcmp(line, "sync_current") == 0)
+			durable->sync.current = parse_names(value, settings);
+		else if (!is_number)
+			good = false;
+		else if (strcmp(line, "system_identifier") == 0)
+			system_identifier = number;
+		else if (strcmp(line, "term") == 0)
+			durable->claim.term = number;
+		else if (strcmp(line, "fork_lsn") == 0)
+			durable->claim.fork_lsn = number;
+		else if (strcmp(line, "role") == 0)
+			durable->role = (PghaRole) Min(number, PGHA_ROLE_PRIMARY);
+		else if (strcmp(line, "fenced") == 0)
+			durable->fenced = number != 0;
+		else if (strcmp(line, "diverged") == 0)
+			durable->diverged = number != 0;
+		else if (strcmp(line, "paused") == 0)
+			durable->paused = number != 0;
+		else if (strcmp(line, "pause_generation") == 0)
+			durable->pause_generation = number;
+		else if (strcmp(line, "sync_method") == 0)
+			durable->sync.method = (PghaSyncMethod) Min(number, PGHA_SYNC_ANY);
+		else if (strcmp(line, "sync_num") == 0)
+			durable->sync.num_sync = (int) Min(number, INT_MAX);
+		else if (strcmp(line, "sync_num_listed") == 0)
+			durable->sync.num_listed = (int) Min(number, INT_MAX);
+	}
+
+	if (strcmp(node, settings->name[settings->self]) != 0 ||
+		system_identifier != settings->system_identifier)
+	{
+		ereport(LOG,
+				(errmsg("file \"%s\" belongs to node \"%s\" of system %llu and is ignored",
+						STATE_FILE, node, (unsigned long long) system_identifier),
+				 errdetail("A base backup or pg_rewind brought it here.")));
+		good = false;
+	}
+	if (!good)
+	{
+		memset(durable, 0, sizeof(*durable));
+		return PGHA_STATE_UNUSABLE;
+	}
+	return PGHA_STATE_READ;
+}
+
+/* Writes `text` into the new file and syncs it; false with errno set. */
+static bool
+write_new_file(const char *text, int length)
+{
+	int			fd = OpenTransientFilePerm(STATE_FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY,
+										   pg_file_create_mode);
+	bool		done;
+
+	if (fd < 0)
+		return false;
+	errno = 0;
+	done = write(fd, text, length) == length;
+	if (!done && errno == 0)
+		errno = ENOSPC;
+	done = done && pg_fsync(fd) == 0;
+	if (CloseTransientFile(fd) != 0)
+		done = false;
+	return done;
+}
+
+bool
+PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
+{
+	StringInfoData text;
+	bool		done;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "%s\n", STATE_HEADER);
+	appendStringInfo(&text, "node=%s\n", settings->name[settings->self]);
+	appendStringInfo(&text, "system_identifier=%llu\n", (unsigned long long) settings->system_identifier);
+	appendStringInfo(&text, "term=%llu\n", (unsigned long long) durable->claim.term);
+	appendStringInfo(&text, "fork_lsn=%llu\n", (unsigned long long) durable->claim.fork_lsn);
+	appendStringInfo(&text, "leader=%s\n", durable->claim.leader);
+	appendStringInfo(&text, "role=%d\n", (int) durable->role);
+	appendStringInfo(&text, "fenced=%d\n", durable->fenced);
+	appendStringInfo(&text, "diverged=%d\n", durable->diverged);
+	appendStringInfo(&text, "paused=%d\n", durable->paused);
+	appendStringInfo(&text, "pause_generation=%llu\n", (unsigned long long) durable->pause_generation);
+	appendStringInfo(&text, "sync_method=%d\n", (int) durable->sync.method);
+	appendStringInfo(&text, "sync_num=%d\n", durable->sync.num_sync);
+	appendStringInfo(&text, "sync_num_listed=%d\n", durable->sync.num_listed);
+	append_names(&text, "sync_listed", settings, durable->sync.listed);
+	append_names(&text, "sync_current", settings, durable->sync.current);
+	appendStringInfo(&text, "crc=%08X\n", checksum(text.data, text.len));
+
+	done = write_new_file(text.data, text.len);
+	if (!done)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", STATE_FILE_NEW)));
+	else
+		done = durable_rename(STATE_FILE_NEW, STATE_FILE, LOG) == 0;
+	pfree(text.data);
+	return done;
+}

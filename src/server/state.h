@@ -1,0 +1,33 @@
+/*
+ * state.h
+ *		PGDATA/pgha.state: what this node must remember over a restart.
+ */
+#ifndef PGHA_STATE_H
+#define PGHA_STATE_H
+
+#include "postgres.h"
+
+#include "../core/node.h"
+
+typedef enum PghaStateFile
+{
+	PGHA_STATE_READ,
+	PGHA_STATE_ABSENT,
+	PGHA_STATE_UNUSABLE			/* damaged, or of another node: reported in the log */
+} PghaStateFile;
+
+/*
+ * Reads the file into *durable; all zero unless PGHA_STATE_READ.  A file of
+ * another node or another system identifier came with a base backup or
+ * pg_rewind and is ignored.
+ */
+extern PghaStateFile PghaStateRead(const PghaSettings *settings, PghaDurable *durable);
+
+/*
+ * Makes *durable durable: writes a new file, fsyncs it, renames it and fsyncs
+ * the directory.  False, with a LOG line, if that failed; the old file then is
+ * as it was.
+ */
+extern bool PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable);
+
+#endif							/* PGHA_STATE_H */

@@ -1,0 +1,206 @@
+/*
+ * sync.c
+ *		Reads synchronous replication as PostgreSQL has it: what
+ *		synchronous_standby_names asks for, and which standbys are synchronous.
+ *
+ * Called for the report that the other members read, by the monitor, and for
+ * pgha_status().  Nothing here needs a database or a transaction, and nothing
+ * changes a setting.
+ *
+ * Which walsenders are synchronous is PostgreSQL's own verdict
+ * (SyncRepGetCandidateStandbys).  It names them by process; the application_name
+ * behind a process comes from the backend status array, which is what
+ * pg_stat_replication shows.  Taking the name from the walsender's priority
+ * instead, as its position in the list, would name the wrong standby while a
+ * changed list has not reached all walsenders yet.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "replication/syncrep.h"
+
+#include "compat.h"
+#include "config.h"
+#include "sync.h"
+
+/* More standbys than this cannot be told apart; PostgreSQL users have a handful. */
+#define MAX_CURRENT		64
+
+typedef struct Current
+{
+	int			count;
+	char		name[MAX_CURRENT][NAMEDATALEN];
+} Current;
+
+static const char *
+next_name(const char *name)
+{
+	return name + strlen(name) + 1;
+}
+
+static bool
+is_anyone(const char *name)
+{
+	return strcmp(name, "*") == 0;
+}
+
+/* Does the list name this standby itself, not only by '*'? */
+static bool
+is_named(const char *standby)
+{
+	const char *name = SyncRepConfig->member_names;
+
+	for (int i = 0; i < SyncRepConfig->nmembers; i++, name = next_name(name))
+	{
+		if (pg_strcasecmp(name, standby) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Was the i-th name of the list, `name`, given before? */
+static bool
+is_repeated(int position, const char *name)
+{
+	const char *earlier = SyncRepConfig->member_names;
+
+	for (int i = 0; i < position; i++, earlier = next_name(earlier))
+	{
+		if (pg_strcasecmp(earlier, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Names of the standbys that PostgreSQL counts as synchronous at this moment. */
+static void
+read_current(Current *current)
+{
+	SyncRepStandbyData *standbys = NULL;
+	int			standby_count;
+	int			backends = 0;
+
+	current->count = 0;
+	standby_count = SyncRepGetCandidateStandbys(&standbys);
+
+	/*
+	 * Within a transaction the snapshot of the backend status is the user's
+	 * and lives to its end; elsewhere nobody else would ever drop it.
+	 */
+	if (!IsTransactionState())
+		pgstat_clear_backend_activity_snapshot();
+	if (standby_count > 0)
+		backends = pgstat_fetch_stat_numbackends();
+	for (int b = 1; b <= backends; b++)
+	{
+		LocalPgBackendStatus *local = pgstat_fetch_stat_local_beentry(b);
+
+		if (local == NULL || local->backendStatus.st_appname == NULL)
+			continue;
+		for (int s = 0; s < standby_count && current->count < MAX_CURRENT; s++)
+		{
+			if (standbys[s].pid == local->backendStatus.st_procpid)
+				strlcpy(current->name[current->count++],
+						local->backendStatus.st_appname, NAMEDATALEN);
+		}
+	}
+	if (!IsTransactionState())
+		pgstat_clear_backend_activity_snapshot();
+	if (standbys != NULL)
+		pfree(standbys);
+}
+
+static bool
+is_current(const Current *current, const char *standby)
+{
+	for (int i = 0; i < current->count; i++)
+	{
+		if (pg_strcasecmp(current->name[i], standby) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+PghaSyncRead(const PghaMembers *members, PghaSync *sync)
+{
+	Current		current;
+	bool		anyone = false;
+	const char *name;
+
+	memset(sync, 0, sizeof(*sync));
+	if (SyncRepConfig == NULL)
+		return;
+
+	sync->method = SyncRepConfig->syncrep_method == SYNC_REP_QUORUM ?
+		PGHA_SYNC_ANY : PGHA_SYNC_FIRST;
+	sync->num_sync = SyncRepConfig->num_sync;
+
+	name = SyncRepConfig->member_names;
+	for (int i = 0; i < SyncRepConfig->nmembers; i++, name = next_name(name))
+	{
+		if (is_anyone(name))
+			anyone = true;
+		else if (pg_strcasecmp(name, pgha_node) != 0 && !is_repeated(i, name))
+			sync->num_listed++;
+	}
+
+	if (sync->method == PGHA_SYNC_FIRST)
+		read_current(&current);
+	else
+		current.count = 0;
+	for (int i = 0; i < members->count; i++)
+	{
+		const char *member = members->member[i].name;
+		bool		named = is_named(member);
+
+		if (strcmp(member, pgha_node) == 0 || !(named || anyone))
+			continue;
+		if (!named)
+			sync->num_listed++;
+		sync->listed |= UINT32_C(1) << i;
+		if (is_current(&current, member))
+			sync->current |= UINT32_C(1) << i;
+	}
+}
+
+void
+PghaSyncDescribe(StringInfo text)
+{
+	Current		current;
+	const char *name;
+
+	if (SyncRepConfig == NULL)
+	{
+		appendStringInfoString(text, "async");
+		return;
+	}
+	read_current(&current);
+	appendStringInfo(text, "%s %d (",
+					 SyncRepConfig->syncrep_method == SYNC_REP_QUORUM ? "ANY" : "FIRST",
+					 SyncRepConfig->num_sync);
+	name = SyncRepConfig->member_names;
+	for (int i = 0; i < SyncRepConfig->nmembers; i++, name = next_name(name))
+	{
+		const char *separator = ": ";
+
+		if (i > 0)
+			appendStringInfoString(text, ", ");
+		if (!is_anyone(name))
+		{
+			appendStringInfo(text, "%s%s", name, is_current(&current, name) ? "*" : "");
+			continue;
+		}
+
+		/* The star of the list would read as a mark; tell whom it stands for. */
+		appendStringInfoString(text, "any");
+		for (int c = 0; c < current.count; c++)
+		{
+			if (is_named(current.name[c]))
+				continue;
+			appendStringInfo(text, "%s%s*", separator, current.name[c]);
+			separator = ", ";
+		}
+	}
+	appendStringInfoChar(text, ')');
+}

@@ -1,0 +1,27 @@
+/*
+ * sync.h
+ *		synchronous_standby_names of this server, and who is synchronous now.
+ */
+#ifndef PGHA_SYNC_H
+#define PGHA_SYNC_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+
+#include "../common/members.h"
+
+/*
+ * Reads this primary's synchronous replication in the terms of `members`.
+ * This node (pgha.node) is never listed: a primary does not acknowledge its own
+ * commits.  Works in any process with shared memory, in a transaction or not.
+ */
+extern void PghaSyncRead(const PghaMembers *members, PghaSync *sync);
+
+/*
+ * Appends e.g. "FIRST 1 (db-2*, db-3)", where * marks whose confirmation is
+ * waited for (FIRST) or counts (ANY) now; "async" if there is none.
+ */
+extern void PghaSyncDescribe(StringInfo text);
+
+#endif							/* PGHA_SYNC_H */

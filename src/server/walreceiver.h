@@ -1,0 +1,35 @@
+/*
+ * walreceiver.h
+ *		The WAL receiver under pgha's command.
+ */
+#ifndef PGHA_WALRECEIVER_H
+#define PGHA_WALRECEIVER_H
+
+#include "shmem.h"
+
+/* Wraps libpqwalreceiver's functions; called in the postmaster while libraries are preloaded. */
+extern void PghaWalReceiverInit(void);
+
+/*
+ * The rest is for the monitor.
+ *
+ * Names `member` the upstream from which a receiver may stream on `timeline`.
+ * A receiver that streams already is not disturbed.
+ */
+extern void PghaWalReceiverOrder(int member, const char *name, const char *conninfo,
+								 uint32 timeline, const char *slot);
+
+/* No upstream; a receiver that streams or connects is ended. */
+extern void PghaWalReceiverRevoke(void);
+
+/* From now on no ack leaves and no connection is made, until released. */
+extern void PghaWalReceiverStop(void);
+extern void PghaWalReceiverRelease(void);
+
+/* Has the stop taken effect: no ack under way, nothing streams? */
+extern bool PghaWalReceiverStopped(void);
+
+/* Asks the upstream for a sign of life in the stream. */
+extern void PghaWalReceiverHeartbeat(void);
+
+#endif							/* PGHA_WALRECEIVER_H */

@@ -1,0 +1,339 @@
+/*
+ * writer.c
+ *		A client that writes through failovers and remembers what it was told.
+ *
+ * Used by the TAP tests, the demo and the measurements (PghaCluster.pm starts
+ * it).  It inserts (writer, 1), (writer, 2), ... into the table "written", one
+ * row a transaction, and appends a line to its log for each thing it learns:
+ *
+ *		<microseconds of CLOCK_MONOTONIC> <letter> <text>
+ *		C <host:port>	connected
+ *		A <value>		the server acknowledged the row
+ *		U <value>		unknown: the connection ended, or the limit passed, first
+ *		E <message>		the server refused the row, or the connection failed
+ *
+ * A value is never tried twice, so a row that is acknowledged and later not
+ * found is lost, and a row of a 'U' line may or may not be there.
+ *
+ * A frozen server accepts connections and then says nothing, so libpq's
+ * one-after-the-other multi-host connect would measure its connect_timeout.
+ * This client connects to all its targets at once and takes the first that
+ * accepts it (target_session_attrs in the connection string decides which ones
+ * do); every step has the same limit.  It ends at SIGTERM, SIGINT, or when its
+ * parent does.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libpq-fe.h>
+
+#define MAX_TARGETS		16
+#define RETRY_PAUSE_MS	10
+
+typedef struct Attempt
+{
+	PGconn	   *conn;
+	PostgresPollingStatusType wants;
+} Attempt;
+
+static volatile sig_atomic_t stopping = 0;
+static int	log_fd;
+static const char *target[MAX_TARGETS];
+static int	ntargets = 0;
+static int	limit_ms = 1000;
+
+static void
+handle_stop(int signo)
+{
+	(void) signo;
+	stopping = 1;
+}
+
+static int64_t
+now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void
+die(const char *what)
+{
+	fprintf(stderr, "writer: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* One line, one write: a reader never sees half a line. */
+static void
+note(char letter, const char *format,...)
+{
+	char		text[512];
+	char		line[600];
+	int			length;
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	text[strcspn(text, "\n")] = '\0';
+	length = snprintf(line, sizeof(line), "%lld %c %s\n", (long long) now_us(), letter, text);
+	if (write(log_fd, line, length) != length)
+		die("log");
+}
+
+static void
+pause_ms(int ms)
+{
+	poll(NULL, 0, ms);
+}
+
+/* Milliseconds until `end`, never negative. */
+static int
+left_ms(int64_t end)
+{
+	int64_t		left = (end - now_us() + 999) / 1000;
+
+	return left > 0 ? (int) left : 0;
+}
+
+static void
+close_attempts(Attempt *attempt, const PGconn *but)
+{
+	int			i;
+
+	for (i = 0; i < ntargets; i++)
+	{
+		if (attempt[i].conn && attempt[i].conn != but)
+			PQfinish(attempt[i].conn);
+		attempt[i].conn = NULL;
+	}
+}
+
+/* One round over all targets; NULL if none accepts within the limit. */
+static PGconn *
+connect_round(void)
+{
+	Attempt		attempt[MAX_TARGETS];
+	int64_t		end = now_us() + (int64_t) limit_ms * 1000;
+	int			i;
+
+	for (i = 0; i < ntargets; i++)
+	{
+		attempt[i].conn = PQconnectStart(target[i]);
+		attempt[i].wants = PGRES_POLLING_WRITING;
+		if (attempt[i].conn && PQstatus(attempt[i].conn) == CONNECTION_BAD)
+		{
+			PQfinish(attempt[i].conn);
+			attempt[i].conn = NULL;
+		}
+	}
+
+	while (!stopping)
+	{
+		struct pollfd fds[MAX_TARGETS];
+		int			owner[MAX_TARGETS];
+		int			nfds = 0;
+
+		for (i = 0; i < ntargets; i++)
+		{
+			if (!attempt[i].conn)
+				continue;
+			fds[nfds].fd = PQsocket(attempt[i].conn);
+			fds[nfds].events = attempt[i].wants == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+			fds[nfds].revents = 0;
+			owner[nfds++] = i;
+		}
+		if (nfds == 0 || left_ms(end) == 0)
+			break;
+		if (poll(fds, nfds, left_ms(end)) <= 0)
+			continue;
+		for (i = 0; i < nfds; i++)
+		{
+			Attempt    *a = &attempt[owner[i]];
+
+			if (fds[i].revents == 0)
+				continue;
+			a->wants = PQconnectPoll(a->conn);
+			if (a->wants == PGRES_POLLING_OK)
+			{
+				PGconn	   *conn = a->conn;
+
+				close_attempts(attempt, conn);
+				return conn;
+			}
+			if (a->wants == PGRES_POLLING_FAILED)
+			{
+				PQfinish(a->conn);
+				a->conn = NULL;
+			}
+		}
+	}
+	close_attempts(attempt, NULL);
+	return NULL;
+}
+
+/*
+ * Inserts one row.  False when the connection is of no use any more.
+ */
+static bool
+write_row(PGconn *conn, int writer, uint64_t value)
+{
+	char		sql[128];
+	int64_t		end = now_us() + (int64_t) limit_ms * 1000;
+	bool		acknowledged = false;
+	bool		refused = false;
+	PGresult   *result;
+
+	snprintf(sql, sizeof(sql), "INSERT INTO written VALUES (%d, %llu)", writer, (unsigned long long) value);
+	if (!PQsendQuery(conn, sql))
+	{
+		note('E', "%s", PQerrorMessage(conn));
+		return false;
+	}
+
+	for (;;)
+	{
+		struct pollfd fd = {.fd = PQsocket(conn),.events = POLLIN};
+
+		while (!PQisBusy(conn))
+		{
+			result = PQgetResult(conn);
+			if (result == NULL)
+			{
+				/* The server is ready for the next query: only now is it told. */
+				if (acknowledged && PQstatus(conn) == CONNECTION_OK)
+					note('A', "%llu", (unsigned long long) value);
+				else if (!refused)
+					note('U', "%llu", (unsigned long long) value);
+				return acknowledged && PQstatus(conn) == CONNECTION_OK;
+			}
+			if (PQresultStatus(result) == PGRES_COMMAND_OK)
+				acknowledged = true;
+			else
+			{
+				const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+				/* Without an SQLSTATE the message is libpq's own: the outcome is unknown. */
+				refused = code != NULL && strncmp(code, "57", 2) != 0;
+				note('E', "%s", PQresultErrorMessage(result));
+			}
+			PQclear(result);
+		}
+		if (left_ms(end) == 0 || poll(&fd, 1, left_ms(end)) == 0)
+		{
+			note('U', "%llu", (unsigned long long) value);
+			return false;
+		}
+		if (!PQconsumeInput(conn) && PQstatus(conn) == CONNECTION_BAD)
+		{
+			/* A message that arrived before the end is still worth reading. */
+			while ((result = PQgetResult(conn)) != NULL)
+			{
+				note('E', "%s", PQresultErrorMessage(result));
+				PQclear(result);
+			}
+			note('U', "%llu", (unsigned long long) value);
+			return false;
+		}
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"conninfo", required_argument, NULL, 'c'},
+		{"log", required_argument, NULL, 'l'},
+		{"writer", required_argument, NULL, 'w'},
+		{"interval", required_argument, NULL, 'i'},
+		{"timeout", required_argument, NULL, 't'},
+		{NULL, 0, NULL, 0}
+	};
+	struct sigaction action = {.sa_handler = handle_stop};
+	const char *log_name = NULL;
+	int			writer = 1;
+	int			interval_ms = 5;
+	uint64_t	value = 0;
+	PGconn	   *conn = NULL;
+	int			opt;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+	{
+		switch (opt)
+		{
+			case 'c':
+				if (ntargets < MAX_TARGETS)
+					target[ntargets++] = optarg;
+				break;
+			case 'l':
+				log_name = optarg;
+				break;
+			case 'w':
+				writer = atoi(optarg);
+				break;
+			case 'i':
+				interval_ms = atoi(optarg);
+				break;
+			case 't':
+				limit_ms = atoi(optarg);
+				break;
+			default:
+				return 2;
+		}
+	}
+	if (ntargets == 0 || log_name == NULL)
+	{
+		fprintf(stderr, "usage: writer --conninfo STRING [--conninfo STRING ...] --log FILE "
+				"[--writer NUMBER] [--interval MS] [--timeout MS]\n");
+		return 2;
+	}
+	log_fd = open(log_name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (log_fd < 0)
+		die(log_name);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+
+	while (!stopping)
+	{
+		if (conn == NULL)
+		{
+			conn = connect_round();
+			if (conn == NULL)
+			{
+				pause_ms(RETRY_PAUSE_MS);
+				continue;
+			}
+			note('C', "%s:%s", PQhost(conn), PQport(conn));
+		}
+		if (!write_row(conn, writer, ++value))
+		{
+			/* A server that refuses writes will go on doing so: look for another one. */
+			PQfinish(conn);
+			conn = NULL;
+			pause_ms(RETRY_PAUSE_MS);
+			continue;
+		}
+		if (interval_ms > 0)
+			pause_ms(interval_ms);
+	}
+	if (conn)
+		PQfinish(conn);
+	return 0;
+}
