@@ -554,10 +554,13 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				break;
 			case PGHA_ACT_OPEN_GATE:
 				n->gate = true;
+				n->gate_suspended = false;
 				check_gate_opened(world, node);
 				break;
 			case PGHA_ACT_CLOSE_GATE:
+			case PGHA_ACT_SUSPEND_GATE:
 				n->gate = false;
+				n->gate_suspended = action->type == PGHA_ACT_SUSPEND_GATE;
 				break;
 			case PGHA_ACT_STOP_RECEIVER:
 				n->receiver_stopped = true;
@@ -619,11 +622,11 @@ event_text(const SimWorld *world, const PghaEvent *event)
 					 pgha_contact_name(event->contact));
 			if (event->report != NULL)
 				snprintf(text + strlen(text), sizeof(text) - strlen(text),
-						 " %s%s term %d leader %s tli %u end %s%s%s bar %d %s",
+						 " %s%s term %d leader %s tli %u%s%s bar %d %s end ",
 						 event->report->in_recovery ? "standby" : "primary",
 						 event->report->posted ? " posted" : "",
 						 (int) event->report->claim.term, event->report->claim.leader,
-						 event->report->timeline, sim_lsn(event->report->wal_end),
+						 event->report->timeline,
 						 event->report->fenced ? " fenced" : "",
 						 event->report->diverged ? " diverged" : "",
 						 (int) event->report->bar, pgha_receiver_name(event->report->receiver));
@@ -650,7 +653,16 @@ trace_step(SimWorld *world, int node, const PghaEvent *event, const PghaActions 
 
 	for (int i = 0; i < actions->count; i++)
 		news |= actions->action[i].type != PGHA_ACT_POLL;
-	if (event->type != PGHA_EV_TICK || news)
+	if (event->type == PGHA_EV_REPLY)
+	{
+		const char *text = event_text(world, event);
+
+		/* What was told before is told again only where it matters. */
+		if (news || strcmp(n->told[event->member], text) != 0)
+			sim_trace(world, node, "%s%s", text, event->report ? sim_lsn(event->report->wal_end) : "");
+		strcpy(n->told[event->member], text);
+	}
+	else if (event->type != PGHA_EV_TICK || news)
 		sim_trace(world, node, "%s", event_text(world, event));
 	if (n->core.state != n->state_before)
 		sim_trace(world, node, "  %s -> %s", pgha_state_name(n->state_before),
@@ -826,6 +838,7 @@ end_processes(SimWorld *world, int node)
 	n->run = ++world->numbers;
 	n->monitor = false;
 	n->gate = false;
+	n->gate_suspended = false;
 	n->promotion = 0;
 	n->receiver = PGHA_RECEIVER_NONE;
 	n->receiver_stopped = false;
@@ -1420,6 +1433,11 @@ commit_done(SimWorld *world, int node, int commit)
 	SimNode    *n = &world->node[node];
 
 	/* The check after the flush and the synchronous wait. */
+	if (n->gate_suspended)
+	{
+		sim_post(world, 10 * MS, SIM_COMMIT, node, commit, 0, 0);
+		return;
+	}
 	if (!sim_leads(world, node) || !n->gate)
 		return;
 	world->commit[commit].acknowledged = true;
@@ -1542,7 +1560,7 @@ work_off(SimWorld *world, const SimEvent *event)
 			look(world);
 			break;
 		case SIM_FAULT:
-			sim_fault(world);
+			sim_fault(world, (int) event->a, (int) event->b);
 			break;
 	}
 }

@@ -132,6 +132,7 @@ typedef struct SimNode
 	uint32_t	promote_to;
 	uint32_t	promote_from;
 	bool		gate;			/* open */
+	bool		gate_suspended; /* shut, but commits wait for it */
 
 	/* the WAL receiver */
 	PghaReceiver receiver;
@@ -160,6 +161,7 @@ typedef struct SimNode
 	PghaNode	core;
 	uint64_t	wake;			/* number of the wake-up that counts */
 	SimRequest	request[SIM_QUESTIONS][SIM_MAX_NODES];
+	char		told[SIM_MAX_NODES][160];	/* trace: last reply */
 
 	/* check.c */
 	SimSeen		seen[SIM_MAX_NODES];
@@ -206,7 +208,7 @@ typedef enum SimEventType
 	SIM_COMMIT,					/* a = commit: flushed, and replicated if need be */
 	SIM_WRITE,					/* clients */
 	SIM_LOOK,					/* periodic checks */
-	SIM_FAULT					/* fault.c */
+	SIM_FAULT					/* a = kind, b = node (fault.c) */
 } SimEventType;
 
 typedef struct SimEvent
@@ -228,6 +230,19 @@ typedef struct SimEvents
 	SimEvent   *event;
 } SimEvents;
 
+/* Which faults a schedule is made of (fault.c). */
+typedef enum SimProfile
+{
+	SIM_PROFILE_CRASH,
+	SIM_PROFILE_FREEZE,
+	SIM_PROFILE_PARTITION,
+	SIM_PROFILE_COLD_START,
+	SIM_PROFILE_SYNC,
+	SIM_PROFILE_CONFIG,
+	SIM_PROFILE_MIXED,
+	SIM_PROFILES
+} SimProfile;
+
 typedef struct SimWorld
 {
 	uint64_t	seed;
@@ -248,6 +263,8 @@ typedef struct SimWorld
 	bool		cut[SIM_MAX_NODES][SIM_MAX_NODES];	/* from, to */
 	pgha_time	latency;		/* greatest of a message */
 	bool		writes;			/* clients write */
+	SimProfile	profile;
+	bool		faults;			/* go on */
 	int			crash_in_step;	/* permille: a crash after a durable action */
 	int			crash_in_promotion; /* permille, at each stage */
 
@@ -325,21 +342,9 @@ extern void sim_violation(SimWorld *world, const char *invariant, const char *fo
 			__attribute__((format(printf, 3, 4)));
 
 /* ---- fault.c ---- */
-typedef enum SimProfile
-{
-	SIM_PROFILE_CRASH,
-	SIM_PROFILE_FREEZE,
-	SIM_PROFILE_PARTITION,
-	SIM_PROFILE_COLD_START,
-	SIM_PROFILE_SYNC,
-	SIM_PROFILE_CONFIG,
-	SIM_PROFILE_MIXED,
-	SIM_PROFILES
-} SimProfile;
-
 extern const char *sim_profile_name(SimProfile profile);
 extern SimProfile sim_profile_of(uint64_t seed);
-extern void sim_fault(SimWorld *world);
+extern void sim_fault(SimWorld *world, int kind, int node);
 
 /* One whole schedule.  False: a rule was broken, see world->violation. */
 extern bool sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace);

@@ -420,6 +420,35 @@ sub wait_following
 	return 1;
 }
 
+# Starts a node that led before it stopped: it has to come up read-only.  If its
+# WAL went past the fork it is cloned anew.  Ends with the node following.
+sub rejoin
+{
+	my ($self, $node, $primary) = @_;
+	$node->start unless $node->is_running;
+	my $state = $self->wait_for("$node->{name} to know where it belongs",
+		sub { my $state = $node->state; return $state =~ /^(standby|diverged)$/ && $self->settled($node) ? $state : undef });
+	if ($state eq 'diverged')
+	{
+		$node->stop;
+		$node->clone($primary);
+		$node->start;
+	}
+	$self->wait_following($primary, $node);
+	return $state;
+}
+
+# Streams, or has found that it cannot.
+sub settled
+{
+	my ($self, $node) = @_;
+	return $node->state eq 'diverged'
+	  || ($node->value("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") // 0) > 0;
+}
+
+# A fact that everything else rests on: never two servers out of recovery.
+sub one_primary { my ($self) = @_; return $self->primaries == 1; }
+
 # pgha_status() of a node, undef while it does not answer.
 sub status
 {

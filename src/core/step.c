@@ -486,6 +486,11 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 			return because(PGHA_WHY_VETO, i);
 		if (is_better(node, report) && RULE(node, PGHA_RULE_BEST))
 			return because(PGHA_WHY_BETTER, i);
+
+		/* Just promoted: it will be followed as soon as its promotion is checked. */
+		if (!report->in_recovery && report->claim.term >= node->durable.claim.term &&
+			RULE(node, PGHA_RULE_BEST))
+			return because(PGHA_WHY_BETTER, i);
 		if (report->in_recovery && !report->diverged && !report->fenced &&
 			report->claim.term == node->durable.claim.term &&
 			(sync->listed & (UINT32_C(1) << i)) != 0)

@@ -238,6 +238,7 @@ typedef struct Request
 	char	   *id;
 	int64_t		deadline;
 	bool		disconnect;
+	uint64_t	events_since;	/* kept for a history request, which may have to connect too */
 	int			column;			/* of the answer */
 	char		command[64];
 	char		options[64];
@@ -277,14 +278,14 @@ parse_request(char *line, Request *request)
 			return false;
 		(void) snprintf(request->command, sizeof(request->command),
 						"TIMELINE_HISTORY %llu", (unsigned long long) number);
-		(void) snprintf(request->options, sizeof(request->options), "-c pgha.events_since=0");
 	}
 	else
 	{
 		(void) snprintf(request->command, sizeof(request->command), "SHOW pgha.report");
-		(void) snprintf(request->options, sizeof(request->options),
-						"-c pgha.events_since=%llu", (unsigned long long) number);
+		request->events_since = number;
 	}
+	(void) snprintf(request->options, sizeof(request->options), "-c pgha.events_since=%llu",
+					(unsigned long long) request->events_since);
 	/* The history's first column is the file name. */
 	request->column = history ? 1 : 0;
 	return true;
@@ -319,14 +320,14 @@ serve(PghaPeer *peer, Request *request)
 int
 pgha_io_main(int argc, char **argv)
 {
-	static Input input;
-	static char conninfo_line[PGHA_LINE_SIZE];
-	static char line[PGHA_LINE_SIZE];
+	Input		input = {.length = 0};
+	char		conninfo_line[PGHA_LINE_SIZE];
+	char		line[PGHA_LINE_SIZE];
 	char	   *cursor = conninfo_line;
 	char	   *keyword;
 	char	   *conninfo;
 	PghaPeer	peer;
-	Request		request;
+	Request		request = {.events_since = 0};
 
 	if (argc != 2 || strcmp(argv[1], "peer") != 0)
 		return pgha_usage_error("io", "the server starts this as \"pgha io peer\"");

@@ -11,11 +11,11 @@
 #define PGHA_VERSION "1.0"
 #endif
 
-/* Exit codes; `pgha help` documents them. */
+/* Exit codes; `pgha --help` documents them. */
 #define EXIT_OK			0
 #define EXIT_ERROR		1		/* no connection, or the server reported an error */
 #define EXIT_USAGE		2
-#define EXIT_NO_PRIMARY 3		/* pgha status: no member answers as the primary */
+#define EXIT_NO_PRIMARY 3		/* pgha status: not exactly one member leads */
 
 /*
  * The subcommands.  argv[0] is the name of the subcommand; the result is an
@@ -31,8 +31,5 @@ extern int	pgha_io_main(int argc, char **argv);
 /* Says on stderr what is wrong and where help is; returns EXIT_USAGE. */
 extern int	pgha_usage_error(const char *subcommand, const char *format,...)
 			__attribute__((format(printf, 2, 3)));
-
-/* Prints the help of a subcommand. */
-extern void pgha_print_help(const char *subcommand);
 
 #endif							/* PGHA_PROGRAM_H */

@@ -36,7 +36,9 @@
  *	 shut down.
  *
  * The monitor alone opens and closes the gate (shmem.h).  Commits read it
- * without a lock; the usual cost is one atomic read.  Nothing here does I/O.
+ * without a lock; the usual cost is one atomic read.  While the monitor has not
+ * decided (after a start, or suspended), both checks wait for it, at most
+ * failure_timeout.  Nothing here does I/O.
  */
 #include "postgres.h"
 
@@ -52,6 +54,7 @@
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/pmsignal.h"
 #include "storage/proc.h"
@@ -136,7 +139,7 @@ PghaGateIsOpen(void)
 	return deadline == PGHA_GATE_NO_LIMIT || (uint64) PghaNow() < deadline;
 }
 
-/* Waits until the monitor has made its first decision, at most failure_timeout. */
+/* Waits until the monitor has decided, at most failure_timeout. */
 static void
 wait_for_decision(void)
 {
@@ -325,6 +328,20 @@ sync_reached(XLogRecPtr lsn)
 	return reached;
 }
 
+/*
+ * Waits for the decision where no error may be raised and the process may not
+ * exit either.
+ */
+static void
+park_commit(void)
+{
+	pgha_time	give_up = PghaNow() + (pgha_time) pgha_failure_timeout * 1000;
+
+	while (pg_atomic_read_u32(&PghaShmem->gate.decided) == 0 &&
+		   !ProcDiePending && PostmasterIsAlive() && PghaNow() < give_up)
+		(void) WaitLatch(NULL, WL_TIMEOUT | WL_POSTMASTER_DEATH, 10, PG_WAIT_EXTENSION);
+}
+
 /* The second check. */
 static void
 after_commit(bool prepare)
@@ -335,8 +352,8 @@ after_commit(bool prepare)
 		return;
 
 	/* Suspended while the members are asked again: the answer is worth waiting for. */
-	if (!PghaGateIsOpen() && pg_atomic_read_u32(&PghaShmem->gate.decided) == 0)
-		wait_for_decision();
+	if (!PghaGateIsOpen())
+		park_commit();
 
 	if (!PghaGateIsOpen())
 		drop_client();

@@ -101,6 +101,7 @@ static PghaWhy promotion_why;
 static bool promoted = false;	/* by this worker: the next leading is told with its times */
 
 static void step(const PghaEvent *event);
+static void publish(void);
 
 /* ---- words ---- */
 
@@ -537,6 +538,10 @@ step(const PghaEvent *event)
 	for (int i = 0; i < actions.count; i++)
 		carry_out(&actions.action[i]);
 	promoted = false;
+
+	/* Members read what is published: a new state must not wait for the end of the round. */
+	if (node.state != before)
+		publish();
 }
 
 static void

@@ -1,0 +1,232 @@
+/*
+ * main.c
+ *		The program pgha-sim: the core of pgha under simulated faults.
+ *
+ *	pgha-sim --seeds 1-2000				schedules of these seeds must hold
+ *	pgha-sim --seed 17 -v				one of them, told step by step
+ *	pgha-sim --rule-off veto --seeds 1-500	with a rule of the core switched off
+ *	pgha-sim --mutations				each rule switched off in turn must be noticed
+ *	pgha-sim --script FILE ...			scenarios with the expected conversation
+ *	pgha-sim --rewrite FILE ...			writes what happens into them
+ *	pgha-sim --states					the table of states and transitions
+ *
+ * Exit status 0: all is as it must be; 1: it is not; 2: wrong usage.
+ */
+#include "world.h"
+
+#include <stdlib.h>
+
+/* The rules, and the number of seeds within which the loss of each must be noticed. */
+static const struct
+{
+	PghaRule	rule;
+	const char *name;
+	int			limit;
+	const char *meaning;
+}			rules[] = {
+	{PGHA_RULE_RECEIVER_LOST, "receiver-lost", 500, "the own receiver is gone or silent"},
+	{PGHA_RULE_PRIMARY_GONE, "primary-gone", 100, "the primary does not answer"},
+	{PGHA_RULE_CLEAN_STOP, "clean-stop", 500, "a clean shutdown gets failure_timeout"},
+	{PGHA_RULE_STARTUP_GRACE, "startup-grace", 500, "a primary that starts gets startup_grace"},
+	{PGHA_RULE_VETO, "veto", 500, "a member that still receives vetoes"},
+	{PGHA_RULE_BEST, "best", 100, "only the best of those that answer"},
+	{PGHA_RULE_FRESH, "fresh", 500, "members are asked after the loss"},
+	{PGHA_RULE_PRIORITY, "priority", 500, "priority 0 is never promoted"},
+	{PGHA_RULE_PAUSED, "paused", 1000, "not while paused"},
+	{PGHA_RULE_AUTO_FAILOVER, "auto-failover", 500, "not with auto_failover = off"},
+	{PGHA_RULE_APPLY_DELAY, "apply-delay", 500, "not with an apply delay"},
+	{PGHA_RULE_LAG, "lag", 1000, "not beyond max_failover_lag"},
+	{PGHA_RULE_SYNC_LISTED, "sync-listed", 1000, "only a listed standby"},
+	{PGHA_RULE_SYNC_FIRST, "sync-first", 500, "FIRST: only one last reported synchronous"},
+	{PGHA_RULE_SYNC_ANY, "sync-any", 500, "ANY: only when enough listed standbys answered"},
+	{PGHA_RULE_PASSIVE, "passive", 500, "a passive node does nothing"},
+	{PGHA_RULE_DIVERGED, "diverged", 500, "a diverged or fenced node is no candidate"},
+	{PGHA_RULE_TERM, "term", 100, "the term is raised, durably"},
+	{PGHA_RULE_STOP_RECEIVER, "stop-receiver", 100, "the receiver is stopped before promoting"},
+	{PGHA_RULE_TIMELINE, "timeline", 500, "own residue class of timeline ids"},
+	{PGHA_RULE_FENCE, "fence", 100, "a primary yields to a greater term"},
+	{PGHA_RULE_FENCE_TIE, "fence-tie", 2000, "... and to a greater claim of the same term"},
+	{PGHA_RULE_FORK, "fork", 500, "no upstream before the fork was compared"},
+	{PGHA_RULE_BOOT, "boot", 500, "a former primary asks before it starts as one"},
+	{PGHA_RULE_RETURN, "return", 500, "an undecided former primary waits"},
+	{PGHA_RULE_GATE, "gate", 100, "the gate is shut until the first decision"},
+	{PGHA_RULE_SLEPT, "slept", 500, "a node that slept starts its clocks again"},
+};
+
+#define RULES	((int) (sizeof(rules) / sizeof(rules[0])))
+
+static SimWorld *world;
+
+/* What a run of many seeds came upon, so that nobody praises an idle simulator. */
+typedef struct Totals
+{
+	long		schedules;
+	long		acknowledged;
+	long		lost_async;
+	long		lost_other;
+	long		promotions;
+	long		failed_promotions;
+	long		fencings;
+	long		divergences;
+	long		transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
+} Totals;
+
+static void
+add(Totals *totals)
+{
+	totals->schedules++;
+	totals->acknowledged += world->acknowledged;
+	totals->lost_async += world->lost_async;
+	totals->lost_other += world->lost_other;
+	totals->promotions += world->promotions;
+	totals->failed_promotions += world->failed_promotions;
+	totals->fencings += world->fencings;
+	totals->divergences += world->divergences;
+	for (int i = 0; i < PGHA_STATE_COUNT; i++)
+		for (int j = 0; j < PGHA_STATE_COUNT; j++)
+			totals->transition[i][j] += world->transition[i][j];
+}
+
+static void
+print_totals(const Totals *totals)
+{
+	int			count;
+	const PghaTransition *transition = pgha_transitions(&count);
+
+	printf("%ld schedules: %ld promotions (%ld with a wrong timeline), %ld fencings, %ld divergences,\n"
+		   "%ld commits acknowledged, %ld of asynchronous clusters lost, %ld others\n",
+		   totals->schedules, totals->promotions, totals->failed_promotions, totals->fencings,
+		   totals->divergences, totals->acknowledged, totals->lost_async, totals->lost_other);
+	for (int i = 0; i < count; i++)
+		printf("  %-10s -> %-10s %8ld\n", pgha_state_name(transition[i].from),
+			   pgha_state_name(transition[i].to),
+			   totals->transition[transition[i].from][transition[i].to]);
+}
+
+static int
+run_seeds(uint64_t from, uint64_t to, uint64_t rules_off, bool verbose)
+{
+	Totals		totals = {0};
+	int			broken = 0;
+
+	for (uint64_t seed = from; seed <= to; seed++)
+	{
+		if (!sim_schedule(world, seed, rules_off, verbose ? stdout : NULL))
+		{
+			printf("seed %llu (%s), %.3f s: %s: %s\n", (unsigned long long) seed,
+				   sim_profile_name(sim_profile_of(seed)), (double) world->now / SECOND,
+				   world->invariant, world->violation);
+			if (++broken == 10)
+				break;
+		}
+		add(&totals);
+	}
+	if (from != to)
+		print_totals(&totals);
+	if (broken > 0)
+		printf("%d schedules broke a rule; to see one: pgha-sim --seed N -v\n", broken);
+	return broken > 0 ? 1 : 0;
+}
+
+static int
+run_mutations(void)
+{
+	int			missed = 0;
+
+	printf("%-15s %-12s %6s %6s   %s\n", "rule removed", "caught by", "seed", "limit", "rule");
+	for (int i = 0; i < RULES; i++)
+	{
+		uint64_t	seed = 0;
+		bool		caught = false;
+
+		while (!caught && seed < (uint64_t) rules[i].limit)
+			caught = !sim_schedule(world, ++seed, UINT64_C(1) << rules[i].rule, NULL);
+		printf("%-15s %-12s %6llu %6d   %s\n", rules[i].name, caught ? world->invariant : "NOT CAUGHT",
+			   (unsigned long long) seed, rules[i].limit, rules[i].meaning);
+		fflush(stdout);
+		if (!caught)
+			missed++;
+	}
+	return missed > 0 ? 1 : 0;
+}
+
+static void
+print_states(void)
+{
+	int			count;
+	const PghaTransition *transition = pgha_transitions(&count);
+
+	for (int i = 0; i < count; i++)
+		printf("%-10s -> %-10s %s\n", pgha_state_name(transition[i].from),
+			   pgha_state_name(transition[i].to), transition[i].when);
+}
+
+static int
+usage(void)
+{
+	fprintf(stderr, "usage: pgha-sim [--rule-off NAME]... [-v] --seeds FROM-TO | --seed N\n"
+			"       pgha-sim --mutations | --states\n"
+			"       pgha-sim [-v] --script FILE... | --rewrite FILE...\n");
+	return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	uint64_t	rules_off = 0;
+	unsigned long long from = 0;
+	unsigned long long to = 0;
+	bool		verbose = false;
+	int			status = 2;
+
+	world = calloc(1, sizeof(SimWorld));
+	if (world == NULL)
+		abort();
+	for (int i = 1; i < argc && status == 2; i++)
+	{
+		if (strcmp(argv[i], "-v") == 0)
+			verbose = true;
+		else if (strcmp(argv[i], "--mutations") == 0)
+			status = run_mutations();
+		else if (strcmp(argv[i], "--states") == 0)
+		{
+			print_states();
+			status = 0;
+		}
+		else if (strcmp(argv[i], "--rule-off") == 0 && i + 1 < argc)
+		{
+			int			rule = 0;
+
+			i++;
+			while (rule < RULES && strcmp(rules[rule].name, argv[i]) != 0)
+				rule++;
+			if (rule == RULES)
+				break;
+			rules_off |= UINT64_C(1) << rules[rule].rule;
+		}
+		else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc && sscanf(argv[i + 1], "%llu", &from) == 1)
+		{
+			to = from;
+			i++;
+		}
+		else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc &&
+				 sscanf(argv[i + 1], "%llu-%llu", &from, &to) == 2)
+			i++;
+		else if ((strcmp(argv[i], "--script") == 0 || strcmp(argv[i], "--rewrite") == 0) && i + 1 < argc)
+		{
+			bool		rewrite = strcmp(argv[i], "--rewrite") == 0;
+
+			status = 0;
+			while (++i < argc)
+				if (!sim_script(argv[i], rewrite, verbose))
+					status = 1;
+		}
+		else
+			break;
+	}
+	if (status == 2 && from != 0)
+		status = run_seeds(from, to, rules_off, verbose);
+	sim_world_free(world);
+	free(world);
+	return status == 2 ? usage() : status;
+}

@@ -1,0 +1,193 @@
+/*
+ * main.c
+ *		The `pgha` program: subcommands, help, exit codes.
+ *
+ * Some subcommands are for people, and are clients of the SQL functions of the
+ * extension; `pgha io` is for the server, which starts it as its child.  Each
+ * lives in a file of its own; a new one is a new line in the table below.
+ *
+ * There is no setlocale() here: `pgha io` relies on the C locale (net/peer.c),
+ * and what the others print comes from the server.
+ */
+#include "program.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Subcommand
+{
+	const char *name;
+	const char *arguments;
+	const char *summary;		/* a line in the list; NULL: not listed */
+	const char *details;		/* more, for its own help */
+	int			(*run) (int argc, char **argv);
+} Subcommand;
+
+static const char connection_options[] =
+"Connection options:\n"
+"  CONNINFO               connection string, URI or database name; several hosts\n"
+"                         may be given, the first that answers is asked:\n"
+"                         'host=db-1,db-2,db-3 user=postgres'\n"
+"  -h, --host=HOST        host name or socket directory\n"
+"  -p, --port=PORT        port\n"
+"  -U, --username=NAME    user\n"
+"  -d, --dbname=DBNAME    database with the extension (default: postgres)\n"
+"libpq's environment variables (PGHOST, PGPORT, PGUSER, PGPASSFILE, ...) hold\n"
+"where no option is given.  A password is never asked for: use a password file.\n";
+
+static const Subcommand subcommands[] = {
+	{"status", "[--json] [CONNECTION]",
+		"shows the cluster: who leads, who follows, who could take over",
+		"Any running member can be asked.  Each row is a member as that one sees it:\n"
+		"\n"
+		"  >          the primary             *  the member that answered\n"
+		"  State      what it is doing; \"unreachable\": the rest of the row is old\n"
+		"  Lag        WAL that it has not received yet\n"
+		"  Upstream   whom it streams from\n"
+		"  Candidate  may be promoted by itself; the lines below the table say why not\n"
+		"\n"
+		"  -j, --json             print one JSON object\n"
+		"\n"
+		"Exit code 3: no member leads, or more than one claims to.\n",
+	pgha_status_main},
+	{"events", "[--json] [--limit=N] [CONNECTION]",
+		"shows what happened: promotions, fencings, losses, pauses",
+		"Oldest first.  Needs a running member; each knows the events of all.\n"
+		"\n"
+		"  -n, --limit=N          the newest N events (default: 50)\n"
+		"  -j, --json             print one JSON array\n",
+	pgha_events_main},
+	{"pause", "[CONNECTION]",
+		"no automatic failover in the whole cluster, for maintenance",
+		"Any running member can be told; the others take it over from there.  A warning\n"
+		"names those that have not confirmed it yet.\n",
+	pgha_pause_main},
+	{"resume", "[CONNECTION]",
+		"ends a pause",
+		"Any running member can be told; the others take it over from there.  A warning\n"
+		"names those that have not confirmed it yet.\n",
+	pgha_resume_main},
+	{"promote", "[--force] [CONNECTION]",
+		"makes the standby that is connected to the primary",
+		"Refused while a primary answers, and on a standby that must not lead.\n"
+		"\n"
+		"  -f, --force            even so; a primary that still runs fences itself,\n"
+		"                         and commits that have not reached this standby\n"
+		"                         are lost\n",
+	pgha_promote_main},
+	{"io", "peer", NULL, "Started by the server, as its child.\n", pgha_io_main},
+};
+
+#define SUBCOMMANDS ((int) (sizeof(subcommands) / sizeof(subcommands[0])))
+
+static const Subcommand *
+find_subcommand(const char *name)
+{
+	for (int i = 0; i < SUBCOMMANDS; i++)
+		if (strcmp(subcommands[i].name, name) == 0)
+			return &subcommands[i];
+	return NULL;
+}
+
+int
+pgha_usage_error(const char *subcommand, const char *format,...)
+{
+	va_list		args;
+
+	fputs("pgha: error: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\npgha: hint: Try \"pgha %s%s--help\".\n", subcommand, *subcommand != '\0' ? " " : "");
+	return EXIT_USAGE;
+}
+
+static void
+print_help(void)
+{
+	printf("pgha: failover for PostgreSQL, done by the servers themselves\n"
+		   "\n"
+		   "Usage:\n"
+		   "  pgha SUBCOMMAND [OPTION]...\n"
+		   "  pgha SUBCOMMAND --help\n"
+		   "\n"
+		   "Subcommands:\n");
+	for (int i = 0; i < SUBCOMMANDS; i++)
+		if (subcommands[i].summary != NULL)
+			printf("  %-10s %s\n", subcommands[i].name, subcommands[i].summary);
+	printf("\n%s"
+		   "\n"
+		   "Other options:\n"
+		   "  -V, --version          version\n"
+		   "  --help                 this help\n"
+		   "\n"
+		   "Exit codes: 0 done; 1 no connection, or the server reported an error; 2 wrong\n"
+		   "usage; 3 (status only) no member leads, or more than one claims to.\n",
+		   connection_options);
+}
+
+static void
+print_subcommand_help(const Subcommand *subcommand)
+{
+	printf("Usage:\n  pgha %s %s\n\n", subcommand->name, subcommand->arguments);
+	if (subcommand->summary != NULL)
+		printf("%c%s.\n\n", subcommand->summary[0] - 'a' + 'A', subcommand->summary + 1);
+	fputs(subcommand->details, stdout);
+	if (subcommand->summary != NULL)
+		printf("\n%s", connection_options);
+}
+
+/* Is --help among the options? */
+static bool
+wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-?") == 0)
+			return true;
+	return false;
+}
+
+/* What was printed must have arrived. */
+static int
+finish(int code)
+{
+	if (fflush(stdout) != 0 || ferror(stdout))
+	{
+		perror("pgha: error: could not write to standard output");
+		return code == EXIT_OK ? EXIT_ERROR : code;
+	}
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+	const Subcommand *subcommand;
+
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-?") == 0 ||
+		(strcmp(name, "help") == 0 && argc == 2))
+	{
+		print_help();
+		return finish(EXIT_OK);
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+	{
+		printf("pgha %s\n", PGHA_VERSION);
+		return finish(EXIT_OK);
+	}
+	if (*name == '\0')
+		return pgha_usage_error("", "a subcommand is missing");
+
+	subcommand = find_subcommand(strcmp(name, "help") == 0 ? argv[2] : name);
+	if (subcommand == NULL)
+		return pgha_usage_error("", "there is no subcommand \"%s\"",
+								strcmp(name, "help") == 0 ? argv[2] : name);
+	if (strcmp(name, "help") == 0 || wants_help(argc - 1, argv + 1))
+	{
+		print_subcommand_help(subcommand);
+		return finish(EXIT_OK);
+	}
+	return finish(subcommand->run(argc - 1, argv + 1));
+}

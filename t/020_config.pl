@@ -1,0 +1,162 @@
+# Bad configurations: refused at start with a message that tells what to write,
+# at a reload kept out and shown; warnings for what is missing; no-ops.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PghaCluster;
+use Test::More;
+
+my $cluster = PghaCluster->new(nodes => 2)->build;
+my ($a, $b) = $cluster->nodes;
+my $members = $cluster->{members};
+my $conninfo = 'user=pgha';
+
+# Settings on top of a good set; what the log must say; whether a reload can bring it.
+my @bad = (
+	[ 'an unknown name', { 'pgha.failure_timeuot' => '3s' }, qr/unrecognized configuration parameter "pgha.failure_timeuot"/, 0 ],
+	[ 'a time that is none', { 'pgha.failure_timeout' => 'soon' }, qr/invalid value for parameter "pgha.failure_timeout": "soon"/, 0 ],
+	[ 'a time without sense', { 'pgha.heartbeat_interval' => '-5' }, qr/pgha.heartbeat_interval/, 0 ],
+	[ 'a boolean that is none', { 'pgha.auto_failover' => 'perhaps' }, qr/invalid value for parameter "pgha.auto_failover": "perhaps"/, 0 ],
+	[ 'a priority out of range', { 'pgha.priority' => '100000' }, qr/pgha.priority/, 0 ],
+	[ 'no members', { 'pgha.members' => '' }, qr/pgha.members is empty/, 1 ],
+	[ 'not a member', { 'pgha.members' => 'x=127.0.0.1:1, y=127.0.0.1:2' }, qr/"a" is not one of pgha.members/, 1 ],
+	[ 'an invalid name', { 'pgha.node' => 'a b' }, qr/not a valid name/, 0 ],
+	[ 'a member without address', { 'pgha.members' => 'a, b=127.0.0.1:2' }, qr/name=host:port/, 1 ],
+	[ 'a port out of range', { 'pgha.members' => 'a=127.0.0.1:70000, b=127.0.0.1:2' }, qr/70000/, 1 ],
+	[ 'a member twice', { 'pgha.members' => 'a=127.0.0.1:1, a=127.0.0.1:2' }, qr/listed twice/, 1 ],
+	[ 'an address twice', { 'pgha.members' => 'a=127.0.0.1:1, b=127.0.0.1:1' }, qr/same address/, 1 ],
+	[ 'names that share a slot', { 'pgha.members' => "$members, db-1=127.0.0.1:5, DB_1=127.0.0.1:6" }, qr/pgha_db_1/, 1 ],
+	[ 'two commas', { 'pgha.members' => 'a=127.0.0.1:1,, b=127.0.0.1:2' }, qr/comma/, 1 ],
+	[ 'a bare IPv6 address', { 'pgha.members' => 'a=::1, b=127.0.0.1:2' }, qr/bracket|\[address\]/, 1 ],
+	[ 'too many members', { 'pgha.members' => join(', ', 'a=127.0.0.1:1', map { "n$_=127.0.0.1:" . (100 + $_) } 1 .. 16) }, qr/more than 16/, 1 ],
+	[ 'a password', { 'pgha.conninfo' => 'user=pgha password=geheim' }, qr/"password" must not be given.*passfile/, 1 ],
+	[ 'a host in conninfo', { 'pgha.conninfo' => 'user=pgha host=10.0.0.1' }, qr/"host" must not be given/, 1 ],
+	[ 'an application_name', { 'pgha.conninfo' => 'application_name=x' }, qr/"application_name" must not be given/, 1 ],
+	[ 'a URI', { 'pgha.conninfo' => 'postgresql://pgha@10.0.0.1/' }, qr/URI/, 1 ],
+	[ 'broken quoting', { 'pgha.conninfo' => q(user='pgha) }, qr/closing quote/, 1 ],
+	[ 'an arbiter', { 'pgha.arbiter' => 'etcd://10.0.0.1:2379' }, qr/pgha.arbiter is set, but this version of pgha has no arbiter/, 1 ],
+	[ 'a hasty failure_timeout', { 'pgha.failure_timeout' => '200ms' }, qr/less than three times pgha.heartbeat_interval/, 1 ],
+	[ 'a hasty heartbeat', { 'pgha.heartbeat_interval' => '1ms' }, qr/below 10 ms/, 1 ],
+	[ 'a short startup_grace', { 'pgha.startup_grace' => '500ms' }, qr/less than pgha.failure_timeout/, 1 ],
+);
+
+# ---- reload: the last valid set stays in force ----
+
+my $term = $a->status->{term};
+foreach my $case (grep { $_->[3] } @bad)
+{
+	my ($what, $settings, $pattern) = @$case;
+	my %old = map { $_ => undef } keys %$settings;
+	my $mark = $a->log_mark;
+	$a->set(%$settings);
+	my $error = $cluster->wait_for("config_error ($what)", sub { my $s = $a->status; $s && $s->{config_error} });
+	like($error, $pattern, "reload, $what: shown");
+	like($a->log_since($mark), $pattern, "reload, $what: logged");
+	unlike($a->log_since($mark) . $error, qr/geheim/, "reload, $what: no secret is told") if $what eq 'a password';
+	$a->set(%old);
+	$cluster->wait_for("config_error to go ($what)", sub { my $s = $a->status; $s && !$s->{config_error} });
+}
+is($a->status->{term}, $term, 'no reload led to a failover');
+$cluster->wait_following($a);
+is_deeply([ sort keys %{ $a->view } ], [ 'a', 'b' ], 'the members are what they were');
+
+# A good reload is taken over.
+$_->set('pgha.failure_timeout' => '1500ms', 'pgha.startup_grace' => '6s') foreach $a, $b;
+ok($cluster->stays_false(sub { my $s = $a->status; $s && $s->{config_error} }, 1), 'a good reload is taken over');
+$_->set('pgha.failure_timeout' => undef, 'pgha.startup_grace' => undef) foreach $a, $b;
+
+# Who may see what.
+$a->sql('CREATE ROLE nobody LOGIN');
+like($a->error('SHOW pgha.conninfo', user => 'nobody') // '', qr/permission denied|must be superuser|must have privileges/, 'pgha.conninfo is not for everybody');
+like($a->error("SET pgha.failure_timeout = '1h'") // '', qr/cannot be changed now/, 'settings are for the configuration file');
+
+# ---- start ----
+
+$a->stop;
+foreach my $case (@bad)
+{
+	my ($what, $settings, $pattern) = @$case;
+	$a->configure(%$settings);
+	my $log = $a->start_refused;
+	$a->configure(map { $_ => undef } keys %$settings);
+	if (!defined $log)
+	{
+		fail("start, $what: refused");
+		next;
+	}
+	like($log, qr/FATAL/, "start, $what: refused");
+	like($log, $pattern, "start, $what: says what is wrong");
+	like($log, qr/HINT/, "start, $what: says what to write");
+}
+
+# No background worker is left: the gate would never open.
+$a->configure(max_worker_processes => 0);
+my $log = $a->start_refused;
+like($log // '', qr/FATAL.*no background worker slot is left for pgha.*HINT.*max_worker_processes/s, 'no free worker: refused');
+$a->configure(max_worker_processes => undef);
+
+# ---- warnings ----
+
+my @warnings = (
+	[ { restart_after_crash => 'off' }, qr/WARNING.*restart_after_crash/ ],
+	[ { max_wal_senders => 2 }, qr/WARNING.*max_wal_senders/ ],
+	[ { max_replication_slots => 0 }, qr/WARNING.*max_replication_slots/ ],
+	[ { wal_log_hints => 'off' }, qr/WARNING.*wal_log_hints/ ],
+	[ { wal_level => 'minimal', max_wal_senders => 0, max_replication_slots => 0 }, qr/WARNING.*wal_level/ ],
+);
+$b->stop;
+foreach my $case (@warnings)
+{
+	my ($settings, $pattern) = @$case;
+	my $name = join ', ', sort keys %$settings;
+	my $mark = $a->log_mark;
+	$a->configure(%$settings);
+	$a->start;
+	like($a->log_since($mark), $pattern, "warning: $name");
+	$a->stop;
+	$a->configure(map { $_ => undef } keys %$settings);
+}
+
+# ---- where it does nothing ----
+
+my @postgres = (PghaCluster::as_postgres(), PghaCluster::bindir() . '/postgres', '-D', $a->{data});
+my ($status, $out, $err) = PghaCluster::run_command([ @postgres, '-C', 'port' ]);
+is($status, 0, 'postgres -C works');
+($status, $out, $err) = PghaCluster::run_command([ @postgres, '-C', 'shared_memory_size' ]);
+is($status, 0, 'postgres -C of a computed setting works');
+($status, $out, $err) = PghaCluster::run_command([ @postgres, '--single', 'postgres' ]);
+is($status, 0, 'single-user mode works') or diag "$out$err";
+
+$a->configure('pgha.node' => '');
+my $mark = $a->log_mark;
+$a->start;
+is($a->value('SELECT pg_is_in_recovery()'), 'f', 'pgha.node empty: the server is what it was');
+ok(defined $a->value('CREATE TABLE t (a int); DROP TABLE t'), 'pgha.node empty: takes writes');
+is(scalar(grep { defined } $a->monitor_pid), 0, 'pgha.node empty: no monitor');
+is($a->status->{state}, 'disabled', 'pgha.node empty: pgha_status() says so');
+is(scalar($a->io_pids), 0, 'pgha.node empty: no children');
+$a->stop;
+$a->configure('pgha.node' => undef);
+
+# Not preloaded: the functions say what is missing.
+$a->configure(shared_preload_libraries => '');
+$a->start;
+my $error = $a->error('SELECT * FROM pgha_status()') // '';
+like($error, qr/55000/, 'not preloaded: object_not_in_prerequisite_state');
+like($error, qr/HINT.*shared_preload_libraries/s, 'not preloaded: with a hint');
+ok(defined $a->value("LOAD 'pgha'"), 'LOAD works');
+$a->stop;
+$a->configure(shared_preload_libraries => undef);
+
+# The example is a good set as it is, but for names that depend on the place.
+my $example = PghaCluster::slurp("$PghaCluster::ROOT/examples/postgresql.conf");
+my $conf = PghaCluster::slurp("$a->{data}/postgresql.conf");
+PghaCluster::spew("$a->{data}/postgresql.conf", "$conf\n$example\n");
+$mark = $a->log_mark;
+$a->start;
+unlike($a->log_since($mark), qr/WARNING|FATAL/, 'examples/postgresql.conf is good as it is');
+is($a->status->{node}, 'db-1', 'and is what is in force');
+$a->stop;
+done_testing();

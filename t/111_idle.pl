@@ -1,0 +1,44 @@
+# At rest: no line in any log, no growth, little CPU.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PghaCluster;
+use Test::More;
+
+my $cluster = PghaCluster->new(
+	nodes => 3,
+	settings => { log_min_messages => 'info', log_connections => 'off', autovacuum => 'off' })->build;
+my @nodes = $cluster->nodes;
+$cluster->wait_for('all to see all',
+	sub { !grep { my $view = $_->view; keys %$view != 3 || grep { !$_->{reachable} } values %$view } @nodes });
+
+my @marks = map { $_->log_mark } @nodes;
+my @events = map { scalar $_->events } @nodes;
+my @cpu = map { my $sum = 0; $sum += PghaCluster::cpu_time($_) foreach grep { defined } $_->monitor_pid, $_->io_pids; $sum } @nodes;
+my @children = map { join ' ', $_->io_pids } @nodes;
+$cluster->stays_false(sub { 0 }, 10);
+foreach my $i (0 .. $#nodes)
+{
+	my $node = $nodes[$i];
+	is($node->log_since($marks[$i]), '', "$node->{name}: no line at rest");
+	is(scalar $node->events, $events[$i], "$node->{name}: no event at rest");
+	is(join(' ', $node->io_pids), $children[$i], "$node->{name}: the same children");
+	my $cpu = 0;
+	$cpu += PghaCluster::cpu_time($_) foreach grep { defined } $node->monitor_pid, $node->io_pids;
+	note sprintf '%s: %.2f %% of a core', $node->{name}, ($cpu - $cpu[$i]) * 10;
+}
+
+# With one member away: one line, not one a try.
+$nodes[2]->stop;
+$cluster->wait_for('the standby to be missed', sub { my $view = $nodes[0]->view; $view->{c} && !$view->{c}{reachable} });
+@marks = map { $_->log_mark } @nodes;
+$cluster->stays_false(sub { 0 }, 5);
+is($_->log_since($marks[ $_ == $nodes[0] ? 0 : 1 ]), '', "$_->{name}: no line while a member is away") foreach @nodes[ 0, 1 ];
+
+# A reload without a change, too, is nothing to talk about but PostgreSQL's own line.
+$nodes[0]->reload;
+$cluster->stays_false(sub { 0 }, 1);
+unlike($nodes[0]->log_since($marks[0]), qr/pgha/, 'a reload without a change says nothing of pgha');
+done_testing();
