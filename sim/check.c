@@ -208,6 +208,8 @@ judge_node(SimWorld *world, int node, bool returning)
 	SimNode    *n = &world->node[node];
 	const char *self = name_of(world, node);
 
+	if (n->replayed < n->nwal)
+		sim_violation(world, "promotion", "%s promotes before its WAL is replayed", self);
 	if (n->passive != PGHA_ACTIVE)
 		sim_violation(world, "promotion", "%s promotes: %s", self, pgha_passive_text(n->passive));
 	if (n->before.diverged || n->before.fenced)
@@ -219,7 +221,7 @@ judge_node(SimWorld *world, int node, bool returning)
 		return;
 	if (n->settings.priority == 0)
 		sim_violation(world, "promotion", "%s promotes at priority 0", self);
-	if (n->before.paused)
+	if (n->core.durable.paused)
 		sim_violation(world, "promotion", "%s promotes while paused", self);
 	if (!n->settings.auto_failover)
 		sim_violation(world, "promotion", "%s promotes with auto_failover = off", self);
@@ -330,6 +332,10 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			report->receiver_age < n->settings.failure_timeout)
 			sim_violation(world, "promotion", "%s promotes while %s receives from %s", self,
 						  name_of(world, j), name_of(world, leader));
+		if (report->in_recovery && report->claim.term > n->before.claim.term &&
+			report->claim.fork_lsn != 0)
+			sim_violation(world, "promotion", "%s promotes though %s has followed a later leader", self,
+						  name_of(world, j));
 		if (report->in_recovery && report->bar == PGHA_MAY_PROMOTE &&
 			(report->claim.term > n->before.claim.term ||
 			 (report->claim.term == n->before.claim.term &&
@@ -339,7 +345,8 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 				 (report->priority == n->settings.priority && strcmp(report->node, self) < 0)))))))
 			sim_violation(world, "promotion", "%s promotes though %s is better", self, name_of(world, j));
 		if (report->in_recovery && report->claim.term == n->before.claim.term &&
-			!report->diverged && !report->fenced && (sync.listed & (UINT32_C(1) << j)) != 0)
+			!report->diverged && !report->fenced && report->bar != PGHA_BAR_REPLAYING &&
+			(sync.listed & (UINT32_C(1) << j)) != 0)
 			sure++;
 	}
 	if (returning)
@@ -368,6 +375,11 @@ judge_promotion(SimWorld *world, int node)
 	n->judged.claim = n->before.claim;
 	n->judged.leader = leader;
 	n->judged.lost_at = lost;
+	n->judged.max_term = n->before.claim.term;
+	for (int j = 0; j < world->count; j++)
+		if (j != node && n->seen[j].report.system_identifier == n->settings.system_identifier &&
+			n->judged.max_term < n->seen[j].report.claim.term)
+			n->judged.max_term = n->seen[j].report.claim.term;
 	if (n->by_hand)
 		return;
 	world->promoted_why[n->state_before == PGHA_RETURNING ? PGHA_WHY_NO_NEWS : PGHA_WHY_PRIMARY_CRASHED]++;
@@ -416,9 +428,16 @@ check_after_step(SimWorld *world, int node)
 	SimNode    *n = &world->node[node];
 	const PghaClaim *own = &n->core.durable.claim;
 
-	if (!pgha_transition_allowed(n->state_before, n->core.state))
-		sim_violation(world, "transition", "%s went from %s to %s", name_of(world, node),
-					  pgha_state_name(n->state_before), pgha_state_name(n->core.state));
+	for (int i = 0; i < n->core.entered_count; i++)
+	{
+		PghaState	from = i == 0 ? n->state_before : n->core.entered[i - 1];
+		PghaState	to = n->core.entered[i];
+
+		world->transition[from][to]++;
+		if (!pgha_transition_allowed(from, to))
+			sim_violation(world, "transition", "%s went from %s to %s", name_of(world, node),
+						  pgha_state_name(from), pgha_state_name(to));
+	}
 	if (n->core.state == PGHA_PROMOTING && n->state_before != PGHA_PROMOTING)
 		judge_promotion(world, node);
 	if (n->core.gate_open && n->in_recovery)
@@ -463,18 +482,9 @@ check_promote(SimWorld *world, int node)
 	if (n->disk.role != PGHA_ROLE_PRIMARY || strcmp(n->disk.claim.leader, self) != 0 ||
 		n->disk.claim.term != n->core.durable.claim.term)
 		sim_violation(world, "term", "%s promotes before its claim is durable", self);
-	for (int j = 0; j < world->count; j++)
-		if (j != node && n->seen[j].any && n->seen[j].report.node[0] != '\0' &&
-			n->seen[j].report.system_identifier == n->settings.system_identifier &&
-			n->seen[j].report.claim.term >= n->disk.claim.term &&
-			strcmp(n->seen[j].report.claim.leader, self) != 0 &&
-			n->seen[j].asked <= n->core.state_since)
-			sim_violation(world, "term", "%s promotes with term %d, %s has term %d", self,
-						  (int) n->disk.claim.term, name_of(world, j),
-						  (int) n->seen[j].report.claim.term);
-	if (n->disk.claim.term <= n->judged.claim.term)
+	if (n->disk.claim.term <= n->judged.max_term)
 		sim_violation(world, "term", "%s promotes without raising term %d", self,
-					  (int) n->disk.claim.term);
+					  (int) n->judged.max_term);
 	if (!n->receiver_stopped)
 		sim_violation(world, "promotion", "%s promotes without stopping its receiver", self);
 }

@@ -697,7 +697,6 @@ step(SimWorld *world, int node, const PghaEvent *event)
 	check_before_step(world, node, event);
 	n->core.rules_off = world->rules_off;
 	pgha_step(&n->core, event, &local, world->now, &actions);
-	world->transition[n->state_before][n->core.state]++;
 	if (world->trace != NULL)
 		trace_step(world, node, event, &actions);
 	if (world->step_hook != NULL)

@@ -181,6 +181,7 @@ typedef struct SimNode
 		PghaSync	sync;
 		PghaClaim	claim;
 		int			leader;
+		uint64_t	max_term;
 		pgha_time	told_at;
 		pgha_time	lost_at;
 		bool		valid;

@@ -52,40 +52,6 @@ SELECT kind FROM pgha_events() WHERE kind = 'lead' LIMIT 1;
 -- also in the target list, and more than once in a query
 SELECT (pgha_status()).node, count(*) FROM pgha_cluster() a, pgha_cluster() b GROUP BY 1;
 
--- synchronous standbys as they are asked for
-SET synchronous_commit = local;
-ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (solo, "db-2", b)';
-SELECT pg_reload_conf();
-DO $$
-BEGIN
-	FOR i IN 1..200 LOOP
-		PERFORM pg_sleep(0.02);
-		EXIT WHEN (SELECT setting FROM pg_settings WHERE name = 'synchronous_standby_names') LIKE 'ANY%';
-	END LOOP;
-END $$;
-SELECT sync_state FROM pgha_status();
-ALTER SYSTEM SET synchronous_standby_names = '*';
-SELECT pg_reload_conf();
-DO $$
-BEGIN
-	FOR i IN 1..200 LOOP
-		PERFORM pg_sleep(0.02);
-		EXIT WHEN (SELECT setting FROM pg_settings WHERE name = 'synchronous_standby_names') = '*';
-	END LOOP;
-END $$;
-SELECT sync_state FROM pgha_status();
-ALTER SYSTEM RESET synchronous_standby_names;
-SELECT pg_reload_conf();
-DO $$
-BEGIN
-	FOR i IN 1..200 LOOP
-		PERFORM pg_sleep(0.02);
-		EXIT WHEN (SELECT setting FROM pg_settings WHERE name = 'synchronous_standby_names') = '';
-	END LOOP;
-END $$;
-SELECT sync_state FROM pgha_status();
-RESET synchronous_commit;
-
 -- into another schema
 CREATE SCHEMA regress_pgha;
 ALTER EXTENSION pgha SET SCHEMA regress_pgha;

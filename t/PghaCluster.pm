@@ -1288,8 +1288,9 @@ sub is_new_connection
 sub missing
 {
 	my ($self, $node) = @_;
+	my @acknowledged = map { $_->[1] } $self->acknowledged;		# first: the writer may go on
 	my %present = map { $_ => 1 } split /\n/, $node->sql("SELECT v FROM written WHERE writer = $self->{number}");
-	return grep { !$present{$_} } map { $_->[1] } $self->acknowledged;
+	return grep { !$present{$_} } @acknowledged;
 }
 
 1;

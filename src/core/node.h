@@ -90,6 +90,7 @@ typedef enum PghaBar
 	PGHA_BAR_PASSIVE,			/* see PghaPassive */
 	PGHA_BAR_DIVERGED,
 	PGHA_BAR_FENCED,
+	PGHA_BAR_REPLAYING,			/* WAL that was here at the start is not replayed yet */
 	PGHA_BAR_NEVER_FOLLOWED,	/* no leader known yet */
 	PGHA_BAR_PRIORITY,			/* pgha.priority = 0 */
 	PGHA_BAR_PAUSED,

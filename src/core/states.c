@@ -135,6 +135,7 @@ pgha_bar_text(PghaBar bar)
 		[PGHA_BAR_PASSIVE] = "pgha does not manage this node",
 		[PGHA_BAR_DIVERGED] = "its WAL is past the fork of the leader's history",
 		[PGHA_BAR_FENCED] = "was fenced and has not followed a leader since",
+		[PGHA_BAR_REPLAYING] = "has not replayed all of its WAL yet",
 		[PGHA_BAR_NEVER_FOLLOWED] = "has not followed a primary yet",
 		[PGHA_BAR_PRIORITY] = "pgha.priority is 0",
 		[PGHA_BAR_PAUSED] = "failover is paused",

@@ -191,6 +191,9 @@ enter(Step *step, PghaState state, PghaWhy why)
 
 	if (node->state != state)
 	{
+#ifdef PGHA_SIM
+		node->entered[node->entered_count++ % 16] = state;
+#endif
 		node->state = state;
 		node->state_since = step->now;
 	}
@@ -246,7 +249,8 @@ ask_members(Step *step, pgha_time interval, pgha_time since)
 
 		if (is_self(node, i))
 		{
-			if (m->asked == 0 || step->now - m->asked >= SELF_CHECK_INTERVAL)
+			if (m->asked == 0 || step->now - m->asked >= SELF_CHECK_INTERVAL ||
+				(m->asked < since && !node->local.in_recovery))
 				ask(step, i);
 		}
 		else if (m->asked == 0 || m->asked < since || step->now - m->asked >= interval)
@@ -285,6 +289,10 @@ promotion_bar(const PghaNode *node)
 			return PGHA_BAR_FENCED;
 	}
 
+	/* Until then neither the end nor the timeline of the WAL here is known. */
+	if (!node->replayed_all)
+		return PGHA_BAR_REPLAYING;
+
 	/*
 	 * A former primary that comes back to lead does what it did before: it
 	 * holds every commit it acknowledged, and neither a pause nor priority 0
@@ -322,10 +330,18 @@ promotion_bar(const PghaNode *node)
 static bool
 is_better(const PghaNode *node, const PghaReport *report)
 {
-	if (!report->in_recovery || report->bar != PGHA_MAY_PROMOTE)
+	const PghaClaim *own = &node->durable.claim;
+
+	if (!report->in_recovery)
 		return false;
-	if (report->claim.term != node->durable.claim.term)
-		return report->claim.term > node->durable.claim.term;
+
+	/* Whoever has followed a later leader shows that the history here is superseded. */
+	if (report->claim.term > own->term && report->claim.fork_lsn != 0)
+		return true;
+	if (report->bar != PGHA_MAY_PROMOTE)
+		return false;
+	if (report->claim.term != own->term)
+		return report->claim.term > own->term;
 	if (report->wal_end != node->local.wal_end)
 		return report->wal_end > node->local.wal_end;
 	if (report->priority != node->settings.priority)
@@ -437,6 +453,7 @@ primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 
 	/* A request that hangs says as much as one that was given up. */
 	if (primary->was_primary && primary->asking && primary->contact != PGHA_CONTACT_ERROR &&
+		primary->contact != PGHA_CONTACT_REFUSED &&
 		primary->asked >= node->receiver_lost &&
 		silence(node, primary, now) >= settings->failure_timeout)
 	{
@@ -492,6 +509,7 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 			RULE(node, PGHA_RULE_BEST))
 			return because(PGHA_WHY_BETTER, i);
 		if (report->in_recovery && !report->diverged && !report->fenced &&
+			report->bar != PGHA_BAR_REPLAYING &&
 			report->claim.term == node->durable.claim.term &&
 			(sync->listed & (UINT32_C(1) << i)) != 0)
 			sure++;
@@ -1210,6 +1228,8 @@ observe(Step *step, const PghaLocal *local)
 		if (node->leader_end < local->upstream_end)
 			node->leader_end = local->upstream_end;
 	}
+	if (!local->in_recovery || local->receiver != PGHA_RECEIVER_NONE)
+		node->replayed_all = true;
 	if (!local->in_recovery || received_in_time(node, step->now))
 		node->receiver_lost = 0;
 	else if (node->receiver_lost == 0)
@@ -1307,6 +1327,9 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	pgha_time	since = 0;
 
 	actions->count = 0;
+#ifdef PGHA_SIM
+	node->entered_count = 0;
+#endif
 	notice_sleep(&step);
 	observe(&step, local);
 	take_event(&step, event);
@@ -1363,6 +1386,8 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return because(PGHA_WHY_PROMOTING, PGHA_NOBODY);
 	if (node->passive != PGHA_ACTIVE)
 		return (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive};
+	if (!node->replayed_all)
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_REPLAYING, PGHA_ACTIVE};
 	if (force)
 		return because(PGHA_WHY_NONE, PGHA_NOBODY);
 	if (node->durable.diverged || node->durable.fenced)

@@ -44,6 +44,7 @@ typedef struct PghaNode
 	pgha_time	deciding_since; /* primary: replies to requests sent since then decide */
 	uint64_t	max_term;		/* greatest term seen anywhere */
 	uint32_t	max_timeline;	/* greatest timeline seen anywhere */
+	bool		replayed_all;	/* a WAL receiver was wanted: what was here at the start is replayed */
 	pgha_lsn	leader_end;		/* leader's WAL end as last heard, in-band or in a report */
 	int			upstream;		/* member we follow, or PGHA_NOBODY */
 	uint32_t	upstream_timeline;
@@ -59,6 +60,8 @@ typedef struct PghaNode
 	pgha_time	wake_at;		/* call again with PGHA_EV_TICK by then */
 #ifdef PGHA_SIM
 	uint64_t	rules_off;		/* mutations: bit per PghaRule */
+	int			entered_count;	/* states entered in the last step, in their order */
+	PghaState	entered[16];
 #endif
 } PghaNode;
 

@@ -198,6 +198,14 @@ classify_failure(PghaPeer *peer, bool reached, PghaOutcome *outcome)
 	return ATTEMPT_DONE;
 }
 
+/* The server's notices, and libpq's complaints about odd messages, are for nobody. */
+static void
+drop_notice(void *arg, const char *message)
+{
+	(void) arg;
+	(void) message;
+}
+
 /* Starts to connect; ERROR if libpq cannot make sense of the connection string. */
 static PghaOutcome
 start_connect(PghaPeer *peer, const char *options)
@@ -218,6 +226,7 @@ start_connect(PghaPeer *peer, const char *options)
 	peer->conn = PQconnectStartParams(keywords, values, 1);
 	if (peer->conn == NULL)
 		return fail(peer, PGHA_OUTCOME_ERROR, "out of memory");
+	(void) PQsetNoticeProcessor(peer->conn, drop_notice, NULL);
 	(void) PQsetErrorVerbosity(peer->conn, PQERRORS_VERBOSE);
 	return PGHA_OUTCOME_OK;
 }

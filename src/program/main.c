@@ -99,7 +99,7 @@ pgha_usage_error(const char *subcommand, const char *format,...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, "\npgha: hint: Try \"pgha %s%s--help\".\n", subcommand, *subcommand != '\0' ? " " : "");
+	fprintf(stderr, "\nHINT:  Try \"pgha %s%s--help\".\n", subcommand, *subcommand != '\0' ? " " : "");
 	return EXIT_USAGE;
 }
 

@@ -19,11 +19,13 @@
 static const char status_query[] =
 "SELECT json_build_object("
 " 'cluster', current_setting('pgha.cluster', true),"
-" 'answered_by', (SELECT node FROM pgha_status()),"
-" 'status', (SELECT row_to_json(s) FROM pgha_status() s),"
+" 'answered_by', s.node,"
+" 'status', row_to_json(s),"
 " 'members', (SELECT coalesce(json_agg(m), '[]') FROM"
-"   (SELECT c.*, greatest(0, extract(epoch FROM clock_timestamp() - c.last_heard))::float8"
-"      AS heard_seconds_ago FROM pgha_cluster() c) m))";
+"   (SELECT c.*, CASE WHEN c.last_heard IS NOT NULL THEN"
+"      greatest(0, extract(epoch FROM clock_timestamp() - c.last_heard))::float8 END"
+"      AS heard_seconds_ago FROM pgha_cluster() c) m))"
+" FROM pgha_status() s";
 
 static const char events_query[] =
 "SELECT coalesce(json_agg(e), '[]') FROM"
@@ -144,74 +146,80 @@ list_primaries(const json_t *members, char *names, size_t size)
 	return count;
 }
 
-/* A text of the answering member's status; "" if it is null. */
-static const char *
-status_text(const json_t *status, const char *key, char *buffer, size_t size)
+/* A value of `object` as text, for a message; "" if it is null. */
+typedef struct Text
 {
-	pgha_table_value(json_object_get(status, key), buffer, size);
-	return buffer;
+	char		text[1024];
+} Text;
+
+static Text
+get(const json_t *object, const char *key)
+{
+	Text		value;
+
+	pgha_table_value(json_object_get(object, key), value.text, sizeof(value.text));
+	return value;
 }
 
-/* The line that says it all. */
+/* The lines that say it all. */
 static void
 print_headline(const json_t *document, const json_t *status, int count, const char *primaries)
 {
-	char		cluster[128];
-	char		node[128];
-	char		text[1024];
+	Text		node = get(status, "node");
+	Text		leader = get(status, "leader");
+	Text		config_error = get(status, "config_error");
 
-	pgha_table_value(json_object_get(document, "cluster"), cluster, sizeof(cluster));
-	status_text(status, "node", node, sizeof(node));
-	printf("Cluster %s: ", cluster);
+	printf("Cluster %s: ", get(document, "cluster").text);
 	if (has_text(status, "state", "disabled"))
 		printf("pgha does not manage the server that answered");
+	else if (count == 0 && leader.text[0] != '\0')
+		printf("NO PRIMARY, the last one known is %s", leader.text);
 	else if (count == 0)
-	{
 		printf("NO PRIMARY");
-		if (*status_text(status, "leader", text, sizeof(text)) != '\0')
-			printf("; the last one known is %s", text);
-	}
 	else if (count == 1)
 		printf("primary %s, term %s, timeline %s", primaries,
-			   status_text(status, "term", text, sizeof(text)),
-			   status_text(status, "timeline", text + 64, sizeof(text) - 64));
+			   get(status, "term").text, get(status, "timeline").text);
 	else
 		printf("MORE THAN ONE PRIMARY: %s", primaries);
-	printf("  (as %s sees it)\n", *node != '\0' ? node : "the server");
+	printf("  (as %s sees it)\n", node.text[0] != '\0' ? node.text : "the server");
 
 	if (json_is_true(json_object_get(status, "paused")))
 		printf("PAUSED: no automatic failover until \"pgha resume\"\n");
-	if (*status_text(status, "config_error", text, sizeof(text)) != '\0')
-		printf("CONFIGURATION ERROR on %s: %s\n", node, text);
+	if (config_error.text[0] != '\0')
+		printf("CONFIGURATION ERROR on %s: %s\n", node.text, config_error.text);
+}
+
+/* Prints "<node>: <title><text>" if there is a text. */
+static void
+print_note(const json_t *object, const char *title, const char *key)
+{
+	Text		node = get(object, "node");
+	Text		text = get(object, key);
+
+	if (text.text[0] != '\0')
+		printf("%s: %s%s\n", node.text[0] != '\0' ? node.text : "server", title, text.text);
 }
 
 /* What does not fit into a table. */
 static void
 print_notes(const json_t *status, const json_t *members)
 {
-	char		node[128];
-	char		text[1024];
-	char		at[64];
+	char		title[64] = "last change ";
 	size_t		index;
 	const json_t *member;
 
-	status_text(status, "node", node, sizeof(node));
-	if (*status_text(status, "reason", text, sizeof(text)) != '\0')
-		printf("%s: %s\n", *node != '\0' ? node : "server", text);
-	if (has_text(status, "gate", "closed") && has_text(status, "role", "primary"))
-		printf("%s: the commit gate is closed\n", node);
-	if (has_text(status, "role", "primary") && *status_text(status, "sync_state", text, sizeof(text)) != '\0')
-		printf("%s: synchronous replication: %s\n", node, text);
+	print_note(status, "", "reason");
+	if (has_text(status, "role", "primary"))
+	{
+		print_note(status, "commit gate: ", "gate");
+		print_note(status, "synchronous replication: ", "sync_state");
+	}
+	pgha_table_time(status, json_object_get(status, "last_change"),
+					title + strlen(title), sizeof(title) - strlen(title) - 2);
+	strcat(title, ": ");
+	print_note(status, title, "last_change_reason");
 	json_array_foreach(members, index, member)
-	{
-		if (*status_text(member, "error", text, sizeof(text)) != '\0')
-			printf("%s: %s\n", json_string_value(json_object_get(member, "node")), text);
-	}
-	if (*status_text(status, "last_change_reason", text, sizeof(text)) != '\0')
-	{
-		pgha_table_time(status, json_object_get(status, "last_change"), at, sizeof(at));
-		printf("%s: last change %s: %s\n", node, at, text);
-	}
+		print_note(member, "", "error");
 }
 
 static void

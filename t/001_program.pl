@@ -1,0 +1,585 @@
+# The program by itself: subcommands and exit codes, the io child against
+# servers and sockets that answer in all sorts of ways, and the table of
+# `pgha status`.  No cluster is formed here.
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use POSIX qw(:sys_wait_h);
+use Socket;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $pgha = $ENV{PGHA} || 'pgha';
+my $port = $ENV{PGHA_TEST_PORT} || 24200;
+
+delete $ENV{$_} foreach grep { /^PG(HOST|PORT|DATABASE|USER|SERVICE|OPTIONS|PASS)/ } keys %ENV;
+
+# ---- the io child ----
+
+# Starts a child with the connection string; an undefined one is not sent.
+sub io_start
+{
+	my ($conninfo) = @_;
+	my $child = { buffer => '' };
+
+	socketpair($child->{socket}, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
+	  or die "socketpair: $!";
+	my $errors = "$PostgreSQL::Test::Utils::tmp_check/io_stderr";
+	$child->{pid} = fork();
+	die "fork: $!" unless defined $child->{pid};
+	if ($child->{pid} == 0)
+	{
+		close $child->{socket};
+		open(my $log, '>>', $errors) or POSIX::_exit(99);
+		POSIX::dup2(fileno($theirs), 0);
+		POSIX::dup2(fileno($theirs), 1);
+		POSIX::dup2(fileno($log), 2);
+		exec($pgha, 'io', 'peer') or POSIX::_exit(98);
+	}
+	close $theirs;
+	$child->{socket}->autoflush(1);
+	io_send($child, "conninfo\t$conninfo\n") if defined $conninfo;
+	return $child;
+}
+
+sub io_send
+{
+	my ($child, $text) = @_;
+	local $SIG{PIPE} = 'IGNORE';
+	print { $child->{socket} } $text;
+	return;
+}
+
+# Waits for a line; undefined at the end or after the time limit.
+sub io_line
+{
+	my ($child, $limit) = @_;
+	my $deadline = time() + ($limit // 20);
+
+	while (1)
+	{
+		my $end = index($child->{buffer}, "\n");
+		if ($end >= 0)
+		{
+			my $line = substr($child->{buffer}, 0, $end + 1, '');
+			chomp $line;
+			return $line;
+		}
+		my $bits = '';
+		vec($bits, fileno($child->{socket}), 1) = 1;
+		my $left = $deadline - time();
+		return if $left <= 0 || select($bits, undef, undef, $left) <= 0;
+		my $got = sysread($child->{socket}, $child->{buffer}, 65536, length $child->{buffer});
+		return if !$got;
+	}
+}
+
+# Sends a request and returns outcome, text and seconds that it took.
+my $request_id = 0;
+
+sub io_ask
+{
+	my ($child, $limit_ms, $what, $argument) = @_;
+	my $id = ++$request_id;
+	my $start = time();
+
+	io_send($child, "$id\t$limit_ms\t$what\t$argument\n");
+	my $line = io_line($child);
+	my $seconds = time() - $start;
+	return ('none', '', $seconds) unless defined $line;
+	my ($answered, $outcome, $text, @more) = split /\t/, $line, -1;
+	return ('bad', $line, $seconds) if $answered ne $id || @more;
+	return ($outcome, $text, $seconds);
+}
+
+# Exit status of the child, or 'running' if it does not end in time.
+sub io_status
+{
+	my ($child, $limit) = @_;
+	my $deadline = time() + ($limit // 3);
+
+	while (waitpid($child->{pid}, WNOHANG) == 0)
+	{
+		if (time() > $deadline)
+		{
+			kill 'KILL', $child->{pid};
+			waitpid($child->{pid}, 0);
+			return 'running';
+		}
+		sleep 0.01;
+	}
+	return $?;
+}
+
+sub io_end
+{
+	my ($child) = @_;
+	close $child->{socket};
+	return io_status($child);
+}
+
+# A process that listens and treats each connection with the function.
+sub listener
+{
+	my ($port, $treat) = @_;
+	my $socket = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1', LocalPort => $port,
+		Listen => 10, ReuseAddr => 1) or die "listen: $!";
+	my $pid = fork();
+	if ($pid == 0)
+	{
+		$SIG{TERM} = 'DEFAULT';
+		my @kept;
+		while (my $client = $socket->accept)
+		{
+			$treat->($client);
+			push @kept, $client if defined fileno($client);
+		}
+		POSIX::_exit(0);
+	}
+	close $socket;
+	return $pid;
+}
+
+sub listener_end
+{
+	my ($pid) = @_;
+	kill 'KILL', $pid;
+	waitpid($pid, 0);
+	return;
+}
+
+# ---- subcommands, usage, exit codes ----
+
+sub run_pgha
+{
+	my @arguments = @_;
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ $pgha, @arguments ], '<', \'', '>', \$out, '2>', \$err);
+	return ($? >> 8, $out, $err);
+}
+
+sub program_is
+{
+	my ($arguments, $code, $out, $err, $name) = @_;
+	my @got = run_pgha(@$arguments);
+	is($got[0], $code, "$name: exit code");
+	like($got[1], $out, "$name: output");
+	like($got[2], $err, "$name: messages");
+	return;
+}
+
+my $none = qr/\A\z/;
+
+program_is(['--help'], 0, qr/status .*events .*pause .*resume .*promote .*Exit codes/s, $none, '--help');
+program_is(['help'], 0, qr/Usage:/, $none, 'help');
+program_is(['--version'], 0, qr/\Apgha \d/, $none, '--version');
+foreach my $subcommand (qw(status events pause resume promote io))
+{
+	program_is([ $subcommand, '--help' ], 0, qr/\AUsage:\n  pgha $subcommand /, $none, "$subcommand --help");
+	program_is([ 'help', $subcommand ], 0, qr/\AUsage:\n  pgha $subcommand /, $none, "help $subcommand");
+}
+program_is([], 2, $none, qr/subcommand is missing.*\nHINT:  .*pgha --help/, 'no subcommand');
+program_is(['crown'], 2, $none, qr/no subcommand "crown"/, 'unknown subcommand');
+program_is([ 'help', 'crown' ], 2, $none, qr/no subcommand "crown"/, 'help of an unknown subcommand');
+program_is([ 'status', '--crown' ], 2, $none, qr/"--crown" is not an option.*pgha status --help/s, 'unknown option');
+program_is([ 'status', '--force' ], 2, $none, qr/"--force" is not an option/, 'option of another subcommand');
+program_is([ 'status', '-h' ], 2, $none, qr/"-h" needs a value/, 'missing value');
+program_is([ 'status', 'a=b', 'c' ], 2, $none, qr/too many arguments.*"c"/, 'too many arguments');
+program_is([ 'events', '--limit', 'x' ], 2, $none, qr/limit "x" is not a number/, 'limit is no number');
+program_is([ 'events', '--limit', '0' ], 2, $none, qr/limit "0"/, 'limit is out of range');
+program_is(['io'], 2, $none, qr/pgha io peer/, 'io without a job');
+program_is([ 'status', 'crown=x' ], 1, $none, qr/invalid connection option "crown"/, 'bad connection string');
+program_is([ 'status', '-h', '127.0.0.1', '-p', $port ], 1, $none,
+	qr/error: .*refused.*HINT:  Any member/s, 'nothing listens');
+is(system("$pgha --help > /dev/full 2> /dev/null") >> 8, 1, 'output that cannot be written');
+
+# ---- garbage and ends ----
+
+foreach my $garbage (
+	"garbage\n", "\n", "conninfo\n", "conninfo\ta\tb\n", "conninfo\tport=1\n\n",
+	"conninfo\tport=1\nx\t1\treport\t0\n", "conninfo\tport=1\n1\t-1\treport\t0\n",
+	"conninfo\tport=1\n1\t99999999999\treport\t0\n", "conninfo\tport=1\n1\t1\tcrown\t0\n",
+	"conninfo\tport=1\n1\t1\treport\t\n", "conninfo\tport=1\n1\t1\thistory\t0\n",
+	"conninfo\tport=1\n1\t1\thistory\t4294967296\n", "conninfo\tport=1\n1\t1\treport\t0\t0\n",
+	"conninfo\tport=1\0\n", 'x' x 100_000)
+{
+	my $child = io_start(undef);
+	io_send($child, $garbage);
+	my $shown = substr($garbage, 0, 40);
+	$shown =~ s/[^ -~]/?/g;
+	is(io_status($child), 0, "child ends at \"$shown\"");
+}
+{
+	my $child = io_start(undef);
+	is(io_end($child), 0, 'child ends at the end of its input');
+	$child = io_start('port=1');
+	io_send($child, "1\t10");
+	is(io_end($child), 0, '... in the middle of a line');
+	srand(my $seed = time());
+	my $survived = 0;
+	for (1 .. 20)
+	{
+		$child = io_start(undef);
+		io_send($child, join '', map { chr(int(rand(256))) } 1 .. int(rand(5000)));
+		$survived++ if io_end($child) eq '0';
+	}
+	is($survived, 20, "... after random bytes (seed $seed)");
+}
+
+# ---- outcomes without a server ----
+
+my $address = 'user=postgres host=127.0.0.1 application_name=t';
+
+{
+	my $child = io_start("$address port=$port");
+	my ($outcome, $text, $seconds) = io_ask($child, 2000, 'report', 0);
+	is($outcome, 'refused', "nothing listens: refused ($text)");
+	cmp_ok($seconds, '<', 0.5, '... at once');
+	($outcome) = io_ask($child, 2000, 'check', 0);
+	is($outcome, 'refused', '... again');
+	is(io_end($child), 0, '... child ends');
+
+	$child = io_start("host=$PostgreSQL::Test::Utils::tmp_check port=$port user=x");
+	($outcome, $text) = io_ask($child, 2000, 'report', 0);
+	is($outcome, 'refused', "no socket file: refused ($text)");
+	io_end($child);
+
+	$child = io_start("$address port=$port crown=x");
+	($outcome, $text) = io_ask($child, 2000, 'report', 0);
+	is($outcome, 'error', "unknown connection option: error ($text)");
+	io_end($child);
+
+	local $ENV{PGHOSTADDR} = '127.0.0.99';
+	local $ENV{PGOPTIONS} = '-c crown=x';
+	$child = io_start("$address port=$port");
+	($outcome, $text) = io_ask($child, 2000, 'report', 0);
+	like($text, qr/127\.0\.0\.1\b/, 'the environment does not change the address');
+	io_end($child);
+}
+{
+	my $mute = listener($port + 1, sub { });
+	my $child = io_start("$address port=" . ($port + 1));
+	my ($outcome, $text, $seconds) = io_ask($child, 600, 'report', 0);
+	is($outcome, 'silent', "listener that never answers: silent ($text)");
+	ok($seconds >= 0.59 && $seconds < 1.2, "... when the limit has passed ($seconds s)");
+	($outcome, $text, $seconds) = io_ask($child, 0, 'report', 0);
+	is($outcome, 'silent', 'no time at all: silent');
+
+	io_send($child, "77\t60000\treport\t0\n");
+	sleep 0.2;
+	my $start = time();
+	is(io_end($child), 0, 'the end of the input ends the child while it connects');
+	cmp_ok(time() - $start, '<', 0.5, '... at once');
+
+	foreach my $signal (qw(TERM INT QUIT))
+	{
+		$child = io_start("$address port=" . ($port + 1));
+		io_send($child, "77\t60000\treport\t0\n");
+		sleep 0.2;
+		$start = time();
+		kill $signal, $child->{pid};
+		is(io_status($child), 0, "SIG$signal while it connects: exit code 0");
+		cmp_ok(time() - $start, '<', 0.5, '... at once');
+	}
+	$child = io_start("$address port=" . ($port + 1));
+	sleep 0.1;
+	kill 'HUP', $child->{pid};
+	sleep 0.1;
+	kill 'TERM', $child->{pid};
+	is(io_status($child), 0, 'SIGTERM while it waits for a request: exit code 0');
+	listener_end($mute);
+}
+{
+	my $cut = listener($port + 1, sub { close $_[0] });
+	my $child = io_start("$address port=" . ($port + 1));
+	my ($outcome, $text, $seconds) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'silent', "connection closed at once, twice: silent ($text)");
+	cmp_ok($seconds, '<', 2, '... without waiting for the limit');
+	io_end($child);
+	listener_end($cut);
+
+	foreach my $answer (
+		"HTTP/1.1 400 Bad Request\r\n\r\n", "\0" x 5000, "R\0\0\0\x08\0\0\0\x63",
+		"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I" . "D\0\0\0\x0b\0\xff\0\0\0\1x", "E\x7f\xff\xff\xffSFATAL\0")
+	{
+		my $odd = listener($port + 1, sub { my $c = shift; sysread($c, my $hello, 1000); syswrite($c, $answer); });
+		$child = io_start("$address sslmode=disable port=" . ($port + 1));
+		($outcome, $text) = io_ask($child, 700, 'report', 0);
+		(my $shown = substr($answer, 0, 12)) =~ s/[^ -~]/?/g;
+		like($outcome, qr/^(error|silent)$/, "answer \"$shown\": $outcome ($text)");
+		is(io_end($child), 0, '... the child lives');
+		listener_end($odd);
+	}
+
+	# A text in the message that looks like a SQLSTATE does not count before the real one.
+	my $message = "SFATAL\0VFATAL\0C28000\0Mliar:  57P03: no\0\0";
+	my $liar = listener($port + 1, sub {
+		my $c = shift; sysread($c, my $hello, 1000);
+		syswrite($c, 'E' . pack('N', 4 + length $message) . $message); });
+	$child = io_start("$address sslmode=disable port=" . ($port + 1));
+	($outcome, $text) = io_ask($child, 700, 'report', 0);
+	is($outcome, 'error', "the SQLSTATE decides, not the text ($text)");
+	io_end($child);
+	listener_end($liar);
+}
+
+# ---- outcomes with a server ----
+
+my $node = PostgreSQL::Test::Cluster->new('plain', port => $port + 2);
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', qq{
+listen_addresses = '127.0.0.1'
+max_wal_senders = 1
+restart_after_crash = off
+});
+$node->start;
+my $server = "$address port=" . ($port + 2);
+
+{
+	my $child = io_start($server);
+	my ($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'error', "server without pgha: error ($text)");
+	like($text, qr/unrecognized configuration parameter/, '... with its message');
+	my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'});
+	like($pid, qr/^\d+$/, 'the connection is kept');
+
+	my $other = io_start($server);
+	($outcome, $text) = io_ask($other, 5000, 'report', 0);
+	is($outcome, 'error', "no free WAL sender: error ($text)");
+	unlike($text, qr/\b[0-9A-Z]{5}: |LOCATION/, '... in plain words');
+	io_end($other);
+
+	# Two requests at once are answered one after the other.
+	io_send($child, "501\t5000\treport\t0\n502\t5000\thistory\t7\n");
+	like(io_line($child), qr/^501\terror\t/, 'first of two requests');
+	like(io_line($child), qr/^502\terror\t.*00000007\.history/, 'second of two requests');
+	is($node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'}),
+		$pid, 'all on one connection');
+
+	# A lost connection is made again within the request.
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'walsender'});
+	($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'error', 'a connection that was lost is made again');
+	like($text, qr/unrecognized/, '... and used');
+
+	# check: disconnects.
+	($outcome) = io_ask($child, 5000, 'check', 0);
+	is($outcome, 'error', 'check');
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'walsender'}),
+		'... disconnects');
+
+	# A frozen server, connected and not.
+	io_ask($child, 5000, 'report', 0);
+	my @frozen = ($node->safe_psql('postgres',
+			q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'}),
+		slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/);
+	kill 'STOP', @frozen;
+	foreach my $what ('kept', 'new')
+	{
+		my ($got, undef, $seconds) = io_ask($child, 500, 'report', 0);
+		is($got, 'silent', "frozen server, $what connection: silent");
+		ok($seconds >= 0.49 && $seconds < 1.2, "... when the limit has passed ($seconds s)");
+	}
+	kill 'CONT', @frozen;
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'walsender'}),
+		'the connections that were given up end');
+	($outcome) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'error', 'the server answers again');
+
+	# Login refused.
+	$node->safe_psql('postgres', q{SET password_encryption = 'scram-sha-256'; CREATE ROLE locked LOGIN REPLICATION PASSWORD 'right'});
+	my $hba = slurp_file($node->data_dir . '/pg_hba.conf');
+	append_to_file($node->data_dir . '/pg_hba.conf', '');
+	open my $file, '>', $node->data_dir . '/pg_hba.conf' or die;
+	print $file "host replication locked 127.0.0.1/32 scram-sha-256\nhost replication nobody 127.0.0.1/32 reject\n$hba";
+	close $file;
+	$node->reload;
+	io_end($child);
+	my $passfile = "$PostgreSQL::Test::Utils::tmp_check/passfile";
+	(my $locked = $server) =~ s/user=postgres/user=locked passfile=$passfile/;
+	open $file, '>', $passfile or die;
+	print $file "*:*:*:*:secretwrong\n";
+	close $file;
+	chmod 0600, $passfile;
+	$child = io_start($locked);
+	($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'error', "wrong password: error ($text)");
+	unlike($text, qr/secret/, '... which is not told');
+	io_end($child);
+	unlink $passfile;
+	$child = io_start($locked);
+	($outcome, $text, my $seconds) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'error', "no password: error, nobody is asked ($text)");
+	cmp_ok($seconds, '<', 2, '... at once');
+	io_end($child);
+	(my $nobody = $server) =~ s/user=postgres/user=nobody/;
+	$child = io_start($nobody);
+	($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'error', "login rejected: error ($text)");
+	io_end($child);
+
+	# Stopped, and started again, between two requests.
+	$child = io_start($server);
+	($outcome) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'error', 'connected again');
+	$node->stop('fast');
+	($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'refused', "stopped between two requests: refused ($text)");
+	$node->start;
+	($outcome) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'error', 'started again: answers');
+
+	# Killed while connected.
+	$node->kill9;
+	sleep 0.5;
+	($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'refused', "killed between two requests: refused ($text)");
+
+	# In recovery, without hot standby.
+	$node->append_conf('postgresql.conf', "hot_standby = off\nlc_messages = 'C'");
+	$node->set_standby_mode;
+	system_or_bail('pg_ctl', '-W', '-D', $node->data_dir, '-l', $node->logfile, 'start');
+	for (1 .. 100)
+	{
+		($outcome, $text) = io_ask($child, 5000, 'report', 0);
+		last if $outcome ne 'refused';
+		sleep 0.1;
+	}
+	is($outcome, 'starting', "recovery without hot standby: starting ($text)");
+	system_or_bail('pg_ctl', '-w', '-D', $node->data_dir, '-m', 'immediate', 'stop');
+	is(io_end($child), 0, 'the child ends');
+
+	# A history file.
+	$node->append_conf('postgresql.conf', 'hot_standby = on');
+	$node->start;
+	$node->promote;
+	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()');
+	$child = io_start($server);
+	($outcome, $text) = io_ask($child, 5000, 'history', 2);
+	is($outcome, 'ok', 'history of a timeline');
+	like($text, qr{^1\\t[0-9A-F]+/[0-9A-F]+\\t[^\t]*\\n$}, "... escaped ($text)");
+	($outcome) = io_ask($child, 5000, 'history', 3);
+	is($outcome, 'error', 'no such history');
+	is(io_end($child), 0, 'the child ends');
+}
+
+# ---- status and events, on functions of the same names ----
+
+my @member = ('-h', '127.0.0.1', '-p', $port + 2, '-U', 'postgres');
+
+program_is([ 'status', @member ], 1, $none, qr/extension pgha is not in database "postgres"\nHINT:  Run CREATE EXTENSION pgha;/,
+	'no extension');
+program_is([ 'status', @member, '-d', 'nodb' ], 1, $none, qr/database "nodb" does not exist/, 'no such database');
+
+$node->safe_psql('postgres', q{
+SET allow_system_table_mods = on;
+CREATE SCHEMA "Ha schema";
+INSERT INTO pg_extension VALUES (99999, 'pgha', 10, '"Ha schema"'::regnamespace, false, '1.0', NULL, NULL);
+SET search_path = "Ha schema";
+CREATE TABLE member (node text, address text, role text, state text, reachable boolean, term bigint, timeline integer,
+	lsn pg_lsn, lag_bytes bigint, upstream text, candidate boolean, paused boolean, last_heard timestamptz, error text);
+CREATE TABLE self (node text, role text, state text, term bigint, timeline integer, flushed_lsn pg_lsn,
+	replayed_lsn pg_lsn, leader text, gate text, sync_state text, candidate boolean, reason text,
+	last_change timestamptz, last_change_reason text, paused boolean, config_error text);
+CREATE TABLE event (at timestamptz, node text, kind text, term bigint, what text);
+CREATE FUNCTION pgha_status() RETURNS SETOF self LANGUAGE sql AS 'SELECT * FROM "Ha schema".self';
+CREATE FUNCTION pgha_cluster() RETURNS SETOF member LANGUAGE sql AS 'SELECT * FROM "Ha schema".member';
+CREATE FUNCTION pgha_events() RETURNS SETOF event LANGUAGE sql AS 'SELECT * FROM "Ha schema".event';
+CREATE FUNCTION pgha_pause() RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION pgha_resume() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+	RAISE WARNING 'db-3 has not confirmed' USING HINT = 'It may be down.'; RETURN false; END $$;
+CREATE FUNCTION pgha_promote(force boolean) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+	IF NOT force THEN
+		RAISE EXCEPTION 'the primary answers' USING DETAIL = 'It is db-1.', HINT = 'Force it.';
+	END IF; END $$;
+INSERT INTO self VALUES ('db-2', 'standby', 'standby', 4, 5, '0/5000060', '0/5000060', 'db-1', 'closed', 'async', true,
+	'follows db-1', '2026-01-02 03:04:05.678901+00', 'followed db-1', false, NULL);
+INSERT INTO member VALUES
+	('db-1', '10.0.3.21:5432', 'primary', 'primary', true, 4, 5, '0/5000060', 0, NULL, NULL, false, now(), NULL),
+	('db-2', '10.0.3.22:5432', 'standby', 'standby', true, 4, 5, '0/4000060', 16777216, 'db-1', true, false, now(), NULL),
+	('db-3', '[fd00::1]:5432', 'none', 'unreachable', false, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+	 'connection refused' || chr(27) || '[2J');
+ALTER DATABASE postgres SET pgha.cluster = 'main';
+ALTER DATABASE postgres SET pgha.node = 'db-2';
+ALTER DATABASE postgres SET timezone = 'UTC';
+});
+
+program_is([ 'status', @member ], 0,
+	qr/\ACluster\ main:\ primary\ db-1,\ term\ 4,\ timeline\ 5\ \ \(as\ db-2\ sees\ it\)\n\n
+	\ +Node\ +Address\ .*\n
+	>\ +db-1\ +10.0.3.21:5432\ +primary\ .*\n
+	\ \*\ +db-2\ .*\ 16\.0\ MB\ +db-1\ +yes\ +now\n
+	\ \ +db-3\ .*\ unreachable\ .*never\n\n
+	db-2:\ follows\ db-1\n
+	db-2:\ last\ change\ 2026-01-02\ 03:04:05\.678\+00:00:\ followed\ db-1\n
+	db-3:\ connection\ refused\ \[2J\n\z/x, $none, 'status');
+note((run_pgha('status', @member))[1]);
+program_is([ 'status', "host=127.0.0.1,127.0.0.1 port=$port," . ($port + 2) . ' user=postgres' ], 0, qr/primary db-1/, $none,
+	'status, second host answers');
+program_is([ 'status', "postgresql://postgres\@127.0.0.1:" . ($port + 2) . '/postgres' ], 0, qr/primary db-1/, $none, 'status, URI');
+{
+	local $ENV{PGHOST} = '127.0.0.1';
+	local $ENV{PGPORT} = $port + 2;
+	local $ENV{PGUSER} = 'postgres';
+	program_is(['status'], 0, qr/primary db-1/, $none, 'status, environment');
+}
+{
+	my ($code, $out) = run_pgha('status', '--json', @member);
+	is($code, 0, 'status --json: exit code');
+	is($node->safe_psql('postgres', "SELECT j->>'cluster', j->>'primary', j->>'answered_by', j->'status'->>'leader',
+		jsonb_array_length(j->'members'), j->'members'->1->>'lag_bytes', j->'members'->1->>'answered',
+		jsonb_typeof(j->'members'->0->'term') FROM (SELECT \$json\$$out\$json\$::jsonb AS j) s"),
+		'main|db-1|db-2|db-1|3|16777216|true|number', 'status --json: content');
+}
+
+$node->safe_psql('postgres', q{UPDATE "Ha schema".member SET reachable = false WHERE node = 'db-1';
+	UPDATE "Ha schema".self SET paused = true, config_error = 'pgha.members is empty'});
+program_is([ 'status', @member ], 3,
+	qr/NO PRIMARY, the last one known is db-1 .*\nPAUSED: .*\nCONFIGURATION ERROR on db-2: pgha\.members/, $none, 'status, no primary');
+like((run_pgha('status', '-j', @member))[1], qr/"primary": null/, 'status --json, no primary');
+$node->safe_psql('postgres', q{UPDATE "Ha schema".member SET reachable = true, role = 'primary', state = 'primary'});
+program_is([ 'status', @member ], 3, qr/MORE THAN ONE PRIMARY: db-1, db-2, db-3/, $none, 'status, too many primaries');
+$node->safe_psql('postgres', q{DELETE FROM "Ha schema".member;
+	UPDATE "Ha schema".self SET node = '', state = 'disabled', role = 'none', leader = NULL, gate = NULL, reason = 'pgha.node is empty'});
+program_is([ 'status', @member ], 1, qr/pgha does not manage the server .*pgha\.node is empty/s, $none, 'status, not managed');
+
+program_is([ 'events', @member ], 0, qr/\ANo events/, $none, 'no events');
+program_is([ 'events', '--json', @member ], 0, qr/\A\[\]\n\z/, $none, 'no events, JSON');
+$node->safe_psql('postgres', q{INSERT INTO "Ha schema".event SELECT '2026-01-02 03:04:05+00'::timestamptz + i * interval '1 s',
+	'db-' || i % 3 + 1, 'promoted', i, 'event ' || i FROM generate_series(1, 60) i});
+program_is([ 'events', @member ], 0, qr/\ATime .*What\n2026-01-02 03:04:16\+00:00 .* event 11\n(.*\n){48}.* event 60\n\z/, $none, 'events');
+program_is([ 'events', '-n', '2', @member ], 0, qr/\ATime .*\n.*  59  event 59\n.*  60  event 60\n\z/, $none, 'events --limit');
+is(scalar(() = (run_pgha('events', '-n', '1000', '--json', @member))[1] =~ /"what"/g), 60, 'events --json');
+
+program_is([ 'pause', @member ], 0, qr/paused on all members/, $none, 'pause');
+program_is([ 'resume', @member ], 0, qr/not on all members yet/, qr/WARNING:  db-3 has not confirmed\nHINT:  It may be down/, 'resume');
+program_is([ 'promote', @member ], 1, $none, qr/error: the primary answers\nDETAIL:  It is db-1\.\nHINT:  Force it\./, 'promote');
+program_is([ 'promote', '--force', @member ], 0, qr/db-2 is the primary now/, $none, 'promote --force');
+
+$node->safe_psql('postgres', q{CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA "Ha schema" TO reader;
+	REVOKE ALL ON FUNCTION "Ha schema".pgha_status() FROM PUBLIC});
+program_is([ 'status', @member[ 0 .. 3 ], '-U', 'reader', '-d', 'postgres' ], 1, $none,
+	qr/permission denied for function pgha_status\nHINT:  .*pg_monitor/, 'status without privileges');
+
+# A frozen server.
+{
+	my $postmaster = (slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/)[0];
+	kill 'STOP', $postmaster;
+	my $start = time();
+	program_is([ 'status', "host=127.0.0.1 connect_timeout=2 user=postgres port=" . ($port + 2) ], 1, $none, qr/timeout expired/, 'status, frozen server');
+	cmp_ok(time() - $start, '<', 6, '... does not hang');
+	kill 'CONT', $postmaster;
+}
+$node->stop('fast');
+
+my $errors = "$PostgreSQL::Test::Utils::tmp_check/io_stderr";
+is(-e $errors ? slurp_file($errors) : '', '', 'the children wrote nothing to stderr');
+is(waitpid(-1, WNOHANG), -1, 'no process is left');
+
+done_testing();
