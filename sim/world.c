@@ -1109,7 +1109,8 @@ receiver_end(SimWorld *world, int node, bool clean, pgha_time retry)
 	if (n->receiver == PGHA_RECEIVER_STREAMING)
 	{
 		n->ended_clean = clean;
-		n->lost_at = world->now;
+		n->lost_at = world->now - n->heard < n->settings.failure_timeout ?
+			world->now : n->heard + n->settings.failure_timeout;
 		sim_trace(world, node, "receiver ends%s", clean ? " cleanly" : "");
 	}
 	n->receiver = PGHA_RECEIVER_NONE;

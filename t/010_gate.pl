@@ -2,9 +2,9 @@
 # refuses, and what synchronous replication did not confirm is never told to be
 # committed.
 #
-# a leads, b is the standby for the synchronous cases.  The gate is shut, for as
-# long as a case needs it, by c: it starts under the name of a, which makes a
-# stand back.
+# a leads, b is the standby for the synchronous cases.  c runs under the name of
+# a: when a is told that its own address is that of c, it finds itself there twice
+# and stands back, so that its gate is shut for as long as a case needs it.
 use strict;
 use warnings;
 
@@ -81,21 +81,51 @@ sub synchronous
 	  if $names eq 'b';
 }
 
+my $swapped = "a=127.0.0.1:$c->{port}, b=127.0.0.1:$b->{port}, c=127.0.0.1:$a->{port}";
+
+sub gate_is_shut { return ($a->error('CREATE TEMP TABLE x (v int)') // '') =~ $refused; }
+
+# With a crash restart.
 sub shut_gate
 {
-	$c->stop if $c->is_running;
-	$c->configure('pgha.node' => 'a');
-	$c->start;
-	$cluster->wait_for('the gate of a to be shut', sub { ($a->error('CREATE TEMP TABLE x (v int)') // '') =~ $refused });
+	$a->set('pgha.members' => $swapped);
+	restart_processes($a->monitor_pid);
+	$cluster->wait_for('the gate of a to be shut', \&gate_is_shut);
+}
+
+# While sessions go on: the monitor asks all again after it was asleep.
+sub shut_gate_under_way
+{
+	$a->set('pgha.members' => $swapped);
+	my $monitor = $a->monitor_pid;
+	kill 'STOP', $monitor;
+	sleep 3;
+	kill 'CONT', $monitor;
+	$cluster->wait_for('the gate of a to be shut', \&gate_is_shut);
 }
 
 sub open_gate
 {
-	$c->stop;
-	$c->configure('pgha.node' => 'c');
-	$c->start;
+	$a->set('pgha.members' => undef);
+	restart_processes($a->monitor_pid);
 	$a->wait_writable;
+	$cluster->wait_following($a, $b);
 }
+
+# Kills a process, and with it all others; returns when clients can connect.
+sub restart_processes
+{
+	my ($victim) = @_;
+	my $mark = $a->log_mark;
+	kill 'KILL', $victim;
+	$a->wait_log(qr/all server processes terminated; reinitializing/, $mark);
+	$a->wait_ready;
+}
+
+$b->set('pgha.auto_failover' => 'off');
+$c->stop;
+$c->configure('pgha.node' => 'a');
+$c->start;
 
 # ---- a server that does not lead ----
 
@@ -146,7 +176,7 @@ my $mark = $a->log_mark;
 $b->freeze;
 my $late = start('INSERT INTO t VALUES (30)', 'SELECT 31');
 wait_waiting(1);
-shut_gate();
+shut_gate_under_way();
 ok($late->is_running, 'a commit waits for its standby while the gate is shut');
 $b->thaw;
 my $text = outcome($late);
@@ -228,18 +258,15 @@ cmp_ok(PghaCluster::now() - $before, '<', 10, 'a fast shutdown with both ends');
 like(outcome($stuck), $dropped, 'the waiting commit is no success');
 $a->configure(synchronous_standby_names => '');
 $a->start;
-$cluster->wait_single_primary;
-$cluster->wait_following($a);
+$a->wait_writable;
+$cluster->wait_following($a, $b);
 
 # ---- a crash restart ----
 
 $c->freeze;
 $a->background('SELECT pg_sleep(3600)');
 $cluster->wait_for('a victim', sub { backend('SELECT pg_sleep(3600)') ne '' });
-$mark = $a->log_mark;
-kill 'KILL', backend('SELECT pg_sleep(3600)');
-$a->wait_log(qr/all server processes terminated; reinitializing/, $mark);
-$a->wait_ready;
+restart_processes(backend('SELECT pg_sleep(3600)'));
 my $early = start('INSERT INTO t VALUES (100)');
 my $impatient = start('INSERT INTO t VALUES (101)');
 $cluster->wait_for('two commits at the shut gate',
@@ -250,12 +277,7 @@ like(outcome($impatient, 1), qr/57014: canceling statement due to user request/,
 is(outcome($early), '', 'the gate opens again by itself');
 is($a->sql('SELECT count(*) FROM t WHERE v IN (100, 101)'), 1, 'with the right outcome');
 
-$a->background('SELECT pg_sleep(3601)');
-$cluster->wait_for('a victim', sub { backend('SELECT pg_sleep(3601)') ne '' });
-$mark = $a->log_mark;
-kill 'KILL', backend('SELECT pg_sleep(3601)');
-$a->wait_log(qr/all server processes terminated; reinitializing/, $mark);
-$a->wait_ready;
+restart_processes($a->monitor_pid);
 my $monitor = $a->monitor_pid;
 kill 'STOP', $monitor;
 $before = PghaCluster::now();

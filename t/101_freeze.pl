@@ -51,7 +51,6 @@ my ($standby) = grep { $_ != $new } $cluster->nodes;
 $standby->freeze;
 my $since = PghaCluster::now();
 $writer->wait_acknowledged(300, $since);
-ok($cluster->stays_false(sub { PghaCluster::now() - $since > 2.5 }, 2), 'a standby is frozen for two failure_timeouts');
 $standby->thaw;
 $cluster->wait_following($new, $standby);
 is($new->status->{term}, $term, 'no failover after it was thawed');

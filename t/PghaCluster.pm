@@ -743,6 +743,7 @@ sub configure
 	my ($self, %setting) = @_;
 	my $cluster = $self->{cluster};
 	$self->{settings} = { %{ $self->{settings} }, %setting };
+	delete $self->{settings}{$_} foreach grep { !defined $setting{$_} } keys %setting;
 	my %all = (
 		port => $self->{port},
 		listen_addresses => $self->{host},

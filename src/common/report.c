@@ -27,7 +27,7 @@ static const char *const passive_words[] = {
 	"active", "recovery_signal", "recovery_target", "other_system", "name_in_use", NULL
 };
 static const char *const bar_words[] = {
-	"none", "passive", "diverged", "fenced", "never_followed", "priority", "paused",
+	"none", "passive", "diverged", "fenced", "replaying", "never_followed", "priority", "paused",
 	"auto_failover", "apply_delay", "lag", "not_listed", "not_sync", NULL
 };
 

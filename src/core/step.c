@@ -587,7 +587,8 @@ greater_claim(const PghaNode *node)
 			continue;
 		if (claim->term > own->term && RULE(node, PGHA_RULE_FENCE))
 			return i;
-		if (claim->term == own->term && node->posted && RULE(node, PGHA_RULE_FENCE_TIE) &&
+		if (claim->term == own->term && pgha_posted(&node->durable) &&
+			RULE(node, PGHA_RULE_FENCE_TIE) &&
 			strcmp(claim->leader, own->leader) != 0 &&
 			(claim->fork_lsn != 0 || (m->report.posted && !m->report.in_recovery)) &&
 			pgha_claim_compare(claim, own) > 0)
@@ -802,7 +803,7 @@ begin_following(Step *step, int leader)
 		node->durable.role = PGHA_ROLE_STANDBY;
 		node->durable.fenced = false;
 		node->durable.diverged = false;
-		memset(&node->durable.sync, 0, sizeof(node->durable.sync));
+		node->durable.sync = report->sync;
 		act(step, PGHA_ACT_WRITE_STATE);
 	}
 	node->upstream = leader;
@@ -1196,7 +1197,7 @@ notice_sleep(Step *step)
 	PghaNode   *node = step->node;
 	pgha_time	slept;
 
-	if (step->now - node->stepped < node->settings.failure_timeout / 2 ||
+	if (step->now - node->wake_at < node->settings.failure_timeout / 4 ||
 		!RULE(node, PGHA_RULE_SLEPT))
 		return;
 	slept = step->now - node->stepped;
@@ -1287,9 +1288,11 @@ static pgha_time
 next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 {
 	const PghaSettings *settings = &node->settings;
-	pgha_time	wake = now + settings->heartbeat_interval;
+	pgha_time	wake = now + settings->heartbeat_interval;	/* or less, for notice_sleep() */
 	pgha_time	deadline[4] = {0};
 
+	if (settings->heartbeat_interval > settings->failure_timeout / 4)
+		wake = now + settings->failure_timeout / 4;
 	for (int i = 0; i < settings->count; i++)
 	{
 		const PghaMember *m = &node->member[i];
