@@ -579,6 +579,8 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				n->order = PGHA_NOBODY;
 				if (n->receiver == PGHA_RECEIVER_CONNECTING || n->receiver == PGHA_RECEIVER_STREAMING)
 					receiver_end(world, node, false, sim_between(world, 2 * MS, 50 * MS));
+				else if (n->receiver == PGHA_RECEIVER_NONE)
+					sim_post(world, sim_between(world, 2 * MS, 50 * MS), SIM_RECEIVER_START, node, 0, 0, 0);
 				break;
 			case PGHA_ACT_PROMOTE:
 				check_promote(world, node);
@@ -1288,6 +1290,26 @@ acknowledge(SimWorld *world, int node, int standby, int flushed, uint64_t connec
 
 /* ---- promotion ---- */
 
+/*
+ * Does the history of a new timeline describe the WAL that is here?  A node
+ * that knew of a later timeline than it had WAL of gets that one as the parent:
+ * right if that timeline began exactly where the WAL here ends, else LSNs go
+ * backwards.
+ */
+static bool
+history_ascends(const SimWorld *world, uint32_t timeline)
+{
+	while (timeline != 1)
+	{
+		uint32_t	parent = world->timeline[timeline].parent;
+
+		if (parent != 1 && world->timeline[parent].fork > world->timeline[timeline].fork)
+			return false;
+		timeline = parent;
+	}
+	return true;
+}
+
 /* What PostgreSQL does with a promotion, in stages between which it may crash. */
 static void
 promotion(SimWorld *world, int node)
@@ -1335,16 +1357,18 @@ promotion(SimWorld *world, int node)
 			timeline->creator = node;
 			timeline->parent = n->target;
 			timeline->fork = end_of(world, n, n->nwal);
-			timeline->broken = n->target != timeline_of(world, n);
 			n->real[chosen] = true;
 			n->placeholder[chosen] = false;
-			append(world, node, chosen, -1);
 			n->target = chosen;
+			sim_trace(world, node, "creates timeline %u, forked from %u at %s", chosen,
+					  timeline->parent, sim_lsn(timeline->fork));
+			sim_post(world, sim_between(world, MS, 30 * MS), SIM_PROMOTION, node, 0, 0, 0);
+			return;
+		case 3:
+			append(world, node, n->target, -1);
 			n->in_recovery = false;
 			n->first_waiting = n->nwal;
 			world->promotions++;
-			sim_trace(world, node, "is on timeline %u, forked from %u at %s", chosen,
-					  timeline->parent, sim_lsn(timeline->fork));
 			sim_post(world, sim_between(world, MS, 20 * MS), SIM_PROMOTION, node, 0, 0, 0);
 			changed(world, node);
 			return;
@@ -1352,9 +1376,7 @@ promotion(SimWorld *world, int node)
 			n->promotion = 0;
 			memset(&event, 0, sizeof(event));
 			event.type = PGHA_EV_PROMOTED;
-			event.ok = timeline_of(world, n) == n->promote_to &&
-				!world->timeline[n->promote_to].broken &&
-				world->timeline[n->promote_to].parent == n->promote_from;
+			event.ok = timeline_of(world, n) == n->promote_to && history_ascends(world, n->promote_to);
 			if (!event.ok)
 				world->failed_promotions++;
 			step(world, node, &event);

@@ -54,7 +54,6 @@ typedef struct SimCommit
 typedef struct SimTimeline
 {
 	bool		used;
-	bool		broken;			/* its history file names a wrong parent */
 	int			creator;
 	uint32_t	parent;
 	pgha_lsn	fork;

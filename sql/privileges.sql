@@ -10,7 +10,7 @@ GRANT pg_monitor TO regress_pgha_monitor;
 SELECT p.oid::regprocedure AS function,
        has_function_privilege('regress_pgha_plain', p.oid, 'EXECUTE') AS plain,
        has_function_privilege('regress_pgha_monitor', p.oid, 'EXECUTE') AS monitor
-FROM pg_proc p WHERE proname LIKE 'pgha\_%' ORDER BY 1::text COLLATE "C";
+FROM pg_proc p WHERE proname LIKE 'pgha\_%' ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 SET ROLE regress_pgha_plain;
 SELECT * FROM pgha_status();
@@ -23,7 +23,9 @@ SELECT pgha_promote();
 SELECT pgha_promote(true);
 SHOW pgha.report;
 SELECT current_setting('pgha.report');
+\set VERBOSITY sqlstate
 SHOW pgha.conninfo;
+\set VERBOSITY default
 RESET ROLE;
 
 SET ROLE regress_pgha_monitor;

@@ -115,6 +115,7 @@ $b->stop;
 sub drop_slots
 {
 	$a->configure('pgha.node' => '');
+	unlink "$a->{data}/standby.signal";
 	$a->start;
 	$a->sql('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots');
 	$a->stop;
@@ -127,9 +128,10 @@ foreach my $case (@warnings)
 	drop_slots() if exists $settings->{max_replication_slots};
 	my $mark = $a->log_mark;
 	$a->configure(%$settings);
-	$a->start;
+	$a->start(wait => 0);
+	$cluster->wait_for('the server to speak', sub { $a->log_since($mark) =~ /LOG:  listening/ || !$a->is_running });
 	like($a->log_since($mark), $pattern, "warning: $name");
-	$a->stop;
+	$a->stop('immediate');
 	$a->configure(map { $_ => undef } keys %$settings);
 }
 

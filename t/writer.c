@@ -22,7 +22,6 @@
  * do); every step has the same limit.  It ends at SIGTERM, SIGINT, or when its
  * parent does.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -45,8 +44,9 @@
 
 typedef struct Attempt
 {
-	PGconn	   *conn;
+	PGconn	   *conn;			/* NULL: none under way */
 	PostgresPollingStatusType wants;
+	int64_t		until;			/* when it is given up, or the next one begins */
 } Attempt;
 
 static volatile sig_atomic_t stopping = 0;
@@ -61,6 +61,8 @@ handle_stop(int signo)
 	(void) signo;
 	stopping = 1;
 }
+
+static void attempt_end(Attempt *attempt);
 
 static int64_t
 now_us(void)
@@ -111,80 +113,82 @@ left_ms(int64_t end)
 	return left > 0 ? (int) left : 0;
 }
 
+/* Begins a connection attempt, or ends it and plans the next one. */
 static void
-close_attempts(Attempt *attempt, const PGconn *but)
+attempt_start(Attempt *attempt, const char *conninfo)
 {
-	int			i;
-
-	for (i = 0; i < ntargets; i++)
-	{
-		if (attempt[i].conn && attempt[i].conn != but)
-			PQfinish(attempt[i].conn);
-		attempt[i].conn = NULL;
-	}
+	attempt->conn = PQconnectStart(conninfo);
+	attempt->wants = PGRES_POLLING_WRITING;
+	attempt->until = now_us() + (int64_t) limit_ms * 1000;
+	if (attempt->conn == NULL || PQstatus(attempt->conn) == CONNECTION_BAD)
+		attempt_end(attempt);
 }
 
-/* One round over all targets; NULL if none accepts within the limit. */
-static PGconn *
-connect_round(void)
+static void
+attempt_end(Attempt *attempt)
 {
-	Attempt		attempt[MAX_TARGETS];
-	int64_t		end = now_us() + (int64_t) limit_ms * 1000;
+	if (attempt->conn)
+		PQfinish(attempt->conn);
+	attempt->conn = NULL;
+	attempt->until = now_us() + RETRY_PAUSE_MS * 1000;
+}
+
+/* Tries all targets, each over and over, until one accepts; NULL only at the end. */
+static PGconn *
+connect_any(void)
+{
+	Attempt		attempt[MAX_TARGETS] = {{0}};
+	PGconn	   *accepted = NULL;
 	int			i;
 
-	for (i = 0; i < ntargets; i++)
-	{
-		attempt[i].conn = PQconnectStart(target[i]);
-		attempt[i].wants = PGRES_POLLING_WRITING;
-		if (attempt[i].conn && PQstatus(attempt[i].conn) == CONNECTION_BAD)
-		{
-			PQfinish(attempt[i].conn);
-			attempt[i].conn = NULL;
-		}
-	}
-
-	while (!stopping)
+	while (!stopping && accepted == NULL)
 	{
 		struct pollfd fds[MAX_TARGETS];
 		int			owner[MAX_TARGETS];
 		int			nfds = 0;
+		int			wait = limit_ms;
 
 		for (i = 0; i < ntargets; i++)
 		{
-			if (!attempt[i].conn)
+			Attempt    *a = &attempt[i];
+
+			if (left_ms(a->until) == 0)
+			{
+				if (a->conn)
+					attempt_end(a);
+				else
+					attempt_start(a, target[i]);
+			}
+			if (left_ms(a->until) < wait)
+				wait = left_ms(a->until);
+			if (a->conn == NULL)
 				continue;
-			fds[nfds].fd = PQsocket(attempt[i].conn);
-			fds[nfds].events = attempt[i].wants == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+			fds[nfds].fd = PQsocket(a->conn);
+			fds[nfds].events = a->wants == PGRES_POLLING_READING ? POLLIN : POLLOUT;
 			fds[nfds].revents = 0;
 			owner[nfds++] = i;
 		}
-		if (nfds == 0 || left_ms(end) == 0)
-			break;
-		if (poll(fds, nfds, left_ms(end)) <= 0)
+		if (poll(fds, nfds, wait) <= 0)
 			continue;
-		for (i = 0; i < nfds; i++)
+		for (i = 0; i < nfds && accepted == NULL; i++)
 		{
 			Attempt    *a = &attempt[owner[i]];
 
 			if (fds[i].revents == 0)
 				continue;
 			a->wants = PQconnectPoll(a->conn);
-			if (a->wants == PGRES_POLLING_OK)
-			{
-				PGconn	   *conn = a->conn;
-
-				close_attempts(attempt, conn);
-				return conn;
-			}
 			if (a->wants == PGRES_POLLING_FAILED)
+				attempt_end(a);
+			else if (a->wants == PGRES_POLLING_OK)
 			{
-				PQfinish(a->conn);
+				accepted = a->conn;
 				a->conn = NULL;
 			}
 		}
 	}
-	close_attempts(attempt, NULL);
-	return NULL;
+	for (i = 0; i < ntargets; i++)
+		attempt_end(&attempt[i]);
+	return accepted;
 }
 
 /*
@@ -314,12 +318,9 @@ main(int argc, char **argv)
 	{
 		if (conn == NULL)
 		{
-			conn = connect_round();
+			conn = connect_any();
 			if (conn == NULL)
-			{
-				pause_ms(RETRY_PAUSE_MS);
-				continue;
-			}
+				break;
 			note('C', "%s:%s", PQhost(conn), PQport(conn));
 		}
 		if (!write_row(conn, writer, ++value))

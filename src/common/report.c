@@ -19,23 +19,46 @@
 #define MAGIC	"pgha-1"
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
 
-/* Enumerations travel as words, numbered as in node.h. */
-static const char *const role_words[] = {"none", "standby", "primary", NULL};
-static const char *const receiver_words[] = {"none", "waiting", "connecting", "streaming", NULL};
-static const char *const sync_words[] = {"none", "first", "any", NULL};
+/* Enumerations travel as words. */
+static const char *const role_words[] = {
+	[PGHA_ROLE_NONE] = "none",
+	[PGHA_ROLE_STANDBY] = "standby",
+	[PGHA_ROLE_PRIMARY] = "primary",
+};
+static const char *const receiver_words[] = {
+	[PGHA_RECEIVER_NONE] = "none",
+	[PGHA_RECEIVER_WAITING] = "waiting",
+	[PGHA_RECEIVER_CONNECTING] = "connecting",
+	[PGHA_RECEIVER_STREAMING] = "streaming",
+};
+static const char *const sync_words[] = {
+	[PGHA_SYNC_NONE] = "none",
+	[PGHA_SYNC_FIRST] = "first",
+	[PGHA_SYNC_ANY] = "any",
+};
 static const char *const passive_words[] = {
-	"active", "recovery_signal", "recovery_target", "other_system", "name_in_use", NULL
+	[PGHA_ACTIVE] = "no",
+	[PGHA_PASSIVE_RECOVERY_SIGNAL] = "recovery_signal",
+	[PGHA_PASSIVE_RECOVERY_TARGET] = "recovery_target",
+	[PGHA_PASSIVE_OTHER_SYSTEM] = "other_system",
+	[PGHA_PASSIVE_NAME_IN_USE] = "name_in_use",
 };
 static const char *const bar_words[] = {
-	"none", "passive", "diverged", "fenced", "replaying", "never_followed", "priority", "paused",
-	"auto_failover", "apply_delay", "lag", "not_listed", "not_sync", NULL
+	[PGHA_MAY_PROMOTE] = "none",
+	[PGHA_BAR_PASSIVE] = "passive",
+	[PGHA_BAR_DIVERGED] = "diverged",
+	[PGHA_BAR_FENCED] = "fenced",
+	[PGHA_BAR_REPLAYING] = "replaying",
+	[PGHA_BAR_NEVER_FOLLOWED] = "never_followed",
+	[PGHA_BAR_PRIORITY] = "priority",
+	[PGHA_BAR_PAUSED] = "paused",
+	[PGHA_BAR_AUTO_FAILOVER] = "auto_failover",
+	[PGHA_BAR_APPLY_DELAY] = "apply_delay",
+	[PGHA_BAR_LAG] = "lag",
+	[PGHA_BAR_NOT_LISTED] = "not_listed",
+	[PGHA_BAR_NOT_SYNC] = "not_sync",
 };
 
-_Static_assert(LENGTH(role_words) == PGHA_ROLE_PRIMARY + 2, "a word for each role");
-_Static_assert(LENGTH(receiver_words) == PGHA_RECEIVER_STREAMING + 2, "a word for each receiver state");
-_Static_assert(LENGTH(sync_words) == PGHA_SYNC_ANY + 2, "a word for each method");
-_Static_assert(LENGTH(passive_words) == PGHA_PASSIVE_NAME_IN_USE + 2, "a word for each cause");
-_Static_assert(LENGTH(bar_words) == PGHA_BAR_NOT_SYNC + 2, "a word for each bar");
 _Static_assert(sizeof(PghaRole) == sizeof(unsigned int) &&
 			   sizeof(PghaBar) == sizeof(unsigned int) &&
 			   sizeof(PghaPassive) == sizeof(unsigned int) &&
@@ -63,10 +86,11 @@ typedef struct Field
 	FieldKind	kind;
 	size_t		offset;
 	const char *const *words;	/* FIELD_WORD */
+	unsigned int word_count;
 } Field;
 
-#define FIELD(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL}
-#define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words}
+#define FIELD(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0}
+#define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words)}
 
 static const Field fields[] = {
 	FIELD("node", FIELD_NAME, node),
@@ -165,7 +189,9 @@ format_field(PghaLine *line, const Field *field, const PghaReport *report, const
 				unsigned int number;
 
 				memcpy(&number, value, sizeof(number));
-				pgha_line_addf(line, "%s=%s", field->key, field->words[number]);
+				pgha_line_addf(line, "%s=%s", field->key,
+							   number < field->word_count && field->words[number] != NULL ?
+							   field->words[number] : "?");
 				break;
 			}
 		case FIELD_MEMBERS:
@@ -310,9 +336,9 @@ parse_field(const Field *field, char *text, const PghaMembers *members, PghaRepo
 			*(bool *) value = (strcmp(text, "yes") == 0);
 			return *(bool *) value || strcmp(text, "no") == 0;
 		case FIELD_WORD:
-			for (unsigned int i = 0; field->words[i] != NULL; i++)
+			for (unsigned int i = 0; i < field->word_count; i++)
 			{
-				if (strcmp(text, field->words[i]) == 0)
+				if (field->words[i] != NULL && strcmp(text, field->words[i]) == 0)
 				{
 					memcpy(value, &i, sizeof(i));
 					return true;

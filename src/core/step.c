@@ -17,6 +17,8 @@
 #define URGENT_INTERVAL		20000
 /* ... and the own address, to find out whether the name is in use, this often. */
 #define SELF_CHECK_INTERVAL	30000000
+/* ... for the first time when the server has had time to begin to answer. */
+#define SELF_CHECK_DELAY	2000000
 /* Fencing that failed (disk full?) is tried again after this time. */
 #define FENCE_INTERVAL		1000000
 
@@ -249,8 +251,9 @@ ask_members(Step *step, pgha_time interval, pgha_time since)
 
 		if (is_self(node, i))
 		{
-			if (m->asked == 0 || step->now - m->asked >= SELF_CHECK_INTERVAL ||
-				(m->asked < since && !node->local.in_recovery))
+			if (node->state != PGHA_STARTING &&
+				(m->asked == 0 ? step->now - node->started >= SELF_CHECK_DELAY :
+				 step->now - m->asked >= SELF_CHECK_INTERVAL))
 				ask(step, i);
 		}
 		else if (m->asked == 0 || m->asked < since || step->now - m->asked >= interval)
@@ -613,13 +616,14 @@ fence(Step *step, PghaWhy why)
 	act(step, PGHA_ACT_FENCE);
 }
 
-/* Have all members been asked since `since`, with an outcome? */
+/* Have all other members been asked since `since`, with an outcome? */
 static bool
 all_told(const PghaNode *node, pgha_time since, int *missing)
 {
 	for (int i = 0; i < node->settings.count; i++)
 	{
-		if (node->member[i].told < since || node->member[i].contact == PGHA_CONTACT_NEVER)
+		if (!is_self(node, i) &&
+			(node->member[i].told < since || node->member[i].contact == PGHA_CONTACT_NEVER))
 		{
 			*missing = i;
 			return false;
@@ -877,7 +881,8 @@ follow(Step *step, int leader)
 		enter(step, PGHA_STANDBY, because(PGHA_WHY_CHECKING_HISTORY, leader));
 	if (node->local.receiver != PGHA_RECEIVER_WAITING)
 	{
-		if (node->local.receiver != PGHA_RECEIVER_NONE)
+		/* It must not come back to the former leader, whose order it may still have. */
+		if (node->local.receiver != PGHA_RECEIVER_NONE || node->upstream != PGHA_NOBODY)
 			unfollow(step);
 		return;
 	}
@@ -1428,7 +1433,16 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 		const PghaReport *r = report[i];
 
 		if (i == settings->self)
+		{
+			/* Nothing can answer here yet but another server of this name. */
+			if (contact[i] == PGHA_CONTACT_ANSWERED && r != NULL && strcmp(r->node, self) == 0 &&
+				r->system_identifier == settings->system_identifier)
+			{
+				*who = i;
+				return PGHA_BOOT_UNDECIDED;
+			}
 			continue;
+		}
 		if (contact[i] != PGHA_CONTACT_ANSWERED || r == NULL ||
 			strcmp(r->node, settings->name[i]) != 0)
 		{

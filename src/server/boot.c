@@ -65,7 +65,10 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 	return true;
 }
 
-/* Asks all other members at once, until all have answered or time is up. */
+/*
+ * Asks all members at once, until all have answered or time is up.  At the own
+ * address nothing should answer yet.
+ */
 static void
 ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report)
 {
@@ -84,8 +87,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 		contact[i] = PGHA_CONTACT_NEVER;
 		report[i] = NULL;
 		PghaChildInit(&child[i]);
-		if (i == config.settings.self ||
-			!pgha_conninfo_build(conninfo, sizeof(conninfo), config.conninfo,
+		if (!pgha_conninfo_build(conninfo, sizeof(conninfo), config.conninfo,
 								 &config.members.member[i], pgha_node, NULL))
 			continue;
 		if (!PghaChildStart(&child[i], conninfo) ||
@@ -170,10 +172,15 @@ decide(bool crash_restart)
 						 errmsg("could not remember that this server gave up leadership")));
 			break;
 		case PGHA_BOOT_UNDECIDED:
-			ereport(LOG,
-					(errmsg("pgha: not all members answered, starting as a standby"),
-					 errdetail("This server led when it was last running. It leads again when all members, or nobody for %d ms, know of a later leader.",
-							   (int) (config.settings.startup_grace / 1000))));
+			if (who != PGHA_NOBODY)
+				ereport(LOG,
+						(errmsg("pgha: another running server has the name \"%s\", starting as a standby",
+								config.settings.name[who])));
+			else
+				ereport(LOG,
+						(errmsg("pgha: not all members answered, starting as a standby"),
+						 errdetail("This server led when it was last running. It leads again when all members answer, or after %d ms, unless one knows of a later leader.",
+								   (int) (config.settings.startup_grace / 1000))));
 			break;
 	}
 	if (!PghaWriteStandbySignal())

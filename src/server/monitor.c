@@ -539,6 +539,10 @@ step(const PghaEvent *event)
 		carry_out(&actions.action[i]);
 	promoted = false;
 
+	/* A decision that leaves a gate shut that was not open: no commit need wait for another. */
+	if (node.state != before && node.state == PGHA_PASSIVE && !local.in_recovery)
+		PghaGateDecided();
+
 	/* Members read what is published: a new state must not wait for the end of the round. */
 	if (node.state != before)
 		publish();

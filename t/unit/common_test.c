@@ -459,6 +459,35 @@ replaced(const char *text, const char *from, const char *to)
 	return result;
 }
 
+/* A value added to an enumeration needs a word in report.c. */
+static void
+test_words(void)
+{
+	PghaMembers members;
+	PghaReport	report;
+	PghaReport	expected;
+	char		buffer[PGHA_LINE_SIZE];
+	bool		same = true;
+
+	make_members(&members);
+	for (int i = 0; i <= (int) PGHA_BAR_NOT_SYNC; i++)
+	{
+		PghaLine	line;
+
+		make_report(&expected);
+		expected.bar = (PghaBar) i;
+		expected.passive = (PghaPassive) (i % (PGHA_PASSIVE_NAME_IN_USE + 1));
+		expected.role = (PghaRole) (i % (PGHA_ROLE_PRIMARY + 1));
+		expected.receiver = (PghaReceiver) (i % (PGHA_RECEIVER_STREAMING + 1));
+		expected.sync.method = (PghaSyncMethod) (i % (PGHA_SYNC_ANY + 1));
+		pgha_line_init(&line, buffer, sizeof(buffer));
+		pgha_report_format(&line, &expected, &members);
+		same = same && pgha_report_parse(buffer, &members, &report, NULL, NULL) &&
+			same_report(&report, &expected);
+	}
+	ok(same, "a word for each value of an enumeration");
+}
+
 static void
 test_report(void)
 {
@@ -803,6 +832,7 @@ main(int argc, char **argv)
 	test_numbers();
 	test_members();
 	test_conninfo();
+	test_words();
 	test_report();
 	test_history();
 	test_damage(seed, rounds);
