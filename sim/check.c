@@ -300,6 +300,15 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 		sim_violation(world, "promotion", "%s promotes, %s not being silent for long enough", self, primary);
 }
 
+/* Of two that are equally far: the greater priority, then the lesser name. */
+static bool
+precedes(const SimNode *n, const PghaReport *report)
+{
+	if (report->priority != n->settings.priority)
+		return report->priority > n->settings.priority;
+	return strcmp(report->node, n->settings.name[n->settings.self]) < 0;
+}
+
 static void
 judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool returning)
 {
@@ -341,8 +350,8 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			 (report->claim.term == n->before.claim.term &&
 			  (report->wal_end > end ||
 			   (report->wal_end == end &&
-				(report->priority > n->settings.priority ||
-				 (report->priority == n->settings.priority && strcmp(report->node, self) < 0)))))))
+				(returning ? report->role == PGHA_ROLE_PRIMARY && precedes(n, report) :
+				 report->role == PGHA_ROLE_PRIMARY || precedes(n, report)))))))
 			sim_violation(world, "promotion", "%s promotes though %s is better", self, name_of(world, j));
 		if (report->in_recovery && report->claim.term == n->before.claim.term &&
 			!report->diverged && !report->fenced && report->bar != PGHA_BAR_REPLAYING &&

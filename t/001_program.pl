@@ -1,22 +1,28 @@
-# The program by itself: subcommands and exit codes, the io child against
-# servers and sockets that answer in all sorts of ways, and the table of
-# `pgha status`.  No cluster is formed here.
-
+# The program: subcommands and exit codes, the io child against servers and
+# sockets that answer in all sorts of ways, the table of `pgha status` on made-up
+# clusters, and at last all of it with a real one.
+#
+# PGHA names another program than the installed one (say, one with sanitizers).
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
 use IO::Socket::INET;
+use PghaCluster;
 use POSIX qw(:sys_wait_h);
 use Socket;
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $pgha = $ENV{PGHA} || 'pgha';
-my $port = $ENV{PGHA_TEST_PORT} || 24200;
+my $pgha = $ENV{PGHA} // PghaCluster::pgha_program();
 
 delete $ENV{$_} foreach grep { /^PG(HOST|PORT|DATABASE|USER|SERVICE|OPTIONS|PASS)/ } keys %ENV;
+
+my $plain = PghaCluster->new(nodes => 1, pgha => 0, settings => { max_wal_senders => 1 });
+my ($node) = $plain->nodes;
+my ($port, $free_port) = ($node->{port}, $plain->free_port);
+my $io_errors = "$plain->{base}/log/io";
 
 # ---- the io child ----
 
@@ -28,13 +34,12 @@ sub io_start
 
 	socketpair($child->{socket}, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
 	  or die "socketpair: $!";
-	my $errors = "$PostgreSQL::Test::Utils::tmp_check/io_stderr";
 	$child->{pid} = fork();
 	die "fork: $!" unless defined $child->{pid};
 	if ($child->{pid} == 0)
 	{
 		close $child->{socket};
-		open(my $log, '>>', $errors) or POSIX::_exit(99);
+		open(my $log, '>>', $io_errors) or POSIX::_exit(99);
 		POSIX::dup2(fileno($theirs), 0);
 		POSIX::dup2(fileno($theirs), 1);
 		POSIX::dup2(fileno($log), 2);
@@ -155,13 +160,7 @@ sub listener_end
 
 # ---- subcommands, usage, exit codes ----
 
-sub run_pgha
-{
-	my @arguments = @_;
-	my ($out, $err) = ('', '');
-	IPC::Run::run([ $pgha, @arguments ], '<', \'', '>', \$out, '2>', \$err);
-	return ($? >> 8, $out, $err);
-}
+sub run_pgha { return PghaCluster::run_command([ $pgha, @_ ]); }
 
 sub program_is
 {
@@ -194,7 +193,7 @@ program_is([ 'events', '--limit', 'x' ], 2, $none, qr/limit "x" is not a number/
 program_is([ 'events', '--limit', '0' ], 2, $none, qr/limit "0"/, 'limit is out of range');
 program_is(['io'], 2, $none, qr/pgha io peer/, 'io without a job');
 program_is([ 'status', 'crown=x' ], 1, $none, qr/invalid connection option "crown"/, 'bad connection string');
-program_is([ 'status', '-h', '127.0.0.1', '-p', $port ], 1, $none,
+program_is([ 'status', '-h', '127.0.0.1', '-p', $free_port ], 1, $none,
 	qr/error: .*refused.*HINT:  Any member/s, 'nothing listens');
 is(system("$pgha --help > /dev/full 2> /dev/null") >> 8, 1, 'output that cannot be written');
 
@@ -236,7 +235,7 @@ foreach my $garbage (
 my $address = 'user=postgres host=127.0.0.1 application_name=t';
 
 {
-	my $child = io_start("$address port=$port");
+	my $child = io_start("$address port=$free_port");
 	my ($outcome, $text, $seconds) = io_ask($child, 2000, 'report', 0);
 	is($outcome, 'refused', "nothing listens: refused ($text)");
 	cmp_ok($seconds, '<', 0.5, '... at once');
@@ -244,26 +243,26 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 	is($outcome, 'refused', '... again');
 	is(io_end($child), 0, '... child ends');
 
-	$child = io_start("host=$PostgreSQL::Test::Utils::tmp_check port=$port user=x");
+	$child = io_start("host=$plain->{base} port=$free_port user=x");
 	($outcome, $text) = io_ask($child, 2000, 'report', 0);
 	is($outcome, 'refused', "no socket file: refused ($text)");
 	io_end($child);
 
-	$child = io_start("$address port=$port crown=x");
+	$child = io_start("$address port=$free_port crown=x");
 	($outcome, $text) = io_ask($child, 2000, 'report', 0);
 	is($outcome, 'error', "unknown connection option: error ($text)");
 	io_end($child);
 
 	local $ENV{PGHOSTADDR} = '127.0.0.99';
 	local $ENV{PGOPTIONS} = '-c crown=x';
-	$child = io_start("$address port=$port");
+	$child = io_start("$address port=$free_port");
 	($outcome, $text) = io_ask($child, 2000, 'report', 0);
 	like($text, qr/127\.0\.0\.1\b/, 'the environment does not change the address');
 	io_end($child);
 }
 {
-	my $mute = listener($port + 1, sub { });
-	my $child = io_start("$address port=" . ($port + 1));
+	my $mute = listener($free_port, sub { });
+	my $child = io_start("$address port=$free_port");
 	my ($outcome, $text, $seconds) = io_ask($child, 600, 'report', 0);
 	is($outcome, 'silent', "listener that never answers: silent ($text)");
 	ok($seconds >= 0.59 && $seconds < 1.2, "... when the limit has passed ($seconds s)");
@@ -278,7 +277,7 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 
 	foreach my $signal (qw(TERM INT QUIT))
 	{
-		$child = io_start("$address port=" . ($port + 1));
+		$child = io_start("$address port=$free_port");
 		io_send($child, "77\t60000\treport\t0\n");
 		sleep 0.2;
 		$start = time();
@@ -286,7 +285,7 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 		is(io_status($child), 0, "SIG$signal while it connects: exit code 0");
 		cmp_ok(time() - $start, '<', 0.5, '... at once');
 	}
-	$child = io_start("$address port=" . ($port + 1));
+	$child = io_start("$address port=$free_port");
 	sleep 0.1;
 	kill 'HUP', $child->{pid};
 	sleep 0.1;
@@ -295,8 +294,8 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 	listener_end($mute);
 }
 {
-	my $cut = listener($port + 1, sub { close $_[0] });
-	my $child = io_start("$address port=" . ($port + 1));
+	my $cut = listener($free_port, sub { close $_[0] });
+	my $child = io_start("$address port=$free_port");
 	my ($outcome, $text, $seconds) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'silent', "connection closed at once, twice: silent ($text)");
 	cmp_ok($seconds, '<', 2, '... without waiting for the limit');
@@ -307,8 +306,8 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 		"HTTP/1.1 400 Bad Request\r\n\r\n", "\0" x 5000, "R\0\0\0\x08\0\0\0\x63",
 		"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I" . "D\0\0\0\x0b\0\xff\0\0\0\1x", "E\x7f\xff\xff\xffSFATAL\0")
 	{
-		my $odd = listener($port + 1, sub { my $c = shift; sysread($c, my $hello, 1000); syswrite($c, $answer); });
-		$child = io_start("$address sslmode=disable port=" . ($port + 1));
+		my $odd = listener($free_port, sub { my $c = shift; sysread($c, my $hello, 1000); syswrite($c, $answer); });
+		$child = io_start("$address sslmode=disable port=$free_port");
 		($outcome, $text) = io_ask($child, 700, 'report', 0);
 		(my $shown = substr($answer, 0, 12)) =~ s/[^ -~]/?/g;
 		like($outcome, qr/^(error|silent)$/, "answer \"$shown\": $outcome ($text)");
@@ -318,10 +317,10 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 
 	# A text in the message that looks like a SQLSTATE does not count before the real one.
 	my $message = "SFATAL\0VFATAL\0C28000\0Mliar:  57P03: no\0\0";
-	my $liar = listener($port + 1, sub {
+	my $liar = listener($free_port, sub {
 		my $c = shift; sysread($c, my $hello, 1000);
 		syswrite($c, 'E' . pack('N', 4 + length $message) . $message); });
-	$child = io_start("$address sslmode=disable port=" . ($port + 1));
+	$child = io_start("$address sslmode=disable port=$free_port");
 	($outcome, $text) = io_ask($child, 700, 'report', 0);
 	is($outcome, 'error', "the SQLSTATE decides, not the text ($text)");
 	io_end($child);
@@ -330,22 +329,21 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 
 # ---- outcomes with a server ----
 
-my $node = PostgreSQL::Test::Cluster->new('plain', port => $port + 2);
-$node->init(allows_streaming => 1);
-$node->append_conf('postgresql.conf', qq{
-listen_addresses = '127.0.0.1'
-max_wal_senders = 1
-restart_after_crash = off
-});
-$node->start;
-my $server = "$address port=" . ($port + 2);
+$plain->build;
+my $server = "$address port=$port";
+my $sender = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'};
+
+sub no_sender
+{
+	return $plain->wait_for('WAL senders to end', sub { ($node->value($sender) // 'x') eq '' });
+}
 
 {
 	my $child = io_start($server);
 	my ($outcome, $text) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'error', "server without pgha: error ($text)");
 	like($text, qr/unrecognized configuration parameter/, '... with its message');
-	my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'});
+	my $pid = $node->sql($sender);
 	like($pid, qr/^\d+$/, 'the connection is kept');
 
 	my $other = io_start($server);
@@ -358,12 +356,11 @@ my $server = "$address port=" . ($port + 2);
 	io_send($child, "501\t5000\treport\t0\n502\t5000\thistory\t7\n");
 	like(io_line($child), qr/^501\terror\t/, 'first of two requests');
 	like(io_line($child), qr/^502\terror\t.*00000007\.history/, 'second of two requests');
-	is($node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'}),
-		$pid, 'all on one connection');
+	is($node->sql($sender), $pid, 'all on one connection');
 
 	# A lost connection is made again within the request.
-	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
-	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'walsender'});
+	$node->sql("SELECT pg_terminate_backend($pid)");
+	no_sender();
 	($outcome, $text) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'error', 'a connection that was lost is made again');
 	like($text, qr/unrecognized/, '... and used');
@@ -371,42 +368,38 @@ my $server = "$address port=" . ($port + 2);
 	# check: disconnects.
 	($outcome) = io_ask($child, 5000, 'check', 0);
 	is($outcome, 'error', 'check');
-	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'walsender'}),
-		'... disconnects');
+	ok(no_sender(), '... disconnects');
 
 	# A frozen server, connected and not.
 	io_ask($child, 5000, 'report', 0);
-	my @frozen = ($node->safe_psql('postgres',
-			q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'}),
-		slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/);
-	kill 'STOP', @frozen;
+	$node->freeze;
 	foreach my $what ('kept', 'new')
 	{
 		my ($got, undef, $seconds) = io_ask($child, 500, 'report', 0);
 		is($got, 'silent', "frozen server, $what connection: silent");
-		ok($seconds >= 0.49 && $seconds < 1.2, "... when the limit has passed ($seconds s)");
+		ok($seconds >= 0.49 && $seconds < 1.5, "... when the limit has passed ($seconds s)");
 	}
-	kill 'CONT', @frozen;
-	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'walsender'}),
-		'the connections that were given up end');
+	$node->thaw;
+	ok(no_sender(), 'the connections that were given up end');
 	($outcome) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'error', 'the server answers again');
+	io_end($child);
 
 	# Login refused.
-	$node->safe_psql('postgres', q{SET password_encryption = 'scram-sha-256'; CREATE ROLE locked LOGIN REPLICATION PASSWORD 'right'});
-	my $hba = slurp_file($node->data_dir . '/pg_hba.conf');
-	append_to_file($node->data_dir . '/pg_hba.conf', '');
-	open my $file, '>', $node->data_dir . '/pg_hba.conf' or die;
-	print $file "host replication locked 127.0.0.1/32 scram-sha-256\nhost replication nobody 127.0.0.1/32 reject\n$hba";
-	close $file;
+	my $secret = 'secret' . 'wrong';
+	$node->sql(q{SET password_encryption = 'scram-sha-256'; CREATE ROLE locked LOGIN REPLICATION PASSWORD 'right'});
+	PghaCluster::spew("$node->{data}/pg_hba.conf", join '',
+		"host replication locked 127.0.0.1/32 scram-sha-256\nhost replication nobody 127.0.0.1/32 reject\n",
+		PghaCluster::slurp("$node->{data}/pg_hba.conf"));
 	$node->reload;
-	io_end($child);
-	my $passfile = "$PostgreSQL::Test::Utils::tmp_check/passfile";
+	my $passfile = "$plain->{base}/passfile";
 	(my $locked = $server) =~ s/user=postgres/user=locked passfile=$passfile/;
-	open $file, '>', $passfile or die;
-	print $file "*:*:*:*:secretwrong\n";
-	close $file;
+	PghaCluster::spew($passfile, "*:*:*:*:$secret\n");
 	chmod 0600, $passfile;
+	$plain->wait_for('pg_hba.conf to be read', sub {
+		($node->value(q{SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'reject'}) // 0) == 1
+		  && $node->log_since(0) =~ /received SIGHUP/ });
+	sleep 0.2;
 	$child = io_start($locked);
 	($outcome, $text) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'error', "wrong password: error ($text)");
@@ -428,7 +421,7 @@ my $server = "$address port=" . ($port + 2);
 	$child = io_start($server);
 	($outcome) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'error', 'connected again');
-	$node->stop('fast');
+	$node->stop;
 	($outcome, $text) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'refused', "stopped between two requests: refused ($text)");
 	$node->start;
@@ -436,35 +429,24 @@ my $server = "$address port=" . ($port + 2);
 	is($outcome, 'error', 'started again: answers');
 
 	# Killed while connected.
-	my $postmaster = (slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/)[0];
 	$node->kill9;
-	for (1 .. 100)
-	{
-		last unless kill 0, $postmaster;
-		sleep 0.1;
-	}
 	($outcome, $text) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'refused', "killed between two requests: refused ($text)");
 
-	# In recovery, without hot standby.
-	$node->append_conf('postgresql.conf', "hot_standby = off\nlc_messages = 'C'");
-	$node->set_standby_mode;
-	system_or_bail('pg_ctl', '-W', '-D', $node->data_dir, '-l', $node->logfile, 'start');
-	for (1 .. 100)
-	{
-		($outcome, $text) = io_ask($child, 5000, 'report', 0);
-		last if $outcome ne 'refused';
-		sleep 0.1;
-	}
+	# In recovery, without hot standby, and in another language.
+	PghaCluster::spew("$node->{data}/standby.signal", '');
+	$node->configure(hot_standby => 'off');
+	$node->start(wait => 0);
+	$plain->wait_for('an answer', sub { ($outcome, $text) = io_ask($child, 5000, 'report', 0); $outcome ne 'refused' });
 	is($outcome, 'starting', "recovery without hot standby: starting ($text)");
-	system_or_bail('pg_ctl', '-w', '-D', $node->data_dir, '-m', 'immediate', 'stop');
+	unlike($text, qr/57P03|LOCATION/, '... in plain words');
+	$node->stop('immediate');
 	is(io_end($child), 0, 'the child ends');
 
 	# A history file.
-	$node->append_conf('postgresql.conf', 'hot_standby = on');
+	$node->configure(hot_standby => 'on');
 	$node->start;
-	$node->promote;
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()');
+	$node->sql('SELECT pg_promote()');
 	$child = io_start($server);
 	($outcome, $text) = io_ask($child, 5000, 'history', 2);
 	is($outcome, 'ok', 'history of a timeline');
@@ -476,13 +458,13 @@ my $server = "$address port=" . ($port + 2);
 
 # ---- status and events, on functions of the same names ----
 
-my @member = ('-h', '127.0.0.1', '-p', $port + 2, '-U', 'postgres');
+my @member = ('-h', '127.0.0.1', '-p', $port, '-U', 'postgres');
 
 program_is([ 'status', @member ], 1, $none, qr/extension pgha is not in database "postgres"\nHINT:  Run CREATE EXTENSION pgha;/,
 	'no extension');
 program_is([ 'status', @member, '-d', 'nodb' ], 1, $none, qr/database "nodb" does not exist/, 'no such database');
 
-$node->safe_psql('postgres', q{
+$node->sql(q{
 SET allow_system_table_mods = on;
 CREATE SCHEMA "Ha schema";
 INSERT INTO pg_extension VALUES (99999, 'pgha', 10, '"Ha schema"'::regnamespace, false, '1.0', NULL, NULL);
@@ -525,38 +507,38 @@ program_is([ 'status', @member ], 0,
 	db-2:\ last\ change\ 2026-01-02\ 03:04:05\.678\+00:00:\ followed\ db-1\n
 	db-3:\ connection\ refused\ \[2J\n\z/x, $none, 'status');
 note((run_pgha('status', @member))[1]);
-program_is([ 'status', "host=127.0.0.1,127.0.0.1 port=$port," . ($port + 2) . ' user=postgres' ], 0, qr/primary db-1/, $none,
+program_is([ 'status', "host=127.0.0.1,127.0.0.1 port=$free_port,$port user=postgres" ], 0, qr/primary db-1/, $none,
 	'status, second host answers');
-program_is([ 'status', "postgresql://postgres\@127.0.0.1:" . ($port + 2) . '/postgres' ], 0, qr/primary db-1/, $none, 'status, URI');
+program_is([ 'status', "postgresql://postgres\@127.0.0.1:$port/postgres" ], 0, qr/primary db-1/, $none, 'status, URI');
 {
 	local $ENV{PGHOST} = '127.0.0.1';
-	local $ENV{PGPORT} = $port + 2;
+	local $ENV{PGPORT} = $port;
 	local $ENV{PGUSER} = 'postgres';
 	program_is(['status'], 0, qr/primary db-1/, $none, 'status, environment');
 }
 {
 	my ($code, $out) = run_pgha('status', '--json', @member);
 	is($code, 0, 'status --json: exit code');
-	is($node->safe_psql('postgres', "SELECT j->>'cluster', j->>'primary', j->>'answered_by', j->'status'->>'leader',
+	is($node->sql("SELECT j->>'cluster', j->>'primary', j->>'answered_by', j->'status'->>'leader',
 		jsonb_array_length(j->'members'), j->'members'->1->>'lag_bytes', j->'members'->1->>'answered',
 		jsonb_typeof(j->'members'->0->'term') FROM (SELECT \$json\$$out\$json\$::jsonb AS j) s"),
 		'main|db-1|db-2|db-1|3|16777216|true|number', 'status --json: content');
 }
 
-$node->safe_psql('postgres', q{UPDATE "Ha schema".member SET reachable = false WHERE node = 'db-1';
+$node->sql(q{UPDATE "Ha schema".member SET reachable = false WHERE node = 'db-1';
 	UPDATE "Ha schema".self SET paused = true, config_error = 'pgha.members is empty'});
 program_is([ 'status', @member ], 3,
 	qr/NO PRIMARY, the last one known is db-1 .*\nPAUSED: .*\nCONFIGURATION ERROR on db-2: pgha\.members/, $none, 'status, no primary');
 like((run_pgha('status', '-j', @member))[1], qr/"primary": null/, 'status --json, no primary');
-$node->safe_psql('postgres', q{UPDATE "Ha schema".member SET reachable = true, role = 'primary', state = 'primary'});
+$node->sql(q{UPDATE "Ha schema".member SET reachable = true, role = 'primary', state = 'primary'});
 program_is([ 'status', @member ], 3, qr/MORE THAN ONE PRIMARY: db-1, db-2, db-3/, $none, 'status, too many primaries');
-$node->safe_psql('postgres', q{DELETE FROM "Ha schema".member;
+$node->sql(q{DELETE FROM "Ha schema".member;
 	UPDATE "Ha schema".self SET node = '', state = 'disabled', role = 'none', leader = NULL, gate = NULL, reason = 'pgha.node is empty'});
 program_is([ 'status', @member ], 1, qr/pgha does not manage the server .*pgha\.node is empty/s, $none, 'status, not managed');
 
 program_is([ 'events', @member ], 0, qr/\ANo events/, $none, 'no events');
 program_is([ 'events', '--json', @member ], 0, qr/\A\[\]\n\z/, $none, 'no events, JSON');
-$node->safe_psql('postgres', q{INSERT INTO "Ha schema".event SELECT '2026-01-02 03:04:05+00'::timestamptz + i * interval '1 s',
+$node->sql(q{INSERT INTO "Ha schema".event SELECT '2026-01-02 03:04:05+00'::timestamptz + i * interval '1 s',
 	'db-' || i % 3 + 1, 'promoted', i, 'event ' || i FROM generate_series(1, 60) i});
 program_is([ 'events', @member ], 0, qr/\ATime .*What\n2026-01-02 03:04:16\+00:00 .* event 11\n(.*\n){48}.* event 60\n\z/, $none, 'events');
 program_is([ 'events', '-n', '2', @member ], 0, qr/\ATime .*\n.*  59  event 59\n.*  60  event 60\n\z/, $none, 'events --limit');
@@ -567,24 +549,88 @@ program_is([ 'resume', @member ], 0, qr/not on all members yet/, qr/WARNING:  db
 program_is([ 'promote', @member ], 1, $none, qr/error: the primary answers\nDETAIL:  It is db-1\.\nHINT:  Force it\./, 'promote');
 program_is([ 'promote', '--force', @member ], 0, qr/db-2 is the primary now/, $none, 'promote --force');
 
-$node->safe_psql('postgres', q{CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA "Ha schema" TO reader;
+$node->sql(q{CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA "Ha schema" TO reader;
 	REVOKE ALL ON FUNCTION "Ha schema".pgha_status() FROM PUBLIC});
 program_is([ 'status', @member[ 0 .. 3 ], '-U', 'reader', '-d', 'postgres' ], 1, $none,
 	qr/permission denied for function pgha_status\nHINT:  .*pg_monitor/, 'status without privileges');
 
 # A frozen server.
 {
-	my $postmaster = (slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/)[0];
-	kill 'STOP', $postmaster;
+	kill 'STOP', $node->{pid};
 	my $start = time();
-	program_is([ 'status', "host=127.0.0.1 connect_timeout=2 user=postgres port=" . ($port + 2) ], 1, $none, qr/timeout expired/, 'status, frozen server');
+	program_is([ 'status', "host=127.0.0.1 connect_timeout=2 user=postgres port=$port" ], 1, $none, qr/timeout expired/, 'status, frozen server');
 	cmp_ok(time() - $start, '<', 6, '... does not hang');
-	kill 'CONT', $postmaster;
+	kill 'CONT', $node->{pid};
 }
-$node->stop('fast');
+$plain->stop_all;
 
-my $errors = "$PostgreSQL::Test::Utils::tmp_check/io_stderr";
-is(-e $errors ? slurp_file($errors) : '', '', 'the children wrote nothing to stderr');
+# ---- a cluster ----
+
+my $cluster = PghaCluster->new(nodes => 2)->build;
+my ($a, $b) = $cluster->nodes;
+
+sub at { my ($node) = @_; return ('-h', $node->{socket}, '-p', $node->{port}, '-U', 'postgres'); }
+
+$cluster->wait_for('all members to be seen', sub { my $view = $b->view; keys %$view == 2 && !grep { !$_->{reachable} } values %$view });
+{
+	my $child = io_start("host=127.0.0.1 port=$a->{port} user=pgha application_name=t");
+	my ($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'ok', 'report');
+	like($text, qr/^pgha-1\\tnode=a\\t.*\\trole=primary\\t/, '... of the primary');
+	like($text, qr/\\tevent=\d+/, '... with its events');
+	my ($newest) = $text =~ /.*\\tevent=(\d+)/;
+	($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is($outcome, 'ok', 'another report');
+	unlike($text, qr/\\tevent=/, '... tells no event twice');
+	($outcome, $text) = io_ask($child, 5000, 'history', 1);
+	is($outcome, 'error', 'the first timeline has no history');
+	($outcome, $text) = io_ask($child, 5000, 'check', 0);
+	is($outcome, 'ok', 'check');
+	($outcome, $text) = io_ask($child, 5000, 'report', $newest);
+	unlike($text, qr/\\tevent=/, 'a new session tells no event from before');
+	is(io_end($child), 0, 'the child ends');
+	$child = io_start("host=127.0.0.1 port=$b->{port} user=pgha application_name=t");
+	($outcome, $text) = io_ask($child, 5000, 'report', '18446744073709551615');
+	like($text, qr/^pgha-1\\tnode=b\\t.*\\trole=standby\\t.*\\tupstream=a\\t/, 'report of the standby');
+	unlike($text, qr/\\tevent=/, '... without events');
+	io_end($child);
+}
+
+foreach my $member ($a, $b)
+{
+	my ($code, $out, $err) = run_pgha('status', at($member));
+	is($code, 0, "status at $member->{name}: exit code");
+	like($out, qr/^Cluster main: primary a, term \d+, timeline 1  \(as $member->{name} sees it\)\n\n.*\n>.  a .*primary.*\n .  b .*standby.*\n\n/,
+		"status at $member->{name}");
+	like($out, qr/^[> ]\*  $member->{name} /m, '... marks who answered');
+	note($out);
+}
+program_is([ 'status', '--json', at($b) ], 0, qr/"primary": "a"/, $none, 'status --json');
+program_is([ 'events', at($b) ], 0, qr/\ATime .*\n.* a /, $none, 'events at the standby');
+
+program_is([ 'pause', at($b) ], 0, qr/paused on all members/, $none, 'pause at the standby');
+program_is([ 'status', at($a) ], 0, qr/\nPAUSED: /, $none, 'status at the primary, paused');
+program_is([ 'resume', at($a) ], 0, qr/automatic again on all members/, $none, 'resume at the primary');
+unlike((run_pgha('status', at($b)))[1], qr/PAUSED/, 'status at the standby, resumed');
+
+program_is([ 'promote', at($b) ], 1, $none, qr/error: .*\n/, 'promote, while the primary answers');
+program_is([ 'promote', '--force', at($b) ], 0, qr/\Ab is the primary now/, qr//, 'promote --force');
+$cluster->wait_for('one primary as both see it', sub {
+	my @seen = map { (run_pgha('status', '--json', at($_)))[1] =~ /"primary": "b"/ } $a, $b;
+	return @seen == 2 });
+program_is([ 'status', at($a) ], 0, qr/Cluster main: primary b, .*\(as a sees it\)/, $none, 'status at the former primary');
+program_is([ 'events', '-n', '100', at($a) ], 0, qr/ b .*\n/, $none, 'events at the former primary');
+
+run_pgha('pause', at($b));
+$b->stop;
+$cluster->wait_for('the loss to be seen', sub { (run_pgha('status', at($a)))[0] == 3 });
+program_is([ 'status', at($a) ], 3, qr/NO PRIMARY, the last one known is b /, $none, 'status without a primary');
+note((run_pgha('status', at($a)))[1]);
+program_is([ 'status', "host=127.0.0.1,127.0.0.1 port=$b->{port},$a->{port} user=postgres" ], 3, qr/as a sees it/, $none,
+	'status, asked of any member');
+$cluster->stop_all;
+
+is(PghaCluster::slurp($io_errors) // '', '', 'the children wrote nothing to stderr');
 is(waitpid(-1, WNOHANG), -1, 'no process is left');
 
 done_testing();

@@ -137,12 +137,13 @@ foreach my $case (@warnings)
 
 # ---- where it does nothing ----
 
-my @postgres = (PghaCluster::as_postgres(), PghaCluster::bindir() . '/postgres', '-D', $a->{data});
-my ($status, $out, $err) = PghaCluster::run_command([ @postgres, '-C', 'port' ]);
+unlink "$a->{data}/standby.signal";
+my @postgres = (PghaCluster::as_postgres(), PghaCluster::bindir() . '/postgres');
+my ($status, $out, $err) = PghaCluster::run_command([ @postgres, '-D', $a->{data}, '-C', 'port' ]);
 is($status, 0, 'postgres -C works');
-($status, $out, $err) = PghaCluster::run_command([ @postgres, '-C', 'shared_memory_size' ]);
+($status, $out, $err) = PghaCluster::run_command([ @postgres, '-D', $a->{data}, '-C', 'shared_memory_size' ]);
 is($status, 0, 'postgres -C of a computed setting works');
-($status, $out, $err) = PghaCluster::run_command([ @postgres, '--single', 'postgres' ]);
+($status, $out, $err) = PghaCluster::run_command([ @postgres, '--single', '-D', $a->{data}, 'postgres' ]);
 is($status, 0, 'single-user mode works') or diag "$out$err";
 
 $a->configure('pgha.node' => '');

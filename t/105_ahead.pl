@@ -12,13 +12,14 @@ use Test::More;
 my $cluster = PghaCluster->new(nodes => 3)->build;
 my ($a, $b, $c) = $cluster->nodes;
 
-# Rows that only a has.
-my @receivers = map { $_->receiver_pid } $b, $c;
-kill 'STOP', @receivers;
+# Rows that only a has: its WAL senders are stopped, so that not even the
+# sockets hold them.
+my @senders = split /\n/, $a->sql("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'");
+is(scalar @senders, 2, 'both standbys stream');
+kill 'STOP', @senders;
 $a->sql('INSERT INTO probe SELECT -g FROM generate_series(1, 500) g; CHECKPOINT');
 $a->sql('INSERT INTO probe SELECT -g FROM generate_series(501, 1000) g');
 $a->kill9;
-kill 'CONT', @receivers;
 my $new = $cluster->wait_single_primary(among => [ $b, $c ]);
 my ($third) = grep { $_ != $a && $_ != $new } $cluster->nodes;
 $cluster->wait_following($new, $third);

@@ -347,6 +347,10 @@ is_better(const PghaNode *node, const PghaReport *report)
 		return report->claim.term > own->term;
 	if (report->wal_end != node->local.wal_end)
 		return report->wal_end > node->local.wal_end;
+
+	/* A former primary leads its own followers again, if it may. */
+	if (report->role != node->durable.role)
+		return report->role == PGHA_ROLE_PRIMARY;
 	if (report->priority != node->settings.priority)
 		return report->priority > node->settings.priority;
 	return strcmp(report->node, node->settings.name[node->settings.self]) < 0;
@@ -917,6 +921,32 @@ follow(Step *step, int leader)
 }
 
 /*
+ * A former primary learns of a greater claim: it leads no more.  What the
+ * history of that leader says of the WAL here is seen when it shows up.
+ */
+static void
+yield_to_greater_claim(Step *step)
+{
+	PghaNode   *node = step->node;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (is_self(node, i) || !counts(node, m) || !RULE(node, PGHA_RULE_FENCE) ||
+			pgha_claim_compare(&m->report.claim, &node->durable.claim) <= 0)
+			continue;
+		node->durable.role = PGHA_ROLE_STANDBY;
+		node->durable.fenced = true;
+		node->bar = promotion_bar(node);
+		act(step, PGHA_ACT_WRITE_STATE);
+		tell(step, because(PGHA_WHY_GREATER_CLAIM, i));
+		enter(step, PGHA_STANDBY, because(PGHA_WHY_GREATER_CLAIM, i));
+		return;
+	}
+}
+
+/*
  * Former primary that was restarted read-only, as it could not learn whether
  * it still leads: it leads again when all members, or nobody for
  * startup_grace, know of a later leader.
@@ -941,17 +971,6 @@ return_to_lead(Step *step)
 			continue;
 		if (!counts(node, m) || m->told < node->awake)
 			all_answer = false;
-		else if (pgha_claim_compare(&m->report.claim, &node->durable.claim) > 0 &&
-				 RULE(node, PGHA_RULE_FENCE))
-		{
-			/* Superseded: what its leader's history says will be seen when it shows up. */
-			node->durable.role = PGHA_ROLE_STANDBY;
-			node->durable.fenced = true;
-			act(step, PGHA_ACT_WRITE_STATE);
-			tell(step, because(PGHA_WHY_GREATER_CLAIM, i));
-			enter(step, PGHA_STANDBY, because(PGHA_WHY_GREATER_CLAIM, i));
-			return;
-		}
 	}
 	enter(step, PGHA_RETURNING, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
 	if (node->bar != PGHA_MAY_PROMOTE)
@@ -980,6 +999,11 @@ stand_for_election(Step *step)
 	PghaWhy		loss;
 	PghaWhy		objection;
 
+	/* What comes from an upstream that became a standby itself leads nowhere. */
+	if (node->upstream != PGHA_NOBODY && counts(node, &node->member[node->upstream]) &&
+		node->member[node->upstream].report.in_recovery)
+		unfollow(step);
+
 	if (received_in_time(node, step->now) && RULE(node, PGHA_RULE_RECEIVER_LOST))
 	{
 		enter(step, node->durable.diverged ? PGHA_DIVERGED : PGHA_STANDBY,
@@ -1000,6 +1024,8 @@ stand_for_election(Step *step)
 		return;
 	}
 
+	if (node->state == PGHA_STARTING)
+		enter(step, PGHA_STANDBY, loss);
 	if (node->state != PGHA_CANDIDATE)
 		enter(step, PGHA_CANDIDATE, loss);
 	objection = members_objection(node, node->receiver_lost, step->now);
@@ -1032,6 +1058,9 @@ standby_side(Step *step)
 	}
 	if (node->state == PGHA_PASSIVE)
 		enter(step, PGHA_STARTING, because(PGHA_WHY_STARTED, PGHA_NOBODY));
+
+	if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced)
+		yield_to_greater_claim(step);
 
 	leader = visible_leader(node, step->now);
 	if (leader != PGHA_NOBODY)
@@ -1181,11 +1210,11 @@ find_passive(const PghaNode *node)
 	{
 		const PghaMember *m = &node->member[i];
 
-		if (is_self(node, i) || m->contact != PGHA_CONTACT_ANSWERED)
+		if (is_self(node, i) || m->heard == 0)
 			continue;
-		if (counts(node, m))
+		if (m->report.system_identifier == node->settings.system_identifier)
 			ours = true;
-		else
+		else if (m->contact == PGHA_CONTACT_ANSWERED)
 			others = true;
 	}
 	return others && !ours ? PGHA_PASSIVE_OTHER_SYSTEM : PGHA_ACTIVE;
@@ -1209,12 +1238,12 @@ notice_sleep(Step *step)
 	node->awake = step->now;
 	if (node->receiver_lost != 0)
 		node->receiver_lost = step->now;
+	node->deciding_since = step->now;
 	if (node->state == PGHA_PRIMARY && slept >= node->settings.failure_timeout)
 	{
 		node->gate_open = false;
 		act(step, PGHA_ACT_SUSPEND_GATE);
 		node->posted = false;
-		node->deciding_since = step->now;
 		tell(step, because(PGHA_WHY_SLEPT, PGHA_NOBODY));
 		enter(step, PGHA_STARTING, because(PGHA_WHY_SLEPT, PGHA_NOBODY));
 	}
@@ -1456,8 +1485,8 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 			pgha_claim_compare(&r->claim, &durable->claim) > 0)
 			return PGHA_BOOT_STANDBY;
 
-		/* A leader of the same claim is alive: this is not the server that made it. */
-		if (!r->in_recovery && r->claim.term == durable->claim.term &&
+		/* The leader that this server followed is alive. */
+		if (!r->in_recovery && pgha_claim_compare(&r->claim, &durable->claim) == 0 &&
 			strcmp(r->claim.leader, self) != 0)
 			return PGHA_BOOT_STANDBY;
 		*who = PGHA_NOBODY;

@@ -161,12 +161,28 @@ get(const json_t *object, const char *key)
 	return value;
 }
 
+/* Who led last, as far as it is known; "" if it is not. */
+static Text
+last_primary(const json_t *status, const json_t *members)
+{
+	Text		leader = get(status, "leader");
+	size_t		index;
+	const json_t *member;
+
+	json_array_foreach(members, index, member)
+	{
+		if (leader.text[0] == '\0' && has_text(member, "role", "primary"))
+			leader = get(member, "node");
+	}
+	return leader;
+}
+
 /* The lines that say it all. */
 static void
 print_headline(const json_t *document, const json_t *status, int count, const char *primaries)
 {
 	Text		node = get(status, "node");
-	Text		leader = get(status, "leader");
+	Text		leader = last_primary(status, json_object_get(document, "members"));
 	Text		config_error = get(status, "config_error");
 
 	printf("Cluster %s: ", get(document, "cluster").text);

@@ -63,6 +63,7 @@
 typedef struct Peer
 {
 	PghaChild	child;
+	bool		readable;		/* the child has written, or ended */
 	pgha_time	retry_at;		/* not before this time */
 	bool		want_poll;
 	uint32		want_history;	/* timeline; 0 = none */
@@ -390,10 +391,12 @@ tend_children(void)
 		char	   *outcome;
 		char	   *text;
 
-		if (p->child.pid != 0)
+		if (p->child.pid != 0 &&
+			(p->readable || (p->child.request != 0 && now >= p->child.deadline)))
 		{
 			bool		busy = p->child.request != 0;
 
+			p->readable = false;
 			switch (PghaChildPoll(&p->child, &outcome, &text))
 			{
 				case PGHA_CHILD_REPLY:
@@ -785,7 +788,7 @@ build_wait_set(void)
 	for (int i = 0; i < config.settings.count; i++)
 	{
 		if (peer[i].child.fd >= 0)
-			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, NULL);
+			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i]);
 	}
 	wait_set_stale = false;
 }
@@ -817,10 +820,16 @@ wait_for_something(void)
 	WaitEvent	events[PGHA_MAX_MEMBERS + 2];
 	pgha_time	now = PghaNow();
 	long		timeout = (long) ((next_time(now) - now + 999) / 1000);
+	int			count;
 
 	if (wait_set_stale)
 		build_wait_set();
-	(void) WaitEventSetWait(wait_set, timeout, events, lengthof(events), PG_WAIT_EXTENSION);
+	count = WaitEventSetWait(wait_set, timeout, events, lengthof(events), PG_WAIT_EXTENSION);
+	for (int i = 0; i < count; i++)
+	{
+		if (events[i].user_data != NULL)
+			((Peer *) events[i].user_data)->readable = true;
+	}
 	ResetLatch(MyLatch);
 }
 
