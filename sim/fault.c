@@ -427,7 +427,7 @@ healthy(const SimWorld *world, char *what, size_t size)
 			snprintf(what, size, "%s is not up", name);
 		else if (n->core.state == PGHA_DIVERGED)
 		{
-			if (sim_contains(world, leader, i))
+			if (sim_contains(world, leader, i) && sim_knows_timeline(world, leader, i))
 				snprintf(what, size, "%s calls itself diverged and is not", name);
 		}
 		else if (n->receiver != PGHA_RECEIVER_STREAMING || n->upstream != leader)

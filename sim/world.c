@@ -309,6 +309,17 @@ lists_timeline(const PghaHistory *history, uint32_t timeline)
 	return history->timeline == timeline;
 }
 
+/* Is the timeline of `node` one of those that led to the timeline of `leader`? */
+bool
+sim_knows_timeline(const SimWorld *world, int leader, int node)
+{
+	const SimNode *l = &world->node[leader];
+	PghaHistory history;
+
+	return history_of(world, l, timeline_of(world, l), &history) &&
+		lists_timeline(&history, timeline_of(world, &world->node[node]));
+}
+
 /* ---- synchronous replication ---- */
 
 static bool
@@ -1625,6 +1636,7 @@ sim_world_init(SimWorld *world, uint64_t seed, int count)
 	{
 		SimNode    *n = &world->node[i];
 
+		n->run = ++world->numbers;
 		n->nwal = n->replayed = 1;
 		n->target = 1;
 		n->standby_signal = i != 0;

@@ -323,6 +323,7 @@ extern PghaSync sim_sync_state(const SimWorld *world, int node);
 extern bool sim_rule(const SimWorld *world, PghaRule rule);
 extern pgha_lsn sim_end(const SimWorld *world, int node);
 extern bool sim_contains(const SimWorld *world, int whole, int part);
+extern bool sim_knows_timeline(const SimWorld *world, int leader, int node);
 extern bool sim_leads(const SimWorld *world, int node);
 extern bool sim_linked(const SimWorld *world, int a, int b);
 

@@ -2,7 +2,7 @@
 -- The report that the other members read; no extension is needed for it.
 --
 SELECT split_part(field, '=', 1) AS key,
-       CASE WHEN field ~ '^(node|leader|role|recovery|posted|fenced|diverged|passive|priority|timeline|receiver|upstream|paused|sync|sync_count|sync_named|sync_listed|sync_current|slots|receiver_age)='
+       CASE WHEN field ~ '^(node|leader|role|recovery|posted|fenced|diverged|priority|timeline|receiver|upstream|paused|sync|sync_count|sync_named|sync_listed|sync_current|slots|receiver_age)='
             THEN split_part(field, '=', 2) END AS value
 FROM regexp_split_to_table(current_setting('pgha.report'), E'\t') WITH ORDINALITY f(field, n)
 WHERE field NOT LIKE 'event=%'

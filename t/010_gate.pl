@@ -83,7 +83,11 @@ sub synchronous
 
 my $swapped = "a=127.0.0.1:$c->{port}, b=127.0.0.1:$b->{port}, c=127.0.0.1:$a->{port}";
 
-sub gate_is_shut { return ($a->error('CREATE TEMP TABLE x (v int)') // '') =~ $refused; }
+# Told without waiting for a standby.
+sub gate_is_shut
+{
+	return ($a->error('CREATE TEMP TABLE x (v int)', options => '-c synchronous_commit=local') // '') =~ $refused;
+}
 
 # With a crash restart.
 sub shut_gate
@@ -185,6 +189,24 @@ unlike($text, qr/^31$/m, 'later statements do not run');
 is(present(30), 1, 'it is committed nonetheless');
 unlike($a->log_since($mark), qr/PANIC/, 'no PANIC');
 open_gate();
+
+# ---- a primary that was asleep asks again before it acknowledges ----
+
+synchronous('b');
+$_->freeze foreach $b, $c;
+my $parked = start('INSERT INTO t VALUES (35)', "SELECT 'told'");
+wait_waiting(1);
+my $sleeper = $a->monitor_pid;
+kill 'STOP', $sleeper;
+sleep 3;
+kill 'CONT', $sleeper;
+$cluster->wait_for('the gate to be suspended', sub { $a->status->{gate} ne 'open' });
+$b->thaw;
+$cluster->wait_for('the commit to wait for the decision',
+	sub { $a->sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT%(35)' AND wait_event = 'Extension'") == 1 });
+pass('a confirmed commit waits for the decision');
+$c->thaw;
+is(outcome($parked), "told\n", 'and is acknowledged when the server leads on');
 
 # ---- cancelled waits ----
 

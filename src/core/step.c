@@ -528,6 +528,27 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 	return objection;
 }
 
+/* The receiver is stopped: reserve a timeline and promote. */
+static void
+continue_promotion(Step *step)
+{
+	PghaNode   *node = step->node;
+	uint32_t	newest = node->max_timeline;
+	PghaAction *action = act(step, PGHA_ACT_PROMOTE);
+
+	if (newest < node->local.timeline)
+		newest = node->local.timeline;
+	if (newest < node->local.newest_timeline)
+		newest = node->local.newest_timeline;
+	action->parent = node->local.timeline;
+	if (RULE(node, PGHA_RULE_TIMELINE))
+		action->timeline = pgha_reserve_timeline(newest, pgha_sorted_position(&node->settings),
+												 node->settings.count);
+	else
+		action->timeline = node->local.timeline + 1;
+	enter(step, PGHA_PROMOTING, because(PGHA_WHY_PROMOTING, PGHA_NOBODY));
+}
+
 /*
  * Begins the promotion: the raised term is durable before anything else is
  * done, then receiving ends for good.  The rest follows with the outcomes.
@@ -549,28 +570,10 @@ begin_promotion(Step *step, PghaWhy why)
 	tell(step, why);
 	act(step, PGHA_ACT_WRITE_STATE);
 	enter(step, PGHA_PROMOTING, because(PGHA_WHY_STOPPING_RECEIVER, PGHA_NOBODY));
-	act(step, PGHA_ACT_STOP_RECEIVER);
-}
-
-/* The receiver is stopped: reserve a timeline and promote. */
-static void
-continue_promotion(Step *step)
-{
-	PghaNode   *node = step->node;
-	uint32_t	newest = node->max_timeline;
-	PghaAction *action = act(step, PGHA_ACT_PROMOTE);
-
-	if (newest < node->local.timeline)
-		newest = node->local.timeline;
-	if (newest < node->local.newest_timeline)
-		newest = node->local.newest_timeline;
-	action->parent = node->local.timeline;
-	if (RULE(node, PGHA_RULE_TIMELINE))
-		action->timeline = pgha_reserve_timeline(newest, pgha_sorted_position(&node->settings),
-												 node->settings.count);
+	if (RULE(node, PGHA_RULE_STOP_RECEIVER))
+		act(step, PGHA_ACT_STOP_RECEIVER);
 	else
-		action->timeline = node->local.timeline + 1;
-	enter(step, PGHA_PROMOTING, because(PGHA_WHY_PROMOTING, PGHA_NOBODY));
+		continue_promotion(step);
 }
 
 /* ---- out of recovery ---- */
@@ -674,7 +677,8 @@ decide_to_lead(Step *step)
 			fence(step, because(PGHA_WHY_PROMOTION_FAILED, PGHA_NOBODY));
 			return;
 		}
-		claim->fork_lsn = node->local.fork_lsn;
+		if (!pgha_posted(&node->durable))
+			claim->fork_lsn = node->local.fork_lsn;
 		lead(step, because(PGHA_WHY_RESUMED, PGHA_NOBODY));
 		return;
 	}
@@ -881,6 +885,15 @@ follow(Step *step, int leader)
 		pgha_claim_compare(&node->diverged_from, &report->claim) == 0)
 		return;
 
+	/* A former worker has checked all this, and the stream goes on: leave it alone. */
+	if (node->upstream == PGHA_NOBODY && node->local.receiver == PGHA_RECEIVER_STREAMING &&
+		node->local.upstream == leader && node->local.timeline == report->timeline &&
+		pgha_claim_compare(&node->durable.claim, &report->claim) == 0)
+	{
+		begin_following(step, leader);
+		return;
+	}
+
 	if (node->state != PGHA_DIVERGED)
 		enter(step, PGHA_STANDBY, because(PGHA_WHY_CHECKING_HISTORY, leader));
 	if (node->local.receiver != PGHA_RECEIVER_WAITING)
@@ -891,8 +904,19 @@ follow(Step *step, int leader)
 		return;
 	}
 
-	if (report->timeline == node->local.timeline || !RULE(node, PGHA_RULE_FORK))
+	if (!RULE(node, PGHA_RULE_FORK))
 		contained = true;
+	else if (report->timeline == node->local.timeline)
+	{
+		/*
+		 * Each promotion by pgha begins a timeline that nobody else can have
+		 * begun.  An administrator's may not: two such leaders have the WAL up
+		 * to the fork in common, and nothing else.
+		 */
+		contained = node->durable.claim.term == 0 ||
+			pgha_claim_compare(&node->durable.claim, &report->claim) == 0 ||
+			node->local.replayed <= report->claim.fork_lsn;
+	}
 	else if (node->history_of == leader && node->history.timeline == report->timeline)
 		contained = pgha_history_contains(&node->history, node->local.timeline,
 										  node->local.replayed);
@@ -1292,6 +1316,22 @@ pgha_node_init(PghaNode *node, const PghaSettings *settings,
 	node->wake_at = now;
 }
 
+/* A set of members in the numbering of new settings. */
+static uint32_t
+renumber(const PghaNode *old, const PghaSettings *settings, uint32_t members)
+{
+	uint32_t	renumbered = 0;
+
+	for (int i = 0; i < settings->count; i++)
+	{
+		int			was = find_member(old, settings->name[i]);
+
+		if (was != PGHA_NOBODY && (members & (UINT32_C(1) << was)) != 0)
+			renumbered |= UINT32_C(1) << i;
+	}
+	return renumbered;
+}
+
 void
 pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 {
@@ -1310,6 +1350,8 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 		node->member[i].asking = false;
 		node->member[i].report.slots = 0;
 	}
+	node->durable.sync.listed = renumber(&old, settings, old.durable.sync.listed);
+	node->durable.sync.current = renumber(&old, settings, old.durable.sync.current);
 	node->upstream = PGHA_NOBODY;
 	if (old.upstream != PGHA_NOBODY)
 		node->upstream = find_member(node, old.settings.name[old.upstream]);

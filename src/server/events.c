@@ -24,7 +24,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/file_perm.h"
 #include "port/pg_crc32c.h"
 #include "storage/fd.h"
 #include "utils/timestamp.h"
@@ -247,22 +246,21 @@ fill_file(int fd, off_t from)
 static bool
 create_file(void)
 {
+	bool		filled;
 	int			fd;
 	int			save_errno;
 
 	fd = BasicOpenFile(EVENTS_TEMP, O_RDWR | O_CREAT | O_TRUNC | PG_BINARY);
 	if (fd < 0)
 		return false;
-	if (fill_file(fd, 0) && close(fd) == 0)
+	filled = fill_file(fd, 0);
+	save_errno = errno;
+	close(fd);
+	if (filled)
 	{
 		if (durable_rename(EVENTS_TEMP, EVENTS_FILE, DEBUG1) == 0)
 			return true;
 		save_errno = errno;
-	}
-	else
-	{
-		save_errno = errno;
-		close(fd);
 	}
 	unlink(EVENTS_TEMP);
 	errno = save_errno;

@@ -500,10 +500,12 @@ unconfirmed(uint64 generation, StringInfo names, long *failure_timeout_ms)
 	for (int i = 0; view->valid && i < view->members.count; i++)
 	{
 		const PghaMemberView *member = &view->member[i];
-		bool		answers = member->contact == PGHA_CONTACT_ANSWERED;
+		bool		self = i == view->settings.self;
+		bool		answers = self || member->contact == PGHA_CONTACT_ANSWERED;
 
-		if (i == view->settings.self ||
-			(answers && member->known && member->report.pause_generation >= generation))
+		/* The monitor's answer to the order may be ahead of what it publishes. */
+		if (self ? view->durable.pause_generation >= generation :
+			answers && member->known && member->report.pause_generation >= generation)
 			continue;
 		appendStringInfo(names, "%s%s", names->len > 0 ? ", " : "", member->name);
 		reachable |= answers;

@@ -101,6 +101,8 @@ static TimestampTz state_since;
 static PghaWhy promotion_why;
 static bool promoted = false;	/* by this worker: the next leading is told with its times */
 
+static MemoryContext loop_context;	/* reset after each round */
+
 static void step(const PghaEvent *event);
 static void publish(void);
 
@@ -763,6 +765,7 @@ configure(void)
 		}
 		config = next;
 		pgha_node_configure(&node, &next.settings);
+		PghaWalReceiverRenumber(&config.members);
 		if (node.upstream != PGHA_NOBODY)
 			follow(node.upstream, node.upstream_timeline);
 		else
@@ -885,8 +888,12 @@ PghaMonitorMain(Datum arg)
 	BackgroundWorkerUnblockSignals();
 
 	start();
+	loop_context = AllocSetContextCreate(TopMemoryContext, "pgha monitor",
+										 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(loop_context);
 	for (;;)
 	{
+		MemoryContextReset(loop_context);
 		if (ShutdownRequestPending)
 			proc_exit(1);
 		if (ConfigReloadPending)

@@ -154,6 +154,7 @@ add_events(PghaLine *line)
 	static PghaRecord records[EVENTS_PER_REPORT];
 	static TimestampTz statement = 0;
 	static uint64 told_before = 0;
+	uint64		newest = pg_atomic_read_u64(&PghaShmem->newest_event);
 	int			count;
 
 	if (statement != GetCurrentStatementStartTimestamp())
@@ -167,9 +168,13 @@ add_events(PghaLine *line)
 	{
 		pgha_report_add_record(line, &records[i]);
 		if (line->overflow)
-			break;
+			return;
 		events_told = records[i].id;
 	}
+
+	/* Nothing more is to be found, even if the newest record is damaged. */
+	if (count < EVENTS_PER_REPORT)
+		events_told = Max(events_told, newest);
 }
 
 /*

@@ -307,6 +307,16 @@ PghaWalReceiverOrder(int member, const char *name, const char *conninfo,
 }
 
 void
+PghaWalReceiverRenumber(const PghaMembers *members)
+{
+	PghaWalReceiver *receiver = &PghaShmem->receiver;
+
+	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
+	receiver->upstream = pgha_members_find(members, receiver->upstream_name);
+	LWLockRelease(PghaShmem->lock);
+}
+
+void
 PghaWalReceiverRevoke(void)
 {
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
