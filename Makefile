@@ -13,22 +13,6 @@ ifneq ($(wildcard /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config),)
 PG_CONFIG ?= /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config
 else
 PG_CONFIG ?= pg_config
-TEST_PROGRAMS = build/common_test build/pgha-sim build/pgha-sim-san build/writer
-
-.PHONY: check-all check-unit check-sim check-regress check-tap demo
-check-all: deps
-	$(MAKE) all install $(TEST_PROGRAMS)
-	PG_CONFIG=$(PG_CONFIG) t/run
-
-check-unit check-sim check-regress check-tap: check-%: all $(TEST_PROGRAMS)
-	$(MAKE) install
-	PG_CONFIG=$(PG_CONFIG) t/run $*
-
-# Runs on a machine that has nothing yet: installs, builds, shows.
-demo: deps
-	$(MAKE) all install build/writer
-	PG_CONFIG=$(PG_CONFIG) examples/demo
-
 endif
 
 EXTENSION = pgha
@@ -70,22 +54,6 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 ifneq ($(MAKECMDGOALS),deps)
 $(error PostgreSQL's server development files are missing: run "make deps" as root, or install the Debian package postgresql-server-dev-$(PG_MAJOR))
-TEST_PROGRAMS = build/common_test build/pgha-sim build/pgha-sim-san build/writer
-
-.PHONY: check-all check-unit check-sim check-regress check-tap demo
-check-all: deps
-	$(MAKE) all install $(TEST_PROGRAMS)
-	PG_CONFIG=$(PG_CONFIG) t/run
-
-check-unit check-sim check-regress check-tap: check-%: all $(TEST_PROGRAMS)
-	$(MAKE) install
-	PG_CONFIG=$(PG_CONFIG) t/run $*
-
-# Runs on a machine that has nothing yet: installs, builds, shows.
-demo: deps
-	$(MAKE) all install build/writer
-	PG_CONFIG=$(PG_CONFIG) examples/demo
-
 endif
 else
 

@@ -345,7 +345,8 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			report->claim.fork_lsn != 0)
 			sim_violation(world, "promotion", "%s promotes though %s has followed a later leader", self,
 						  name_of(world, j));
-		if (report->in_recovery && report->bar == PGHA_MAY_PROMOTE &&
+		if (report->in_recovery &&
+			(report->bar == PGHA_MAY_PROMOTE || report->bar == PGHA_BAR_PAUSED) &&
 			(report->claim.term > n->before.claim.term ||
 			 (report->claim.term == n->before.claim.term &&
 			  (report->wal_end > end ||

@@ -368,7 +368,7 @@ choose_settings(SimWorld *world)
 							PGHA_PASSIVE_RECOVERY_SIGNAL : PGHA_PASSIVE_RECOVERY_TARGET;
 					break;
 				case 4:
-					if (i != 0 && sim_chance(world, 300))
+					if (i == 1 && world->count > 2)
 						n->settings.system_identifier = 43;
 					break;
 			}

@@ -510,11 +510,12 @@ static void receiver_start(SimWorld *world, int node);
 static void connect_to_order(SimWorld *world, int node);
 
 static void
-follow(SimWorld *world, int node, int member)
+follow(SimWorld *world, int node, int member, uint32_t timeline)
 {
 	SimNode    *n = &world->node[node];
 
 	n->order = member;
+	n->order_timeline = timeline;
 	if ((n->receiver == PGHA_RECEIVER_CONNECTING || n->receiver == PGHA_RECEIVER_STREAMING) &&
 		n->upstream != member)
 		receiver_end(world, node, false, sim_between(world, 2 * MS, 50 * MS));
@@ -584,7 +585,7 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				sim_post(world, MS, SIM_RECEIVER_START, node, 0, 0, 0);
 				break;
 			case PGHA_ACT_FOLLOW:
-				follow(world, node, action->member);
+				follow(world, node, action->member, action->timeline);
 				break;
 			case PGHA_ACT_UNFOLLOW:
 				n->order = PGHA_NOBODY;
@@ -1194,6 +1195,14 @@ connected(SimWorld *world, int node)
 		receiver_end(world, node, false, retry);
 		return;
 	}
+	if (timeline_of(world, u) != n->order_timeline)
+	{
+		/* The history of another timeline was compared. */
+		sim_trace(world, node, "%s is on timeline %u, not %u", u->settings.name[upstream],
+				  timeline_of(world, u), n->order_timeline);
+		receiver_end(world, node, false, retry);
+		return;
+	}
 	check_stream(world, node, upstream);
 	if (!history_of(world, u, timeline_of(world, u), &history) ||
 		!lists_timeline(&history, timeline_of(world, n)))
@@ -1231,6 +1240,12 @@ stream(SimWorld *world, int node)
 	if (n->receiver != PGHA_RECEIVER_STREAMING || !sim_linked(world, node, upstream) ||
 		u->sender[node].connection != n->connection)
 		return;
+	if (timeline_of(world, u) != n->order_timeline)
+	{
+		/* A standby that was promoted ends its streams. */
+		receiver_end(world, node, true, sim_between(world, 100 * MS, 5 * SECOND));
+		return;
+	}
 	check_stream(world, node, upstream);
 	while (n->nwal < u->nwal && batch-- > 0)
 	{

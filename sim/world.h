@@ -138,6 +138,7 @@ typedef struct SimNode
 	bool		receiver_stopped;
 	uint64_t	connection;
 	int			order;			/* member to follow, or PGHA_NOBODY */
+	uint32_t	order_timeline;
 	int			upstream;
 	bool		ended_clean;
 	bool		stream_pending;

@@ -278,6 +278,7 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 	foreach my $signal (qw(TERM INT QUIT))
 	{
 		$child = io_start("$address port=$free_port");
+		io_ask($child, 0, 'report', 0);
 		io_send($child, "77\t60000\treport\t0\n");
 		sleep 0.2;
 		$start = time();
@@ -286,9 +287,9 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 		cmp_ok(time() - $start, '<', 0.5, '... at once');
 	}
 	$child = io_start("$address port=$free_port");
-	sleep 0.1;
+	io_ask($child, 0, 'report', 0);
 	kill 'HUP', $child->{pid};
-	sleep 0.1;
+	is((io_ask($child, 0, 'report', 0))[0], 'silent', 'SIGHUP does not end it');
 	kill 'TERM', $child->{pid};
 	is(io_status($child), 0, 'SIGTERM while it waits for a request: exit code 0');
 	listener_end($mute);

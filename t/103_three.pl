@@ -56,8 +56,11 @@ foreach my $node ($cluster->nodes)
 }
 $c->sql('SELECT pg_switch_wal(); INSERT INTO probe VALUES (1); CHECKPOINT');
 my $lsn = $c->sql('SELECT pg_current_wal_lsn()');
+$cluster->wait_following($c);
 foreach my $node ($cluster->nodes)
 {
+	# Slots do not pass the last checkpoint (on a standby: restartpoint).
+	$node->sql('CHECKPOINT');
 	$cluster->wait_for(
 		"the slots of $node->{name} to advance",
 		sub { ($node->value("SELECT count(*) FROM pg_replication_slots WHERE pg_wal_lsn_diff('$lsn', restart_lsn) < 1024 * 1024") // 0) == 2 });

@@ -12,8 +12,8 @@
 # for a server and for all it started, and are ended by process id.  Nothing
 # sleeps for a fixed time: wait_for() polls a condition and dies with the state
 # of the cluster and the tails of all logs when its limit has passed.  When the
-# program ends, in whatever way it can notice, all that it started is ended and
-# removed; PGHA_KEEP=1 keeps the directory.
+# program ends, all that it started is ended and removed; PGHA_KEEP=1 keeps the
+# directory.  (Killed with SIGKILL, it leaves directories, but no processes.)
 package PghaCluster;
 
 use strict;
@@ -632,6 +632,7 @@ sub cleanup
 	remove_tree($self->{base}) unless $ENV{PGHA_KEEP};
 }
 
+$SIG{PIPE} = 'IGNORE';
 $SIG{$_} = sub { exit 128 + 15 } foreach qw(INT TERM HUP);
 
 END
@@ -789,7 +790,7 @@ sub start
 	croak "$self->{name} is running" if $self->is_running;
 	delete $self->{status};
 	$self->{pid} = PghaCluster::spawn(
-		[ $self->here, $self->program('postgres'), '-D', $self->{data} ],
+		[ $self->here, 'setpriv', '--pdeathsig', 'QUIT', $self->program('postgres'), '-D', $self->{data} ],
 		log => $self->{log});
 	$self->wait_ready unless defined $option{wait} && !$option{wait};
 	return $self;
@@ -1168,7 +1169,7 @@ sub start
 	PghaCluster::spew("$directory/$_", '') foreach qw(pool_hba.conf pool_passwd);
 	$self->{pid} = PghaCluster::spawn(
 		[
-			PghaCluster::as_postgres(), $class->program('pgpool'), '-n',
+			PghaCluster::as_postgres(), 'setpriv', '--pdeathsig', 'INT', $class->program('pgpool'), '-n',
 			'-f', "$directory/pgpool.conf", '-F', "$directory/pcp.conf", '-a', "$directory/pool_hba.conf"
 		],
 		log => $self->{log});

@@ -92,6 +92,7 @@ typedef enum PghaBar
 	PGHA_BAR_FENCED,
 	PGHA_BAR_REPLAYING,			/* WAL that was here at the start is not replayed yet */
 	PGHA_BAR_NEVER_FOLLOWED,	/* no leader known yet */
+	PGHA_BAR_BEHIND_FORK,		/* knows of a timeline that it has no WAL of */
 	PGHA_BAR_PRIORITY,			/* pgha.priority = 0 */
 	PGHA_BAR_PAUSED,
 	PGHA_BAR_AUTO_FAILOVER,		/* pgha.auto_failover = off */

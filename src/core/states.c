@@ -137,6 +137,7 @@ pgha_bar_text(PghaBar bar)
 		[PGHA_BAR_FENCED] = "was fenced and has not followed a leader since",
 		[PGHA_BAR_REPLAYING] = "has not replayed all of its WAL yet",
 		[PGHA_BAR_NEVER_FOLLOWED] = "has not followed a primary yet",
+		[PGHA_BAR_BEHIND_FORK] = "has not reached the leader's timeline yet",
 		[PGHA_BAR_PRIORITY] = "pgha.priority is 0",
 		[PGHA_BAR_PAUSED] = "failover is paused",
 		[PGHA_BAR_AUTO_FAILOVER] = "pgha.auto_failover is off",

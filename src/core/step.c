@@ -275,6 +275,22 @@ unfollow(Step *step)
 
 /* ---- may this node be promoted? ---- */
 
+/*
+ * Does the leader's history begin a timeline that the WAL here has not reached
+ * yet?  PostgreSQL would then name that one as the parent of a new timeline,
+ * which is right only where the WAL here ends exactly at the fork.
+ */
+static bool
+is_behind_fork(const PghaNode *node)
+{
+	for (int i = 0; i < node->history.count; i++)
+	{
+		if (node->history.entry[i].timeline == node->local.timeline)
+			return node->local.wal_end < node->history.entry[i].end;
+	}
+	return false;
+}
+
 static PghaBar
 promotion_bar(const PghaNode *node)
 {
@@ -306,6 +322,8 @@ promotion_bar(const PghaNode *node)
 
 	if (durable->claim.term == 0)
 		return PGHA_BAR_NEVER_FOLLOWED;
+	if (is_behind_fork(node))
+		return PGHA_BAR_BEHIND_FORK;
 	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
 	if (durable->paused && RULE(node, PGHA_RULE_PAUSED))
@@ -341,7 +359,9 @@ is_better(const PghaNode *node, const PghaReport *report)
 	/* Whoever has followed a later leader shows that the history here is superseded. */
 	if (report->claim.term > own->term && report->claim.fork_lsn != 0)
 		return true;
-	if (report->bar != PGHA_MAY_PROMOTE)
+
+	/* A pause ends for all at once: who is only paused will want to be promoted, too. */
+	if (report->bar != PGHA_MAY_PROMOTE && report->bar != PGHA_BAR_PAUSED)
 		return false;
 	if (report->claim.term != own->term)
 		return report->claim.term > own->term;

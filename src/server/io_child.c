@@ -50,12 +50,14 @@ become_child(int fd, const char *path, pid_t parent)
 	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1,
 	SIGUSR2, SIGCHLD, SIGPIPE, SIGURG};
 	char	   *const argv[] = {"pgha", "io", "peer", NULL};
-	sigset_t	none;
+	sigset_t	all;
 
 	for (size_t i = 0; i < lengthof(signals); i++)
 		signal(signals[i], SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+
+	/* Blocked until the program has its handlers: it unblocks them itself. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
 
 	/* SIGTERM, which the program answers with exit(0), not SIGKILL. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
