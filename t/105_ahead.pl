@@ -58,6 +58,7 @@ $a->wait_state('diverged');
 my $term = $new->status->{term};
 
 my $source = $new->conninfo;
+$new->sql('CHECKPOINT');
 $a->stop;
 
 # (Rewinding needs the WAL since the last checkpoint before the fork:

@@ -13,7 +13,7 @@ use Test::More;
 
 plan skip_all => 'needs root and network namespaces' unless PghaCluster::can_netns();
 
-my $cluster = PghaCluster->new(nodes => 3, netns => 1, settings => { 'pgha.startup_grace' => '3s' })->build;
+my $cluster = PghaCluster->new(nodes => 3, netns => 1, settings => { 'pgha.startup_grace' => '3s', wal_keep_size => '128MB' })->build;
 my ($a, $b, $c) = $cluster->nodes;
 my $writer = $cluster->start_writer(netns => $cluster->{hub});
 $writer->wait_acknowledged(20);
@@ -85,7 +85,9 @@ $loser->wait_state('diverged');
 pass('the loser is found diverged');
 is($winner->value('SELECT count(*) FROM probe WHERE v < 0'), 100, 'the winner has its own rows only');
 
-# pg_rewind finds the difference.
+# pg_rewind finds the difference.  (It reads the timeline from the control file:
+# CHECKPOINT brings that up to date.)
+$winner->sql('CHECKPOINT');
 $loser->stop;
 my ($status, $out, $err) = PghaCluster::run_command(
 	[ PghaCluster::as_postgres(), PghaCluster::bindir() . '/pg_rewind', '-D', $loser->{data}, '--source-server=' . $winner->conninfo, '--no-sync' ]);

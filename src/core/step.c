@@ -286,7 +286,7 @@ is_behind_fork(const PghaNode *node)
 	for (int i = 0; i < node->history.count; i++)
 	{
 		if (node->history.entry[i].timeline == node->local.timeline)
-			return node->local.wal_end < node->history.entry[i].end;
+			return node->local.wal_end < node->history.entry[node->history.count - 1].end;
 	}
 	return false;
 }
@@ -747,6 +747,13 @@ primary_side(Step *step)
 		enter(step, PGHA_PASSIVE, because(PGHA_WHY_PASSIVE, PGHA_NOBODY));
 		return;
 	}
+
+	/* It learned of the greater claim while it was still in crash recovery. */
+	if (node->yielded_to != PGHA_NOBODY && node->durable.fenced)
+	{
+		fence(step, because(PGHA_WHY_GREATER_CLAIM, node->yielded_to));
+		return;
+	}
 	greater = greater_claim(node);
 	if (greater != PGHA_NOBODY)
 	{
@@ -982,6 +989,7 @@ yield_to_greater_claim(Step *step)
 			continue;
 		node->durable.role = PGHA_ROLE_STANDBY;
 		node->durable.fenced = true;
+		node->yielded_to = i;
 		node->bar = promotion_bar(node);
 		act(step, PGHA_ACT_WRITE_STATE);
 		tell(step, because(PGHA_WHY_GREATER_CLAIM, i));
@@ -1333,6 +1341,7 @@ pgha_node_init(PghaNode *node, const PghaSettings *settings,
 	node->max_term = durable->claim.term;
 	node->upstream = PGHA_NOBODY;
 	node->history_of = PGHA_NOBODY;
+	node->yielded_to = PGHA_NOBODY;
 	node->wake_at = now;
 }
 
