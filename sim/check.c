@@ -78,6 +78,7 @@ check_monitor_start(SimWorld *world, int node)
 	memset(n->seen, 0, sizeof(n->seen));
 	n->awake_at = world->now;
 	n->lost_at = world->now;
+	n->missed_at = 0;
 	n->told_end = 0;
 	memset(&n->told_end_of, 0, sizeof(n->told_end_of));
 	n->judged.valid = false;
@@ -166,20 +167,20 @@ update_told_end(SimWorld *world, int node)
 
 /* When did this node last stop hearing its upstream in-band? */
 static pgha_time
-loss_of_receiver(const SimWorld *world, const SimNode *n)
+loss_of_receiver(const SimNode *n)
 {
 	pgha_time	lost = n->lost_at;
 
-	(void) world;
 	if (n->receiver == PGHA_RECEIVER_STREAMING)
 		lost = n->heard + n->settings.failure_timeout;
+	if (n->missed_at != 0 && n->missed_at < lost)
+		lost = n->missed_at;
 	return later(lost, n->awake_at);
 }
 
 static bool
-fresh(const SimNode *n, const SimSeen *seen, pgha_time lost)
+fresh(const SimSeen *seen, pgha_time lost)
 {
-	(void) n;
 	return seen->any && seen->asked >= lost;
 }
 
@@ -195,7 +196,7 @@ fresh_report(const SimNode *n, int member, pgha_time lost)
 {
 	const SimSeen *seen = &n->seen[member];
 
-	if (!fresh(n, seen, lost) || seen->contact != PGHA_CONTACT_ANSWERED ||
+	if (!fresh(seen, lost) || seen->contact != PGHA_CONTACT_ANSWERED ||
 		seen->report.system_identifier != n->settings.system_identifier)
 		return NULL;
 	return &seen->report;
@@ -273,6 +274,8 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 	{
 		if (!seen->report.in_recovery)
 			sim_violation(world, "promotion", "%s promotes while %s answers", self, primary);
+		else if (seen->report.role == PGHA_ROLE_PRIMARY && lasting(world, n, seen->contact_since) < grace)
+			sim_violation(world, "promotion", "%s promotes while %s returns", self, primary);
 		return;
 	}
 	if (seen->any && seen->contact == PGHA_CONTACT_ERROR && !silent)
@@ -290,7 +293,7 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 						  primary);
 		return;
 	}
-	if (fresh(n, seen, lost) && seen->contact == PGHA_CONTACT_REFUSED)
+	if (fresh(seen, lost) && seen->contact == PGHA_CONTACT_REFUSED)
 	{
 		if (n->ended_clean && lasting(world, n, seen->contact_since) < failure)
 			sim_violation(world, "promotion", "%s promotes at once after a clean stop of %s", self, primary);
@@ -330,7 +333,7 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			continue;
 		if (report == NULL)
 		{
-			if (!fresh(n, seen, lost) && j != leader &&
+			if (!fresh(seen, lost) && j != leader &&
 				lasting(world, n, seen->alive) < n->settings.failure_timeout)
 				sim_violation(world, "promotion", "%s promotes without asking %s since the loss", self,
 							  name_of(world, j));
@@ -378,7 +381,7 @@ judge_promotion(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
 	int			leader = member_named(world, n->before.claim.leader);
-	pgha_time	lost = loss_of_receiver(world, n);
+	pgha_time	lost = loss_of_receiver(n);
 	bool		returning = n->before.role == PGHA_ROLE_PRIMARY;
 
 	memset(&n->judged, 0, sizeof(n->judged));
@@ -426,6 +429,11 @@ check_before_step(SimWorld *world, int node, const PghaEvent *event)
 	SimNode    *n = &world->node[node];
 
 	update_told_end(world, node);
+	if (n->receiver == PGHA_RECEIVER_STREAMING &&
+		world->now - later(n->heard, n->awake_at) < n->settings.failure_timeout)
+		n->missed_at = 0;
+	else if (n->missed_at == 0)
+		n->missed_at = world->now;
 	n->before = n->core.durable;
 	n->state_before = n->core.state;
 	n->gate_before = n->core.gate_open;
@@ -571,6 +579,7 @@ check_now(SimWorld *world)
 			pgha_time  *since = &world->both_since[i][j];
 
 			if (!open_for_commits(world, i) || !open_for_commits(world, j) ||
+				settings->system_identifier != world->node[j].settings.system_identifier ||
 				!sim_linked(world, i, j) || world->node[i].answers_error || world->node[j].answers_error)
 				*since = 0;
 			else if (*since == 0)

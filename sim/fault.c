@@ -377,6 +377,7 @@ choose_settings(SimWorld *world)
 	}
 	world->crash_in_step = world->profile == SIM_PROFILE_CRASH || world->profile == SIM_PROFILE_MIXED ?
 		(int) sim_between(world, 0, 60) : 0;
+	world->hitches = world->crash_in_step;
 	world->crash_in_promotion = world->crash_in_step > 0 ? (int) sim_between(world, 0, 300) : 0;
 }
 
@@ -453,7 +454,7 @@ static void
 heal(SimWorld *world)
 {
 	world->faults = false;
-	world->crash_in_step = world->crash_in_promotion = 0;
+	world->crash_in_step = world->crash_in_promotion = world->hitches = 0;
 	world->latency = 2 * MS;
 	heal_network(world);
 	for (int i = 0; i < world->count; i++)

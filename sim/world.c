@@ -14,7 +14,6 @@
  */
 #include "world.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
 #define FIRST_LSN			UINT64_C(0x5000000)
@@ -24,7 +23,7 @@
 static void changed(SimWorld *world, int node);
 static void receiver_end(SimWorld *world, int node, bool clean, pgha_time retry);
 
-/* ---- chance, trace, queue ---- */
+/* ---- chance and queue ---- */
 
 uint64_t
 sim_random(SimWorld *world)
@@ -50,32 +49,6 @@ bool
 sim_chance(SimWorld *world, int permille)
 {
 	return permille > 0 && !world->exact && sim_between(world, 0, 999) < permille;
-}
-
-const char *
-sim_lsn(pgha_lsn lsn)
-{
-	static char text[4][24];
-	static int	turn;
-	char	   *result = text[turn++ % 4];
-
-	snprintf(result, sizeof(text[0]), "%X/%X", (unsigned) (lsn >> 32), (unsigned) lsn);
-	return result;
-}
-
-void
-sim_trace(SimWorld *world, int node, const char *format,...)
-{
-	va_list		args;
-
-	if (world->trace == NULL)
-		return;
-	fprintf(world->trace, "%9.4f %-3s ", (double) world->now / SECOND,
-			node < 0 ? "*" : world->node[node].settings.name[node]);
-	va_start(args, format);
-	vfprintf(world->trace, format, args);
-	va_end(args);
-	fputc('\n', world->trace);
 }
 
 static bool
@@ -439,6 +412,7 @@ observe(const SimWorld *world, int node)
 
 	memset(&local, 0, sizeof(local));
 	local.in_recovery = n->in_recovery;
+	local.crash_recovery = n->in_recovery && !n->standby_signal && n->promotion == 0;
 	local.passive = n->passive;
 	local.apply_delay = n->apply_delay;
 	local.timeline = timeline_of(world, n);
@@ -505,6 +479,7 @@ ask(SimWorld *world, int node, SimQuestion question, int member, uint32_t timeli
 	sim_post(world, limit, SIM_LIMIT, node, member, question, request->id);
 }
 
+static void step(SimWorld *world, int node, const PghaEvent *event);
 static void crash_restart(SimWorld *world, int node);
 static void receiver_start(SimWorld *world, int node);
 static void connect_to_order(SimWorld *world, int node);
@@ -562,6 +537,17 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 					n->settings.failure_timeout);
 				break;
 			case PGHA_ACT_WRITE_STATE:
+				if (n->core.state == PGHA_PROMOTING && n->in_recovery &&
+					(n->disk_full || sim_chance(world, world->hitches)))
+				{
+					PghaEvent	event;
+
+					memset(&event, 0, sizeof(event));
+					event.type = PGHA_EV_NOT_DURABLE;
+					n->core.durable = n->disk;
+					step(world, node, &event);
+					return;
+				}
 				n->disk = n->core.durable;
 				break;
 			case PGHA_ACT_OPEN_GATE:
@@ -622,82 +608,6 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 	}
 }
 
-static const char *
-event_text(const SimWorld *world, const PghaEvent *event)
-{
-	static char text[160];
-
-	switch (event->type)
-	{
-		case PGHA_EV_TICK:
-			return "tick";
-		case PGHA_EV_REPLY:
-			snprintf(text, sizeof(text), "reply of %s: %s", world->node[0].settings.name[event->member],
-					 pgha_contact_name(event->contact));
-			if (event->report != NULL)
-				snprintf(text + strlen(text), sizeof(text) - strlen(text),
-						 " %s%s term %d leader %s tli %u%s%s bar %d %s end ",
-						 event->report->in_recovery ? "standby" : "primary",
-						 event->report->posted ? " posted" : "",
-						 (int) event->report->claim.term, event->report->claim.leader,
-						 event->report->timeline,
-						 event->report->fenced ? " fenced" : "",
-						 event->report->diverged ? " diverged" : "",
-						 (int) event->report->bar, pgha_receiver_name(event->report->receiver));
-			return text;
-		case PGHA_EV_HISTORY:
-			return event->history ? "history" : "no history";
-		case PGHA_EV_RECEIVER_STOPPED:
-			return "receiver stopped";
-		case PGHA_EV_PROMOTED:
-			return event->ok ? "promoted" : "promotion failed";
-		case PGHA_EV_PAUSE:
-			return event->flag ? "pause" : "resume";
-		case PGHA_EV_PROMOTE:
-			return event->flag ? "promote by force" : "promote";
-	}
-	return "?";
-}
-
-static void
-trace_step(SimWorld *world, int node, const PghaEvent *event, const PghaActions *actions)
-{
-	SimNode    *n = &world->node[node];
-	bool		news = n->core.state != n->state_before;
-
-	for (int i = 0; i < actions->count; i++)
-		news |= actions->action[i].type != PGHA_ACT_POLL;
-	if (event->type == PGHA_EV_REPLY)
-	{
-		const char *text = event_text(world, event);
-
-		/* What was told before is told again only where it matters. */
-		if (news || strcmp(n->told[event->member], text) != 0)
-			sim_trace(world, node, "%s%s", text, event->report ? sim_lsn(event->report->wal_end) : "");
-		strcpy(n->told[event->member], text);
-	}
-	else if (event->type != PGHA_EV_TICK || news)
-		sim_trace(world, node, "%s", event_text(world, event));
-	if (n->core.state != n->state_before)
-		sim_trace(world, node, "  %s -> %s", pgha_state_name(n->state_before),
-				  pgha_state_name(n->core.state));
-	for (int i = 0; i < actions->count; i++)
-	{
-		const PghaAction *action = &actions->action[i];
-		char		who[100] = "";
-
-		if (action->type == PGHA_ACT_POLL)
-			continue;
-		if (action->member != PGHA_NOBODY)
-			snprintf(who, sizeof(who), " %s", n->settings.name[action->member]);
-		if (action->why.reason != PGHA_WHY_NONE)
-			snprintf(who, sizeof(who), " [%s] %s", pgha_reason_text(action->why.reason),
-					 action->why.member == PGHA_NOBODY ? "" : n->settings.name[action->why.member]);
-		sim_trace(world, node, "  %s%s timeline %u (term %d, leader %s)", pgha_action_name(action->type), who,
-				  action->timeline, (int) n->core.durable.claim.term, n->core.durable.claim.leader);
-	}
-}
-
 static void
 step(SimWorld *world, int node, const PghaEvent *event)
 {
@@ -712,9 +622,7 @@ step(SimWorld *world, int node, const PghaEvent *event)
 	n->core.rules_off = world->rules_off;
 	pgha_step(&n->core, event, &local, world->now, &actions);
 	if (world->trace != NULL)
-		trace_step(world, node, event, &actions);
-	if (world->step_hook != NULL)
-		world->step_hook(world, node, event, &actions);
+		sim_trace_step(world, node, event, &actions);
 	check_after_step(world, node);
 	n->wake = ++world->numbers;
 	sim_post(world, n->core.wake_at > world->now ? n->core.wake_at - world->now : MS,
@@ -784,7 +692,13 @@ arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t id)
 			if (question == SIM_ASK_HISTORY)
 				request->have_history = history_of(world, n, request->timeline, &request->history);
 			else
-				make_report(world, node, &request->report);
+			{
+				int			who = n->impostor == PGHA_NOBODY ? node : n->impostor;
+
+				/* A copy of the server, or a wrong address: another instance under this name. */
+				make_report(world, who, &request->report);
+				strcpy(request->report.node, n->settings.name[node]);
+			}
 	}
 	if (!world->cut[node][asker])
 		post_to_host(world, latency(world), SIM_ANSWER, asker, node, question, id);
@@ -880,6 +794,9 @@ begin_recovery(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
 	pgha_time	duration = sim_between(world, 50 * MS, sim_chance(world, 100) ? 8 * SECOND : 600 * MS);
+
+	if (n->slow_recovery > 0)
+		duration = n->slow_recovery;
 
 	n->phase = SIM_RECOVERY;
 	n->in_recovery = true;
@@ -1345,8 +1262,9 @@ promotion(SimWorld *world, int node)
 	uint32_t	chosen = find_newest(n, n->target) + 1;
 	PghaEvent	event;
 
-	if (sim_chance(world, world->crash_in_promotion))
+	if (sim_chance(world, world->crash_in_promotion) || n->crash_at_stage == n->promotion)
 	{
+		n->crash_at_stage = 0;
 		sim_trace(world, node, "(crash in promotion, stage %d)", n->promotion);
 		if (sim_chance(world, 500))
 			crash_restart(world, node);
@@ -1354,9 +1272,19 @@ promotion(SimWorld *world, int node)
 			sim_kill(world, node, sim_chance(world, 200));
 		return;
 	}
+	memset(&event, 0, sizeof(event));
+	event.type = PGHA_EV_PROMOTED;
 	switch (n->promotion++)
 	{
 		case 1:
+			if (n->disk_full || sim_chance(world, world->hitches))
+			{
+				/* A placeholder could not be written: PostgreSQL is not told. */
+				n->promotion = 0;
+				remove_placeholders(n);
+				step(world, node, &event);
+				return;
+			}
 
 			/*
 			 * The signal is heeded when all that was received is replayed:
@@ -1400,8 +1328,6 @@ promotion(SimWorld *world, int node)
 			return;
 		default:
 			n->promotion = 0;
-			memset(&event, 0, sizeof(event));
-			event.type = PGHA_EV_PROMOTED;
 			event.ok = timeline_of(world, n) == n->promote_to && history_ascends(world, n->promote_to);
 			if (!event.ok)
 				world->failed_promotions++;
@@ -1640,7 +1566,7 @@ sim_world_init(SimWorld *world, uint64_t seed, int count)
 	world->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
 	for (int i = 0; i < 8; i++)
 		sim_random(world);
-	world->now = SECOND;
+	world->now = SIM_BEGIN;
 	world->count = count;
 	world->latency = 2 * MS;
 	world->writes = true;
@@ -1655,7 +1581,7 @@ sim_world_init(SimWorld *world, uint64_t seed, int count)
 		n->nwal = n->replayed = 1;
 		n->target = 1;
 		n->standby_signal = i != 0;
-		n->order = n->upstream = PGHA_NOBODY;
+		n->order = n->upstream = n->impostor = PGHA_NOBODY;
 		n->settings = (PghaSettings) {.self = i,.count = count,
 			.heartbeat_interval = 500 * MS,.failure_timeout = 3 * SECOND,
 			.startup_grace = 30 * SECOND,.max_failover_lag = 16 << 20,

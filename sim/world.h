@@ -21,6 +21,7 @@
 
 #define MS					INT64_C(1000)
 #define SECOND				INT64_C(1000000)
+#define SIM_BEGIN			SECOND	/* simulated time begins here */
 #define SIM_NEVER			INT64_MAX
 
 typedef enum SimPhase
@@ -109,6 +110,7 @@ typedef struct SimNode
 	PghaPassive passive;
 	bool		apply_delay;
 	bool		answers_error;	/* too many clients, for the other members */
+	int			impostor;		/* whom requests for this node reach; PGHA_NOBODY: itself */
 
 	/* the server */
 	SimPhase	phase;
@@ -127,6 +129,9 @@ typedef struct SimNode
 	int			replay_to;		/* local WAL to replay before a receiver is started */
 	int			wal[SIM_MAX_RECORDS];
 	pgha_time	throttle;		/* time that each record takes to arrive; 0 = none */
+	pgha_time	slow_recovery;	/* how long it starts up; 0 = chance */
+	int			crash_at_stage; /* of the next promotion; 0 = none */
+	bool		disk_full;
 	int			promotion;		/* stage; 0 = none */
 	uint32_t	promote_to;
 	uint32_t	promote_from;
@@ -161,12 +166,14 @@ typedef struct SimNode
 	PghaNode	core;
 	uint64_t	wake;			/* number of the wake-up that counts */
 	SimRequest	request[SIM_QUESTIONS][SIM_MAX_NODES];
-	char		told[SIM_MAX_NODES][160];	/* trace: last reply */
+	char		told[SIM_MAX_NODES][240];	/* trace: last replies and reason */
+	PghaWhy		traced_why;
 
 	/* check.c */
 	SimSeen		seen[SIM_MAX_NODES];
 	pgha_time	awake_at;
-	pgha_time	lost_at;
+	pgha_time	lost_at;		/* as it happened */
+	pgha_time	missed_at;		/* as a step could see it; 0: receives */
 	PghaDurable before;
 	PghaState	state_before;
 	bool		gate_before;
@@ -251,8 +258,6 @@ typedef struct SimWorld
 	bool		exact;			/* scripts: no randomness, round latencies */
 	uint64_t	rules_off;
 	FILE	   *trace;			/* everything, or NULL */
-	void		(*step_hook) (struct SimWorld *world, int node, const PghaEvent *event,
-							  const PghaActions *actions);
 
 	pgha_time	now;
 	uint64_t	numbers;
@@ -268,6 +273,7 @@ typedef struct SimWorld
 	bool		faults;			/* go on */
 	int			crash_in_step;	/* permille: a crash after a durable action */
 	int			crash_in_promotion; /* permille, at each stage */
+	int			hitches;		/* permille: a promotion that cannot begin */
 
 	int			nrecord;
 	SimRecord	record[SIM_MAX_RECORDS];
@@ -292,13 +298,18 @@ typedef struct SimWorld
 	uint32_t	promoted_why[PGHA_WHY_COUNT];
 } SimWorld;
 
+/* ---- trace.c ---- */
+extern void sim_trace(SimWorld *world, int node, const char *format,...)
+			__attribute__((format(printf, 3, 4)));
+extern void sim_trace_step(SimWorld *world, int node, const PghaEvent *event,
+						   const PghaActions *actions);
+extern const char *sim_why_text(const SimNode *node, const PghaWhy *why);
+extern const char *sim_lsn(pgha_lsn lsn);
+
 /* ---- world.c ---- */
 extern uint64_t sim_random(SimWorld *world);
 extern int64_t sim_between(SimWorld *world, int64_t low, int64_t high);
 extern bool sim_chance(SimWorld *world, int permille);
-extern void sim_trace(SimWorld *world, int node, const char *format,...)
-			__attribute__((format(printf, 3, 4)));
-extern const char *sim_lsn(pgha_lsn lsn);
 
 extern void sim_world_init(SimWorld *world, uint64_t seed, int count);
 extern void sim_world_free(SimWorld *world);

@@ -274,7 +274,7 @@ sub stays_false
 
 # Options: nodes (number) or names; settings (all nodes), node_settings (by
 # name), pgha (0: plain PostgreSQL), netns (1: a network namespace each), fsync,
-# prefix (of the directory), wal_segsize, port (first one to try).
+# prefix (of the directory), detached (1: may be left running), wal_segsize, port (first one to try).
 sub new
 {
 	my ($class, %option) = @_;
@@ -601,6 +601,16 @@ sub inventory
 	};
 }
 
+# In front of a server: a signal when this program is gone.
+sub die_with_us
+{
+	my ($self, $signal) = @_;
+	return $self->{detached} ? () : ('setpriv', '--pdeathsig', $signal);
+}
+
+# Leaves what runs alone when this program ends (option `detached` of new()).
+sub leave { my ($self) = @_; $self->{cleaned} = 1; }
+
 sub stop_all
 {
 	my ($self) = @_;
@@ -790,7 +800,7 @@ sub start
 	croak "$self->{name} is running" if $self->is_running;
 	delete $self->{status};
 	$self->{pid} = PghaCluster::spawn(
-		[ $self->here, 'setpriv', '--pdeathsig', 'QUIT', $self->program('postgres'), '-D', $self->{data} ],
+		[ $self->here, $self->{cluster}->die_with_us('QUIT'), $self->program('postgres'), '-D', $self->{data} ],
 		log => $self->{log});
 	$self->wait_ready unless defined $option{wait} && !$option{wait};
 	return $self;
@@ -1169,10 +1179,10 @@ sub start
 	PghaCluster::spew("$directory/$_", '') foreach qw(pool_hba.conf pool_passwd);
 	$self->{pid} = PghaCluster::spawn(
 		[
-			PghaCluster::as_postgres(), 'setpriv', '--pdeathsig', 'INT', $class->program('pgpool'), '-n',
+			PghaCluster::as_postgres(), $cluster->die_with_us('INT'), $class->program('pgpool'), '-n',
 			'-f', "$directory/pgpool.conf", '-F', "$directory/pcp.conf", '-a', "$directory/pool_hba.conf"
 		],
-		log => $self->{log});
+		log => $self->{log}, cwd => $directory);
 	$cluster->adopt($self);
 	$cluster->wait_for('pgpool to serve', sub { defined $self->value('SELECT 1') });
 	return $self;

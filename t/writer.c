@@ -257,6 +257,17 @@ write_row(PGconn *conn, int writer, uint64_t value)
 	}
 }
 
+/* The pause between two rows; false if the connection ended meanwhile. */
+static bool
+rest(PGconn *conn, int ms)
+{
+	struct pollfd fd = {.fd = PQsocket(conn),.events = POLLIN};
+
+	if (poll(&fd, 1, ms) <= 0)
+		return true;
+	return PQconsumeInput(conn) && PQstatus(conn) == CONNECTION_OK;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -331,8 +342,11 @@ main(int argc, char **argv)
 			pause_ms(RETRY_PAUSE_MS);
 			continue;
 		}
-		if (interval_ms > 0)
-			pause_ms(interval_ms);
+		if (interval_ms > 0 && !rest(conn, interval_ms))
+		{
+			PQfinish(conn);
+			conn = NULL;
+		}
 	}
 	if (conn)
 		PQfinish(conn);

@@ -91,7 +91,9 @@ typedef enum PghaBar
 	PGHA_BAR_DIVERGED,
 	PGHA_BAR_FENCED,
 	PGHA_BAR_REPLAYING,			/* WAL that was here at the start is not replayed yet */
+	PGHA_BAR_HELD_OFF,			/* its promotion failed a moment ago */
 	PGHA_BAR_NEVER_FOLLOWED,	/* no leader known yet */
+	PGHA_BAR_LEADER_REMOVED,	/* the leader it follows is no longer one of the members */
 	PGHA_BAR_BEHIND_FORK,		/* knows of a timeline that it has no WAL of */
 	PGHA_BAR_PRIORITY,			/* pgha.priority = 0 */
 	PGHA_BAR_PAUSED,
@@ -153,6 +155,7 @@ typedef enum PghaContact
 typedef struct PghaLocal
 {
 	bool		in_recovery;
+	bool		crash_recovery; /* not asked to be a standby, or not known yet */
 	PghaPassive passive;		/* as found locally; NAME_IN_USE and OTHER_SYSTEM come from reports too */
 	bool		apply_delay;	/* recovery_min_apply_delay > 0 */
 	uint32_t	timeline;		/* of the last WAL here */
@@ -207,6 +210,8 @@ typedef enum PghaEventType
 	PGHA_EV_HISTORY,			/* outcome of PGHA_ACT_FETCH_HISTORY */
 	PGHA_EV_RECEIVER_STOPPED,	/* outcome of PGHA_ACT_STOP_RECEIVER */
 	PGHA_EV_PROMOTED,			/* outcome of PGHA_ACT_PROMOTE */
+	PGHA_EV_NOT_DURABLE,		/* PGHA_ACT_WRITE_STATE failed while promoting: `durable` is as it was
+								 * before, the actions after it were not carried out */
 	PGHA_EV_PAUSE,				/* an administrator's pgha_pause() / pgha_resume() */
 	PGHA_EV_PROMOTE				/* an administrator's pgha_promote() */
 } PghaEventType;
@@ -227,12 +232,13 @@ typedef enum PghaActionType
 {
 	PGHA_ACT_POLL,				/* ask member for its report */
 	PGHA_ACT_FETCH_HISTORY,		/* ask member for the history of timeline */
-	PGHA_ACT_WRITE_STATE,		/* make node->durable durable; a failure is fatal for the worker */
+	PGHA_ACT_WRITE_STATE,		/* make node->durable durable; a failure is fatal for the worker,
+								 * but see PGHA_EV_NOT_DURABLE */
 	PGHA_ACT_OPEN_GATE,
 	PGHA_ACT_CLOSE_GATE,
 	PGHA_ACT_SUSPEND_GATE,		/* shut until the next decision, which commits wait for */
-	PGHA_ACT_STOP_RECEIVER,		/* for good: no ack leaves and none starts after the outcome */
-	PGHA_ACT_RELEASE_RECEIVER,	/* takes STOP_RECEIVER back */
+	PGHA_ACT_STOP_RECEIVER,		/* for good: no ack leaves after the outcome, no upstream is left */
+	PGHA_ACT_RELEASE_RECEIVER,	/* takes STOP_RECEIVER back: a receiver may wait for an upstream */
 	PGHA_ACT_FOLLOW,			/* member becomes the upstream, on timeline */
 	PGHA_ACT_UNFOLLOW,			/* no upstream; end a running receiver */
 	PGHA_ACT_PROMOTE,			/* onto timeline, leaving parent timeline */

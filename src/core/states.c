@@ -36,7 +36,8 @@ static const PghaTransition transitions[] = {
 	{PGHA_RETURNING, PGHA_PASSIVE, "not to be managed"},
 
 	{PGHA_PROMOTING, PGHA_PRIMARY, "promoted onto the reserved timeline"},
-	{PGHA_PROMOTING, PGHA_STANDBY, "given up before PostgreSQL was told to promote"},
+	{PGHA_PROMOTING, PGHA_STANDBY, "given up: the raised term could not be made durable"},
+	{PGHA_PROMOTING, PGHA_RETURNING, "given up before PostgreSQL was told to promote"},
 	{PGHA_PROMOTING, PGHA_FENCING, "promoted onto another timeline, or a greater claim was heard of"},
 
 	{PGHA_DIVERGED, PGHA_STANDBY, "a leader's history contains the WAL here"},
@@ -136,6 +137,8 @@ pgha_bar_text(PghaBar bar)
 		[PGHA_BAR_DIVERGED] = "its WAL is past the fork of the leader's history",
 		[PGHA_BAR_FENCED] = "was fenced and has not followed a leader since",
 		[PGHA_BAR_REPLAYING] = "has not replayed all of its WAL yet",
+		[PGHA_BAR_HELD_OFF] = "its promotion failed a moment ago",
+		[PGHA_BAR_LEADER_REMOVED] = "the leader it followed last is not one of pgha.members",
 		[PGHA_BAR_NEVER_FOLLOWED] = "has not followed a primary yet",
 		[PGHA_BAR_BEHIND_FORK] = "has not reached the leader's timeline yet",
 		[PGHA_BAR_PRIORITY] = "pgha.priority is 0",
@@ -224,7 +227,7 @@ static const struct
 	[PGHA_WHY_STOPPING_RECEIVER] = {"wait", "stops receiving WAL"},
 	[PGHA_WHY_PROMOTING] = {"wait", "is being promoted"},
 	[PGHA_WHY_PROMOTION_FAILED] = {"fence", "promotion went wrong: PostgreSQL did not use the reserved timeline; needs a new base backup"},
-	[PGHA_WHY_PROMOTION_GIVEN_UP] = {"promote", "promotion given up: the timeline could not be reserved"},
+	[PGHA_WHY_PROMOTION_GIVEN_UP] = {"promote", "promotion given up: the decision or the timeline could not be made durable"},
 	[PGHA_WHY_PASSIVE] = {"passive", "is not managed"},
 	[PGHA_WHY_PAUSED] = {"pause", "failover is paused"},
 	[PGHA_WHY_RESUMED_FAILOVER] = {"pause", "failover is resumed"},

@@ -146,10 +146,15 @@ silence(const PghaNode *node, const PghaMember *member, pgha_time now)
 	return now - later(member->alive, node->awake);
 }
 
+/* Is WAL received from a server that was a primary when last heard? */
 static bool
 received_in_time(const PghaNode *node, pgha_time now)
 {
 	const PghaLocal *local = &node->local;
+
+	if (local->upstream != PGHA_NOBODY && counts(node, &node->member[local->upstream]) &&
+		node->member[local->upstream].report.in_recovery)
+		return false;
 
 	return local->receiver == PGHA_RECEIVER_STREAMING &&
 		local->upstream != PGHA_NOBODY &&
@@ -292,7 +297,7 @@ is_behind_fork(const PghaNode *node)
 }
 
 static PghaBar
-promotion_bar(const PghaNode *node)
+promotion_bar(const PghaNode *node, pgha_time now)
 {
 	const PghaDurable *durable = &node->durable;
 	const PghaSync *sync = &durable->sync;
@@ -312,6 +317,9 @@ promotion_bar(const PghaNode *node)
 	if (!node->replayed_all)
 		return PGHA_BAR_REPLAYING;
 
+	if (node->held_off != 0 && now - node->held_off < node->settings.startup_grace)
+		return PGHA_BAR_HELD_OFF;
+
 	/*
 	 * A former primary that comes back to lead does what it did before: it
 	 * holds every commit it acknowledged, and neither a pause nor priority 0
@@ -322,6 +330,8 @@ promotion_bar(const PghaNode *node)
 
 	if (durable->claim.term == 0)
 		return PGHA_BAR_NEVER_FOLLOWED;
+	if (find_member(node, durable->claim.leader) == PGHA_NOBODY)
+		return PGHA_BAR_LEADER_REMOVED;
 	if (is_behind_fork(node))
 		return PGHA_BAR_BEHIND_FORK;
 	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
@@ -433,6 +443,11 @@ primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 
 	if (asked && counts(node, primary) && primary->report.in_recovery)
 	{
+		/* It may lead again as soon as it has heard of nobody else. */
+		*why = because(PGHA_WHY_WAITING_PRIMARY, leader);
+		if (primary->report.role == PGHA_ROLE_PRIMARY && RULE(node, PGHA_RULE_STARTUP_GRACE) &&
+			now - later(primary->contact_since, node->awake) < settings->startup_grace)
+			return false;
 		*why = because(PGHA_WHY_PRIMARY_DEMOTED, leader);
 		return true;
 	}
@@ -501,6 +516,8 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 {
 	const PghaSync *sync = &node->durable.sync;
 	int			leader = known_leader(node);
+	bool		demoted = leader != PGHA_NOBODY && counts(node, &node->member[leader]) &&
+		node->member[leader].report.in_recovery;
 	int			sure = 1;		/* listed standbys that answered, this one included */
 	PghaWhy		objection = because(PGHA_WHY_NONE, PGHA_NOBODY);
 
@@ -522,7 +539,7 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 			case ANSWERS:
 				break;
 		}
-		if (leader != PGHA_NOBODY && i != leader &&
+		if (leader != PGHA_NOBODY && i != leader && !demoted &&
 			report->receiver == PGHA_RECEIVER_STREAMING &&
 			strcmp(report->upstream, node->settings.name[leader]) == 0 &&
 			report->receiver_age < node->settings.failure_timeout &&
@@ -747,13 +764,6 @@ primary_side(Step *step)
 		enter(step, PGHA_PASSIVE, because(PGHA_WHY_PASSIVE, PGHA_NOBODY));
 		return;
 	}
-
-	/* It learned of the greater claim while it was still in crash recovery. */
-	if (node->yielded_to != PGHA_NOBODY && node->durable.fenced)
-	{
-		fence(step, because(PGHA_WHY_GREATER_CLAIM, node->yielded_to));
-		return;
-	}
 	greater = greater_claim(node);
 	if (greater != PGHA_NOBODY)
 	{
@@ -773,13 +783,14 @@ promotion_done(Step *step, bool checked)
 
 	if (!checked && node->local.in_recovery)
 	{
-		/* Given up before PostgreSQL was told: let the others go on. */
-		node->durable.role = PGHA_ROLE_STANDBY;
-		node->durable.fenced = true;
-		act(step, PGHA_ACT_WRITE_STATE);
+		/*
+		 * Given up before PostgreSQL was told.  Others may go first for a
+		 * while; the raised term stays, as it may have been seen.
+		 */
+		node->held_off = node->awake = step->now;
 		act(step, PGHA_ACT_RELEASE_RECEIVER);
 		tell(step, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
-		enter(step, PGHA_STANDBY, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+		enter(step, PGHA_RETURNING, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
 		return;
 	}
 	if (!checked)
@@ -944,6 +955,8 @@ follow(Step *step, int leader)
 			pgha_claim_compare(&node->durable.claim, &report->claim) == 0 ||
 			node->local.replayed <= report->claim.fork_lsn;
 	}
+	else if (report->timeline == 1)
+		contained = false;		/* it has no parents */
 	else if (node->history_of == leader && node->history.timeline == report->timeline)
 		contained = pgha_history_contains(&node->history, node->local.timeline,
 										  node->local.replayed);
@@ -989,8 +1002,7 @@ yield_to_greater_claim(Step *step)
 			continue;
 		node->durable.role = PGHA_ROLE_STANDBY;
 		node->durable.fenced = true;
-		node->yielded_to = i;
-		node->bar = promotion_bar(node);
+		node->bar = promotion_bar(node, step->now);
 		act(step, PGHA_ACT_WRITE_STATE);
 		tell(step, because(PGHA_WHY_GREATER_CLAIM, i));
 		enter(step, PGHA_STANDBY, because(PGHA_WHY_GREATER_CLAIM, i));
@@ -1009,6 +1021,7 @@ return_to_lead(Step *step)
 	PghaNode   *node = step->node;
 	PghaWhy		objection;
 	bool		all_answer = true;
+	int			refuses = PGHA_NOBODY;
 
 	if (node->state != PGHA_RETURNING)
 	{
@@ -1023,17 +1036,29 @@ return_to_lead(Step *step)
 			continue;
 		if (!counts(node, m) || m->told < node->awake)
 			all_answer = false;
+		if (m->contact == PGHA_CONTACT_ERROR)
+			refuses = i;
 	}
 	enter(step, PGHA_RETURNING, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
 	if (node->bar != PGHA_MAY_PROMOTE)
 		return;
+
+	/* A server is there that does not let itself be read: it may be the leader. */
+	if (refuses != PGHA_NOBODY && RULE(node, PGHA_RULE_RETURN))
+	{
+		enter(step, PGHA_RETURNING, because(PGHA_WHY_WAITING_ANSWER, refuses));
+		return;
+	}
 	if (!all_answer && RULE(node, PGHA_RULE_RETURN) &&
 		step->now - node->awake < node->settings.startup_grace)
 		return;
 
 	/* All WAL here must be replayed, or it could not be compared with others'. */
 	if (node->local.receiver != PGHA_RECEIVER_WAITING)
+	{
+		unfollow(step);
 		return;
+	}
 	objection = members_objection(node, node->awake, step->now);
 	if (objection.reason != PGHA_WHY_NONE)
 	{
@@ -1079,7 +1104,12 @@ stand_for_election(Step *step)
 	if (node->state == PGHA_STARTING)
 		enter(step, PGHA_STANDBY, loss);
 	if (node->state != PGHA_CANDIDATE)
+	{
 		enter(step, PGHA_CANDIDATE, loss);
+
+		/* What it may still connect to is not the primary any more. */
+		unfollow(step);
+	}
 	objection = members_objection(node, node->receiver_lost, step->now);
 	if (objection.reason != PGHA_WHY_NONE)
 	{
@@ -1097,6 +1127,8 @@ standby_side(Step *step)
 
 	if (node->state == PGHA_PROMOTING || node->state == PGHA_FENCING)
 		return;					/* the outcome of the next action is on its way */
+	if (node->local.crash_recovery)
+		return;					/* nothing is decided before it is known what it will be */
 
 	close_gate(step);
 	node->posted = false;
@@ -1230,6 +1262,12 @@ take_event(Step *step, const PghaEvent *event)
 			if (node->state == PGHA_PROMOTING)
 				promotion_done(step, event->ok);
 			break;
+		case PGHA_EV_NOT_DURABLE:
+			node->held_off = node->awake = step->now;
+			tell(step, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+			enter(step, node->durable.role == PGHA_ROLE_PRIMARY ? PGHA_RETURNING : PGHA_STANDBY,
+				  because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+			break;
 		case PGHA_EV_PAUSE:
 			node->durable.pause_generation++;
 			node->durable.paused = event->flag;
@@ -1341,7 +1379,6 @@ pgha_node_init(PghaNode *node, const PghaSettings *settings,
 	node->max_term = durable->claim.term;
 	node->upstream = PGHA_NOBODY;
 	node->history_of = PGHA_NOBODY;
-	node->yielded_to = PGHA_NOBODY;
 	node->wake_at = now;
 }
 
@@ -1442,7 +1479,7 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	observe(&step, local);
 	take_event(&step, event);
 	node->passive = find_passive(node);
-	node->bar = promotion_bar(node);
+	node->bar = promotion_bar(node, now);
 
 	if (was_passive != PGHA_ACTIVE && node->passive == PGHA_ACTIVE && node->state == PGHA_PASSIVE)
 		enter(&step, PGHA_STARTING, because(PGHA_WHY_STARTED, PGHA_NOBODY));

@@ -44,7 +44,6 @@ typedef struct PghaNode
 	pgha_time	deciding_since; /* primary: replies to requests sent since then decide */
 	uint64_t	max_term;		/* greatest term seen anywhere */
 	uint32_t	max_timeline;	/* greatest timeline seen anywhere */
-	int			yielded_to;		/* former primary: holder of the greater claim it heard of in recovery */
 	bool		replayed_all;	/* a WAL receiver was wanted: what was here at the start is replayed */
 	pgha_lsn	leader_end;		/* leader's WAL end as last heard, in-band or in a report */
 	int			upstream;		/* member we follow, or PGHA_NOBODY */
@@ -57,6 +56,7 @@ typedef struct PghaNode
 	PghaHistory history;		/* timeline 0: none */
 	PghaClaim	diverged_from;	/* claim whose history does not contain our WAL */
 	pgha_time	fence_tried;
+	pgha_time	held_off;		/* a promotion failed at this time; 0 = none did */
 	PghaMember	member[PGHA_MAX_MEMBERS];
 	pgha_time	wake_at;		/* call again with PGHA_EV_TICK by then */
 #ifdef PGHA_SIM

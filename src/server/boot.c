@@ -129,7 +129,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 
 /* A server without standby.signal: may it start as it is? */
 static void
-decide(bool crash_restart)
+decide(const PghaDurable *remembered, bool crash_restart)
 {
 	static PghaReport reports[PGHA_MAX_MEMBERS];
 	const PghaReport *report[PGHA_MAX_MEMBERS];
@@ -138,13 +138,13 @@ decide(bool crash_restart)
 	PghaBootDecision boot;
 	int			who = PGHA_NOBODY;
 
-	(void) PghaStateRead(&config.settings, &durable);
+	durable = *remembered;
 	if (crash_restart)
 	{
 		if (!durable.fenced && !durable.diverged &&
 			(durable.role != PGHA_ROLE_PRIMARY || pgha_posted(&durable)))
 			return;
-		boot = PGHA_BOOT_STANDBY;
+		boot = durable.fenced || durable.diverged ? PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
 	}
 	else
 	{
@@ -190,6 +190,29 @@ decide(bool crash_restart)
 				 errdetail("The server must not start as a primary.")));
 }
 
+/*
+ * A former primary may be past the fork of a later leader's history.  It must
+ * not replay that leader's WAL from the archive before the two were compared.
+ */
+static void
+ignore_archive(const PghaDurable *durable)
+{
+	if (durable->role != PGHA_ROLE_PRIMARY && !durable->fenced && !durable->diverged)
+		return;
+	if (recoveryRestoreCommand == NULL || recoveryRestoreCommand[0] == '\0')
+		return;
+	ereport(LOG,
+			(errmsg("pgha: restore_command is not used until the next start"),
+			 errdetail("This server led when it was last running: its WAL must be compared with a later leader's before it replays any of that.")));
+	SetConfigOption("restore_command", "", PGC_POSTMASTER, PGC_S_OVERRIDE);
+}
+
+const PghaConfig *
+PghaBootConfig(void)
+{
+	return &config;
+}
+
 void
 PghaBoot(void)
 {
@@ -199,6 +222,7 @@ PghaBoot(void)
 	char		error[512];
 	char		hint[512];
 	char		conninfo[PGHA_NAME_SIZE + 64];
+	PghaDurable durable;
 
 	if (!PghaEnabled())
 		return;
@@ -209,6 +233,8 @@ PghaBoot(void)
 		config = now;
 	config.settings.instance = PghaShmem->instance;
 
+	/* PostgreSQL does this at a start only; a crash restart must not promote either. */
+	RemovePromoteSignalFiles();
 	PghaRemovePlaceholders();
 
 	if (file_exists(RECOVERY_SIGNAL_FILE))
@@ -230,6 +256,9 @@ PghaBoot(void)
 	SetConfigOption("primary_conninfo", conninfo, PGC_POSTMASTER, PGC_S_OVERRIDE);
 	SetConfigOption("primary_slot_name", "", PGC_POSTMASTER, PGC_S_OVERRIDE);
 
+	(void) PghaStateRead(&config.settings, &durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))
-		decide(crash_restart);
+		decide(&durable, crash_restart);
+	if (file_exists(STANDBY_SIGNAL_FILE))
+		ignore_archive(&durable);
 }

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include <limits.h>
+#include <unistd.h>
 
 #include "access/xlog.h"
 #include "miscadmin.h"
@@ -22,6 +23,7 @@
 
 #include "compat.h"
 #include "config.h"
+#include "io_child.h"
 #include "shmem.h"
 
 char	   *pgha_node = NULL;
@@ -216,6 +218,12 @@ PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, 
 		snprintf(hint, hint_size, "Write pgha.arbiter = '' or remove the line.");
 		return false;
 	}
+	if (pgha_failure_timeout < 500)
+	{
+		snprintf(error, error_size, "pgha.failure_timeout (%d ms) is below 500 ms", pgha_failure_timeout);
+		snprintf(hint, hint_size, "Write pgha.failure_timeout = '3s'; a busy server may be silent for a moment.");
+		return false;
+	}
 	if (pgha_heartbeat_interval < 10)
 	{
 		snprintf(error, error_size, "pgha.heartbeat_interval (%d ms) is below 10 ms", pgha_heartbeat_interval);
@@ -352,6 +360,20 @@ check_worker_registered(void)
 			 errhint("Write max_worker_processes = %d or more.", max_worker_processes + 1)));
 }
 
+/* Without the program no member could be asked, and silence is what starts a failover. */
+static void
+check_program(void)
+{
+	char		path[MAXPGPATH];
+
+	PghaProgramPath(path);
+	if (access(path, X_OK) != 0)
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not find the program \"%s\": %m", path),
+				 errhint("Install pgha with \"make install\", which puts the program beside the server's executables.")));
+}
+
 void
 PghaConfigCheckAtStart(void)
 {
@@ -366,6 +388,7 @@ PghaConfigCheckAtStart(void)
 				 errmsg("%s", error),
 				 errhint("%s", hint)));
 	check_worker_registered();
+	check_program();
 	warn_of_missing(config.settings.count);
 	MarkGUCPrefixReserved("pgha");
 }

@@ -73,6 +73,14 @@ become_child(int fd, const char *path, pid_t parent)
 	_exit(0);
 }
 
+void
+PghaProgramPath(char *path)
+{
+	strlcpy(path, my_exec_path, MAXPGPATH);
+	get_parent_directory(path);
+	join_path_components(path, path, "pgha");
+}
+
 bool
 PghaChildStart(PghaChild *child, const char *conninfo)
 {
@@ -84,9 +92,7 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 
 	PghaChildStop(child);
 
-	strlcpy(path, my_exec_path, sizeof(path));
-	get_parent_directory(path);
-	join_path_components(path, path, "pgha");
+	PghaProgramPath(path);
 	if (access(path, X_OK) != 0)
 		return false;
 

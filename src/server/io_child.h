@@ -28,11 +28,14 @@ typedef enum PghaChildRead
 	PGHA_CHILD_GONE				/* ended, or spoke garbage: has been stopped */
 } PghaChildRead;
 
+/* Path of the program: the `pgha` beside the server's executable; MAXPGPATH bytes. */
+extern void PghaProgramPath(char *path);
+
 extern void PghaChildInit(PghaChild *child);
 
 /*
  * Starts a child that will talk to `conninfo`.  False with errno set if that
- * is impossible.  The program is the `pgha` beside the server's executable.
+ * is impossible.
  */
 extern bool PghaChildStart(PghaChild *child, const char *conninfo);
 

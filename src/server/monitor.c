@@ -37,6 +37,7 @@
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
 
+#include "boot.h"
 #include "compat.h"
 #include "config.h"
 #include "events.h"
@@ -56,6 +57,8 @@
 /* Kicks of a startup process that has not started a WAL receiver: often at first, then seldom. */
 #define KICK_EAGER_TIME		2000000
 #define KICK_INTERVAL		100000
+/* The end of a promotion is looked for often at first, then less so. */
+#define PROMOTION_EAGER_TIME	2000000
 /* A child that could not be started, or died, is tried again after this time. */
 #define CHILD_RETRY			1000000
 
@@ -184,6 +187,7 @@ observe(PghaLocal *local, pgha_time now)
 
 	memset(local, 0, sizeof(*local));
 	local->in_recovery = RecoveryInProgress();
+	local->crash_recovery = local->in_recovery && GetRecoveryState() == RECOVERY_STATE_CRASH;
 	local->wal_end = PghaWalEnd(local->in_recovery, &timeline);
 	local->timeline = timeline;
 	local->upstream = PGHA_NOBODY;
@@ -211,7 +215,7 @@ observe(PghaLocal *local, pgha_time now)
 	{
 		newest_valid = false;
 		LWLockAcquire(PghaShmem->lock, LW_SHARED);
-		local->upstream = receiver->upstream;
+		local->upstream = pgha_members_find(&config.members, receiver->upstream_name);
 		LWLockRelease(PghaShmem->lock);
 		SpinLockAcquire(&WalRcv->mutex);
 		local->upstream_end = WalRcv->latestWalEnd;
@@ -409,8 +413,9 @@ tend_children(void)
 					p->retry_at = now + CHILD_RETRY;
 					if (busy)
 					{
+						/* Nothing was learnt: that must not look like silence. */
 						set_error(p, "\"pgha io\" ended unexpectedly");
-						deliver(i, PGHA_CONTACT_SILENT, NULL, NULL);
+						deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
 					}
 					break;
 				case PGHA_CHILD_NOTHING:
@@ -444,16 +449,25 @@ stop_children(void)
 
 /* ---- carrying out ---- */
 
-static void
+/*
+ * A decision that cannot be made durable must not be acted on.  A standby then
+ * leaves the lead to others; anything else is decided anew by a new worker.
+ */
+static bool
 write_state(void)
 {
 	if (written_valid && memcmp(&written, &node.durable, sizeof(written)) == 0)
-		return;
+		return true;
 	if (!PghaStateWrite(&config.settings, &node.durable))
+	{
+		if (node.state == PGHA_PROMOTING && node.local.in_recovery)
+			return false;
 		ereport(FATAL,
 				(errmsg("pgha could not make a decision durable, and starts over")));
+	}
 	written = node.durable;
 	written_valid = true;
+	return true;
 }
 
 static void
@@ -470,7 +484,8 @@ follow(int member, uint32 timeline)
 		PghaWalReceiverOrder(member, config.settings.name[member], conninfo, timeline, slot);
 }
 
-static void
+/* False if the actions after this one must not be carried out. */
+static bool
 carry_out(const PghaAction *action)
 {
 	switch (action->type)
@@ -484,8 +499,7 @@ carry_out(const PghaAction *action)
 			send_request(action->member, PghaNow());
 			break;
 		case PGHA_ACT_WRITE_STATE:
-			write_state();
-			break;
+			return write_state();
 		case PGHA_ACT_OPEN_GATE:
 			PghaGateOpen();
 			break;
@@ -521,6 +535,7 @@ carry_out(const PghaAction *action)
 			tell_event(&action->why);
 			break;
 	}
+	return true;
 }
 
 /* Hands an event to the core and carries out what it answers. */
@@ -531,6 +546,7 @@ step(const PghaEvent *event)
 	PghaLocal	local;
 	pgha_time	now = PghaNow();
 	PghaState	before = node.state;
+	PghaDurable durable = node.durable;
 
 	observe(&local, now);
 	pgha_step(&node, event, &local, now, &actions);
@@ -541,7 +557,16 @@ step(const PghaEvent *event)
 		promoted = before == PGHA_PROMOTING && node.state == PGHA_PRIMARY;
 	}
 	for (int i = 0; i < actions.count; i++)
-		carry_out(&actions.action[i]);
+	{
+		if (!carry_out(&actions.action[i]))
+		{
+			PghaEvent	failure = {.type = PGHA_EV_NOT_DURABLE, .member = PGHA_NOBODY};
+
+			node.durable = durable;
+			step(&failure);
+			return;
+		}
+	}
 	promoted = false;
 
 	/* A decision that leaves a gate shut that was not open: no commit need wait for another. */
@@ -684,6 +709,7 @@ publish(void)
 
 	memset(&view, 0, sizeof(view));
 	view.valid = true;
+	view.published = PghaNow();
 	view.state = node.state;
 	why_text(&node.why, view.reason, sizeof(view.reason));
 	view.bar = node.bar;
@@ -748,12 +774,13 @@ configure(void)
 	{
 		ereport(LOG,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("new pgha configuration is not valid, the former one stays in force: %s",
+				 errmsg("pgha configuration is not valid, the former one stays in force: %s",
 						config_error),
 				 errhint("%s", hint)));
 		return;
 	}
 	config_error[0] = '\0';
+	PghaShmem->config = next;
 	if (memcmp(&next.members, &config.members, sizeof(next.members)) != 0 ||
 		strcmp(next.conninfo, config.conninfo) != 0)
 	{
@@ -803,7 +830,7 @@ next_time(pgha_time now)
 	pgha_time	next = Min(node.wake_at, heartbeat_at);
 
 	if (node.state == PGHA_PROMOTING)
-		return now + 1000;
+		return now + (now - node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	if (node.local.in_recovery && receiver_gone_since != 0 &&
 		PghaShmem->boot_passive == PGHA_ACTIVE)
 		next = Min(next, now + (now - receiver_gone_since < KICK_EAGER_TIME ? 1000 : KICK_INTERVAL));
@@ -864,13 +891,22 @@ start(void)
 
 	/* A former worker may have left it open, or the receiver stopped. */
 	PghaGateSuspend();
+	PghaWalReceiverForget();
 	PghaWalReceiverRelease();
 
-	if (!PghaConfigBuild(&config, config_error, sizeof(config_error), hint, sizeof(hint)))
-		ereport(FATAL,
+	if (PghaConfigBuild(&config, config_error, sizeof(config_error), hint, sizeof(hint)))
+		PghaShmem->config = config;
+	else
+	{
+		/* The last valid one: a former worker's, or the one that the server started with. */
+		config = PghaShmem->config.members.count > 0 ? PghaShmem->config : *PghaBootConfig();
+		config.settings.instance = PghaShmem->instance;
+		ereport(LOG,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("pgha cannot work with its configuration: %s", config_error),
+				 errmsg("pgha configuration is not valid, the former one stays in force: %s",
+						config_error),
 				 errhint("%s", hint)));
+	}
 	(void) PghaEventsOpen(config.settings.name[config.settings.self]);
 	written_valid = PghaStateRead(&config.settings, &durable) == PGHA_STATE_READ;
 	written = durable;

@@ -6,7 +6,7 @@
  * first id without one is taken.  Two standbys that cannot see each other would
  * take the same id, and write identical history files for different histories.
  * So each node fills the ids below the one it has reserved with placeholders:
- * copies of the parent's history with a marker line.  They stay once the real
+ * copies of the parent's history behind a marker line.  They stay once the real
  * file above them exists, as followers fetch histories one by one; without it
  * they are removed before the next start.
  *
@@ -109,7 +109,10 @@ is_placeholder(uint32 timeline)
 {
 	static char text[HISTORY_MAX];
 
-	return read_history_file(timeline, text) >= 0 && strstr(text, PLACEHOLDER_MARK) != NULL;
+	int			length = read_history_file(timeline, text);
+
+	/* An empty one is a placeholder that a crash came between. */
+	return length == 0 || (length > 0 && strncmp(text, PLACEHOLDER_MARK, strlen(PLACEHOLDER_MARK)) == 0);
 }
 
 static bool
@@ -225,16 +228,22 @@ static bool
 reserve(uint32 parent, uint32 timeline)
 {
 	static char text[HISTORY_MAX + sizeof(PLACEHOLDER_MARK)];
+	const int	mark = strlen(PLACEHOLDER_MARK);
 	int			length = 0;
 
 	if (timeline == parent + 1)
 		return true;
+	memcpy(text, PLACEHOLDER_MARK, mark);
 	if (parent > 1)
-		length = read_history_file(parent, text);
+		length = read_history_file(parent, text + mark);
 	if (length < 0)
+	{
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not read the history of timeline %u: %m", parent)));
 		return false;
-	strcpy(text + length, PLACEHOLDER_MARK);
-	length += strlen(PLACEHOLDER_MARK);
+	}
+	length += mark;
 	for (uint32 id = parent + 1; id < timeline; id++)
 	{
 		if (!write_placeholder(id, text, length))
@@ -302,6 +311,14 @@ PghaPromotionStart(uint32 parent, uint32 timeline, pgha_time now)
 {
 	promotion.parent = parent;
 	promotion.timeline = timeline;
+
+	/* Somebody else promoted it just now: the check will tell onto what. */
+	if (!RecoveryInProgress())
+	{
+		promotion.reserved = promotion.signalled = now;
+		promotion.phase = RECOVERING;
+		return;
+	}
 	if (!reserve(parent, timeline))
 	{
 		promotion.phase = NOT_STARTED;
@@ -375,8 +392,10 @@ PghaPromotionPoll(pgha_time now)
 		}
 		if (now - promotion.signalled >= SIGNAL_INTERVAL)
 		{
+			/* The startup process removes the file when it has taken the order. */
 			promotion.signalled = now;
-			signal_postmaster();
+			if (access(PROMOTE_SIGNAL_FILE, F_OK) == 0)
+				kill(PostmasterPid, SIGUSR1);
 		}
 		return PGHA_PROMOTION_BUSY;
 	}

@@ -189,6 +189,20 @@ may_see(void)
 	return IsTransactionState() && has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
 }
 
+/* Has the monitor published lately? */
+static bool
+monitor_is_alive(void)
+{
+	pgha_time	published;
+	bool		valid;
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	valid = PghaShmem->view.valid;
+	published = PghaShmem->view.published;
+	LWLockRelease(PghaShmem->lock);
+	return valid && PghaNow() - published < 2 * PghaShmem->view.settings.failure_timeout;
+}
+
 static const char *
 show_report(void)
 {
@@ -201,6 +215,10 @@ show_report(void)
 		return "";
 	if (!may_see())
 		return "<insufficient privilege>";
+
+	/* What only the monitor knows must be of now; no report is an answer, too. */
+	if (!monitor_is_alive())
+		return "";
 
 	fill(&report, &members);
 	pgha_line_init(&line, text, sizeof(text));

@@ -13,6 +13,7 @@
 #include "storage/lwlock.h"
 
 #include "../common/conninfo.h"
+#include "config.h"
 #include "../common/report.h"
 #include "../core/step.h"
 
@@ -72,6 +73,7 @@ typedef struct PghaMemberView
 typedef struct PghaView
 {
 	bool		valid;			/* the monitor has published once */
+	pgha_time	published;		/* when it last did */
 	PghaState	state;
 	char		reason[320];	/* sentence: why it is in this state or what it waits for */
 	PghaBar		bar;
@@ -121,6 +123,7 @@ typedef struct PghaShared
 	PghaPassive boot_passive;	/* signal files found at start that pgha leaves alone */
 	PghaGate	gate;
 	PghaWalReceiver receiver;
+	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
 	PghaOrder	order;
 	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */

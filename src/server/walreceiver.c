@@ -49,7 +49,8 @@ static char order_slot[NAMEDATALEN];
 static bool
 commanded(void)
 {
-	return PghaShmem != NULL && AmWalReceiverProcess();
+	return PghaShmem != NULL && AmWalReceiverProcess() &&
+		PghaShmem->boot_passive == PGHA_ACTIVE;
 }
 
 static void
@@ -317,12 +318,18 @@ PghaWalReceiverRenumber(const PghaMembers *members)
 }
 
 void
-PghaWalReceiverRevoke(void)
+PghaWalReceiverForget(void)
 {
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
 	PghaShmem->receiver.order_number++;
 	PghaShmem->receiver.order_member = PGHA_NOBODY;
 	LWLockRelease(PghaShmem->lock);
+}
+
+void
+PghaWalReceiverRevoke(void)
+{
+	PghaWalReceiverForget();
 	end_receiver();
 }
 
@@ -331,7 +338,7 @@ PghaWalReceiverStop(void)
 {
 	pg_atomic_write_u32(&PghaShmem->receiver.stop, 1);
 	pg_memory_barrier();
-	end_receiver();
+	PghaWalReceiverRevoke();
 }
 
 void

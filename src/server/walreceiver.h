@@ -19,10 +19,13 @@ extern void PghaWalReceiverInit(void);
 extern void PghaWalReceiverOrder(int member, const char *name, const char *conninfo,
 								 uint32 timeline, const char *slot);
 
+/* No upstream for the next connection; a running stream goes on. */
+extern void PghaWalReceiverForget(void);
+
 /* No upstream; a receiver that streams or connects is ended. */
 extern void PghaWalReceiverRevoke(void);
 
-/* From now on no ack leaves and no connection is made, until released. */
+/* No upstream; from now on no ack leaves and no connection is made, until released. */
 extern void PghaWalReceiverStop(void);
 extern void PghaWalReceiverRelease(void);
 
