@@ -69,6 +69,12 @@ EXTRA_CLEAN = build tmp_check results regression.diffs regression.out
 
 include $(PGXS)
 
+# The flags that PostgreSQL was built with are gcc's.
+ifneq ($(findstring clang,$(CC)),)
+override CFLAGS := $(filter-out -fexcess-precision=standard -Wimplicit-fallthrough=3 \
+	-Wno-format-truncation -Wno-stringop-truncation,$(CFLAGS))
+endif
+
 $(OBJS): $(ALL_HEADERS)
 
 # ---- the program ----

@@ -396,7 +396,7 @@ the_leader(const SimWorld *world)
 
 	for (int i = 0; i < world->count; i++)
 	{
-		if (!sim_leads(world, i) || world->node[i].frozen)
+		if (!sim_leads(world, i) || world->node[i].frozen || !managed(&world->node[i]))
 			continue;
 		if (leader != PGHA_NOBODY || !world->node[i].gate || world->node[i].core.state != PGHA_PRIMARY)
 			return PGHA_NOBODY;

@@ -203,6 +203,16 @@ sub cpu_time
 	return ($field[11] + $field[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
 }
 
+# The same, with the children that the process has reaped.
+sub cpu_time_with_children
+{
+	my ($pid) = @_;
+	my $stat = slurp("/proc/$pid/stat") // return 0;
+	$stat =~ s/^.*\) //s;
+	my @field = split / /, $stat;
+	return ($field[11] + $field[12] + $field[13] + $field[14]) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
 sub resident_kb
 {
 	my ($pid) = @_;
@@ -1096,6 +1106,15 @@ sub io_pids
 {
 	my ($self) = @_;
 	return grep { PghaCluster::command_line($_) =~ m{pgha io\b} } $self->processes;
+}
+
+# CPU seconds of the monitor and of all children it has or had.
+sub pgha_cpu_time
+{
+	my ($self) = @_;
+	my $sum = PghaCluster::cpu_time_with_children($self->monitor_pid);
+	$sum += PghaCluster::cpu_time($_) foreach $self->io_pids;
+	return $sum;
 }
 
 sub receiver_pid

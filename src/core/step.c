@@ -288,6 +288,9 @@ unfollow(Step *step)
 static bool
 is_behind_fork(const PghaNode *node)
 {
+	/* No history was read since the start: the files alone must tell. */
+	if (node->history.timeline == 0)
+		return node->local.newest_timeline > node->local.timeline;
 	for (int i = 0; i < node->history.count; i++)
 	{
 		if (node->history.entry[i].timeline == node->local.timeline)
@@ -1263,6 +1266,10 @@ take_event(Step *step, const PghaEvent *event)
 				promotion_done(step, event->ok);
 			break;
 		case PGHA_EV_NOT_DURABLE:
+			/* The requests of that step came after it. */
+			for (int i = 0; i < node->settings.count; i++)
+				if (node->member[i].asked == node->stepped)
+					node->member[i].asking = false;
 			node->held_off = node->awake = step->now;
 			tell(step, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
 			enter(step, node->durable.role == PGHA_ROLE_PRIMARY ? PGHA_RETURNING : PGHA_STANDBY,
