@@ -6,7 +6,8 @@
  *	pgha-sim --seed 17 -v				one of them, told step by step
  *	pgha-sim --rule-off veto --seeds 1-500	with a rule of the core switched off
  *	pgha-sim --mutations				each rule switched off in turn must be noticed
- *	pgha-sim --script FILE ...			scenarios with the expected conversation
+ *	pgha-sim --script FILE ...			scenarios with the expected conversation;
+ *		--all-transitions before it: each one of the table must occur
  *	pgha-sim --rewrite FILE ...			writes what happens into them
  *	pgha-sim --states					the table of states and transitions
  *
@@ -161,12 +162,31 @@ print_states(void)
 			   pgha_state_name(transition[i].to), transition[i].when);
 }
 
+/* Does any transition of the table of states lack a scenario? */
+static bool
+show_missing(SimTransitions made)
+{
+	int			count;
+	const PghaTransition *transition = pgha_transitions(&count);
+	bool		all = true;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (made[transition[i].from][transition[i].to])
+			continue;
+		printf("no scenario: %s -> %s (%s)\n", pgha_state_name(transition[i].from),
+			   pgha_state_name(transition[i].to), transition[i].when);
+		all = false;
+	}
+	return all;
+}
+
 static int
 usage(void)
 {
 	fprintf(stderr, "usage: pgha-sim [--rule-off NAME]... [-v] --seeds FROM-TO | --seed N\n"
 			"       pgha-sim --mutations | --states\n"
-			"       pgha-sim [-v] --script FILE... | --rewrite FILE...\n");
+			"       pgha-sim [-v] [--all-transitions] --script FILE... | --rewrite FILE...\n");
 	return 2;
 }
 
@@ -177,6 +197,7 @@ main(int argc, char **argv)
 	unsigned long long from = 0;
 	unsigned long long to = 0;
 	bool		verbose = false;
+	bool		all_transitions = false;
 	int			status = 2;
 
 	world = calloc(1, sizeof(SimWorld));
@@ -186,6 +207,8 @@ main(int argc, char **argv)
 	{
 		if (strcmp(argv[i], "-v") == 0)
 			verbose = true;
+		else if (strcmp(argv[i], "--all-transitions") == 0)
+			all_transitions = true;
 		else if (strcmp(argv[i], "--mutations") == 0)
 			status = run_mutations();
 		else if (strcmp(argv[i], "--states") == 0)
@@ -215,11 +238,14 @@ main(int argc, char **argv)
 		else if ((strcmp(argv[i], "--script") == 0 || strcmp(argv[i], "--rewrite") == 0) && i + 1 < argc)
 		{
 			bool		rewrite = strcmp(argv[i], "--rewrite") == 0;
+			SimTransitions made = {0};
 
 			status = 0;
 			while (++i < argc)
-				if (!sim_script(argv[i], rewrite, verbose))
+				if (!sim_script(argv[i], rewrite, verbose, made))
 					status = 1;
+			if (all_transitions && !show_missing(made))
+				status = 1;
 		}
 		else
 			break;

@@ -193,6 +193,7 @@ run_on_nodes(Script *script, int count, char **word)
 		{"kill", kill_process},
 		{"power-off", kill_host},
 		{"backend-crash", sim_backend_crash},
+		{"drop-stream", sim_drop_stream},
 		{"freeze", sim_freeze},
 		{"thaw", sim_thaw},
 		{"pause", pause_failover},
@@ -414,6 +415,7 @@ static const Command commands[] = {
 	{"kill", 2, run_on_nodes, "kill NODE...: SIGKILL of all processes"},
 	{"power-off", 2, run_on_nodes, "power-off NODE..."},
 	{"backend-crash", 2, run_on_nodes, "backend-crash NODE...: restart_after_crash"},
+	{"drop-stream", 2, run_on_nodes, "drop-stream NODE...: the WAL receiver loses its connection"},
 	{"freeze", 2, run_on_nodes, "freeze NODE..."},
 	{"thaw", 2, run_on_nodes, "thaw NODE..."},
 	{"pause", 2, run_on_nodes, "pause NODE: pgha_pause()"},
@@ -525,7 +527,7 @@ show_difference(const char *path, int line, const char *expected, const char *go
 }
 
 bool
-sim_script(const char *path, bool rewrite, bool verbose)
+sim_script(const char *path, bool rewrite, bool verbose, SimTransitions made)
 {
 	Script		script = {NULL, path, 0, false};
 	char	   *text = read_file(path);
@@ -572,6 +574,9 @@ sim_script(const char *path, bool rewrite, bool verbose)
 
 			snprintf(expected + used, sizeof(expected) - used, "%s\n", line[block_end]);
 		}
+		for (int from = 0; from < PGHA_STATE_COUNT; from++)
+			for (int to = 0; to < PGHA_STATE_COUNT; to++)
+				made[from][to] |= script.world->transition[from][to] > 0;
 		if (verbose)
 			printf("%s", got);
 		if (!rewrite && strcmp(expected, got) != 0)

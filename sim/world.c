@@ -698,6 +698,8 @@ arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t id)
 				/* A copy of the server, or a wrong address: another instance under this name. */
 				make_report(world, who, &request->report);
 				strcpy(request->report.node, n->settings.name[node]);
+				if (who != node)
+					request->report.bar = PGHA_BAR_PASSIVE;
 			}
 	}
 	if (!world->cut[node][asker])
@@ -755,7 +757,10 @@ end_processes(SimWorld *world, int node)
 
 		if (n->sender[j].connection != 0 && peer->connection == n->sender[j].connection &&
 			sim_linked(world, node, j) && !n->host_down)
+		{
+			peer->end_coming = true;
 			sim_post(world, latency(world), SIM_RECEIVER_LOST, j, false, 0, peer->connection);
+		}
 		if (n->connection != 0 && peer->sender[node].connection == n->connection &&
 			sim_linked(world, node, j) && !n->host_down)
 			sim_post(world, latency(world), SIM_SENDER_GONE, j, node, 0, n->connection);
@@ -907,7 +912,10 @@ sim_stop(SimWorld *world, int node)
 	}
 	for (int j = 0; j < world->count; j++)
 		if (connection[j] != 0 && world->node[j].connection == connection[j])
+		{
+			world->node[j].end_coming = true;
 			sim_post(world, latency(world), SIM_RECEIVER_LOST, j, true, n->nwal, connection[j]);
+		}
 	end_processes(world, node);
 	n->phase = SIM_STOPPING;
 	sim_post(world, sim_between(world, 50 * MS, 600 * MS), SIM_PHASE, node, 0, 0, 0);
@@ -1018,6 +1026,14 @@ sim_thaw(SimWorld *world, int node)
 	free(held.event);
 }
 
+/* The WAL receiver dies: a lost connection. */
+void
+sim_drop_stream(SimWorld *world, int node)
+{
+	if (world->node[node].receiver == PGHA_RECEIVER_STREAMING)
+		receiver_end(world, node, false, sim_between(world, 100 * MS, 5 * SECOND));
+}
+
 void
 sim_cut(SimWorld *world, int from, int to, bool cut)
 {
@@ -1060,6 +1076,7 @@ connect_to_order(SimWorld *world, int node)
 	n->upstream = n->order;
 	n->connection = ++world->numbers;
 	n->stream_pending = false;
+	n->end_coming = false;
 	n->heard = world->now;
 	n->upstream_end = 0;
 	sim_post(world, 2 * latency(world), SIM_CONNECT, node, 0, 0, n->connection);
@@ -1197,7 +1214,7 @@ beat(SimWorld *world, int node)
 
 	if (n->receiver != PGHA_RECEIVER_STREAMING)
 		return;
-	if ((linked && u->sender[node].connection != n->connection) ||
+	if ((linked && u->sender[node].connection != n->connection && !n->end_coming) ||
 		world->now - n->heard > RECEIVER_TIMEOUT)
 	{
 		receiver_end(world, node, false, sim_between(world, 100 * MS, 5 * SECOND));

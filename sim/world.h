@@ -147,6 +147,7 @@ typedef struct SimNode
 	int			upstream;
 	bool		ended_clean;
 	bool		stream_pending;
+	bool		end_coming;		/* the news that the upstream ended the stream is on its way */
 	pgha_time	heard;
 	pgha_lsn	upstream_end;
 	bool		start_pending;
@@ -325,6 +326,7 @@ extern void sim_stop(SimWorld *world, int node);
 extern void sim_backend_crash(SimWorld *world, int node);
 extern void sim_freeze(SimWorld *world, int node);
 extern void sim_thaw(SimWorld *world, int node);
+extern void sim_drop_stream(SimWorld *world, int node);
 extern void sim_cut(SimWorld *world, int from, int to, bool cut);
 extern void sim_pause(SimWorld *world, int node, bool pause);
 extern PghaWhy sim_promote(SimWorld *world, int node, bool force);
@@ -364,7 +366,12 @@ extern bool sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FIL
 
 /* ---- script.c ---- */
 
-/* Runs a scenario; false if the conversation is another than written there. */
-extern bool sim_script(const char *path, bool rewrite, bool verbose);
+typedef bool SimTransitions[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
+
+/*
+ * Runs a scenario; false if the conversation is another than written there.
+ * Notes the transitions that were made.
+ */
+extern bool sim_script(const char *path, bool rewrite, bool verbose, SimTransitions made);
 
 #endif							/* SIM_WORLD_H */

@@ -68,7 +68,7 @@ foreach my $round (1 .. 4)
 {
 	my $primary = $cluster->wait_single_primary;
 	my ($unlisted, $listed) = $cluster->others($primary);
-	synchronous("ANY 1 ($listed->{name})");
+	$primary->set(synchronous_standby_names => "ANY 1 ($listed->{name})");
 	$cluster->wait_for('the other one to know', sub { my $s = $unlisted->status; $s && !$s->{candidate} });
 	$primary->kill9;
 	is($cluster->wait_single_primary, $listed, 'only a listed standby is promoted');

@@ -70,7 +70,7 @@ $cluster->wait_following($a, $b);
 $double->stop;
 
 # Another database cluster under the name of a member.
-my $other = PghaCluster->new(names => ['p'], pgha => 0)->build;
+my $other = PghaCluster->new(names => ['p'], pgha => 0)->build(sql => 'CREATE EXTENSION pgha');
 my ($p) = $other->nodes;
 $b->stop;
 $b->clone($p);

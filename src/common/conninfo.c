@@ -8,8 +8,8 @@
  * libpq.  No message repeats a value: it may be a secret in the wrong place.
  */
 #include "conninfo.h"
+#include "errors.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 static const char host_advice[] = "pgha takes each member's address from pgha.members";
@@ -38,20 +38,6 @@ static bool
 is_space(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool fail(char *error, size_t error_size, const char *format,...)
-			__attribute__((format(printf, 3, 4)));
-
-static bool
-fail(char *error, size_t error_size, const char *format,...)
-{
-	va_list		args;
-
-	va_start(args, format);
-	(void) vsnprintf(error, error_size, format, args);
-	va_end(args);
-	return false;
 }
 
 /*
@@ -84,7 +70,7 @@ skip_value(const char *p, int position, char *error, size_t error_size)
 	if (*p == '\0')
 	{
 		/* Would swallow what pgha appends. */
-		fail(error, error_size, "The last value is missing: write '' for an empty one.");
+		pgha_fail(error, error_size, "The last value is missing: write '' for an empty one.");
 		return NULL;
 	}
 	if (quoted)
@@ -95,7 +81,7 @@ skip_value(const char *p, int position, char *error, size_t error_size)
 			return p;
 		if (*p == '\0')
 		{
-			fail(error, error_size,
+			pgha_fail(error, error_size,
 				 "The quoted value that begins at character %d has no closing quote.", position);
 			return NULL;
 		}
@@ -106,7 +92,7 @@ skip_value(const char *p, int position, char *error, size_t error_size)
 		if (*p == '\\' && *++p == '\0')
 		{
 			/* libpq accepts it, but pgha appends to the text. */
-			fail(error, error_size, "The text ends with a single backslash.");
+			pgha_fail(error, error_size, "The text ends with a single backslash.");
 			return NULL;
 		}
 	}
@@ -118,7 +104,7 @@ pgha_conninfo_check(const char *shared, char *error, size_t error_size)
 	const char *p = shared;
 
 	if (strncmp(shared, "postgres://", 11) == 0 || strncmp(shared, "postgresql://", 13) == 0)
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"A URI cannot be used here: write \"keyword=value\" pairs.");
 
 	for (;;)
@@ -138,13 +124,13 @@ pgha_conninfo_check(const char *shared, char *error, size_t error_size)
 		while (is_space(*p))
 			p++;
 		if (*p != '=' || length == 0)
-			return fail(error, error_size,
+			return pgha_fail(error, error_size,
 						"At character %d a \"keyword=value\" pair is expected; values with spaces stand in single quotes.",
 						(int) (keyword - shared) + 1);
 
 		for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 			if (is_keyword(keyword, length, refused[i].keyword))
-				return fail(error, error_size, "\"%s\" must not be given: %s.",
+				return pgha_fail(error, error_size, "\"%s\" must not be given: %s.",
 							refused[i].keyword, refused[i].advice);
 
 		p++;
@@ -157,7 +143,7 @@ pgha_conninfo_check(const char *shared, char *error, size_t error_size)
 
 	/* Leave room for what pgha_conninfo_build() adds. */
 	if ((size_t) (p - shared) >= PGHA_CONNINFO_SIZE - PGHA_HOST_SIZE - PGHA_NAME_SIZE - 256)
-		return fail(error, error_size, "The text is longer than %d characters.",
+		return pgha_fail(error, error_size, "The text is longer than %d characters.",
 					PGHA_CONNINFO_SIZE - PGHA_HOST_SIZE - PGHA_NAME_SIZE - 256 - 1);
 	return true;
 }

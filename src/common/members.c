@@ -7,8 +7,8 @@
  * whatever the text contained, because they are shown by SQL functions too.
  */
 #include "members.h"
+#include "errors.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #define DEFAULT_PORT	5432
@@ -97,20 +97,6 @@ show(Span span)
 	return shown;
 }
 
-static bool fail(char *error, size_t error_size, const char *format,...)
-			__attribute__((format(printf, 3, 4)));
-
-static bool
-fail(char *error, size_t error_size, const char *format,...)
-{
-	va_list		args;
-
-	va_start(args, format);
-	(void) vsnprintf(error, error_size, format, args);
-	va_end(args);
-	return false;
-}
-
 static bool
 span_is_name(Span name)
 {
@@ -169,7 +155,7 @@ parse_address(Span text, PghaAddress *address, char *error, size_t error_size)
 		const char *end = text.start + text.length;
 
 		if (close == NULL || (close + 1 != end && close[1] != ':'))
-			return fail(error, error_size,
+			return pgha_fail(error, error_size,
 						"Address \"%s\" of member \"%s\" cannot be read: write an IPv6 address as \"[address]:port\".",
 						show(text).text, address->name);
 		host.start = text.start + 1;
@@ -184,7 +170,7 @@ parse_address(Span text, PghaAddress *address, char *error, size_t error_size)
 		{
 			host.length = (size_t) (colon - text.start);
 			if (memchr(colon + 1, ':', text.length - host.length - 1) != NULL)
-				return fail(error, error_size,
+				return pgha_fail(error, error_size,
 							"Address \"%s\" of member \"%s\" has more than one colon: write an IPv6 address in brackets, \"[address]:port\".",
 							show(text).text, address->name);
 		}
@@ -198,15 +184,15 @@ parse_address(Span text, PghaAddress *address, char *error, size_t error_size)
 	}
 
 	if (host.length == 0)
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"Member \"%s\" has no address: write \"%s=host:port\".",
 					address->name, address->name);
 	if (host.length >= PGHA_HOST_SIZE)
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"The host of member \"%s\" is longer than %d characters.",
 					address->name, PGHA_HOST_SIZE - 1);
 	if (!span_consists_of(host, allowed))
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"\"%s\" is not a host name or an IP address: members are separated by commas and written as \"name=host:port\".",
 					show(host).text);
 	span_copy(host, address->host);
@@ -223,7 +209,7 @@ parse_address(Span text, PghaAddress *address, char *error, size_t error_size)
 			value = value * 10 + (port.start[i] - '0');
 		}
 		if (!valid || value < 1 || value > 65535)
-			return fail(error, error_size,
+			return pgha_fail(error, error_size,
 						"Port \"%s\" of member \"%s\" is not a number from 1 to 65535.",
 						show(port).text, address->name);
 		address->port = value;
@@ -240,12 +226,12 @@ parse_member(Span text, PghaAddress *address, char *error, size_t error_size)
 	Span		rest = {text.start + text.length, 0};
 
 	if (text.length == 0)
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"A comma stands where a member is expected: write \"name=host:port\", separated by single commas.");
 
 	equals = memchr(text.start, '=', text.length);
 	if (equals == NULL)
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"\"%s\" is not a member: write \"name=host:port\".", show(text).text);
 	name.length = (size_t) (equals - text.start);
 	rest.start = equals + 1;
@@ -253,14 +239,14 @@ parse_member(Span text, PghaAddress *address, char *error, size_t error_size)
 	name = span_trim(name);
 
 	if (name.length == 0)
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"\"%s\" has no name: write \"name=host:port\".", show(text).text);
 	if (name.length >= PGHA_NAME_SIZE)
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"Member name \"%s\" is longer than %d characters.",
 					show(name).text, PGHA_NAME_SIZE - 1);
 	if (!span_is_name(name))
-		return fail(error, error_size,
+		return pgha_fail(error, error_size,
 					"Member name \"%s\" contains other characters than letters, digits, \"-\", \"_\" and \".\".",
 					show(name).text);
 	span_copy(name, address->name);
@@ -281,14 +267,14 @@ check_unique(const PghaMembers *members, char *error, size_t error_size)
 		char		other_slot[64];
 
 		if (strcmp(added->name, other->name) == 0)
-			return fail(error, error_size, "Member \"%s\" is listed twice.", added->name);
+			return pgha_fail(error, error_size, "Member \"%s\" is listed twice.", added->name);
 		if (added->port == other->port && same_host(added->host, other->host))
-			return fail(error, error_size,
+			return pgha_fail(error, error_size,
 						"Members \"%s\" and \"%s\" have the same address: each needs its own host or port.",
 						other->name, added->name);
 		pgha_slot_name(other->name, other_slot);
 		if (strcmp(added_slot, other_slot) == 0)
-			return fail(error, error_size,
+			return pgha_fail(error, error_size,
 						"Members \"%s\" and \"%s\" would share the replication slot \"%s\": names must differ in more than case and punctuation.",
 						other->name, added->name, added_slot);
 	}
@@ -315,7 +301,7 @@ pgha_members_parse(const char *text, PghaMembers *members, char *error, size_t e
 			rest.length -= one.length + 1;
 		}
 		if (members->count == PGHA_MAX_MEMBERS)
-			return fail(error, error_size, "There are more than %d members.", PGHA_MAX_MEMBERS);
+			return pgha_fail(error, error_size, "There are more than %d members.", PGHA_MAX_MEMBERS);
 		if (!parse_member(span_trim(one), &members->member[members->count], error, error_size))
 			return false;
 		members->count++;

@@ -36,8 +36,8 @@ static const PghaTransition transitions[] = {
 	{PGHA_RETURNING, PGHA_PASSIVE, "not to be managed"},
 
 	{PGHA_PROMOTING, PGHA_PRIMARY, "promoted onto the reserved timeline"},
-	{PGHA_PROMOTING, PGHA_STANDBY, "given up: the raised term could not be made durable"},
-	{PGHA_PROMOTING, PGHA_RETURNING, "given up before PostgreSQL was told to promote"},
+	{PGHA_PROMOTING, PGHA_STANDBY, "given up before PostgreSQL was told to promote"},
+	{PGHA_PROMOTING, PGHA_RETURNING, "given up, by a former primary"},
 	{PGHA_PROMOTING, PGHA_FENCING, "promoted onto another timeline, or a greater claim was heard of"},
 
 	{PGHA_DIVERGED, PGHA_STANDBY, "a leader's history contains the WAL here"},

@@ -481,12 +481,6 @@ primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 		if (now - later(primary->contact_since, node->awake) >= settings->failure_timeout)
 			return true;
 	}
-	else if (asked && primary->contact == PGHA_CONTACT_SILENT)
-	{
-		*why = because(PGHA_WHY_PRIMARY_SILENT, leader);
-		if (silence(node, primary, now) >= settings->failure_timeout)
-			return true;
-	}
 
 	if (asked && primary->contact == PGHA_CONTACT_STARTING)
 	{
@@ -496,10 +490,10 @@ primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 			return true;
 	}
 
-	/* A request that hangs says as much as one that was given up. */
-	if (primary->was_primary && primary->asking && primary->contact != PGHA_CONTACT_ERROR &&
-		primary->contact != PGHA_CONTACT_REFUSED &&
-		primary->asked >= node->receiver_lost &&
+	/* A request that hangs says as much as one that was given up, whenever it was sent. */
+	if (primary->was_primary && primary->contact != PGHA_CONTACT_ERROR &&
+		(primary->contact == PGHA_CONTACT_SILENT ||
+		 (primary->asking && primary->contact != PGHA_CONTACT_REFUSED)) &&
 		silence(node, primary, now) >= settings->failure_timeout)
 	{
 		*why = because(PGHA_WHY_PRIMARY_SILENT, leader);
@@ -599,6 +593,7 @@ begin_promotion(Step *step, PghaWhy why)
 	PghaNode   *node = step->node;
 	PghaClaim  *claim = &node->durable.claim;
 
+	node->former = node->durable;
 	node->durable.role = PGHA_ROLE_PRIMARY;
 	node->durable.fenced = false;
 	node->durable.diverged = false;
@@ -788,12 +783,19 @@ promotion_done(Step *step, bool checked)
 	{
 		/*
 		 * Given up before PostgreSQL was told.  Others may go first for a
-		 * while; the raised term stays, as it may have been seen.
+		 * while, and the claim is taken back: the former leader must not yield
+		 * to one that cannot lead.
 		 */
+		node->durable.claim = node->former.claim;
+		node->durable.role = node->former.role;
+		node->durable.fenced = node->former.fenced;
+		node->durable.diverged = node->former.diverged;
 		node->held_off = node->awake = step->now;
+		act(step, PGHA_ACT_WRITE_STATE);
 		act(step, PGHA_ACT_RELEASE_RECEIVER);
 		tell(step, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
-		enter(step, PGHA_RETURNING, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+		enter(step, node->durable.role == PGHA_ROLE_PRIMARY ? PGHA_RETURNING : PGHA_STANDBY,
+			  because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
 		return;
 	}
 	if (!checked)
@@ -1113,7 +1115,9 @@ stand_for_election(Step *step)
 		/* What it may still connect to is not the primary any more. */
 		unfollow(step);
 	}
-	objection = members_objection(node, node->receiver_lost, step->now);
+
+	/* What was heard while this node could not be promoted is too old. */
+	objection = members_objection(node, later(node->receiver_lost, node->state_since), step->now);
 	if (objection.reason != PGHA_WHY_NONE)
 	{
 		enter(step, PGHA_CANDIDATE, objection);
@@ -1508,7 +1512,8 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	/* In doubt, ask at once and often; but not for ever. */
 	if (node->local.in_recovery && node->receiver_lost != 0)
 	{
-		since = node->receiver_lost;
+		since = node->state == PGHA_CANDIDATE ?
+			later(node->receiver_lost, node->state_since) : node->receiver_lost;
 		if (now - node->receiver_lost < node->settings.failure_timeout ||
 			(node->state == PGHA_CANDIDATE &&
 			 now - node->state_since < node->settings.failure_timeout))

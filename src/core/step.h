@@ -56,6 +56,7 @@ typedef struct PghaNode
 	PghaHistory history;		/* timeline 0: none */
 	PghaClaim	diverged_from;	/* claim whose history does not contain our WAL */
 	pgha_time	fence_tried;
+	PghaDurable former;			/* as it was before the promotion under way */
 	pgha_time	held_off;		/* a promotion failed at this time; 0 = none did */
 	PghaMember	member[PGHA_MAX_MEMBERS];
 	pgha_time	wake_at;		/* call again with PGHA_EV_TICK by then */

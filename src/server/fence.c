@@ -12,39 +12,27 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include "access/xlog.h"
-#include "common/file_perm.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 
 #include "fence.h"
+#include "files.h"
 
 bool
 PghaWriteStandbySignal(void)
 {
-	int			fd = OpenTransientFilePerm(STANDBY_SIGNAL_FILE, O_WRONLY | O_CREAT | PG_BINARY,
-										   pg_file_create_mode);
-	bool		done;
-
-	if (fd < 0)
+	if (!PghaWriteFile(STANDBY_SIGNAL_FILE, O_TRUNC, "", 0))
 	{
 		ereport(LOG,
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\": %m", STANDBY_SIGNAL_FILE)));
 		return false;
 	}
-	done = pg_fsync(fd) == 0;
-	if (!done)
-		ereport(LOG,
-				(errcode_for_file_access(),
-				 errmsg("could not fsync file \"%s\": %m", STANDBY_SIGNAL_FILE)));
-	if (CloseTransientFile(fd) != 0)
-		done = false;
-	return done && fsync_fname_ext(".", true, false, LOG) == 0;
+	return fsync_fname_ext(".", true, false, LOG) == 0;
 }
 
 void

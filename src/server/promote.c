@@ -29,6 +29,7 @@
 
 #include "../common/report.h"
 #include "compat.h"
+#include "files.h"
 #include "promote.h"
 #include "shmem.h"
 #include "walreceiver.h"
@@ -71,18 +72,9 @@ static int
 read_history_file(uint32 timeline, char *text)
 {
 	char		path[MAXPGPATH];
-	int			fd;
-	int			length;
 
 	TLHistoryFilePath(path, timeline);
-	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
-	if (fd < 0)
-		return -1;
-	length = read(fd, text, HISTORY_MAX - 1);
-	if (length >= 0)
-		text[length] = '\0';
-	CloseTransientFile(fd);
-	return length;
+	return PghaReadFile(path, text, HISTORY_MAX);
 }
 
 bool
@@ -204,23 +196,15 @@ static bool
 write_placeholder(uint32 timeline, const char *text, int length)
 {
 	char		path[MAXPGPATH];
-	int			fd;
-	bool		done;
+	int			save_errno;
 
 	TLHistoryFilePath(path, timeline);
-	fd = OpenTransientFilePerm(path, O_WRONLY | O_CREAT | O_EXCL | PG_BINARY, pg_file_create_mode);
-	if (fd < 0)
-		return errno == EEXIST;
-	errno = 0;
-	done = write(fd, text, length) == length;
-	if (!done && errno == 0)
-		errno = ENOSPC;
-	done = done && pg_fsync(fd) == 0;
-	if (CloseTransientFile(fd) != 0)
-		done = false;
-	if (!done)
-		unlink(path);
-	return done;
+	if (PghaWriteFile(path, O_EXCL, text, length) || errno == EEXIST)
+		return true;
+	save_errno = errno;
+	unlink(path);
+	errno = save_errno;
+	return false;
 }
 
 /* Fills the ids between `parent` and `timeline`. */
@@ -283,6 +267,7 @@ archive_placeholders(void)
 static bool
 signal_postmaster(void)
 {
+	/* Not synced: it need not outlive a crash. */
 	int			fd = OpenTransientFilePerm(PROMOTE_SIGNAL_FILE, O_WRONLY | O_CREAT | PG_BINARY,
 										   pg_file_create_mode);
 

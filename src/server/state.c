@@ -10,14 +10,13 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <unistd.h>
 
-#include "common/file_perm.h"
 #include "lib/stringinfo.h"
 #include "port/pg_crc32c.h"
 #include "storage/fd.h"
 
 #include "../common/fields.h"
+#include "files.h"
 #include "state.h"
 
 #define STATE_FILE		"pgha.state"
@@ -72,22 +71,6 @@ parse_names(char *value, const PghaSettings *settings)
 	return set;
 }
 
-/* Reads the file into `buffer`; its length, or -1 with errno set. */
-static int
-read_file(char *buffer, int size)
-{
-	int			fd = OpenTransientFile(STATE_FILE, O_RDONLY | PG_BINARY);
-	int			length;
-
-	if (fd < 0)
-		return -1;
-	length = read(fd, buffer, size - 1);
-	if (length >= 0)
-		buffer[length] = '\0';
-	CloseTransientFile(fd);
-	return length;
-}
-
 PghaStateFile
 PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 {
@@ -100,7 +83,7 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	bool		good = true;
 
 	memset(durable, 0, sizeof(*durable));
-	if (read_file(text, sizeof(text)) < 0)
+	if (PghaReadFile(STATE_FILE, text, sizeof(text)) < 0)
 	{
 		if (errno == ENOENT)
 			return PGHA_STATE_ABSENT;
@@ -189,26 +172,6 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	return PGHA_STATE_READ;
 }
 
-/* Writes `text` into the new file and syncs it; false with errno set. */
-static bool
-write_new_file(const char *text, int length)
-{
-	int			fd = OpenTransientFilePerm(STATE_FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY,
-										   pg_file_create_mode);
-	bool		done;
-
-	if (fd < 0)
-		return false;
-	errno = 0;
-	done = write(fd, text, length) == length;
-	if (!done && errno == 0)
-		errno = ENOSPC;
-	done = done && pg_fsync(fd) == 0;
-	if (CloseTransientFile(fd) != 0)
-		done = false;
-	return done;
-}
-
 bool
 PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 {
@@ -234,7 +197,7 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	append_names(&text, "sync_current", settings, durable->sync.current);
 	appendStringInfo(&text, "crc=%08X\n", checksum(text.data, text.len));
 
-	done = write_new_file(text.data, text.len);
+	done = PghaWriteFile(STATE_FILE_NEW, O_TRUNC, text.data, text.len);
 	if (!done)
 		ereport(LOG,
 				(errcode_for_file_access(),

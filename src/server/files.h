@@ -1,0 +1,23 @@
+/*
+ * files.h
+ *		Small files in PGDATA that are read and written as a whole.
+ */
+#ifndef PGHA_FILES_H
+#define PGHA_FILES_H
+
+#include "postgres.h"
+
+/*
+ * Reads at most size - 1 bytes into `buffer` and terminates them.  The length,
+ * or -1 with errno set.
+ */
+extern int	PghaReadFile(const char *path, char *buffer, int size);
+
+/*
+ * Creates the file (`flags`: O_TRUNC or O_EXCL), writes `text` and fsyncs it;
+ * the directory is the caller's.  False with errno set; the file may be there,
+ * and incomplete, then.
+ */
+extern bool PghaWriteFile(const char *path, int flags, const char *text, int length);
+
+#endif							/* PGHA_FILES_H */
