@@ -37,7 +37,8 @@ my @bad = (
 	[ 'a URI', { 'pgha.conninfo' => 'postgresql://pgha@10.0.0.1/' }, qr/URI/, 1 ],
 	[ 'broken quoting', { 'pgha.conninfo' => q(user='pgha) }, qr/closing quote/, 1 ],
 	[ 'an arbiter', { 'pgha.arbiter' => 'etcd://10.0.0.1:2379' }, qr/pgha.arbiter is set, but this version of pgha has no arbiter/, 1 ],
-	[ 'a hasty failure_timeout', { 'pgha.failure_timeout' => '200ms' }, qr/less than three times pgha.heartbeat_interval/, 1 ],
+	[ 'a hasty failure_timeout', { 'pgha.failure_timeout' => '200ms' }, qr/below 500 ms/, 1 ],
+	[ 'a failure_timeout of few heartbeats', { 'pgha.failure_timeout' => '1s', 'pgha.heartbeat_interval' => '900ms' }, qr/less than three times pgha.heartbeat_interval/, 1 ],
 	[ 'a hasty heartbeat', { 'pgha.heartbeat_interval' => '1ms' }, qr/below 10 ms/, 1 ],
 	[ 'a short startup_grace', { 'pgha.startup_grace' => '500ms' }, qr/less than pgha.failure_timeout/, 1 ],
 );

@@ -21,6 +21,7 @@
 
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "storage/ipc.h"
 #include "utils/guc.h"
 
 #include "boot.h"
@@ -32,7 +33,7 @@
 #include "shmem.h"
 #include "state.h"
 
-/* The set in force when the server started, in case a later one is bad. */
+/* The set in force when shared memory was made, in case the one in the files is bad. */
 static PghaConfig config;
 
 static bool
@@ -207,6 +208,19 @@ ignore_archive(const PghaDurable *durable)
 	SetConfigOption("restore_command", "", PGC_POSTMASTER, PGC_S_OVERRIDE);
 }
 
+/*
+ * The postmaster is about to start over, and shared memory goes: what the
+ * monitor took last stays in force.
+ */
+static void
+keep_config(int code, Datum arg)
+{
+	(void) code;
+	(void) arg;
+	if (PghaShmem->config.members.count > 0)
+		config = PghaShmem->config;
+}
+
 const PghaConfig *
 PghaBootConfig(void)
 {
@@ -232,6 +246,7 @@ PghaBoot(void)
 	if (PghaConfigBuild(&now, error, sizeof(error), hint, sizeof(hint)))
 		config = now;
 	config.settings.instance = PghaShmem->instance;
+	on_shmem_exit(keep_config, (Datum) 0);
 
 	/* PostgreSQL does this at a start only; a crash restart must not promote either. */
 	RemovePromoteSignalFiles();
