@@ -202,6 +202,13 @@ fresh_report(const SimNode *n, int member, pgha_time lost)
 	return &seen->report;
 }
 
+/* A promotion that failed for good stands for nothing. */
+static bool
+is_void(const PghaReport *report)
+{
+	return report->diverged && report->claim.fork_lsn == 0 && report->claim.term > 1;
+}
+
 /* The conditions that no promotion but an administrator's may ignore. */
 static void
 judge_node(SimWorld *world, int node, bool returning)
@@ -348,6 +355,11 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			report->claim.fork_lsn != 0)
 			sim_violation(world, "promotion", "%s promotes though %s has followed a later leader", self,
 						  name_of(world, j));
+		if (report->in_recovery && (report->fenced || report->diverged) && !is_void(report) &&
+			compare(&report->claim, &n->before.claim) >= 0 &&
+			lasting(world, n, lost) < n->settings.startup_grace)
+			sim_violation(world, "promotion", "%s promotes though %s knows a later leader", self,
+						  name_of(world, j));
 		if (report->in_recovery &&
 			(report->bar == PGHA_MAY_PROMOTE || report->bar == PGHA_BAR_PAUSED) &&
 			(report->claim.term > n->before.claim.term ||
@@ -408,7 +420,8 @@ judge_promotion(SimWorld *world, int node)
 				continue;
 			if (fresh_report(n, j, lost) == NULL)
 				all = false;
-			else if (compare(&n->seen[j].report.claim, &n->before.claim) > 0)
+			else if (!is_void(&n->seen[j].report) &&
+					 compare(&n->seen[j].report.claim, &n->before.claim) > 0)
 				sim_violation(world, "promotion", "%s leads again, %s has a greater claim",
 							  name_of(world, node), name_of(world, j));
 		}
@@ -466,7 +479,7 @@ check_after_step(SimWorld *world, int node)
 	{
 		const PghaReport *report = &n->seen[j].report;
 
-		if (j == node || n->seen[j].contact != PGHA_CONTACT_ANSWERED ||
+		if (j == node || n->seen[j].contact != PGHA_CONTACT_ANSWERED || is_void(report) ||
 			report->system_identifier != n->settings.system_identifier)
 			continue;
 		if (report->claim.term > own->term ||

@@ -1190,7 +1190,7 @@ stream(SimWorld *world, int node)
 	n->heard = world->now;
 	n->upstream_end = sim_end(world, upstream);
 	sim_post(world, latency(world), SIM_ACK, upstream, node, n->nwal, n->connection);
-	if (n->nwal < u->nwal)
+	if (n->nwal < u->nwal || n->throttle > 0)
 	{
 		n->stream_pending = true;
 		sim_post(world, n->throttle, SIM_STREAM, node, 0, 0, n->connection);

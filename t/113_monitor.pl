@@ -196,7 +196,8 @@ is($primary->value("SELECT count(*) FROM pg_stat_replication WHERE application_n
 	1, 'the WAL receiver works as the administrator wrote');
 stops('passive', $standby, 'fast');
 
-# Archive recovery that has reached its target and waits.
+# Archive recovery of a base backup that has reached its target and waits.
+$standby->clone($primary);
 $standby->configure(recovery_target_time => undef, primary_conninfo => undef,
 	recovery_target => 'immediate', recovery_target_action => 'pause', restore_command => 'false');
 rename "$standby->{data}/standby.signal", "$standby->{data}/recovery.signal" or die $!;

@@ -436,8 +436,7 @@ sub rejoin
 {
 	my ($self, $node, $primary) = @_;
 	$node->start unless $node->is_running;
-	my $state = $self->wait_for("$node->{name} to know where it belongs",
-		sub { my $state = $node->state; return $state =~ /^(standby|diverged)$/ && $self->settled($node) ? $state : undef });
+	my $state = $self->wait_for("$node->{name} to know where it belongs", sub { $self->settled($node) });
 	if ($state eq 'diverged')
 	{
 		$node->stop;
@@ -448,12 +447,15 @@ sub rejoin
 	return $state;
 }
 
-# Streams, or has found that it cannot.
+# "standby" once it streams, "diverged" once it has found that it cannot.
 sub settled
 {
 	my ($self, $node) = @_;
-	return $node->state eq 'diverged'
-	  || ($node->value("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") // 0) > 0;
+	my $state = $node->state;
+	return $state if $state eq 'diverged';
+	return undef unless $state eq 'standby';
+	my $streams = $node->value("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") // 0;
+	return $streams && $node->state eq 'standby' ? 'standby' : undef;
 }
 
 # A fact that everything else rests on: never two servers out of recovery.

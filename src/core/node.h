@@ -270,9 +270,11 @@ typedef enum PghaReason
 	PGHA_WHY_PRIMARY_DEMOTED,	/* answers as a standby */
 	PGHA_WHY_PRIMARY_UNKNOWN,	/* none was heard of since this node started */
 	PGHA_WHY_WAITING_PRIMARY,	/* the primary may still come back */
+	PGHA_WHY_PRIMARY_ANSWERS,	/* ... so that there is no need to promote */
 	PGHA_WHY_WAITING_ANSWER,	/* a member has not answered yet */
 	PGHA_WHY_VETO,				/* member still receives from the primary */
 	PGHA_WHY_BETTER,			/* member is further ahead or preferred */
+	PGHA_WHY_LATER_LEADER,		/* member gave way to a leader that this node does not know */
 	PGHA_WHY_QUORUM,			/* ANY k of n: too few listed standbys answer */
 	PGHA_WHY_BARRED,			/* see bar */
 	PGHA_WHY_RETURNING,			/* former primary, waits for news of a greater claim */

@@ -25,13 +25,11 @@ static const PghaTransition transitions[] = {
 
 	{PGHA_CANDIDATE, PGHA_STANDBY, "the primary, or a new one, is there; or not allowed to promote"},
 	{PGHA_CANDIDATE, PGHA_PROMOTING, "the best of those that answer, and nobody vetoes"},
-	{PGHA_CANDIDATE, PGHA_DIVERGED, "the new leader's history does not contain the WAL here"},
 	{PGHA_CANDIDATE, PGHA_STARTING, "out of recovery without pgha's doing"},
 	{PGHA_CANDIDATE, PGHA_PASSIVE, "not to be managed"},
 
 	{PGHA_RETURNING, PGHA_PROMOTING, "all members answered, or startup_grace passed, and no greater claim was heard of"},
 	{PGHA_RETURNING, PGHA_STANDBY, "a member holds a greater claim"},
-	{PGHA_RETURNING, PGHA_DIVERGED, "the leader's history does not contain the WAL here"},
 	{PGHA_RETURNING, PGHA_STARTING, "out of recovery without pgha's doing"},
 	{PGHA_RETURNING, PGHA_PASSIVE, "not to be managed"},
 
@@ -216,9 +214,11 @@ static const struct
 	[PGHA_WHY_PRIMARY_DEMOTED] = {"failover", "former primary %s is a standby now"},
 	[PGHA_WHY_PRIMARY_UNKNOWN] = {"failover", "no primary was heard of"},
 	[PGHA_WHY_WAITING_PRIMARY] = {"wait", "waits for primary %s"},
+	[PGHA_WHY_PRIMARY_ANSWERS] = {"wait", "primary %s answers"},
 	[PGHA_WHY_WAITING_ANSWER] = {"wait", "waits for an answer of %s"},
 	[PGHA_WHY_VETO] = {"wait", "%s still receives from the primary"},
 	[PGHA_WHY_BETTER] = {"wait", "%s is further ahead, or preferred"},
+	[PGHA_WHY_LATER_LEADER] = {"wait", "%s gave way to a later leader, which may come back"},
 	[PGHA_WHY_QUORUM] = {"wait", "too few of the synchronous standbys answer to be sure of every commit"},
 	[PGHA_WHY_BARRED] = {"wait", "the primary is missing, but this node may not be promoted"},
 	[PGHA_WHY_RETURNING] = {"wait", "former primary: waits for news of a later leader"},

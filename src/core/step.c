@@ -360,6 +360,24 @@ promotion_bar(const PghaNode *node, pgha_time now)
 	return PGHA_MAY_PROMOTE;
 }
 
+/*
+ * Was the promotion that this claim stands for given up for good?  Then it was
+ * never followed, acknowledged nothing, and supersedes nobody.
+ */
+static bool
+is_void(const PghaReport *report)
+{
+	return report->diverged && report->claim.term > 1 && report->claim.fork_lsn == 0;
+}
+
+/* Did the member give way to a leader that this node has not followed? */
+static bool
+knows_later_leader(const PghaNode *node, const PghaReport *report)
+{
+	return report->in_recovery && (report->fenced || report->diverged) && !is_void(report) &&
+		pgha_claim_compare(&report->claim, &node->durable.claim) >= 0;
+}
+
 /* Is the member of `report` to be preferred to this node? */
 static bool
 is_better(const PghaNode *node, const PghaReport *report)
@@ -446,9 +464,13 @@ primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 
 	if (asked && counts(node, primary) && primary->report.in_recovery)
 	{
-		/* It may lead again as soon as it has heard of nobody else. */
+		/*
+		 * It may lead again as soon as it has heard of nobody else; or it gave
+		 * up to a leader that has yet to become visible here.
+		 */
 		*why = because(PGHA_WHY_WAITING_PRIMARY, leader);
-		if (primary->report.role == PGHA_ROLE_PRIMARY && RULE(node, PGHA_RULE_STARTUP_GRACE) &&
+		if ((primary->report.role == PGHA_ROLE_PRIMARY || primary->report.fenced) &&
+			RULE(node, PGHA_RULE_STARTUP_GRACE) &&
 			now - later(primary->contact_since, node->awake) < settings->startup_grace)
 			return false;
 		*why = because(PGHA_WHY_PRIMARY_DEMOTED, leader);
@@ -544,6 +566,9 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 			return because(PGHA_WHY_VETO, i);
 		if (is_better(node, report) && RULE(node, PGHA_RULE_BEST))
 			return because(PGHA_WHY_BETTER, i);
+		if (knows_later_leader(node, report) && RULE(node, PGHA_RULE_BEST) &&
+			now - later(node->receiver_lost, node->awake) < node->settings.startup_grace)
+			return because(PGHA_WHY_LATER_LEADER, i);
 
 		/* Just promoted: it will be followed as soon as its promotion is checked. */
 		if (!report->in_recovery && report->claim.term >= node->durable.claim.term &&
@@ -598,7 +623,7 @@ begin_promotion(Step *step, PghaWhy why)
 	node->durable.fenced = false;
 	node->durable.diverged = false;
 	if (RULE(node, PGHA_RULE_TERM))
-		claim->term = ++node->max_term;
+		claim->term = node->max_term = later(node->max_term, 1) + 1;	/* 1 is a first primary's */
 	claim->fork_lsn = 0;
 	strcpy(claim->leader, node->settings.name[node->settings.self]);
 	node->upstream = PGHA_NOBODY;
@@ -628,7 +653,7 @@ greater_claim(const PghaNode *node)
 		const PghaMember *m = &node->member[i];
 		const PghaClaim *claim = &m->report.claim;
 
-		if (is_self(node, i) || !counts(node, m))
+		if (is_self(node, i) || !counts(node, m) || is_void(&m->report))
 			continue;
 		if (claim->term > own->term && RULE(node, PGHA_RULE_FENCE))
 			return i;
@@ -700,7 +725,10 @@ decide_to_lead(Step *step)
 		enter(step, PGHA_STARTING, because(PGHA_WHY_ASKING_MEMBERS, missing));
 		return;
 	}
-	if (node->durable.role == PGHA_ROLE_PRIMARY && strcmp(claim->leader, self) == 0)
+
+	/* A later fork than the one it led from: promoted past pgha while it waited for news. */
+	if (node->durable.role == PGHA_ROLE_PRIMARY && strcmp(claim->leader, self) == 0 &&
+		!(pgha_posted(&node->durable) && node->local.fork_lsn > claim->fork_lsn))
 	{
 		/* The worker may have died between the promotion and its check. */
 		if (!pgha_posted(&node->durable) &&
@@ -1002,7 +1030,8 @@ yield_to_greater_claim(Step *step)
 	{
 		const PghaMember *m = &node->member[i];
 
-		if (is_self(node, i) || !counts(node, m) || !RULE(node, PGHA_RULE_FENCE) ||
+		if (is_self(node, i) || !counts(node, m) || is_void(&m->report) ||
+			!RULE(node, PGHA_RULE_FENCE) ||
 			pgha_claim_compare(&m->report.claim, &node->durable.claim) <= 0)
 			continue;
 		node->durable.role = PGHA_ROLE_STANDBY;
@@ -1185,7 +1214,8 @@ take_reply(Step *step, const PghaEvent *event)
 		 strcmp(event->report->node, node->settings.name[event->member]) != 0))
 		contact = PGHA_CONTACT_ERROR;
 
-	if (contact != m->contact)
+	if (contact != m->contact ||
+		(contact == PGHA_CONTACT_ANSWERED && m->report.in_recovery != event->report->in_recovery))
 	{
 		m->contact = contact;
 		m->contact_since = step->now;
@@ -1551,9 +1581,9 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY,
 			node->durable.diverged ? PGHA_BAR_DIVERGED : PGHA_BAR_FENCED, PGHA_ACTIVE};
 	if (visible_leader(node, now) != PGHA_NOBODY)
-		return because(PGHA_WHY_FOLLOWING, visible_leader(node, now));
+		return because(PGHA_WHY_PRIMARY_ANSWERS, visible_leader(node, now));
 	if (received_in_time(node, now))
-		return because(PGHA_WHY_FOLLOWING, node->local.upstream);
+		return because(PGHA_WHY_PRIMARY_ANSWERS, node->local.upstream);
 	if (node->durable.role != PGHA_ROLE_PRIMARY && !primary_is_missing(node, now, &why) &&
 		why.reason == PGHA_WHY_WAITING_PRIMARY)
 		return why;
@@ -1598,7 +1628,7 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 			all_answer = false;
 			continue;
 		}
-		if (r->system_identifier != settings->system_identifier)
+		if (r->system_identifier != settings->system_identifier || is_void(r))
 			continue;
 		*who = i;
 		if (r->claim.term > durable->claim.term ||

@@ -54,6 +54,27 @@ PghaEnabled(void)
 		pgha_node != NULL && pgha_node[0] != '\0';
 }
 
+/* Why this process could not take pgha.conninfo as written; empty if it could. */
+static char conninfo_error[256] = "";
+
+/*
+ * PostgreSQL logs a setting that changed, with its value.  One that may hold a
+ * password must not get that far.
+ */
+static bool
+check_conninfo(char **newval, void **extra, GucSource source)
+{
+	(void) extra;
+	(void) source;
+	if (pgha_conninfo_check(*newval ? *newval : "", conninfo_error, sizeof(conninfo_error)))
+	{
+		conninfo_error[0] = '\0';
+		return true;
+	}
+	GUC_check_errmsg("%s", conninfo_error);
+	return false;
+}
+
 /* Remembers the pgha.* settings as written, while they are still placeholders. */
 static void
 remember_written(void)
@@ -105,7 +126,7 @@ PghaConfigInit(void)
 							   "libpq options shared by all connections between members.",
 							   "User, sslmode, passfile and the like; never a password, host or port.",
 							   &pgha_conninfo, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
-							   NULL, NULL, NULL);
+							   check_conninfo, NULL, NULL);
 	DefineCustomStringVariable("pgha.arbiter",
 							   "The arbiter of the leader's lease; only '' (none) is supported.",
 							   NULL,
@@ -201,8 +222,9 @@ PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, 
 				 pgha_node);
 		return false;
 	}
-	if (!pgha_conninfo_check(pgha_conninfo, error, error_size))
+	if (conninfo_error[0] != '\0')
 	{
+		strlcpy(error, conninfo_error, error_size);
 		snprintf(hint, hint_size, "Write pgha.conninfo = 'user=pgha passfile=/path/to/.pgpass'; hosts and ports come from pgha.members.");
 		return false;
 	}
@@ -291,7 +313,8 @@ check_written(void)
 						(errcode(ERRCODE_UNDEFINED_OBJECT),
 						 errmsg("unrecognized configuration parameter \"%s\"", written[w].name),
 						 errhint("Correct or remove the line; \"SELECT name FROM pg_settings WHERE name LIKE 'pgha.%%'\" lists what this version of pgha knows.")));
-			if (variables[i]->source == PGC_S_DEFAULT)
+			if (variables[i]->source == PGC_S_DEFAULT &&
+				(variables[i]->flags & GUC_SUPERUSER_ONLY) == 0)
 				ereport(FATAL,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						 errmsg("invalid value for parameter \"%s\": \"%s\"",
@@ -357,7 +380,7 @@ check_worker_registered(void)
 	ereport(FATAL,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("no background worker slot is left for pgha"),
-			 errhint("Write max_worker_processes = %d or more.", max_worker_processes + 1)));
+			 errhint("Write max_worker_processes = %d or more.", Max(8, max_worker_processes + 1))));
 }
 
 /* Without the program no member could be asked, and silence is what starts a failover. */

@@ -203,7 +203,8 @@ own_reason(const Published *published, bool in_recovery)
 		appendStringInfoString(&text, "the monitor is not running; it last said: ");
 	appendStringInfoString(&text, view->reason);
 	if (in_recovery && !is_candidate(view, in_recovery) &&
-		(view->state == PGHA_STANDBY || view->state == PGHA_CANDIDATE))
+		(view->state == PGHA_STANDBY || view->state == PGHA_CANDIDATE) &&
+		strstr(view->reason, pgha_bar_text(view->bar)) == NULL)
 		appendStringInfo(&text, "%snot a candidate: %s", text.len > 0 ? "; " : "",
 						 pgha_bar_text(view->bar));
 	return text.data;
@@ -366,7 +367,7 @@ put_member(Row *row, const PghaView *view, int index, XLogRecPtr leader_end)
 			put_null(row);
 	}
 	put_time(row, member->heard);
-	put_text_or_null(row, reachable ? "" : member->error);
+	put_text_or_null(row, self ? "" : member->error);
 }
 
 /* Of itself a node knows what it would report, whatever its monitor has heard. */

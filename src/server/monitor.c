@@ -763,6 +763,27 @@ show_title(void)
 
 /* ---- configuration ---- */
 
+/* Of members that stay it is still known when they were heard; children start anew. */
+static void
+renumber_peers(const PghaMembers *members)
+{
+	TimestampTz heard[PGHA_MAX_MEMBERS] = {0};
+
+	for (int i = 0; i < members->count; i++)
+	{
+		int			was = pgha_members_find(&config.members, members->member[i].name);
+
+		if (was != PGHA_NOBODY)
+			heard[i] = peer[was].heard;
+	}
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		memset(&peer[i], 0, sizeof(peer[i]));
+		PghaChildInit(&peer[i].child);
+		peer[i].heard = heard[i];
+	}
+}
+
 /* Takes the set in the files if it is valid; keeps the one in force if not. */
 static void
 configure(void)
@@ -785,11 +806,7 @@ configure(void)
 		strcmp(next.conninfo, config.conninfo) != 0)
 	{
 		stop_children();
-		for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
-		{
-			memset(&peer[i], 0, sizeof(peer[i]));
-			PghaChildInit(&peer[i].child);
-		}
+		renumber_peers(&next.members);
 		config = next;
 		pgha_node_configure(&node, &next.settings);
 		PghaWalReceiverRenumber(&config.members);

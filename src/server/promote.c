@@ -25,6 +25,7 @@
 #include "access/xlogarchive.h"
 #include "common/file_perm.h"
 #include "miscadmin.h"
+#include "postmaster/bgwriter.h"
 #include "storage/fd.h"
 
 #include "../common/report.h"
@@ -207,6 +208,28 @@ write_placeholder(uint32 timeline, const char *text, int length)
 	return false;
 }
 
+/*
+ * Nothing is to be filled, but PostgreSQL will write the history of `timeline`,
+ * and the whole server goes down if it cannot: tried before it is told.
+ */
+static bool
+try_history(uint32 timeline)
+{
+	char		path[MAXPGPATH];
+
+	if (!write_placeholder(timeline, PLACEHOLDER_MARK, strlen(PLACEHOLDER_MARK)))
+	{
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not reserve timeline %u: %m", timeline)));
+		return false;
+	}
+	TLHistoryFilePath(path, timeline);
+	if (is_placeholder(timeline))
+		unlink(path);
+	return true;
+}
+
 /* Fills the ids between `parent` and `timeline`. */
 static bool
 reserve(uint32 parent, uint32 timeline)
@@ -216,7 +239,7 @@ reserve(uint32 parent, uint32 timeline)
 	int			length = 0;
 
 	if (timeline == parent + 1)
-		return true;
+		return try_history(timeline);
 	memcpy(text, PLACEHOLDER_MARK, mark);
 	if (parent > 1)
 		length = read_history_file(parent, text + mark);
@@ -395,6 +418,9 @@ PghaPromotionPoll(pgha_time now)
 		return PGHA_PROMOTION_FAILED;
 	}
 	archive_placeholders();
+
+	/* pg_rewind reads the timeline from the control file: it must not have to wait for this. */
+	RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
 	return PGHA_PROMOTION_DONE;
 }
 
