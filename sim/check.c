@@ -361,18 +361,24 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			sim_violation(world, "promotion", "%s promotes though %s knows a later leader", self,
 						  name_of(world, j));
 		if (report->in_recovery &&
-			(report->bar == PGHA_MAY_PROMOTE || report->bar == PGHA_BAR_PAUSED) &&
+			(report->bar == PGHA_MAY_PROMOTE || report->bar == PGHA_BAR_PAUSED ||
+			 report->bar == PGHA_BAR_STARTED_LATE) &&
 			(report->claim.term > n->before.claim.term ||
 			 (report->claim.term == n->before.claim.term &&
 			  (report->wal_end > end ||
-			   (report->wal_end == end &&
+			   (report->wal_end == end && report->bar != PGHA_BAR_STARTED_LATE &&
 				(returning ? report->role == PGHA_ROLE_PRIMARY && precedes(n, report) :
 				 report->role == PGHA_ROLE_PRIMARY || precedes(n, report)))))))
 			sim_violation(world, "promotion", "%s promotes though %s is better", self, name_of(world, j));
 		if (report->in_recovery && report->claim.term == n->before.claim.term &&
 			!report->diverged && !report->fenced && report->bar != PGHA_BAR_REPLAYING &&
 			(sync.listed & (UINT32_C(1) << j)) != 0)
+		{
 			sure++;
+			if (sync.method == PGHA_SYNC_ANY && report->wal_end > end && !returning)
+				sim_violation(world, "promotion", "%s promotes, %s may hold acknowledged commits", self,
+							  name_of(world, j));
+		}
 	}
 	if (returning)
 		return;

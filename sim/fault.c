@@ -29,6 +29,7 @@ typedef enum Fault
 	FAULT_SLOW,
 	FAULT_FAST,
 	FAULT_THROTTLE,
+	FAULT_KILL_LEADER,
 	FAULT_UNTHROTTLE,
 	FAULT_ERRORS,
 	FAULT_NO_ERRORS,
@@ -64,7 +65,7 @@ static const int weight[SIM_PROFILES][FAULT_KINDS] = {
 	},
 	[SIM_PROFILE_CONFIG] = {
 		[FAULT_KILL] = 6,[FAULT_START] = 4,[FAULT_STOP] = 2,[FAULT_QUICK_RESTART] = 2,[FAULT_PAUSE] = 3,
-		[FAULT_RESUME] = 3,[FAULT_THROTTLE] = 3,[FAULT_ERRORS] = 2,[FAULT_PRIORITY] = 3,
+		[FAULT_RESUME] = 3,[FAULT_THROTTLE] = 6,[FAULT_ERRORS] = 2,[FAULT_PRIORITY] = 3,
 		[FAULT_FREEZE] = 2,[FAULT_PROMOTE] = 2,[FAULT_FORCE] = 1
 	},
 	[SIM_PROFILE_MIXED] = {
@@ -238,8 +239,20 @@ strike(SimWorld *world, Fault fault, int node)
 			world->latency = 2 * MS;
 			break;
 		case FAULT_THROTTLE:
-			n->throttle = sim_between(world, 100 * MS, SECOND);
-			later_fault(world, some_time(world), FAULT_UNTHROTTLE, node);
+			for (int j = 0; j < world->count; j++)
+			{
+				if (j != node && !sim_chance(world, 600))
+					continue;
+				world->node[j].throttle = sim_between(world, 100 * MS, SECOND);
+				later_fault(world, some_time(world), FAULT_UNTHROTTLE, j);
+			}
+			if (sim_chance(world, 500))
+				later_fault(world, some_time(world), FAULT_KILL_LEADER, node);
+			break;
+		case FAULT_KILL_LEADER:
+			for (int j = 0; j < world->count; j++)
+				if (sim_leads(world, j))
+					sim_kill(world, j, false);
 			break;
 		case FAULT_UNTHROTTLE:
 			n->throttle = 0;
@@ -372,7 +385,7 @@ choose_settings(SimWorld *world)
 						n->settings.system_identifier = 43;
 					break;
 			}
-			n->settings.max_failover_lag = sim_chance(world, 500) ? 16 << 20 : 16 << 10;
+			n->settings.max_failover_lag = sim_chance(world, 400) ? 16 << 20 : 4 << 10;
 		}
 	}
 	world->crash_in_step = world->profile == SIM_PROFILE_CRASH || world->profile == SIM_PROFILE_MIXED ?

@@ -36,7 +36,7 @@ static const struct
 	{PGHA_RULE_PAUSED, "paused", 1000, "not while paused"},
 	{PGHA_RULE_AUTO_FAILOVER, "auto-failover", 500, "not with auto_failover = off"},
 	{PGHA_RULE_APPLY_DELAY, "apply-delay", 500, "not with an apply delay"},
-	{PGHA_RULE_LAG, "lag", 1000, "not beyond max_failover_lag"},
+	{PGHA_RULE_LAG, "lag", 3000, "not beyond max_failover_lag"},
 	{PGHA_RULE_SYNC_LISTED, "sync-listed", 1000, "only a listed standby"},
 	{PGHA_RULE_SYNC_FIRST, "sync-first", 500, "FIRST: only one last reported synchronous"},
 	{PGHA_RULE_SYNC_ANY, "sync-any", 500, "ANY: only when enough listed standbys answered"},

@@ -8,7 +8,10 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 3)->build;
+# A crash restart may take a while on a busy machine: it must not look like silence.
+my $cluster = PghaCluster->new(
+	nodes => 3,
+	settings => { 'pgha.failure_timeout' => '3s', 'pgha.startup_grace' => '15s' })->build;
 my ($a, $b, $c) = $cluster->nodes;
 my $writer = $cluster->start_writer;
 $writer->wait_acknowledged(20);

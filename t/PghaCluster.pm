@@ -174,7 +174,8 @@ sub processes_in
 		$cwd =~ s/ \(deleted\)$//;
 		push @found, $pid if $cwd eq $directory || index($cwd, "$directory/") == 0;
 	}
-	return sort { $a <=> $b } @found;
+	@found = sort { $a <=> $b } @found;
+	return @found;
 }
 
 sub process_state
@@ -508,7 +509,8 @@ sub start_writer
 	my @command = (
 		$option{netns} ? $self->in_netns($option{netns}) : (),
 		writer_program(), '--log', $log, '--writer', $number,
-		'--interval', $option{interval} // 5, '--timeout', $option{timeout} // 1000, @targets);
+		'--interval', $option{interval} // 5, '--timeout', $option{timeout} // 1000,
+		'--pause', $option{pause} // 10, @targets);
 	croak writer_program() . ' is missing: run make build/writer' unless -x writer_program();
 	my $pid = spawn(\@command, log => "$log.err");
 	my $writer = bless { pid => $pid, log => $log, number => $number, cluster => $self }, 'PghaCluster::Writer';

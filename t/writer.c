@@ -40,7 +40,6 @@
 #include <libpq-fe.h>
 
 #define MAX_TARGETS		16
-#define RETRY_PAUSE_MS	10
 
 typedef struct Attempt
 {
@@ -54,6 +53,7 @@ static int	log_fd;
 static const char *target[MAX_TARGETS];
 static int	ntargets = 0;
 static int	limit_ms = 1000;
+static int	retry_pause_ms = 10;
 
 static void
 handle_stop(int signo)
@@ -130,7 +130,7 @@ attempt_end(Attempt *attempt)
 	if (attempt->conn)
 		PQfinish(attempt->conn);
 	attempt->conn = NULL;
-	attempt->until = now_us() + RETRY_PAUSE_MS * 1000;
+	attempt->until = now_us() + retry_pause_ms * 1000;
 }
 
 /* Tries all targets, each over and over, until one accepts; NULL only at the end. */
@@ -277,6 +277,7 @@ main(int argc, char **argv)
 		{"writer", required_argument, NULL, 'w'},
 		{"interval", required_argument, NULL, 'i'},
 		{"timeout", required_argument, NULL, 't'},
+		{"pause", required_argument, NULL, 'p'},
 		{NULL, 0, NULL, 0}
 	};
 	struct sigaction action = {.sa_handler = handle_stop};
@@ -307,6 +308,9 @@ main(int argc, char **argv)
 			case 't':
 				limit_ms = atoi(optarg);
 				break;
+			case 'p':
+				retry_pause_ms = atoi(optarg);
+				break;
 			default:
 				return 2;
 		}
@@ -314,7 +318,7 @@ main(int argc, char **argv)
 	if (ntargets == 0 || log_name == NULL)
 	{
 		fprintf(stderr, "usage: writer --conninfo STRING [--conninfo STRING ...] --log FILE "
-				"[--writer NUMBER] [--interval MS] [--timeout MS]\n");
+				"[--writer NUMBER] [--interval MS] [--timeout MS] [--pause MS]\n");
 		return 2;
 	}
 	log_fd = open(log_name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -339,7 +343,7 @@ main(int argc, char **argv)
 			/* A server that refuses writes will go on doing so: look for another one. */
 			PQfinish(conn);
 			conn = NULL;
-			pause_ms(RETRY_PAUSE_MS);
+			pause_ms(retry_pause_ms);
 			continue;
 		}
 		if (interval_ms > 0 && !rest(conn, interval_ms))

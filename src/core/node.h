@@ -99,6 +99,7 @@ typedef enum PghaBar
 	PGHA_BAR_PAUSED,
 	PGHA_BAR_AUTO_FAILOVER,		/* pgha.auto_failover = off */
 	PGHA_BAR_APPLY_DELAY,		/* recovery_min_apply_delay > 0 */
+	PGHA_BAR_STARTED_LATE,		/* has not met the primary since its start, and gives it time to come */
 	PGHA_BAR_LAG,				/* further behind than pgha.max_failover_lag */
 	PGHA_BAR_NOT_LISTED,		/* not in the primary's synchronous_standby_names */
 	PGHA_BAR_NOT_SYNC			/* FIRST: was not synchronous when the primary was last heard */

@@ -143,6 +143,7 @@ pgha_bar_text(PghaBar bar)
 		[PGHA_BAR_PAUSED] = "failover is paused",
 		[PGHA_BAR_AUTO_FAILOVER] = "pgha.auto_failover is off",
 		[PGHA_BAR_APPLY_DELAY] = "recovery_min_apply_delay is set",
+		[PGHA_BAR_STARTED_LATE] = "has not met the primary since it started, and gives it pgha.startup_grace",
 		[PGHA_BAR_LAG] = "further behind the primary than pgha.max_failover_lag",
 		[PGHA_BAR_NOT_LISTED] = "not listed in the primary's synchronous_standby_names",
 		[PGHA_BAR_NOT_SYNC] = "was not a synchronous standby when the primary was last heard",

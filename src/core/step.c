@@ -257,7 +257,8 @@ ask_members(Step *step, pgha_time interval, pgha_time since)
 		if (is_self(node, i))
 		{
 			if (node->state != PGHA_STARTING &&
-				(m->asked == 0 ? step->now - node->started >= SELF_CHECK_DELAY :
+				(m->asked == 0 ? (node->state == PGHA_RETURNING ||
+								  step->now - node->started >= SELF_CHECK_DELAY) :
 				 step->now - m->asked >= SELF_CHECK_INTERVAL))
 				ask(step, i);
 		}
@@ -299,9 +300,13 @@ is_behind_fork(const PghaNode *node)
 	return false;
 }
 
+static bool primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why);
+
 static PghaBar
 promotion_bar(const PghaNode *node, pgha_time now)
 {
+	int			leader = known_leader(node);
+	PghaWhy		why;
 	const PghaDurable *durable = &node->durable;
 	const PghaSync *sync = &durable->sync;
 	uint32_t	me = UINT32_C(1) << node->settings.self;
@@ -357,6 +362,9 @@ promotion_bar(const PghaNode *node, pgha_time now)
 		node->leader_end - node->local.wal_end > node->settings.max_failover_lag &&
 		RULE(node, PGHA_RULE_LAG))
 		return PGHA_BAR_LAG;
+	if (leader != PGHA_NOBODY && !node->member[leader].was_primary &&
+		!primary_is_missing(node, now, &why))
+		return PGHA_BAR_STARTED_LATE;
 	return PGHA_MAY_PROMOTE;
 }
 
@@ -392,12 +400,17 @@ is_better(const PghaNode *node, const PghaReport *report)
 		return true;
 
 	/* A pause ends for all at once: who is only paused will want to be promoted, too. */
-	if (report->bar != PGHA_MAY_PROMOTE && report->bar != PGHA_BAR_PAUSED)
+	if (report->bar != PGHA_MAY_PROMOTE && report->bar != PGHA_BAR_PAUSED &&
+		report->bar != PGHA_BAR_STARTED_LATE)
 		return false;
 	if (report->claim.term != own->term)
 		return report->claim.term > own->term;
 	if (report->wal_end != node->local.wal_end)
 		return report->wal_end > node->local.wal_end;
+
+	/* Who still gives the primary time is worth waiting for only if it has more. */
+	if (report->bar == PGHA_BAR_STARTED_LATE)
+		return false;
 
 	/* A former primary leads its own followers again, if it may. */
 	if (report->role != node->durable.role)
@@ -578,7 +591,13 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 			report->bar != PGHA_BAR_REPLAYING &&
 			report->claim.term == node->durable.claim.term &&
 			(sync->listed & (UINT32_C(1) << i)) != 0)
+		{
+			/* Barred or not: it may hold what was acknowledged and is not here. */
+			if (sync->method == PGHA_SYNC_ANY && report->wal_end > node->local.wal_end &&
+				node->durable.role != PGHA_ROLE_PRIMARY && RULE(node, PGHA_RULE_SYNC_ANY))
+				return because(PGHA_WHY_BETTER, i);
 			sure++;
+		}
 	}
 	if (objection.reason == PGHA_WHY_NONE &&
 		sync->method == PGHA_SYNC_ANY && sure < sync->num_listed - sync->num_sync + 1 &&
@@ -1075,6 +1094,10 @@ return_to_lead(Step *step)
 	}
 	enter(step, PGHA_RETURNING, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
 	if (node->bar != PGHA_MAY_PROMOTE)
+		return;
+
+	/* A copy of the leader's data directory must not lead beside it. */
+	if (node->member[node->settings.self].told == 0 && RULE(node, PGHA_RULE_PASSIVE))
 		return;
 
 	/* A server is there that does not let itself be read: it may be the leader. */
@@ -1584,8 +1607,12 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return because(PGHA_WHY_PRIMARY_ANSWERS, visible_leader(node, now));
 	if (received_in_time(node, now))
 		return because(PGHA_WHY_PRIMARY_ANSWERS, node->local.upstream);
+
+	/* A primary that was shut down need not be waited for, as the rules otherwise do. */
 	if (node->durable.role != PGHA_ROLE_PRIMARY && !primary_is_missing(node, now, &why) &&
-		why.reason == PGHA_WHY_WAITING_PRIMARY)
+		why.reason == PGHA_WHY_WAITING_PRIMARY &&
+		!(node->member[why.member].contact == PGHA_CONTACT_REFUSED &&
+		  node->member[why.member].told >= node->receiver_lost))
 		return why;
 	objection = members_objection(node, node->receiver_lost, now);
 	if (objection.reason == PGHA_WHY_VETO || objection.reason == PGHA_WHY_BETTER)
