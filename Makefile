@@ -52,7 +52,12 @@ deps:
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
-ifneq ($(MAKECMDGOALS),deps)
+ifneq ($(and $(filter demo check-all,$(MAKECMDGOALS)),$(if $(DEPS_DONE),,yes)),)
+# Nothing is installed yet: do that, and start over.
+demo check-all: deps
+	$(MAKE) $@ DEPS_DONE=yes
+.PHONY: demo check-all
+else ifneq ($(MAKECMDGOALS),deps)
 $(error PostgreSQL's server development files are missing: run "make deps" as root, or install the Debian package postgresql-server-dev-$(PG_MAJOR))
 endif
 else

@@ -413,7 +413,6 @@ judge_promotion(SimWorld *world, int node)
 			n->judged.max_term = n->seen[j].report.claim.term;
 	if (n->by_hand)
 		return;
-	world->promoted_why[n->state_before == PGHA_RETURNING ? PGHA_WHY_NO_NEWS : PGHA_WHY_PRIMARY_CRASHED]++;
 	judge_node(world, node, returning);
 	if (returning)
 	{
@@ -455,7 +454,6 @@ check_before_step(SimWorld *world, int node, const PghaEvent *event)
 		n->missed_at = world->now;
 	n->before = n->core.durable;
 	n->state_before = n->core.state;
-	n->gate_before = n->core.gate_open;
 	n->by_hand = event->type == PGHA_EV_PROMOTE;
 }
 

@@ -2,7 +2,7 @@
  * fault.c
  *		Schedules out of a seed: a cluster, a storm of faults, healing, an exam.
  *
- * The last digit-like part of the seed chooses the profile.  After the storm
+ * The seed chooses the profile, too (seed modulo their number).  After the storm
  * everything is healed: then one primary must lead within bounded time, all
  * that can follow it must do so, and clients must be served.  Finally that
  * primary is taken away once more, so that a cluster that only looks healthy

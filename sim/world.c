@@ -828,7 +828,7 @@ boot_decided(SimWorld *world, int node)
 	{
 		SimRequest *request = &n->request[SIM_ASK_BOOT][j];
 
-		contact[j] = request->contact;
+		contact[j] = j == node ? PGHA_CONTACT_REFUSED : request->contact;
 		report[j] = NULL;
 		if (j == node)
 			continue;

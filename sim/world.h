@@ -177,7 +177,6 @@ typedef struct SimNode
 	pgha_time	missed_at;		/* as a step could see it; 0: receives */
 	PghaDurable before;
 	PghaState	state_before;
-	bool		gate_before;
 	bool		by_hand;
 	pgha_lsn	told_end;
 	PghaClaim	told_end_of;
@@ -296,7 +295,6 @@ typedef struct SimWorld
 	int			fencings;
 	int			divergences;
 	uint32_t	transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
-	uint32_t	promoted_why[PGHA_WHY_COUNT];
 } SimWorld;
 
 /* ---- trace.c ---- */

@@ -39,6 +39,11 @@ foreach my $mode ('fast', 'immediate')
 	}
 }
 
+# What a crash may have cost is not what is counted from here on.
+$writer->stop;
+$writer = $cluster->start_writer;
+$writer->wait_acknowledged(20);
+
 my $old = $cluster->primary;
 my $moment = PghaCluster::now();
 $old->stop;

@@ -20,6 +20,7 @@ static const PghaTransition transitions[] = {
 	{PGHA_STANDBY, PGHA_CANDIDATE, "the primary is missing"},
 	{PGHA_STANDBY, PGHA_DIVERGED, "the leader's history does not contain the WAL here"},
 	{PGHA_STANDBY, PGHA_PROMOTING, "promoted by an administrator"},
+	{PGHA_STANDBY, PGHA_RETURNING, "the greater claim that this former primary gave way to was taken back"},
 	{PGHA_STANDBY, PGHA_STARTING, "out of recovery without pgha's doing"},
 	{PGHA_STANDBY, PGHA_PASSIVE, "not to be managed"},
 

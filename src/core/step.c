@@ -259,7 +259,9 @@ ask_members(Step *step, pgha_time interval, pgha_time since)
 			if (node->state != PGHA_STARTING &&
 				(m->asked == 0 ? (node->state == PGHA_RETURNING ||
 								  step->now - node->started >= SELF_CHECK_DELAY) :
-				 step->now - m->asked >= SELF_CHECK_INTERVAL))
+				 step->now - m->asked >= (node->state == PGHA_RETURNING &&
+										  m->contact == PGHA_CONTACT_SILENT ?
+										  interval : SELF_CHECK_INTERVAL)))
 				ask(step, i);
 		}
 		else if (m->asked == 0 || m->asked < since || step->now - m->asked >= interval)
@@ -289,9 +291,10 @@ unfollow(Step *step)
 static bool
 is_behind_fork(const PghaNode *node)
 {
-	/* No history was read since the start: the files alone must tell. */
+	/* No history was read since the start: the leader's timeline or the files must tell. */
 	if (node->history.timeline == 0)
-		return node->local.newest_timeline > node->local.timeline;
+		return node->local.newest_timeline > node->local.timeline &&
+			node->upstream_timeline != node->local.timeline;
 	for (int i = 0; i < node->history.count; i++)
 	{
 		if (node->history.entry[i].timeline == node->local.timeline)
@@ -1064,6 +1067,31 @@ yield_to_greater_claim(Step *step)
 }
 
 /*
+ * Was the claim that a fenced node gave way to taken back?  So it is when all
+ * members answer and none of them holds a greater one: it was never followed,
+ * and this node is the last leader after all.
+ */
+static bool
+greater_claim_is_gone(const PghaNode *node)
+{
+	if (!node->durable.fenced || node->durable.diverged ||
+		strcmp(node->durable.claim.leader, node->settings.name[node->settings.self]) != 0)
+		return false;
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (is_self(node, i))
+			continue;
+		if (!counts(node, m) || m->told < node->awake ||
+			(!is_void(&m->report) &&
+			 pgha_claim_compare(&m->report.claim, &node->durable.claim) > 0))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Former primary that was restarted read-only, as it could not learn whether
  * it still leads: it leads again when all members, or nobody for
  * startup_grace, know of a later leader.
@@ -1072,6 +1100,7 @@ static void
 return_to_lead(Step *step)
 {
 	PghaNode   *node = step->node;
+	const PghaMember *self = &node->member[node->settings.self];
 	PghaWhy		objection;
 	bool		all_answer = true;
 	int			refuses = PGHA_NOBODY;
@@ -1096,8 +1125,10 @@ return_to_lead(Step *step)
 	if (node->bar != PGHA_MAY_PROMOTE)
 		return;
 
-	/* A copy of the leader's data directory must not lead beside it. */
-	if (node->member[node->settings.self].told == 0 && RULE(node, PGHA_RULE_PASSIVE))
+	/* A copy of the leader's data directory must not lead beside it: who has the own address? */
+	if ((self->contact == PGHA_CONTACT_NEVER || self->contact == PGHA_CONTACT_SILENT) &&
+		RULE(node, PGHA_RULE_PASSIVE) &&
+		step->now - node->awake < node->settings.startup_grace)
 		return;
 
 	/* A server is there that does not let itself be read: it may be the leader. */
@@ -1197,6 +1228,10 @@ standby_side(Step *step)
 		if (node->state != PGHA_PASSIVE)
 			tell(step, (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive});
 		enter(step, PGHA_PASSIVE, because(PGHA_WHY_PASSIVE, PGHA_NOBODY));
+
+		/* The stream, the slot and the acks belong to the server that has the name. */
+		if (node->passive == PGHA_PASSIVE_NAME_IN_USE)
+			unfollow(step);
 		return;
 	}
 	if (node->state == PGHA_PASSIVE)
@@ -1204,6 +1239,18 @@ standby_side(Step *step)
 
 	if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced)
 		yield_to_greater_claim(step);
+
+	if (greater_claim_is_gone(node))
+	{
+		node->durable.role = PGHA_ROLE_PRIMARY;
+		node->durable.fenced = false;
+		act(step, PGHA_ACT_WRITE_STATE);
+		if (node->state == PGHA_STARTING)
+			enter(step, PGHA_STANDBY, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+		enter(step, PGHA_RETURNING, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+		tell(step, node->why);
+		return;
+	}
 
 	leader = visible_leader(node, step->now);
 	if (leader != PGHA_NOBODY)
@@ -1598,6 +1645,8 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive};
 	if (!node->replayed_all)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_REPLAYING, PGHA_ACTIVE};
+	if (node->durable.role != PGHA_ROLE_PRIMARY && is_behind_fork(node))
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_BEHIND_FORK, PGHA_ACTIVE};
 	if (force)
 		return because(PGHA_WHY_NONE, PGHA_NOBODY);
 	if (node->durable.diverged || node->durable.fenced)
@@ -1647,6 +1696,9 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 				*who = i;
 				return PGHA_BOOT_UNDECIDED;
 			}
+			if ((contact[i] == PGHA_CONTACT_NEVER || contact[i] == PGHA_CONTACT_SILENT) &&
+				durable->role == PGHA_ROLE_PRIMARY)
+				all_answer = false;		/* nor can it be told that nobody does */
 			continue;
 		}
 		if (contact[i] != PGHA_CONTACT_ANSWERED || r == NULL ||

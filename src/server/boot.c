@@ -61,6 +61,9 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 			if (strcmp(outcome, "ok") == 0 &&
 				pgha_report_parse(text, &config.members, report, NULL, NULL))
 				*contact = PGHA_CONTACT_ANSWERED;
+			else
+				*contact = strcmp(outcome, "silent") == 0 ? PGHA_CONTACT_SILENT :
+					strcmp(outcome, "refused") == 0 ? PGHA_CONTACT_REFUSED : PGHA_CONTACT_ERROR;
 			return true;
 	}
 	return true;
@@ -89,7 +92,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 		report[i] = NULL;
 		PghaChildInit(&child[i]);
 		if (!pgha_conninfo_build(conninfo, sizeof(conninfo), config.conninfo,
-								 &config.members.member[i], pgha_node, NULL))
+								 &config.members.member[i], PGHA_IO_NAME, NULL))
 			continue;
 		if (!PghaChildStart(&child[i], conninfo) ||
 			!PghaChildRequest(&child[i], "report", PG_UINT64_MAX, PghaNow(), limit))

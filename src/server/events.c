@@ -451,7 +451,7 @@ PghaEventsSync(void)
 {
 	if (events_fd < 0 || !unsynced)
 		return events_fd >= 0;
-	if (pg_fsync(events_fd) != 0)
+	if (pg_fdatasync(events_fd) != 0)
 	{
 		complain("fsync");
 		return false;

@@ -25,7 +25,7 @@
 bool
 PghaWriteStandbySignal(void)
 {
-	if (!PghaWriteFile(STANDBY_SIGNAL_FILE, O_TRUNC, "", 0))
+	if (!PghaWriteFileSynced(STANDBY_SIGNAL_FILE, O_TRUNC, "", 0))
 	{
 		ereport(LOG,
 				(errcode_for_file_access(),

@@ -30,8 +30,8 @@ PghaReadFile(const char *path, char *buffer, int size)
 	return length;
 }
 
-bool
-PghaWriteFile(const char *path, int flags, const char *text, int length)
+static bool
+write_file(const char *path, int flags, const char *text, int length, bool sync)
 {
 	int			fd = OpenTransientFilePerm(path, O_WRONLY | O_CREAT | flags | PG_BINARY,
 										   pg_file_create_mode);
@@ -44,10 +44,23 @@ PghaWriteFile(const char *path, int flags, const char *text, int length)
 	done = write(fd, text, length) == length;
 	if (!done && errno == 0)
 		errno = ENOSPC;
-	done = done && pg_fsync(fd) == 0;
+	if (done && sync)
+		done = pg_fsync(fd) == 0;
 	save_errno = errno;
 	if (CloseTransientFile(fd) != 0 && done)
 		return false;
 	errno = save_errno;
 	return done;
+}
+
+bool
+PghaWriteFile(const char *path, int flags, const char *text, int length)
+{
+	return write_file(path, flags, text, length, false);
+}
+
+bool
+PghaWriteFileSynced(const char *path, int flags, const char *text, int length)
+{
+	return write_file(path, flags, text, length, true);
 }

@@ -14,10 +14,12 @@
 extern int	PghaReadFile(const char *path, char *buffer, int size);
 
 /*
- * Creates the file (`flags`: O_TRUNC or O_EXCL), writes `text` and fsyncs it;
- * the directory is the caller's.  False with errno set; the file may be there,
- * and incomplete, then.
+ * Creates the file (`flags`: O_TRUNC or O_EXCL) and writes `text`.  False with
+ * errno set; the file may be there, and incomplete, then.
  */
 extern bool PghaWriteFile(const char *path, int flags, const char *text, int length);
+
+/* The same, and fsyncs it; the directory is the caller's. */
+extern bool PghaWriteFileSynced(const char *path, int flags, const char *text, int length);
 
 #endif							/* PGHA_FILES_H */

@@ -10,6 +10,9 @@
 #include "../common/conninfo.h"
 #include "../common/fields.h"
 
+/* application_name of their connections: never a member's name, which stands for its WAL receiver. */
+#define PGHA_IO_NAME	"pgha io"
+
 typedef struct PghaChild
 {
 	pid_t		pid;			/* 0: not running */

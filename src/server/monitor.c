@@ -57,6 +57,8 @@
 /* Kicks of a startup process that has not started a WAL receiver: often at first, then seldom. */
 #define KICK_EAGER_TIME		2000000
 #define KICK_INTERVAL		100000
+/* A stream that lasted less than this was refused; the next one is asked for after the same time. */
+#define REFUSED_INTERVAL	1000000
 /* The end of a promotion is looked for often at first, then less so. */
 #define PROMOTION_EAGER_TIME	2000000
 /* A child that could not be started, or died, is tried again after this time. */
@@ -89,6 +91,9 @@ static WaitEventSet *wait_set = NULL;
 static bool wait_set_stale = true;
 
 static pgha_time receiver_gone_since = 0;
+static bool stream_refused = false; /* the last receiver ended at once, by itself */
+static pgha_time connecting_since = 0;	/* when the receiver was last seen to wait */
+static bool receiver_ended = false; /* by our order */
 static pgha_time kicked_at = 0;
 static pgha_time heartbeat_at = 0;
 static uint32 slots = 0;		/* members a slot is kept for */
@@ -229,14 +234,25 @@ observe(PghaLocal *local, pgha_time now)
 	local->newest_timeline = newest_timeline;
 
 	if (local->receiver != PGHA_RECEIVER_NONE)
+	{
 		receiver_gone_since = 0;
+		if (local->receiver == PGHA_RECEIVER_WAITING || connecting_since == 0)
+			connecting_since = now;
+	}
 	else if (receiver_gone_since == 0)
-		receiver_gone_since = now;
+	{
+		receiver_gone_since = kicked_at = now;
+		stream_refused = connecting_since != 0 && !receiver_ended &&
+			now - connecting_since < REFUSED_INTERVAL;
+		connecting_since = 0;
+		receiver_ended = false;
+	}
 }
 
 /*
  * The startup process may sleep up to wal_retrieve_retry_interval before it
- * asks for a new WAL receiver: cut that short.
+ * asks for a new WAL receiver: cut that short.  But a receiver that ends as
+ * soon as it begins to stream (its slot in use, WAL gone) is not hurried on.
  */
 static void
 kick_startup(pgha_time now)
@@ -244,7 +260,8 @@ kick_startup(pgha_time now)
 	if (!node.local.in_recovery || receiver_gone_since == 0 ||
 		PghaShmem->boot_passive != PGHA_ACTIVE)
 		return;
-	if (now - receiver_gone_since < KICK_EAGER_TIME || now - kicked_at >= KICK_INTERVAL)
+	if (stream_refused ? now - kicked_at >= REFUSED_INTERVAL :
+		now - receiver_gone_since < KICK_EAGER_TIME || now - kicked_at >= KICK_INTERVAL)
 	{
 		kicked_at = now;
 		WakeupRecovery();
@@ -281,8 +298,7 @@ send_request(int member, pgha_time now)
 			return;
 		}
 		if (!pgha_conninfo_build(conninfo, sizeof(conninfo), config.conninfo,
-								 &config.members.member[member],
-								 config.settings.name[config.settings.self], NULL) ||
+								 &config.members.member[member], PGHA_IO_NAME, NULL) ||
 			!PghaChildStart(&p->child, conninfo))
 		{
 			ereport(LOG,
@@ -520,6 +536,7 @@ carry_out(const PghaAction *action)
 			follow(action->member, action->timeline);
 			break;
 		case PGHA_ACT_UNFOLLOW:
+			receiver_ended = true;
 			PghaWalReceiverRevoke();
 			break;
 		case PGHA_ACT_PROMOTE:
@@ -552,7 +569,6 @@ step(const PghaEvent *event)
 	pgha_step(&node, event, &local, now, &actions);
 	if (node.state != before)
 	{
-		Assert(pgha_transition_allowed(before, node.state));
 		state_since = GetCurrentTimestamp();
 		promoted = before == PGHA_PROMOTING && node.state == PGHA_PRIMARY;
 	}
@@ -850,7 +866,7 @@ next_time(pgha_time now)
 		return now + (now - node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	if (node.local.in_recovery && receiver_gone_since != 0 &&
 		PghaShmem->boot_passive == PGHA_ACTIVE)
-		next = Min(next, now + (now - receiver_gone_since < KICK_EAGER_TIME ? 1000 : KICK_INTERVAL));
+		next = Min(next, now + (!stream_refused && now - receiver_gone_since < KICK_EAGER_TIME ? 1000 : KICK_INTERVAL));
 	for (int i = 0; i < config.settings.count; i++)
 	{
 		if (peer[i].child.request != 0)

@@ -23,7 +23,6 @@
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "access/xlogarchive.h"
-#include "common/file_perm.h"
 #include "miscadmin.h"
 #include "postmaster/bgwriter.h"
 #include "storage/fd.h"
@@ -43,6 +42,11 @@
 /* The startup process is woken each time we look, and less often after this. */
 #define KICK_LIMIT			2000000
 #define KICK_INTERVAL		100000
+/*
+ * pg_rewind reads a server's timeline from its control file, which only a
+ * checkpoint changes.  It is made soon, but not while the clients come back.
+ */
+#define CHECKPOINT_DELAY	3000000
 /* A promotion that has not begun to show after this time is signalled again. */
 #define SIGNAL_INTERVAL		5000000
 
@@ -60,10 +64,11 @@ static struct
 	uint32		timeline;
 	pgha_time	begun;			/* stop of the receiver asked for */
 	pgha_time	stopped;
-	pgha_time	reserved;		/* placeholders durable */
+	pgha_time	reserved;		/* placeholders written */
 	pgha_time	signalled;
 	pgha_time	kicked;
 	pgha_time	ended;			/* out of recovery */
+	pgha_time	checkpoint_at;	/* ask for a checkpoint at this time; 0 = no need */
 }			promotion;
 
 /* ---- history files ---- */
@@ -192,7 +197,13 @@ PghaRemovePlaceholders(void)
 		fsync_fname_ext(XLOGDIR, true, false, LOG);
 }
 
-/* Writes one placeholder; an existing file fills the gap as well. */
+/*
+ * Writes one placeholder; an existing file fills the gap as well.  None is
+ * synced, as that would be paid for in each failover: what a crash leaves of
+ * them before the real history exists is removed at the next start, and
+ * PostgreSQL syncs the directory when it puts that history in place.  One that
+ * is left empty serves as well.
+ */
 static bool
 write_placeholder(uint32 timeline, const char *text, int length)
 {
@@ -262,7 +273,7 @@ reserve(uint32 parent, uint32 timeline)
 			return false;
 		}
 	}
-	return fsync_fname_ext(XLOGDIR, true, false, LOG) == 0;
+	return true;
 }
 
 /*
@@ -291,17 +302,13 @@ static bool
 signal_postmaster(void)
 {
 	/* Not synced: it need not outlive a crash. */
-	int			fd = OpenTransientFilePerm(PROMOTE_SIGNAL_FILE, O_WRONLY | O_CREAT | PG_BINARY,
-										   pg_file_create_mode);
-
-	if (fd < 0)
+	if (!PghaWriteFile(PROMOTE_SIGNAL_FILE, O_TRUNC, "", 0))
 	{
 		ereport(LOG,
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\": %m", PROMOTE_SIGNAL_FILE)));
 		return false;
 	}
-	CloseTransientFile(fd);
 	return kill(PostmasterPid, SIGUSR1) == 0;
 }
 
@@ -344,25 +351,32 @@ PghaPromotionStart(uint32 parent, uint32 timeline, pgha_time now)
 	WakeupRecovery();
 }
 
-/* Did PostgreSQL use the reserved timeline, as a child of the right parent? */
+/*
+ * Did PostgreSQL use the reserved timeline, as a child of the right parent?
+ * Between the two there may be timelines that end where the parent does: begun
+ * by promotions that crashed before anything was written on them.
+ */
 static bool
 timeline_is_right(void)
 {
 	PghaHistory history;
 	uint32		timeline = GetWALInsertionTimeLine();
 	pgha_lsn	end = 0;
+	bool		parent_found = false;
 
-	if (timeline != promotion.timeline || !PghaReadHistory(timeline, &history) ||
-		history.count == 0 ||
-		history.entry[history.count - 1].timeline != promotion.parent)
+	if (timeline != promotion.timeline || !PghaReadHistory(timeline, &history))
 		return false;
 	for (int i = 0; i < history.count; i++)
 	{
-		if (history.entry[i].end < end)
+		const PghaHistoryEntry *entry = &history.entry[i];
+
+		if (entry->end < end || (parent_found && entry->end != end))
 			return false;
-		end = history.entry[i].end;
+		if (entry->timeline == promotion.parent)
+			parent_found = true;
+		end = entry->end;
 	}
-	return true;
+	return parent_found;
 }
 
 PghaPromotionOutcome
@@ -371,6 +385,11 @@ PghaPromotionPoll(pgha_time now)
 	switch (promotion.phase)
 	{
 		case IDLE:
+			if (promotion.checkpoint_at != 0 && now >= promotion.checkpoint_at)
+			{
+				promotion.checkpoint_at = 0;
+				RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
+			}
 			return PGHA_PROMOTION_IDLE;
 
 		case STOPPING:
@@ -419,8 +438,7 @@ PghaPromotionPoll(pgha_time now)
 	}
 	archive_placeholders();
 
-	/* pg_rewind reads the timeline from the control file: it must not have to wait for this. */
-	RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
+	promotion.checkpoint_at = now + CHECKPOINT_DELAY;
 	return PGHA_PROMOTION_DONE;
 }
 

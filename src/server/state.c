@@ -197,13 +197,22 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	append_names(&text, "sync_current", settings, durable->sync.current);
 	appendStringInfo(&text, "crc=%08X\n", checksum(text.data, text.len));
 
-	done = PghaWriteFile(STATE_FILE_NEW, O_TRUNC, text.data, text.len);
+	done = PghaWriteFileSynced(STATE_FILE_NEW, O_TRUNC, text.data, text.len);
 	if (!done)
 		ereport(LOG,
 				(errcode_for_file_access(),
 				 errmsg("could not write file \"%s\": %m", STATE_FILE_NEW)));
 	else
-		done = durable_rename(STATE_FILE_NEW, STATE_FILE, LOG) == 0;
+	{
+		/* durable_rename() would sync the files twice more, in the middle of a failover. */
+		done = rename(STATE_FILE_NEW, STATE_FILE) == 0;
+		if (!done)
+			ereport(LOG,
+					(errcode_for_file_access(),
+					 errmsg("could not rename file \"%s\" to \"%s\": %m",
+							STATE_FILE_NEW, STATE_FILE)));
+		done = done && fsync_fname_ext(".", true, false, LOG) == 0;
+	}
 	pfree(text.data);
 	return done;
 }

@@ -1,0 +1,219 @@
+# Bench.pm
+#		What the measurements share: a client in one session, the signal that
+#		takes a primary away, the steps of a promotion as the log tells them, and
+#		the arithmetic.
+#
+# Used by bench/failover.  The clusters themselves are t/PghaCluster.pm's.
+package Bench;
+
+use strict;
+use warnings;
+
+use IO::Socket::UNIX;
+use List::Util qw(max min);
+use PghaCluster;
+use POSIX ();
+use Time::HiRes qw(usleep);
+
+# A positive number from the environment, or the default.
+sub number
+{
+	my ($name, $default) = @_;
+	my $value = $ENV{$name} // return $default;
+	die "$name must be a positive number, not \"$value\"\n" unless $value =~ /^\d+(\.\d+)?$/ && $value > 0;
+	return $value;
+}
+
+sub median
+{
+	my @sorted = sort { $a <=> $b } @_;
+	return undef unless @sorted;
+	return ($sorted[ int($#sorted / 2) ] + $sorted[ int(@sorted / 2) ]) / 2;
+}
+
+sub list { return join ' ', map { defined $_ ? sprintf('%.1f', $_) : '-' } @_; }
+
+sub summary
+{
+	my (@values) = @_;
+	return sprintf 'median %.1f, min %.1f, max %.1f', median(@values), min(@values), max(@values);
+}
+
+# ---- signals ----
+
+# Sends a signal to all processes of a node, the postmaster first, within a
+# fraction of a millisecond: who they are is found out before, and looked up
+# again only after.  Returns the moment on the monotonic and on the wall clock.
+sub strike
+{
+	my ($signal, $node) = @_;
+	$node->note_segments;
+	my $postmaster = $node->{pid};
+	my @others = grep { $_ != $postmaster } $node->processes;
+	my $moment = PghaCluster::now();
+	my $wall = Time::HiRes::time();
+	kill $signal, $postmaster, @others;
+	return ($moment, $wall);
+}
+
+# Whatever had been forked at that very moment, and the reaping.
+sub finish_off
+{
+	my ($node) = @_;
+	kill 'KILL', $node->processes;
+	$node->{frozen} = 0;
+	$node->{cluster}->wait_for("the processes of $node->{name} to be gone",
+		sub { kill 'KILL', $node->processes; return !$node->is_running && !$node->processes });
+}
+
+# ---- the steps, from the log ----
+
+# The log_line_prefix that steps() reads: seconds since 1970, with milliseconds.
+our $PREFIX = '%n %b[%p] ';
+
+my @STEP = (
+	[ 'the WAL receiver notices',      qr/could not receive data from WAL stream|terminating walreceiver/ ],
+	[ 'pgha decides',                  qr/pgha: promoting to primary/ ],
+	[ 'promote request taken up',      qr/received promote request/ ],
+	[ 'replay ends',                   qr/redo done at|redo is not required/ ],
+	[ 'timeline chosen',               qr/selected new timeline ID/ ],
+	[ 'recovery complete',             qr/archive recovery complete/ ],
+	[ 'pgha opens the gate, tells it', qr/pgha: promoted to primary/ ]);
+
+sub step_names { return map { $_->[0] } @STEP; }
+
+# Milliseconds from the moment (wall clock) to each step, by its name.
+sub steps
+{
+	my ($text, $wall) = @_;
+	my %at;
+	foreach my $line (split /\n/, $text)
+	{
+		my ($time) = $line =~ /^(\d+\.\d+) / or next;
+		foreach my $step (@STEP)
+		{
+			$at{ $step->[0] } //= 1000 * ($time - $wall) if $line =~ $step->[1];
+		}
+	}
+	return \%at;
+}
+
+# ---------------------------------------------------------------------------
+# A process with one session on one server that inserts until it succeeds.  It
+# speaks the protocol itself: libpq and psql would add what is not measured.
+package Bench::Client;
+
+use strict;
+use warnings;
+
+our @ISA = ('PghaCluster::Child');
+
+my $PAUSE_US = 2_000;
+
+# Connected when this returns; begins at go().
+sub new
+{
+	my ($class, $node, $value) = @_;
+	pipe(my $go_r, my $go_w) or die "pipe: $!";
+	pipe(my $out_r, my $out_w) or die "pipe: $!";
+	my $pid = fork() // die "fork: $!";
+	if ($pid == 0)
+	{
+		$SIG{$_} = 'DEFAULT' foreach qw(INT TERM HUP PIPE);
+		close $go_w;
+		close $out_r;
+		my $done = eval { insert($node, $value, $go_r, $out_w); 1 };
+		syswrite $out_w, "error $@" unless $done;
+		POSIX::_exit(0);
+	}
+	close $go_r;
+	close $out_w;
+	my $self = bless { pid => $pid, node => $node, go => $go_w, out => $out_r }, $class;
+	$node->{cluster}->adopt($self);
+	my $line = $self->line(30) // '';
+	die "the client of $node->{name} does not start: $line\n" unless $line eq 'connected';
+	return $self;
+}
+
+sub go { my ($self) = @_; syswrite $self->{go}, "g"; }
+
+# The next line of any of some clients, and which: (line, client).
+sub first
+{
+	my ($limit, @clients) = @_;
+	my $bits = '';
+	vec($bits, fileno($_->{out}), 1) = 1 foreach @clients;
+	select($bits, undef, undef, $limit) > 0 or return;
+	my ($client) = grep { vec($bits, fileno($_->{out}), 1) } @clients;
+	return ($client->line(0), $client);
+}
+
+sub line
+{
+	my ($self, $limit) = @_;
+	my $bits = '';
+	vec($bits, fileno($self->{out}), 1) = 1;
+	return undef unless select($bits, undef, undef, $limit) > 0;
+	my $text = '';
+	sysread($self->{out}, $text, 1000);
+	chomp $text;
+	return $text;
+}
+
+# ---- in the child ----
+
+sub insert
+{
+	my ($node, $value, $go, $out) = @_;
+	my $session = session($node);
+	my $sql = "INSERT INTO probe VALUES ($value)\0";
+	my $message = 'Q' . pack('N', 4 + length $sql) . $sql;
+	my $tries = 0;
+
+	syswrite $out, "connected\n";
+	sysread($go, my $word, 1) or return;
+	for (;;)
+	{
+		$tries++;
+		my $answer = defined $session ? ask($session, $message) : undef;
+		if (defined $answer && $answer)
+		{
+			syswrite $out, sprintf("done %.6f %d\n", PghaCluster::now(), $tries);
+			return;
+		}
+		$session = eval { session($node) } unless defined $answer;
+		Time::HiRes::usleep($PAUSE_US);
+	}
+}
+
+sub session
+{
+	my ($node) = @_;
+	my $socket = IO::Socket::UNIX->new(Peer => "$node->{socket}/.s.PGSQL.$node->{port}") or die "connect: $!";
+	my $startup = pack('N', 196608) . "user\0postgres\0database\0postgres\0\0";
+	ask($socket, pack('N', 4 + length $startup) . $startup) // die 'not accepted';
+	return $socket;
+}
+
+# Sends a message, reads until the server is ready again: 1 = done, 0 = an
+# error, undef = the session is lost.
+sub ask
+{
+	my ($socket, $message) = @_;
+	my ($buffer, $error) = ('', 0);
+	syswrite($socket, $message) or return undef;
+	for (;;)
+	{
+		sysread($socket, $buffer, 65536, length $buffer) or return undef;
+		while (length $buffer >= 5)
+		{
+			my ($type, $length) = unpack 'aN', $buffer;
+			last if length $buffer < 1 + $length;
+			substr($buffer, 0, 1 + $length) = '';
+			$error = 1 if $type eq 'E';
+			return !$error if $type eq 'Z';
+		}
+	}
+}
+
+1;
