@@ -1118,7 +1118,7 @@ return_to_lead(Step *step)
 			continue;
 		if (!counts(node, m) || m->told < node->awake)
 			all_answer = false;
-		if (m->contact == PGHA_CONTACT_ERROR)
+		if (m->contact == PGHA_CONTACT_ERROR && !m->misnamed)
 			refuses = i;
 	}
 	enter(step, PGHA_RETURNING, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
@@ -1279,9 +1279,9 @@ take_reply(Step *step, const PghaEvent *event)
 	m->told = m->asked;
 
 	/* A server that answers under another name is not the member. */
-	if (contact == PGHA_CONTACT_ANSWERED &&
-		(event->report == NULL ||
-		 strcmp(event->report->node, node->settings.name[event->member]) != 0))
+	m->misnamed = contact == PGHA_CONTACT_ANSWERED && event->report != NULL &&
+		strcmp(event->report->node, node->settings.name[event->member]) != 0;
+	if (m->misnamed || (contact == PGHA_CONTACT_ANSWERED && event->report == NULL))
 		contact = PGHA_CONTACT_ERROR;
 
 	if (contact != m->contact ||

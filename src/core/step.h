@@ -21,6 +21,7 @@ typedef struct PghaMember
 	pgha_time	asked;			/* when the request under way, or the last one, was sent */
 	pgha_time	told;			/* when the request behind the last outcome was sent */
 	bool		asking;			/* a request is under way */
+	bool		misnamed;		/* a server answers there, but it is not this member */
 	bool		was_primary;	/* answered as a primary, or streamed to us, since this node started */
 	PghaReport	report;			/* valid if heard != 0 */
 } PghaMember;

@@ -213,7 +213,7 @@ observe(PghaLocal *local, pgha_time now)
 	local->passive = PghaShmem->boot_passive;
 	local->apply_delay = recovery_min_apply_delay > 0;
 	local->replayed = GetXLogReplayRecPtr(NULL);
-	local->receiver = (PghaReceiver) pg_atomic_read_u32(&receiver->state);
+	local->receiver = PghaWalReceiverState();
 	local->receiver_ended_clean = pg_atomic_read_u32(&receiver->ended_clean) != 0;
 	local->receiver_heard = (pgha_time) pg_atomic_read_u64(&receiver->heard);
 	if (local->receiver == PGHA_RECEIVER_STREAMING)
@@ -862,6 +862,8 @@ next_time(pgha_time now)
 {
 	pgha_time	next = Min(node.wake_at, heartbeat_at);
 
+	if (node.local.in_recovery && PghaWalReceiverEnding())
+		next = Min(next, now + 1000);
 	if (node.state == PGHA_PROMOTING)
 		return now + (now - node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	if (node.local.in_recovery && receiver_gone_since != 0 &&

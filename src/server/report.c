@@ -31,6 +31,7 @@
 #include "report.h"
 #include "shmem.h"
 #include "sync.h"
+#include "walreceiver.h"
 
 /*
  * The io child hands the report on as one escaped field of a line of
@@ -117,6 +118,14 @@ fill(PghaReport *report, PghaMembers *members)
 	report->system_identifier = GetSystemIdentifier();
 	report->instance = PghaShmem->instance;
 	report->in_recovery = RecoveryInProgress();
+
+	/*
+	 * Until all that was received is flushed, nobody may judge by wal_end who
+	 * has most: so this is looked at first, and told as still receiving.
+	 */
+	if (report->in_recovery)
+		report->receiver = PghaWalReceiverEnding() ? PGHA_RECEIVER_STREAMING : PghaWalReceiverState();
+	pg_memory_barrier();
 	report->wal_end = PghaWalEnd(report->in_recovery, &timeline);
 	report->timeline = timeline;
 	if (report->in_recovery)
@@ -124,7 +133,6 @@ fill(PghaReport *report, PghaMembers *members)
 		uint64		heard = pg_atomic_read_u64(&PghaShmem->receiver.heard);
 
 		report->posted = false;
-		report->receiver = (PghaReceiver) pg_atomic_read_u32(&PghaShmem->receiver.state);
 		if (heard != 0)
 			report->receiver_age = Max(PghaNow() - (pgha_time) heard, 0);
 	}

@@ -42,7 +42,8 @@ typedef struct PghaWalReceiver
 	pg_atomic_uint32 stop;		/* no ack may leave, no connection be made */
 	pg_atomic_uint32 in_send;	/* an ack is being sent */
 	pg_atomic_uint32 heartbeat_due; /* ask the upstream for an answer with the next reply */
-	pg_atomic_uint32 state;		/* PghaReceiver */
+	pg_atomic_uint32 state;		/* PghaReceiver, as the receiver sees it; see PghaWalReceiverState() */
+	pg_atomic_uint32 ending;	/* it has lost its upstream and is about to be gone */
 	pg_atomic_uint64 heard;		/* time of the last message from the upstream */
 	pg_atomic_uint32 ended_clean;	/* the last stream ended with the upstream's shutdown */
 	pg_atomic_uint32 timeline;	/* timeline being received */

@@ -62,12 +62,16 @@ set_state(PghaReceiver state)
 	PghaWakeMonitor();
 }
 
-/* However the receiver ends, the monitor learns it at once. */
+/*
+ * However the receiver ends, the monitor learns it at once.  PostgreSQL's own
+ * exit callback, which flushes what was received last, comes after this one.
+ */
 static void
 receiver_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	pg_atomic_write_u32(&PghaShmem->receiver.ending, 1);
 	pg_atomic_write_u64(&PghaShmem->receiver.latch, 0);
 	pg_atomic_write_u32(&PghaShmem->receiver.in_send, 0);
 	pg_atomic_write_u32(&PghaShmem->receiver.state, PGHA_RECEIVER_NONE);
@@ -132,6 +136,7 @@ pgha_connect(PGHA_WALRCV_CONNECT_ARGS)
 		before_shmem_exit(receiver_exit, (Datum) 0);
 		registered = true;
 	}
+	pg_atomic_write_u32(&PghaShmem->receiver.ending, 0);
 	pg_atomic_write_u64(&PghaShmem->receiver.latch, (uint64) (uintptr_t) MyLatch);
 
 	for (;;)
@@ -274,6 +279,34 @@ wake_receiver(void)
 		SetLatch(latch);
 }
 
+static pid_t
+receiver_pid(void)
+{
+	pid_t		pid;
+
+	SpinLockAcquire(&WalRcv->mutex);
+	pid = WalRcv->pid;
+	SpinLockRelease(&WalRcv->mutex);
+	return pid;
+}
+
+PghaReceiver
+PghaWalReceiverState(void)
+{
+	PghaReceiver state = (PghaReceiver) pg_atomic_read_u32(&PghaShmem->receiver.state);
+
+	/* Not begun to wait for its upstream yet, or ending. */
+	if (state == PGHA_RECEIVER_NONE && receiver_pid() != 0)
+		return PGHA_RECEIVER_CONNECTING;
+	return state;
+}
+
+bool
+PghaWalReceiverEnding(void)
+{
+	return pg_atomic_read_u32(&PghaShmem->receiver.ending) != 0 && receiver_pid() != 0;
+}
+
 /* Ends a receiver that streams or connects; one that waits is left waiting. */
 static void
 end_receiver(void)
@@ -283,9 +316,7 @@ end_receiver(void)
 
 	if (state != PGHA_RECEIVER_STREAMING && state != PGHA_RECEIVER_CONNECTING)
 		return;
-	SpinLockAcquire(&WalRcv->mutex);
-	pid = WalRcv->pid;
-	SpinLockRelease(&WalRcv->mutex);
+	pid = receiver_pid();
 	if (pid != 0)
 		kill(pid, SIGTERM);
 }
@@ -351,7 +382,7 @@ PghaWalReceiverRelease(void)
 bool
 PghaWalReceiverStopped(void)
 {
-	PghaReceiver state = (PghaReceiver) pg_atomic_read_u32(&PghaShmem->receiver.state);
+	PghaReceiver state = PghaWalReceiverState();
 
 	if (pg_atomic_read_u32(&PghaShmem->receiver.in_send) != 0)
 		return false;

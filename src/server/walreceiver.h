@@ -35,6 +35,12 @@ extern void PghaWalReceiverRenumber(const PghaMembers *members);
 /* Has the stop taken effect: no ack under way, nothing streams? */
 extern bool PghaWalReceiverStopped(void);
 
+/* State of the receiver process, if there is one.  For any process. */
+extern PghaReceiver PghaWalReceiverState(void);
+
+/* Has it lost its upstream, but not yet flushed all that it received?  For any process. */
+extern bool PghaWalReceiverEnding(void);
+
 /* Asks the upstream for a sign of life in the stream. */
 extern void PghaWalReceiverHeartbeat(void);
 
