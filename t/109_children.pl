@@ -30,7 +30,9 @@ sub recovers
 	$cluster->wait_for("$node->{name} to see all members ($what)",
 		sub { my $view = $node->view; return keys %$view == 3 && !grep { !$_->{reachable} } values %$view });
 	unlike($node->log_since($mark), qr/terminated by signal|exited with exit code|reinitializing|PANIC/, "$what: $node->{name} is unharmed");
-	is(scalar(grep { PghaCluster::process_state($_) eq 'Z' } $node->processes), 0, "$what: no zombie");
+	$cluster->wait_for("$node->{name} to reap them ($what)",
+		sub { return !grep { PghaCluster::process_state($_) eq 'Z' } $node->processes });
+	pass("$what: no zombie");
 	is($a->status->{term}, $term, "$what: no failover");
 }
 
