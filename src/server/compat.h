@@ -164,4 +164,31 @@ compat_guc_variables(int *count)
 #define compat_flush_lsn()	GetFlushRecPtr()
 #endif
 
+/*
+ * Has `request` called when shared memory is to be asked for; returns the hook
+ * that it must call first, or NULL.  Before 15 that time is while libraries are
+ * preloaded: now.
+ */
+#if PG_VERSION_NUM >= 150000
+typedef shmem_request_hook_type compat_request_hook;
+
+static inline compat_request_hook
+compat_set_request_hook(compat_request_hook request)
+{
+	compat_request_hook previous = shmem_request_hook;
+
+	shmem_request_hook = request;
+	return previous;
+}
+#else
+typedef void (*compat_request_hook) (void);
+
+static inline compat_request_hook
+compat_set_request_hook(compat_request_hook request)
+{
+	request();
+	return NULL;
+}
+#endif
+
 #endif							/* PGHA_COMPAT_H */

@@ -24,6 +24,7 @@
 PghaShared *PghaShmem = NULL;
 
 static shmem_startup_hook_type previous_startup_hook = NULL;
+static compat_request_hook previous_request_hook = NULL;
 
 pgha_time
 PghaNow(void)
@@ -101,9 +102,6 @@ startup_hook(void)
 		PghaBoot();
 }
 
-#if PG_VERSION_NUM >= 150000
-static shmem_request_hook_type previous_request_hook = NULL;
-
 static void
 request_hook(void)
 {
@@ -112,19 +110,12 @@ request_hook(void)
 	RequestAddinShmemSpace(sizeof(PghaShared));
 	RequestNamedLWLockTranche("pgha", 1);
 }
-#endif
 
 /* Called while shared_preload_libraries are loaded. */
 void
 PghaShmemInit(void)
 {
-#if PG_VERSION_NUM >= 150000
-	previous_request_hook = shmem_request_hook;
-	shmem_request_hook = request_hook;
-#else
-	RequestAddinShmemSpace(sizeof(PghaShared));
-	RequestNamedLWLockTranche("pgha", 1);
-#endif
+	previous_request_hook = compat_set_request_hook(request_hook);
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup_hook;
 }
