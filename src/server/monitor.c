@@ -19,7 +19,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
 #include <unistd.h>
 
 #include "access/xlog.h"
@@ -825,7 +824,6 @@ configure(void)
 		renumber_peers(&next.members);
 		config = next;
 		pgha_node_configure(&node, &next.settings);
-		PghaWalReceiverRenumber(&config.members);
 		if (node.upstream != PGHA_NOBODY)
 			follow(node.upstream, node.upstream_timeline);
 		else

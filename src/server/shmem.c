@@ -90,7 +90,6 @@ startup_hook(void)
 		pg_atomic_init_u32(&shared->receiver.ended_clean, 0);
 		pg_atomic_init_u32(&shared->receiver.timeline, 0);
 		pg_atomic_init_u64(&shared->receiver.latch, 0);
-		shared->receiver.upstream = PGHA_NOBODY;
 		shared->receiver.order_member = PGHA_NOBODY;
 		shared->view.leader = PGHA_NOBODY;
 		ConditionVariableInit(&shared->order.done);

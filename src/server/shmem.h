@@ -48,8 +48,7 @@ typedef struct PghaWalReceiver
 	pg_atomic_uint32 ended_clean;	/* the last stream ended with the upstream's shutdown */
 	pg_atomic_uint32 timeline;	/* timeline being received */
 	pg_atomic_uint64 latch;		/* the receiver's Latch *, 0 if there is none */
-	int			upstream;		/* member being streamed from; under lock */
-	char		upstream_name[PGHA_NAME_SIZE];
+	char		upstream_name[PGHA_NAME_SIZE];	/* member being streamed from; under lock */
 	uint64		order_number;	/* raised with each new order */
 	int			order_member;	/* PGHA_NOBODY: wait */
 	char		order_name[PGHA_NAME_SIZE];

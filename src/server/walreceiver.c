@@ -41,7 +41,6 @@ static WalReceiverFunctionsType *original = NULL;
 static WalReceiverFunctionsType wrapped;
 
 /* The order this receiver works on. */
-static int	order_member = PGHA_NOBODY;
 static char order_name[PGHA_NAME_SIZE];
 static uint32 order_timeline;
 static char order_slot[NAMEDATALEN];
@@ -104,7 +103,6 @@ wait_for_order(char *conninfo, uint64 *tried)
 			 PghaNow() - since >= RETRY_INTERVAL * INT64CONST(1000)))
 		{
 			*tried = receiver->order_number;
-			order_member = receiver->order_member;
 			order_timeline = receiver->order_timeline;
 			strlcpy(order_name, receiver->order_name, sizeof(order_name));
 			strlcpy(order_slot, receiver->order_slot, sizeof(order_slot));
@@ -194,7 +192,6 @@ pgha_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *options)
 		return false;
 
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
-	receiver->upstream = order_member;
 	strlcpy(receiver->upstream_name, order_name, sizeof(receiver->upstream_name));
 	LWLockRelease(PghaShmem->lock);
 	pg_atomic_write_u32(&receiver->ended_clean, 0);
@@ -336,16 +333,6 @@ PghaWalReceiverOrder(int member, const char *name, const char *conninfo,
 	strlcpy(receiver->order_conninfo, conninfo, sizeof(receiver->order_conninfo));
 	LWLockRelease(PghaShmem->lock);
 	wake_receiver();
-}
-
-void
-PghaWalReceiverRenumber(const PghaMembers *members)
-{
-	PghaWalReceiver *receiver = &PghaShmem->receiver;
-
-	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
-	receiver->upstream = pgha_members_find(members, receiver->upstream_name);
-	LWLockRelease(PghaShmem->lock);
 }
 
 void

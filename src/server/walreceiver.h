@@ -29,9 +29,6 @@ extern void PghaWalReceiverRevoke(void);
 extern void PghaWalReceiverStop(void);
 extern void PghaWalReceiverRelease(void);
 
-/* The members are numbered anew: the upstream being streamed from keeps its name. */
-extern void PghaWalReceiverRenumber(const PghaMembers *members);
-
 /* Has the stop taken effect: no ack under way, nothing streams? */
 extern bool PghaWalReceiverStopped(void);
 
