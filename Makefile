@@ -16,7 +16,7 @@ PG_CONFIG ?= pg_config
 endif
 
 EXTENSION = pgha
-DATA = pgha--1.0.sql
+DATA = pgha--1.0.sql pgha--1.0--1.1.sql
 MODULE_big = pgha
 
 CORE_SOURCES = $(wildcard src/core/*.c)
@@ -31,8 +31,8 @@ OBJS = $(SERVER_SOURCES:.c=.o) $(COMMON_SOURCES:.c=.o) $(CORE_SOURCES:.c=.o)
 WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security
 
 DEPS = build-essential postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
-	libjansson-dev libipc-run-perl
-TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 iproute2 iptables procps valgrind python3
+	libjansson-dev libpgpool-dev libipc-run-perl
+TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 iproute2 iptables procps valgrind python3 rsync
 
 .DEFAULT_GOAL := all
 
@@ -94,7 +94,7 @@ PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 
 build/pgha: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-jansson
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -Isrc $(LIBPQ_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		-L$(shell $(PG_CONFIG) --libdir) -lpq -ljansson
+		-L$(shell $(PG_CONFIG) --libdir) -lpq -ljansson -lpcp
 
 .PHONY: need-jansson
 need-jansson:

@@ -285,7 +285,7 @@ sub stays_false
 
 # Options: nodes (number) or names; settings (all nodes), node_settings (by
 # name), pgha (0: plain PostgreSQL), netns (1: a network namespace each), fsync,
-# prefix (of the directory), detached (1: may be left running), wal_segsize, port (first one to try).
+# prefix (of the directory), detached (1: may be left running), agents (1: each node has one), wal_segsize, port (first one to try).
 sub new
 {
 	my ($class, %option) = @_;
@@ -366,14 +366,15 @@ sub build
 	$first->initdb;
 	$first->start;
 	$first->wait_writable if $self->{pgha};
-	$first->sql('CREATE ROLE pgha LOGIN REPLICATION; GRANT pg_monitor TO pgha');
-	$first->sql('CREATE EXTENSION pgha') if $self->{pgha};
+	if ($self->{pgha}) { $first->sql('CREATE EXTENSION pgha; SELECT pgha_setup_role()'); }
+	else { $first->sql('CREATE ROLE pgha LOGIN REPLICATION; GRANT pg_monitor TO pgha'); }
 	$first->sql('CREATE TABLE probe (v bigint); CREATE TABLE written (writer int, v bigint, PRIMARY KEY (writer, v))');
 	$first->sql($option{sql}) if $option{sql};
 	$_->clone($first) foreach @rest;
 	$_->start(wait => 0) foreach @rest;
 	$_->wait_ready foreach @rest;
 	$self->wait_following($first) if @rest;
+	if ($self->{agents}) { $_->start_agent foreach $self->nodes; }
 	if (defined $option{start} && !$option{start})
 	{
 		$_->stop foreach $first, @rest;
@@ -637,6 +638,11 @@ sub cleanup
 	return if $self->{cleaned}++;
 	$_->end foreach @{ $self->{writers} };
 	$_->end foreach reverse @{ $self->{children} };
+	foreach my $node (grep { $_->{has_agent} } $self->nodes)
+	{
+		kill 'KILL', $node->{agent_pid} if $node->agent_running;
+		$node->kill_job;
+	}
 	foreach my $node ($self->nodes)
 	{
 		$node->thaw if $node->{frozen};
@@ -852,13 +858,25 @@ sub start_refused
 sub is_running
 {
 	my ($self) = @_;
-	return 0 unless $self->{pid};
+	return $self->find_server unless $self->{pid};
 	my $reaped = waitpid($self->{pid}, WNOHANG);
-	return 1 if $reaped == 0;
+	return 1 if $reaped == 0 || ($reaped < 0 && $self->find_server);
 	$self->{status} = $? if $reaped == $self->{pid};
 	$self->{pid} = undef;
 	$self->{frozen} = 0;
 	return 0;
+}
+
+# A server that the agent has started is not our child.
+sub find_server
+{
+	my ($self) = @_;
+	return 0 unless $self->{has_agent};
+	my ($pid) = (PghaCluster::slurp("$self->{data}/postmaster.pid") // '') =~ /^(\d+)/;
+	return 0 unless defined $pid && (readlink("/proc/$pid/cwd") // '') eq $self->{data}
+		&& PghaCluster::command_line($pid) =~ m{^\S*/postgres };
+	$self->{pid} = $pid;
+	return 1;
 }
 
 # Running and not frozen: may be asked.
@@ -967,6 +985,108 @@ sub remove_segments
 		if ($segment =~ m{^/}) { unlink $segment; }
 		else { shmctl($segment, 0, 0); }
 	}
+}
+
+# ---- agent ----
+
+sub agent_directory { my ($self) = @_; return "$self->{data}.pgha"; }
+
+# Options: env; arguments (instead of -D DATA); wait (0: not until it is connected).
+sub start_agent
+{
+	my ($self, %option) = @_;
+	my $cluster = $self->{cluster};
+	$self->{has_agent} = 1;
+	$self->{agent_log} = "$cluster->{base}/log/$self->{name}.agent.log";
+	$self->{agent_pid} = PghaCluster::spawn(
+		[
+			$self->here, $cluster->die_with_us('TERM'), PghaCluster::pgha_program(), 'agent',
+			$option{arguments} ? @{ $option{arguments} } : ('-D', $self->{data})
+		],
+		log => $self->{agent_log}, env => $option{env});
+	$self->wait_agent unless defined $option{wait} && !$option{wait};
+	return $self;
+}
+
+# Connected to the primary, whichever that is.
+sub wait_agent
+{
+	my ($self) = @_;
+	$self->{cluster}->wait_for(
+		"the agent of $self->{name} to be connected",
+		sub {
+			my $primary = $self->{cluster}->primary // return 0;
+			return ($primary->value("SELECT agent FROM pgha_recovery_progress() WHERE node = '$self->{name}'") // '') eq 't';
+		});
+	return 1;
+}
+
+sub agent_running
+{
+	my ($self) = @_;
+	return 0 unless $self->{agent_pid};
+	return 1 if waitpid($self->{agent_pid}, WNOHANG) == 0;
+	$self->{agent_pid} = undef;
+	return 0;
+}
+
+# Ends the agent alone; a recovery goes on.
+sub stop_agent
+{
+	my ($self, $signal) = @_;
+	return unless $self->agent_running;
+	kill $signal // 'TERM', $self->{agent_pid};
+	$self->{cluster}->wait_for("the agent of $self->{name} to end", sub { !$self->agent_running });
+	return;
+}
+
+# The process of a recovery and what it runs.
+sub job_pids
+{
+	my ($self) = @_;
+	return grep { $_ != ($self->{agent_pid} // 0) } PghaCluster::processes_in($self->agent_directory);
+}
+
+sub kill_job
+{
+	my ($self) = @_;
+	PghaCluster::poll_until('', sub { my @left = $self->job_pids; kill 'KILL', @left; return !@left }, 10);
+	return;
+}
+
+sub agent_text { my ($self) = @_; return PghaCluster::slurp($self->{agent_log}) // ''; }
+
+sub agent_mark { my ($self) = @_; return length $self->agent_text; }
+
+sub wait_agent_log
+{
+	my ($self, $pattern, $mark) = @_;
+	return $self->{cluster}->wait_for("the agent of $self->{name} to log $pattern",
+		sub { return substr($self->agent_text, $mark // 0) =~ $pattern });
+}
+
+# One field of the job file.
+sub job_field
+{
+	my ($self, $field) = @_;
+	my ($value) = (PghaCluster::slurp($self->agent_directory . '/job') // '') =~ /^$field\t(.*)$/m;
+	return $value // '';
+}
+
+# The node streams again, whoever brought that about.
+sub wait_streaming
+{
+	my ($self, $limit) = @_;
+	my $cluster = $self->{cluster};
+	$cluster->wait_for(
+		"$self->{name} to stream",
+		sub {
+			return $self->is_running
+			  && ($self->value("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") // 0) == 1
+			  && $self->state eq 'standby';
+		},
+		$limit);
+	return 1;
 }
 
 # ---- SQL ----

@@ -76,6 +76,21 @@ static const Subcommand subcommands[] = {
 		"                         and commits that have not reached this standby\n"
 		"                         are lost\n",
 	pgha_promote_main},
+	{"agent", "[-D PGDATA] [--config=FILE] [--check]",
+		"runs the agent, which brings this host's server back after a failure",
+		"A service: it stays in the foreground and logs to stderr.  Run it as the user\n"
+		"that runs the server, on the same host; see README, \"The agent\".\n"
+		"\n"
+		"  -D, --pgdata=DIR       data directory, where postgresql.conf is (default:\n"
+		"                         $PGDATA)\n"
+		"  -c, --config=FILE      postgresql.conf, where that is elsewhere, or where\n"
+		"                         there is no data directory yet; data_directory in it\n"
+		"                         says where it is to be\n"
+		"      --check            only read the configuration, and say what it comes to\n"
+		"\n"
+		"SIGHUP: read the configuration again.  SIGTERM: end; a recovery that is under\n"
+		"way goes on, and the next agent takes it over.\n",
+	pgha_agent_main},
 	{"io", "peer", NULL, "Started by the server, as its child.\n", pgha_io_main},
 };
 
@@ -134,7 +149,7 @@ print_subcommand_help(const Subcommand *subcommand)
 	if (subcommand->summary != NULL)
 		printf("%c%s.\n\n", subcommand->summary[0] - 'a' + 'A', subcommand->summary + 1);
 	fputs(subcommand->details, stdout);
-	if (subcommand->summary != NULL)
+	if (strstr(subcommand->arguments, "CONNECTION") != NULL)
 		printf("\n%s", connection_options);
 }
 

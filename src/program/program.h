@@ -26,6 +26,7 @@ extern int	pgha_events_main(int argc, char **argv);
 extern int	pgha_pause_main(int argc, char **argv);
 extern int	pgha_resume_main(int argc, char **argv);
 extern int	pgha_promote_main(int argc, char **argv);
+extern int	pgha_agent_main(int argc, char **argv);
 extern int	pgha_io_main(int argc, char **argv);
 
 /* Says on stderr what is wrong and where help is; returns EXIT_USAGE. */

@@ -21,6 +21,8 @@
 #include "replication/walsender.h"
 #include "utils/guc.h"
 
+#include "../common/command.h"
+#include "../common/pgpools.h"
 #include "compat.h"
 #include "config.h"
 #include "io_child.h"
@@ -37,6 +39,24 @@ int			pgha_failure_timeout = 3000;
 int			pgha_startup_grace = 30000;
 int			pgha_max_failover_lag = 16;
 int			pgha_priority = 100;
+int			pgha_auto_rejoin = 1;
+bool		pgha_clone_in_place = false;
+bool		pgha_keep_old_data = false;
+char	   *pgha_agent_directory = NULL;
+char	   *pgha_start_command = NULL;
+char	   *pgha_stop_command = NULL;
+char	   *pgha_clone_command = NULL;
+char	   *pgha_pgpool = NULL;
+char	   *pgha_pgpool_user = NULL;
+char	   *pgha_pgpool_passfile = NULL;
+
+/* The agent reads the same words (program/agent_conf.c). */
+static const struct config_enum_entry auto_rejoin_options[] = {
+	{"off", 0, false},
+	{"rewind", 1, false},
+	{"clone", 2, false},
+	{NULL, 0, false}
+};
 
 /* What was written under pgha.* before this library defined any of it. */
 #define MAX_WRITTEN		64
@@ -98,6 +118,44 @@ remember_written(void)
 }
 
 static void
+define_text(const char *name, const char *what, const char *detail, char **variable, const char *boot)
+{
+	DefineCustomStringVariable(name, what, detail, variable, boot, PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+/* What the agent goes by. */
+static void
+define_agent_settings(void)
+{
+	DefineCustomEnumVariable("pgha.auto_rejoin",
+							 "What the agent does by itself with a node that fell.",
+							 "off: nothing; rewind: start and rewind it; clone: clone it if that is impossible.",
+							 &pgha_auto_rejoin, 1, auto_rejoin_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pgha.clone_in_place",
+							 "Whether a clone may empty the data directory where there is no place for a second one.",
+							 NULL,
+							 &pgha_clone_in_place, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("pgha.keep_old_data",
+							 "Whether the former data directory is kept after a clone streams.",
+							 NULL,
+							 &pgha_keep_old_data, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_text("pgha.agent_directory", "Where the agent keeps its own files; empty: the data directory's name and \".pgha\".",
+				NULL, &pgha_agent_directory, "");
+	define_text("pgha.start_command", "How the agent starts the server; empty: by itself.",
+				"Split like a command line, run without a shell.", &pgha_start_command, "");
+	define_text("pgha.stop_command", "How the agent stops the server; empty: by itself.",
+				"Split like a command line, run without a shell.", &pgha_stop_command, "");
+	define_text("pgha.clone_command", "What the agent fills a new data directory with; empty: pg_basebackup.",
+				"Split like a command line, run without a shell. %d is the directory, %h and %p host and port of the primary, %n this node.",
+				&pgha_clone_command, "");
+	define_text("pgha.pgpool", "pgpools that are told of changes of roles, over PCP: 'host:9898, host:9898'.",
+				NULL, &pgha_pgpool, "");
+	define_text("pgha.pgpool_user", "User of PCP.", NULL, &pgha_pgpool_user, "pgha");
+	define_text("pgha.pgpool_passfile", "File with the passwords of PCP; empty: ~/.pcppass.",
+				NULL, &pgha_pgpool_passfile, "");
+}
+
+static void
 define_time(const char *name, const char *what, const char *detail, int *variable, int boot)
 {
 	DefineCustomIntVariable(name, what, detail, variable, boot, 1, INT_MAX / 1000,
@@ -155,6 +213,7 @@ PghaConfigInit(void)
 							"0: this node is never promoted.",
 							&pgha_priority, 100, 0, 1000, PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
+	define_agent_settings();
 }
 
 /* FNV-1a: tells sets apart that should be the same on all members. */
@@ -185,6 +244,54 @@ hash_config(const PghaMembers *members)
 	snprintf(numbers, sizeof(numbers), "%d %d %d %d", pgha_heartbeat_interval,
 			 pgha_failure_timeout, pgha_startup_grace, pgha_max_failover_lag);
 	return hash_text(hash, numbers);
+}
+
+/* What only the agent uses is checked here, so that a mistake shows at once. */
+static bool
+check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_size)
+{
+	const struct
+	{
+		const char *name;
+		const char *value;
+	}			commands[] = {
+		{"pgha.start_command", pgha_start_command},
+		{"pgha.stop_command", pgha_stop_command},
+		{"pgha.clone_command", pgha_clone_command}
+	};
+	static const PghaEscape escapes[] = {{'d', ""}, {'h', ""}, {'p', ""}, {'n', ""}, {0, NULL}};
+	PghaPgpools pgpools;
+	char		reason[256];
+
+	for (int i = 0; i < (int) lengthof(commands); i++)
+	{
+		char	  **argv = pgha_command_split(commands[i].value, i == 2 ? escapes : NULL,
+											  reason, sizeof(reason));
+		bool		absolute = argv != NULL && (argv[0] == NULL || argv[0][0] == '/');
+
+		free(argv);
+		if (argv == NULL)
+			snprintf(error, error_size, "%s cannot be read: %s", commands[i].name, reason);
+		else if (!absolute)
+			snprintf(error, error_size, "%s does not begin with an absolute path", commands[i].name);
+		else
+			continue;
+		snprintf(hint, hint_size, "Write a program with its arguments, as in %s = '/usr/bin/pg_ctlcluster 15 main start'; no shell will read it.",
+				 commands[i].name);
+		return false;
+	}
+	if (pgha_agent_directory[0] != '\0' && pgha_agent_directory[0] != '/')
+	{
+		snprintf(error, error_size, "pgha.agent_directory is not an absolute path");
+		snprintf(hint, hint_size, "Write a directory outside of the data directory, as in pgha.agent_directory = '/var/lib/pgha'.");
+		return false;
+	}
+	if (!pgha_pgpools_parse(pgha_pgpool, &pgpools, error, error_size))
+	{
+		snprintf(hint, hint_size, "Write host and PCP port of each pgpool: pgha.pgpool = 'pool-1:9898, pool-2:9898'.");
+		return false;
+	}
+	return true;
 }
 
 bool
@@ -268,6 +375,9 @@ PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, 
 		return false;
 	}
 
+	if (!check_agent_settings(error, error_size, hint, hint_size))
+		return false;
+
 	settings->count = config->members.count;
 	for (int i = 0; i < settings->count; i++)
 	{
@@ -321,6 +431,8 @@ check_written(void)
 								written[w].name, written[w].value),
 						 errhint("%s", variables[i]->vartype == PGC_BOOL ?
 								 "Write on or off." :
+								 variables[i]->vartype == PGC_ENUM ?
+								 "Write off, rewind or clone." :
 								 variables[i]->vartype == PGC_INT && (variables[i]->flags & GUC_UNIT_TIME) ?
 								 "Write a time with its unit, for example '500ms' or '3s'." :
 								 variables[i]->vartype == PGC_INT && (variables[i]->flags & GUC_UNIT_MEMORY) ?

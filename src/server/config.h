@@ -23,6 +23,18 @@ extern int	pgha_startup_grace;
 extern int	pgha_max_failover_lag;
 extern int	pgha_priority;
 
+/* Read by the agent from the files; here they are only defined and checked. */
+extern int	pgha_auto_rejoin;
+extern bool pgha_clone_in_place;
+extern bool pgha_keep_old_data;
+extern char *pgha_agent_directory;
+extern char *pgha_start_command;
+extern char *pgha_stop_command;
+extern char *pgha_clone_command;
+extern char *pgha_pgpool;
+extern char *pgha_pgpool_user;
+extern char *pgha_pgpool_passfile;
+
 /* A validated set. */
 typedef struct PghaConfig
 {

@@ -27,12 +27,14 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
+#include "agents.h"
 #include "compat.h"
 #include "config.h"
 #include "events.h"
 #include "gate.h"
 #include "orders.h"
 #include "report.h"
+#include "rows.h"
 #include "shmem.h"
 #include "sync.h"
 
@@ -48,99 +50,6 @@ PG_FUNCTION_INFO_V1(pgha_sql_events);
 PG_FUNCTION_INFO_V1(pgha_sql_pause);
 PG_FUNCTION_INFO_V1(pgha_sql_resume);
 PG_FUNCTION_INFO_V1(pgha_sql_promote);
-
-/*
- * ---------- rows ----------
- */
-
-#define MAX_COLUMNS		20
-
-/* A row in the making: columns are put in their order. */
-typedef struct Row
-{
-	int			count;
-	Datum		value[MAX_COLUMNS];
-	bool		null[MAX_COLUMNS];
-} Row;
-
-static void
-put(Row *row, Datum value, bool null)
-{
-	Assert(row->count < MAX_COLUMNS);
-	row->value[row->count] = value;
-	row->null[row->count] = null;
-	row->count++;
-}
-
-static void
-put_null(Row *row)
-{
-	put(row, (Datum) 0, true);
-}
-
-/*
- * A text of this node's own or of another member's making.  Messages may be
- * translated in an encoding that is not this database's; what is no valid text
- * here is reduced to ASCII.
- */
-static void
-put_text(Row *row, const char *text)
-{
-	int			length = strlen(text);
-
-	if (!pg_verifymbstr(text, length, true))
-	{
-		char	   *copy = pstrdup(text);
-
-		for (int i = 0; i < length; i++)
-		{
-			if (IS_HIGHBIT_SET(copy[i]))
-				copy[i] = '?';
-		}
-		text = copy;
-	}
-	put(row, CStringGetTextDatum(text), false);
-}
-
-/* A text that is null when empty. */
-static void
-put_text_or_null(Row *row, const char *text)
-{
-	if (text[0] == '\0')
-		put_null(row);
-	else
-		put_text(row, text);
-}
-
-static void
-put_bool(Row *row, bool value)
-{
-	put(row, BoolGetDatum(value), false);
-}
-
-static void
-put_term(Row *row, uint64 term)
-{
-	put(row, Int64GetDatum((int64) term), false);
-}
-
-static void
-put_timeline(Row *row, TimeLineID timeline)
-{
-	put(row, Int32GetDatum((int32) timeline), timeline == 0);
-}
-
-static void
-put_lsn(Row *row, XLogRecPtr lsn)
-{
-	put(row, LSNGetDatum(lsn), XLogRecPtrIsInvalid(lsn));
-}
-
-static void
-put_time(Row *row, TimestampTz at)
-{
-	put(row, TimestampTzGetDatum(at), at == 0);
-}
 
 /*
  * ---------- what the monitor published ----------
@@ -249,48 +158,48 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 	TimeLineID	timeline;
 	XLogRecPtr	wal_end = PghaWalEnd(in_recovery, &timeline);
 	TupleDesc	tupdesc;
-	Row			row = {0};
+	PghaRow			row = {0};
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	put_text(&row, pgha_node);
-	put_text(&row, !published->enabled ? "none" : in_recovery ? "standby" : "primary");
-	put_text(&row, own_state(published));
+	PghaPutText(&row, pgha_node);
+	PghaPutText(&row, !published->enabled ? "none" : in_recovery ? "standby" : "primary");
+	PghaPutText(&row, own_state(published));
 	if (view->valid)
-		put_term(&row, view->durable.claim.term);
+		PghaPutInt64(&row, (int64) view->durable.claim.term);
 	else
-		put_null(&row);
-	put_timeline(&row, timeline);
-	put_lsn(&row, wal_end);
-	put_lsn(&row, in_recovery ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr);
-	put_text_or_null(&row, view->valid ? view->leader_name : "");
+		PghaPutNull(&row);
+	PghaPutTimeline(&row, timeline);
+	PghaPutLsn(&row, wal_end);
+	PghaPutLsn(&row, in_recovery ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr);
+	PghaPutTextOrNull(&row, view->valid ? view->leader_name : "");
 	if (published->enabled)
-		put_text(&row, PghaGateIsOpen() ? "open" : "closed");
+		PghaPutText(&row, PghaGateIsOpen() ? "open" : "closed");
 	else
-		put_null(&row);
+		PghaPutNull(&row);
 	if (in_recovery)
-		put_text(&row, standby_sync_state(view));
+		PghaPutText(&row, standby_sync_state(view));
 	else
 	{
 		StringInfoData sync;
 
 		initStringInfo(&sync);
 		PghaSyncDescribe(&sync);
-		put_text(&row, sync.data);
+		PghaPutText(&row, sync.data);
 	}
 	if (view->valid && in_recovery)
-		put_bool(&row, is_candidate(view, in_recovery));
+		PghaPutBool(&row, is_candidate(view, in_recovery));
 	else
-		put_null(&row);
-	put_text_or_null(&row, own_reason(published, in_recovery));
-	put_time(&row, view->valid ? view->last_change_at : 0);
-	put_text_or_null(&row, view->valid ? view->last_change : "");
+		PghaPutNull(&row);
+	PghaPutTextOrNull(&row, own_reason(published, in_recovery));
+	PghaPutTime(&row, view->valid ? view->last_change_at : 0);
+	PghaPutTextOrNull(&row, view->valid ? view->last_change : "");
 	if (view->valid)
-		put_bool(&row, view->durable.paused);
+		PghaPutBool(&row, view->durable.paused);
 	else
-		put_null(&row);
-	put_text_or_null(&row, view->valid ? view->config_error : "");
+		PghaPutNull(&row);
+	PghaPutTextOrNull(&row, view->valid ? view->config_error : "");
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
 													  row.value, row.null)));
@@ -329,45 +238,51 @@ member_state(const PghaMemberView *member)
 
 /* Puts one member's row; `leader_end` is 0 if the leader's position is unknown. */
 static void
-put_member(Row *row, const PghaView *view, int index, XLogRecPtr leader_end)
+put_member(PghaRow *row, const PghaView *view, int index, XLogRecPtr leader_end, bool in_recovery)
 {
 	const PghaMemberView *member = &view->member[index];
 	const PghaReport *report = &member->report;
 	bool		self = index == view->settings.self;
 	bool		reachable = member->contact == PGHA_CONTACT_ANSWERED;
 
-	put_text(row, member->name);
-	put_text(row, member->address);
+	PghaPutText(row, member->name);
+	PghaPutText(row, member->address);
 	if (member->known)
-		put_text(row, report->in_recovery ? "standby" : "primary");
+		PghaPutText(row, report->in_recovery ? "standby" : "primary");
 	else
-		put_text(row, "none");
-	put_text(row, self ? pgha_state_name(view->state) : member_state(member));
-	put_bool(row, reachable);
+		PghaPutText(row, "none");
+	PghaPutText(row, self ? pgha_state_name(view->state) : member_state(member));
+	PghaPutBool(row, reachable);
 	if (member->known)
 	{
-		put_term(row, report->claim.term);
-		put_timeline(row, report->timeline);
-		put_lsn(row, report->wal_end);
+		PghaPutInt64(row, (int64) report->claim.term);
+		PghaPutTimeline(row, report->timeline);
+		PghaPutLsn(row, report->wal_end);
 		if (leader_end != 0)
-			put(row, Int64GetDatum(leader_end > report->wal_end ?
+			PghaPut(row, Int64GetDatum(leader_end > report->wal_end ?
 								   (int64) (leader_end - report->wal_end) : 0), false);
 		else
-			put_null(row);
-		put_text_or_null(row, report->upstream);
+			PghaPutNull(row);
+		PghaPutTextOrNull(row, report->upstream);
 		if (report->in_recovery)
-			put_bool(row, reachable && report->bar == PGHA_MAY_PROMOTE);
+			PghaPutBool(row, reachable && report->bar == PGHA_MAY_PROMOTE);
 		else
-			put_null(row);
-		put_bool(row, report->paused);
+			PghaPutNull(row);
+		PghaPutBool(row, report->paused);
 	}
 	else
 	{
 		for (int i = 0; i < 7; i++)
-			put_null(row);
+			PghaPutNull(row);
 	}
-	put_time(row, member->heard);
-	put_text_or_null(row, self ? "" : member->error);
+	PghaPutTime(row, member->heard);
+	PghaPutTextOrNull(row, self ? "" : member->error);
+
+	/* Agents connect to their own server and to the primary. */
+	if (self || !in_recovery)
+		PghaPutBool(row, PghaAgentConnected(member->name));
+	else
+		PghaPutNull(row);
 }
 
 /* Of itself a node knows what it would report, whatever its monitor has heard. */
@@ -392,6 +307,7 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Published  *published = read_published();
 	PghaView   *view = &published->view;
+	bool		in_recovery = RecoveryInProgress();
 	XLogRecPtr	leader_end = 0;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -404,9 +320,10 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 		leader_end = view->member[view->leader].report.wal_end;
 	for (int i = 0; i < view->members.count; i++)
 	{
-		Row			row = {0};
+		PghaRow			row = {0};
 
-		put_member(&row, view, i, leader_end);
+		/* Where the extension is still at 1.0, the last column is not asked for. */
+		put_member(&row, view, i, leader_end, in_recovery);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}
 	return (Datum) 0;
@@ -440,14 +357,14 @@ pgha_sql_events(PG_FUNCTION_ARGS)
 	count = PghaEventsRead(&records);
 	for (int i = 0; i < count; i++)
 	{
-		Row			row = {0};
+		PghaRow			row = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		put(&row, TimestampTzGetDatum(record_time(&records[i])), false);
-		put_text(&row, records[i].node);
-		put_text(&row, records[i].kind);
-		put_term(&row, records[i].term);
-		put_text(&row, records[i].what);
+		PghaPut(&row, TimestampTzGetDatum(record_time(&records[i])), false);
+		PghaPutText(&row, records[i].node);
+		PghaPutText(&row, records[i].kind);
+		PghaPutInt64(&row, (int64) records[i].term);
+		PghaPutText(&row, records[i].what);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}
 	return (Datum) 0;
@@ -456,17 +373,6 @@ pgha_sql_events(PG_FUNCTION_ARGS)
 /*
  * ---------- orders ----------
  */
-
-static void
-require_enabled(void)
-{
-	PghaRequireShmem();
-	if (!PghaEnabled())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("pgha does not manage this server"),
-				 errhint("Set pgha.node and pgha.members in postgresql.conf and restart the server.")));
-}
 
 /* Waits a little; false once `limit_ms` have passed since `start`. */
 static bool
@@ -527,7 +433,7 @@ change_pause(PghaOrderKind kind, const char *function)
 	instr_time	start;
 	long		failure_timeout_ms;
 
-	require_enabled();
+	PghaRequireEnabled();
 	initStringInfo(&names);
 	enlargeStringInfo(&names, PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 2));
 
@@ -615,7 +521,7 @@ pgha_sql_promote(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("force must not be null")));
-	require_enabled();
+	PghaRequireEnabled();
 	if (!RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -36,6 +36,7 @@
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
 
+#include "agents.h"
 #include "boot.h"
 #include "compat.h"
 #include "config.h"
@@ -590,7 +591,10 @@ step(const PghaEvent *event)
 
 	/* Members read what is published: a new state must not wait for the end of the round. */
 	if (node.state != before)
+	{
 		publish();
+		PghaAgentsWake();
+	}
 }
 
 static void
@@ -664,6 +668,19 @@ tend_orders(void)
 			}
 	}
 	PghaOrderAnswer(number, &answer);
+}
+
+/* What agents want to see in pgha.events. */
+static void
+tend_agents(void)
+{
+	PghaQueuedEvent event;
+
+	while (PghaAgentsNextEvent(&event))
+	{
+		ereport(LOG, (errmsg("pgha: %s", event.what)));
+		(void) PghaEventsAdd(event.kind, node.durable.claim.term, event.what);
+	}
 }
 
 /* Once in heartbeat_interval: a sign of life in the stream, and the slots. */
@@ -975,6 +992,7 @@ PghaMonitorMain(Datum arg)
 
 		tick();
 		tend_orders();
+		tend_agents();
 		tend_children();
 		tend_promotion();
 		tend_heartbeat(PghaNow());

@@ -47,6 +47,17 @@ PghaRequireShmem(void)
 }
 
 void
+PghaRequireEnabled(void)
+{
+	PghaRequireShmem();
+	if (!PghaEnabled())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("pgha does not manage this server"),
+				 errhint("Set pgha.node and pgha.members in postgresql.conf and restart the server.")));
+}
+
+void
 PghaWakeMonitor(void)
 {
 	Latch	   *latch;
@@ -75,7 +86,9 @@ startup_hook(void)
 		PghaShared *shared = PghaShmem;
 
 		memset(shared, 0, sizeof(*shared));
-		shared->lock = &(GetNamedLWLockTranche("pgha"))->lock;
+		shared->lock = &(GetNamedLWLockTranche("pgha"))[0].lock;
+		shared->board.lock = &(GetNamedLWLockTranche("pgha"))[1].lock;
+		ConditionVariableInit(&shared->board.changed);
 		if (!pg_strong_random(&shared->instance, sizeof(shared->instance)))
 			shared->instance = (uint64) PghaNow() ^ ((uint64) MyProcPid << 48);
 		pg_atomic_init_u64(&shared->gate.deadline, PGHA_GATE_CLOSED);
@@ -107,7 +120,7 @@ request_hook(void)
 	if (previous_request_hook)
 		previous_request_hook();
 	RequestAddinShmemSpace(sizeof(PghaShared));
-	RequestNamedLWLockTranche("pgha", 1);
+	RequestNamedLWLockTranche("pgha", 2);
 }
 
 /* Called while shared_preload_libraries are loaded. */

@@ -13,6 +13,7 @@
 #include "storage/lwlock.h"
 
 #include "../common/conninfo.h"
+#include "agents.h"
 #include "config.h"
 #include "../common/report.h"
 #include "../core/step.h"
@@ -126,6 +127,7 @@ typedef struct PghaShared
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
 	PghaOrder	order;
+	PghaBoard	board;			/* agents and their jobs; has a lock of its own */
 	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */
 } PghaShared;
 
@@ -136,6 +138,9 @@ extern void PghaShmemInit(void);
 
 /* Raises object_not_in_prerequisite_state with a hint unless the library is preloaded. */
 extern void PghaRequireShmem(void);
+
+/* ... and also unless this server is managed (pgha.node is set). */
+extern void PghaRequireEnabled(void);
 
 /* Wakes the monitor; callable from any process, also at exit. */
 extern void PghaWakeMonitor(void);

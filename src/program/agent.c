@@ -1,0 +1,738 @@
+/*
+ * agent.c
+ *		`pgha agent`: the service beside the server that does what must be done
+ *		while the server is down.
+ *
+ * One loop that never blocks.  It looks at the own server, keeps a session with
+ * it while it runs and one with the primary (session.c), and gives work to two
+ * kinds of child: a recovery (job.c), which goes on when the agent ends, and
+ * the process that tells pgpool of changes (pcp.c).
+ *
+ * Recoveries begin in two ways.  An order comes from the primary, where somebody
+ * called pgha_recover_node() or pgpool_recovery().  And the agent begins one by
+ * itself as far as pgha.auto_rejoin allows, for a server that has crashed or
+ * whose WAL has diverged; never for one that an administrator has stopped, and
+ * not while failover is paused.  One that fails is tried again after a pause
+ * that grows.
+ *
+ * It listens on no port.  It ends at once on SIGTERM; SIGHUP has it read the
+ * configuration again, which it also does when a file has changed.
+ */
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "durable.h"
+#include "job.h"
+#include "pcp.h"
+#include "program.h"
+#include "server_ctl.h"
+#include "session.h"
+
+#define LOOK_EVERY_MS		500
+#define CONF_EVERY_MS		3000
+#define IDLE_POLL_MS		5000	/* a smart shutdown of the server waits for this long */
+#define JOB_POLL_MS			1000
+
+/* A server that is down may be about to restart itself, or be started by the system. */
+#define DOWN_BEFORE_START_MS	2000
+/* A standby that does not stream though the primary is there. */
+#define NO_STREAM_BEFORE_CLONE_MS	30000
+
+#define PAUSE_FIRST_MS		5000
+#define PAUSE_MAX_MS		300000
+#define PGPOOL_EVERY_MS		10000
+
+/* Outcome of a job that ended while no agent ran: told if it is not older. */
+#define FRESH_OUTCOME_S		600
+
+static volatile sig_atomic_t told_to_end = 0;
+static volatile sig_atomic_t told_to_reload = 0;
+static int	wake_pipe[2] = {-1, -1};
+
+static const char *option_data = NULL;
+static const char *option_config = NULL;
+
+static PghaAgentConf conf;
+static PghaSession own = {.what = "own server", .member = PGHA_NOBODY};
+static PghaSession primary = {.what = "primary", .member = PGHA_NOBODY};
+static PghaServer server;
+static PghaJobStatus job;
+
+static int64_t look_at = 0;		/* when a server that is down is looked at again */
+static int64_t down_since = 0;	/* 0: the server runs */
+static int64_t not_streaming_since = 0; /* 0: it streams, or need not */
+static int64_t pause_until = 0;
+static int	attempts = 0;		/* that failed in a row */
+static bool job_seen_running = false;
+static int	leader_before = PGHA_NOBODY;
+static char told[256];			/* what an administrator was told to do */
+
+static pid_t pgpool_pid = 0;
+static int64_t pgpool_at = 0;
+
+void
+pgha_agent_log(const char *format,...)
+{
+	va_list		args;
+	char		text[1400];
+
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "pgha agent: %s\n", text);
+}
+
+/* ---- signals ---- */
+
+static void
+handle_signal(int signal_number)
+{
+	int			save_errno = errno;
+
+	if (signal_number == SIGHUP)
+		told_to_reload = 1;
+	else if (signal_number != SIGCHLD)
+		told_to_end = 1;
+	if (write(wake_pipe[1], "", 1) < 0)
+	{
+		/* It is full: the loop will wake up. */
+	}
+	errno = save_errno;
+}
+
+static bool
+set_up_signals(void)
+{
+	static const int handled[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+	struct sigaction action;
+
+	if (pipe2(wake_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+		return false;
+	memset(&action, 0, sizeof(action));
+	(void) sigemptyset(&action.sa_mask);
+	action.sa_flags = SA_RESTART;
+	action.sa_handler = handle_signal;
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		(void) sigaction(handled[i], &action, NULL);
+	action.sa_handler = SIG_IGN;
+	(void) sigaction(SIGPIPE, &action, NULL);
+	return true;
+}
+
+/* ---- configuration ---- */
+
+/* Sum of the times at which the files were changed: differs when one has. */
+static int64_t
+files_stamp(const PghaAgentConf *c)
+{
+	int64_t		stamp = 0;
+
+	for (int i = 0; i < c->file_count; i++)
+	{
+		struct stat st;
+
+		if (stat(c->file[i], &st) == 0)
+			stamp = stamp * 31 + st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 + (int64_t) st.st_ino;
+	}
+	return stamp;
+}
+
+/* Reads the configuration if it has changed; keeps the former one if the new one is bad. */
+static void
+reload(int64_t now)
+{
+	static int64_t next = 0;
+	static int64_t stamp = 0;
+	static char complaint[512] = "";
+	PghaAgentConf fresh;
+	char		error[512];
+
+	if (!told_to_reload && now < next)
+		return;
+	next = now + CONF_EVERY_MS;
+	if (stamp == 0)
+		stamp = files_stamp(&conf);
+	if (!told_to_reload && files_stamp(&conf) == stamp)
+		return;
+	told_to_reload = 0;
+
+	/* While a recovery puts the files back they are not to be believed. */
+	if (job.running != 0)
+		return;
+	if (!pgha_agent_conf_read(option_data, option_config, &fresh, error, sizeof(error)))
+	{
+		if (strcmp(error, complaint) != 0)
+			pgha_agent_log("the configuration cannot be used, the former one stays in force: %s", error);
+		(void) snprintf(complaint, sizeof(complaint), "%s", error);
+		return;
+	}
+	complaint[0] = '\0';
+	stamp = files_stamp(&fresh);
+	if (strcmp(fresh.data, conf.data) != 0 || strcmp(fresh.directory, conf.directory) != 0 ||
+		strcmp(fresh.members.member[fresh.self].name, conf.members.member[conf.self].name) != 0)
+	{
+		pgha_agent_log("the node, its data directory or the agent's directory have changed: restart the agent");
+		pgha_agent_conf_free(&fresh);
+		return;
+	}
+	pgha_agent_log("read the configuration again");
+	if (memcmp(&fresh.members, &conf.members, sizeof(conf.members)) != 0 ||
+		strcmp(fresh.conninfo, conf.conninfo) != 0)
+	{
+		pgha_session_close(&own);
+		pgha_session_close(&primary);
+		leader_before = PGHA_NOBODY;
+	}
+	pgha_agent_conf_free(&conf);
+	conf = fresh;
+}
+
+/* ---- sessions ---- */
+
+static bool
+runs(void)
+{
+	return server == PGHA_SERVER_RUNNING;
+}
+
+static bool
+own_is_primary(void)
+{
+	return own.answered && !own.poll.in_recovery && strcmp(own.poll.state, "primary") == 0;
+}
+
+/* The member that the primary session is with, if it is a primary; else PGHA_NOBODY. */
+static int
+known_leader(void)
+{
+	return primary.answered && !primary.poll.in_recovery && strcmp(primary.poll.state, "primary") == 0 ?
+		primary.member : PGHA_NOBODY;
+}
+
+/* Whom to try next: the leader that the own server names, else one member after the other. */
+static int
+next_member(void)
+{
+	int			named = own.answered ? pgha_members_find(&conf.members, own.poll.leader) : PGHA_NOBODY;
+	int			next = primary.member;
+
+	if (named != PGHA_NOBODY && named != conf.self && (primary.failures == 0 || next != named))
+		return named;
+	do
+		next = (next + 1) % conf.members.count;
+	while (next == conf.self && conf.members.count > 1);
+	return next;
+}
+
+static void
+tend_sessions(int64_t now)
+{
+	if (!runs())
+		pgha_session_close(&own);
+	else if (own.state == PGHA_SESSION_CLOSED && now >= own.retry_at)
+		pgha_session_open(&own, &conf, conf.self);
+
+	if (own_is_primary() || conf.members.count < 2)
+		pgha_session_close(&primary);
+	else if (primary.state == PGHA_SESSION_CLOSED && now >= primary.retry_at)
+		pgha_session_open(&primary, &conf, next_member());
+}
+
+/* ---- the server ---- */
+
+static void
+look_at_server(int64_t now)
+{
+	pid_t		pid;
+	bool		streams;
+
+	/* How a server ended that is down does not change often. */
+	if (!runs() && now < look_at)
+		return;
+	look_at = now + 1000;
+	server = pgha_server_look(&conf, &pid);
+	if (runs())
+		down_since = 0;
+	else if (down_since == 0)
+		down_since = now;
+
+	streams = !runs() || !own.answered || !own.poll.in_recovery || own.poll.streaming ||
+		strcmp(own.poll.state, "standby") != 0;
+	if (streams)
+		not_streaming_since = 0;
+	else if (not_streaming_since == 0)
+		not_streaming_since = now;
+}
+
+/* ---- jobs ---- */
+
+static void
+start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *why)
+{
+	PghaJobOrder order = {.id = id, .method = method, .ordered = ordered, .leader = leader};
+
+	if (job.running != 0)
+		return;
+	pgha_agent_log("recovery (%s): %s", pgha_method_word(method), why);
+	if (pgha_job_start(&conf, &order) < 0)
+		pgha_agent_log("could not start a process: %s", strerror(errno));
+	else
+	{
+		job_seen_running = true;
+		memset(&job, 0, sizeof(job));
+		job.known = true;
+		job.running = -1;		/* not seen yet */
+		job.order = order;
+		(void) snprintf(job.phase, sizeof(job.phase), "waiting");
+	}
+}
+
+static int64_t
+new_id(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_REALTIME, &now);
+	return ((int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000) ^ ((int64_t) getpid() << 42);
+}
+
+/* Looks at the job's files; notices its end. */
+static void
+look_at_job(int64_t now)
+{
+	static int64_t began = 0;
+	int64_t		starting = job.running == -1 ? job.order.id : 0;
+
+	pgha_job_status(&conf, &job);
+
+	/* It has not taken its lock yet. */
+	if (starting != 0 && job.running == 0 && job.order.id != starting)
+	{
+		if (began == 0)
+			began = now;
+		if (now - began < 5000)
+		{
+			memset(&job, 0, sizeof(job));
+			job.known = true;
+			job.order.id = starting;
+			job.running = -1;
+			return;
+		}
+	}
+	began = 0;
+	if (job.running != 0)
+	{
+		job_seen_running = true;
+		return;
+	}
+	if (!job_seen_running)
+		return;
+	job_seen_running = false;
+	pgpool_at = 0;
+	look_at = 0;
+	look_at_server(now);
+	if (strcmp(job.outcome, "done") == 0)
+		attempts = 0;
+	else
+	{
+		int64_t		pause = PAUSE_FIRST_MS;
+
+		for (int i = 0; i < attempts && pause < PAUSE_MAX_MS; i++)
+			pause *= 2;
+		attempts++;
+		pause_until = now + (pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS);
+	}
+}
+
+/* A server is stopped and started again by a process of its own, which may outlive the agent. */
+static void
+command_server(const char *command, const char *mode)
+{
+	pid_t		pid;
+
+	pgha_agent_log("ordered to %s the server (%s)", command, mode);
+	(void) fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+	{
+		char		error[600];
+		bool		done = true;
+
+		(void) setsid();
+		for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
+			(void) close(fd);
+		(void) signal(SIGCHLD, SIG_DFL);
+		if (strcmp(command, "start") != 0)
+			done = pgha_server_stop(&conf, mode, 300000, error, sizeof(error));
+		if (done && strcmp(command, "stop") != 0)
+			done = pgha_server_start(&conf, 300000, NULL, NULL, error, sizeof(error));
+		if (!done)
+			pgha_agent_log("could not %s the server: %s", command, error);
+		_exit(done ? 0 : 1);
+	}
+	if (pid < 0)
+		pgha_agent_log("could not start a process: %s", strerror(errno));
+}
+
+static void
+take_order(PghaSession *session)
+{
+	PghaPoll   *poll = &session->poll;
+	PghaMethod	method;
+
+	if (poll->cancel && job.running > 0)
+		pgha_job_cancel(&job);
+	if (poll->order_id == 0)
+		return;
+	if (strcmp(poll->command, "recover") == 0)
+	{
+		if (job.running != 0)
+			return;				/* the next poll names that one, and whoever ordered waits for it */
+		if (pgha_method_parse(poll->argument, &method) && session == &primary)
+		{
+			attempts = 0;
+			told[0] = '\0';
+			start_job(poll->order_id, method, true, session->member, "ordered on the primary");
+		}
+	}
+	else if (session == &own)
+	{
+		session->acknowledge = poll->order_id;
+		command_server(poll->command, poll->argument);
+	}
+}
+
+/* ---- by itself ---- */
+
+/* Tells once what only an administrator can do. */
+static void
+tell_once(const char *text)
+{
+	if (strcmp(told, text) == 0)
+		return;
+	(void) snprintf(told, sizeof(told), "%s", text);
+	pgha_agent_log("%s", text);
+}
+
+static bool
+is_paused(void)
+{
+	return (own.answered && own.poll.paused) || (primary.answered && primary.poll.paused);
+}
+
+static void
+reconcile(int64_t now)
+{
+	PghaMethod	method = conf.auto_rejoin == PGHA_REJOIN_CLONE ? PGHA_METHOD_AUTO : PGHA_METHOD_REJOIN;
+	int			leader = known_leader();
+
+	if (leader != PGHA_NOBODY && leader != leader_before)
+	{
+		leader_before = leader;
+		attempts = 0;
+		pause_until = 0;
+	}
+	if (job.running != 0 || now < pause_until)
+		return;
+
+	/* Its process has died, with or without the agent before this one. */
+	if (job.known && job.outcome[0] == '\0' && (job.order.ordered || conf.auto_rejoin != PGHA_REJOIN_OFF))
+	{
+		if (leader != PGHA_NOBODY || now - down_since > 15000)
+			start_job(job.order.id, job.order.method, job.order.ordered, leader, "an interrupted one is begun again");
+		return;
+	}
+	if (conf.auto_rejoin == PGHA_REJOIN_OFF || is_paused())
+		return;
+
+	if (server == PGHA_SERVER_MARKED || (!runs() && job.known && !job.data_ok))
+	{
+		if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY)
+			start_job(new_id(), method, false, leader, "the data directory is not whole");
+		else if (method != PGHA_METHOD_AUTO)
+			tell_once("the data directory is not whole, as a rewind or clone was interrupted: run"
+					  " pgha_recover_node() with the method clone on the primary, or set pgha.auto_rejoin = clone");
+	}
+	else if (server == PGHA_SERVER_CRASHED && now - down_since >= DOWN_BEFORE_START_MS)
+		start_job(new_id(), method, false, leader, "the server has crashed");
+	else if (runs() && own.answered && leader != PGHA_NOBODY && strcmp(own.poll.state, "diverged") == 0)
+		start_job(new_id(), method, false, leader, "the server's WAL has diverged from the primary's");
+	else if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY && not_streaming_since != 0 &&
+			 now - not_streaming_since >= NO_STREAM_BEFORE_CLONE_MS)
+		start_job(new_id(), method, false, leader, "the standby does not come to stream");
+}
+
+/* ---- pgpool ---- */
+
+static void
+tell_pgpool(int64_t now)
+{
+	static bool was_primary = false;
+	bool		is_primary = own_is_primary();
+
+	if (is_primary && !was_primary)
+		pgpool_at = 0;
+	was_primary = is_primary;
+	if (conf.pgpool[0] == '\0' || !is_primary || pgpool_pid != 0 || now < pgpool_at)
+		return;
+	pgpool_at = now + PGPOOL_EVERY_MS;
+	pgpool_pid = pgha_pgpool_tell(&conf);
+	if (pgpool_pid < 0)
+		pgpool_pid = 0;
+}
+
+static void
+reap(void)
+{
+	pid_t		pid;
+	int			status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	{
+		if (pid != pgpool_pid)
+			continue;
+		pgpool_pid = 0;
+
+		/* Not all agree yet: sooner than usual. */
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			pgpool_at = pgha_session_clock() + 1000;
+	}
+}
+
+/* ---- the loop ---- */
+
+static void
+wait_for_something(void)
+{
+	struct pollfd set[3];
+	char		drain[64];
+	PghaSession *sessions[] = {&own, &primary};
+
+	set[0].fd = wake_pipe[0];
+	set[0].events = POLLIN;
+	for (int i = 0; i < 2; i++)
+		set[i + 1].fd = pgha_session_socket(sessions[i], &set[i + 1].events);
+
+	/* A session that is ready has nothing to wait for. */
+	(void) poll(set, 3, LOOK_EVERY_MS);
+	while (read(wake_pipe[0], drain, sizeof(drain)) > 0)
+		;
+}
+
+static void
+advance(PghaSession *session)
+{
+	if (pgha_session_advance(session))
+	{
+		take_order(session);
+
+		/* Not the primary: the next one is tried, after a while. */
+		if (session == &primary && known_leader() == PGHA_NOBODY)
+		{
+			session->retry_at = pgha_session_clock() + 300;
+			session->failures = 1;
+			pgha_session_close(session);
+		}
+	}
+	if (session->state == PGHA_SESSION_READY)
+		pgha_session_poll(session, &conf, server, &job, job.running != 0 ? JOB_POLL_MS : IDLE_POLL_MS);
+}
+
+static void
+run_agent(void)
+{
+	while (!told_to_end)
+	{
+		int64_t		now = pgha_session_clock();
+
+		reload(now);
+		reap();
+		look_at_server(now);
+		look_at_job(now);
+		tend_sessions(now);
+		advance(&own);
+		advance(&primary);
+		reconcile(now);
+		tell_pgpool(now);
+		wait_for_something();
+	}
+	pgha_session_close(&own);
+	pgha_session_close(&primary);
+	pgha_agent_log(job.running != 0 ? "ends; the recovery under way goes on" : "ends");
+}
+
+/* ---- start ---- */
+
+static bool
+take_lock(void)
+{
+	char		path[PATH_MAX + 32];
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int			fd;
+
+	if (!pgha_make_directory(conf.directory))
+	{
+		fprintf(stderr, "pgha: error: could not create directory \"%s\": %s\n"
+				"HINT:  Create it, for the user that runs the server, or set pgha.agent_directory.\n",
+				conf.directory, strerror(errno));
+		return false;
+	}
+	(void) snprintf(path, sizeof(path), "%s/agent.lock", conf.directory);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+	{
+		fprintf(stderr, "pgha: error: could not open file \"%s\": %s\n", path, strerror(errno));
+		return false;
+	}
+	if (fcntl(fd, F_SETLK, &lock) == 0)
+		return true;			/* held until the process ends */
+	(void) fcntl(fd, F_GETLK, &lock);
+	fprintf(stderr, "pgha: error: an agent for \"%s\" is running already (pid %d)\n", conf.data, (int) lock.l_pid);
+	return false;
+}
+
+static bool
+check_user(void)
+{
+	struct stat st;
+
+	if (geteuid() == 0)
+		fprintf(stderr, "pgha: error: the agent cannot be run as root\n"
+				"HINT:  Run it as the user that runs the server, for example with systemd's User=postgres.\n");
+	else if (stat(conf.data, &st) == 0 && st.st_uid != geteuid())
+		fprintf(stderr, "pgha: error: the data directory \"%s\" belongs to another user\n"
+				"HINT:  Run the agent as the user that runs the server.\n", conf.data);
+	else
+		return true;
+	return false;
+}
+
+static int
+print_conf(void)
+{
+	static const char *const rejoin[] = {"off", "rewind", "clone"};
+
+	printf("node              %s\n", conf.members.member[conf.self].name);
+	printf("data directory    %s\n", conf.data);
+	printf("configuration     %s%s\n", conf.config_file, conf.config_outside ? " (outside of the data directory)" : "");
+	printf("agent directory   %s\n", conf.directory);
+	printf("programs          %s\n", conf.bin);
+	printf("members          ");
+	for (int i = 0; i < conf.members.count; i++)
+		printf(" %s=%s:%d", conf.members.member[i].name, conf.members.member[i].host, conf.members.member[i].port);
+	printf("\nauto_rejoin       %s\n", rejoin[conf.auto_rejoin]);
+	printf("clone_in_place    %s\n", conf.clone_in_place ? "on" : "off");
+	printf("start_command     %s\n", conf.start_command[0] != '\0' ? conf.start_command : "(the agent's own way)");
+	printf("stop_command      %s\n", conf.stop_command[0] != '\0' ? conf.stop_command : "(the agent's own way)");
+	printf("clone_command     %s\n", conf.clone_command[0] != '\0' ? conf.clone_command : "(pg_basebackup)");
+	printf("pgpool            %s\n", conf.pgpool[0] != '\0' ? conf.pgpool : "(none)");
+	return EXIT_OK;
+}
+
+/* Reads the options; EXIT_OK, or an exit code after an error message. */
+static int
+take_options(int argc, char **argv, bool *check)
+{
+	static const struct option known[] = {
+		{"pgdata", required_argument, NULL, 'D'},
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'n'},
+		{NULL, 0, NULL, 0}
+	};
+	int			c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":D:c:n", known, NULL)) != -1)
+	{
+		switch (c)
+		{
+			case 'D':
+				option_data = optarg;
+				break;
+			case 'c':
+				option_config = optarg;
+				break;
+			case 'n':
+				*check = true;
+				break;
+			case ':':
+				return pgha_usage_error(argv[0], "option \"%s\" needs a value", argv[optind - 1]);
+			default:
+				return pgha_usage_error(argv[0], "\"%s\" is not an option of \"pgha agent\"", argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return pgha_usage_error(argv[0], "too many arguments, the first of them \"%s\"", argv[optind]);
+	if (option_data == NULL && option_config == NULL)
+		option_data = getenv("PGDATA");
+	if (option_data == NULL && option_config == NULL)
+		return pgha_usage_error(argv[0], "neither -D nor --config is given, and PGDATA is not set");
+	return EXIT_OK;
+}
+
+/* An outcome that nobody waits for any more is not told. */
+static void
+forget_old_outcome(void)
+{
+	char		path[PATH_MAX + 32];
+	struct stat st;
+
+	look_at_job(pgha_session_clock());
+	(void) snprintf(path, sizeof(path), "%s/job", conf.directory);
+	if (job.known && job.outcome[0] != '\0' && stat(path, &st) == 0 && time(NULL) - st.st_mtime > FRESH_OUTCOME_S)
+		own.told_job = primary.told_job = job.order.id;
+}
+
+int
+pgha_agent_main(int argc, char **argv)
+{
+	char		error[512];
+	bool		check = false;
+	int			code = take_options(argc, argv, &check);
+
+	if (code != EXIT_OK)
+		return code;
+	if (!pgha_agent_conf_read(option_data, option_config, &conf, error, sizeof(error)))
+	{
+		fprintf(stderr, "pgha: error: %s\n", error);
+		return EXIT_USAGE;
+	}
+	if (check)
+		return print_conf();
+	if (!check_user() || !take_lock())
+		return EXIT_ERROR;
+	if (!set_up_signals())
+	{
+		fprintf(stderr, "pgha: error: could not create a pipe: %s\n", strerror(errno));
+		return EXIT_ERROR;
+	}
+	(void) setvbuf(stderr, NULL, _IOLBF, 0);
+
+	/* Paths may have been relative. */
+	option_data = strdup(conf.data);
+	option_config = strdup(conf.config_file);
+	if (chdir(conf.directory) != 0)
+	{
+		fprintf(stderr, "pgha: error: could not change to directory \"%s\": %s\n", conf.directory, strerror(errno));
+		return EXIT_ERROR;
+	}
+	pgha_agent_log("version %s, node \"%s\", data directory \"%s\"", PGHA_VERSION,
+				   conf.members.member[conf.self].name, conf.data);
+	forget_old_outcome();
+	run_agent();
+	pgha_agent_conf_free(&conf);
+	return EXIT_OK;
+}

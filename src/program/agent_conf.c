@@ -1,0 +1,556 @@
+/*
+ * agent_conf.c
+ *		What the agent reads from the server's configuration files, without a server.
+ *
+ * The files are postgresql.conf, what it includes, and postgresql.auto.conf in
+ * the data directory, in PostgreSQL's syntax (guc-file.l): name, optional equals
+ * sign, value; strings in single quotes with '' and backslash escapes; comments
+ * from # on.  Only the settings in the table below are looked at; the rest is
+ * the server's business.  A server that runs has checked the same settings, with
+ * better messages.
+ */
+#include "agent_conf.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../common/errors.h"
+
+/* PostgreSQL's own limit (CONF_FILE_MAX_DEPTH). */
+#define MAX_DEPTH	10
+
+/* A setting and what the files say of it. */
+typedef struct Setting
+{
+	const char *name;
+	char	   *value;			/* NULL: not set */
+} Setting;
+
+enum
+{
+	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, CONNINFO, AUTO_REJOIN,
+	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
+	CLONE_COMMAND, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, SETTINGS
+};
+
+typedef struct Reader
+{
+	PghaAgentConf *conf;
+	Setting		setting[SETTINGS];
+	char	   *error;
+	size_t		error_size;
+} Reader;
+
+static const char *const setting_names[SETTINGS] = {
+	"data_directory", "restore_command", "pgha.node", "pgha.cluster", "pgha.members",
+	"pgha.conninfo", "pgha.auto_rejoin", "pgha.clone_in_place", "pgha.keep_old_data",
+	"pgha.agent_directory", "pgha.start_command", "pgha.stop_command", "pgha.clone_command",
+	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout"
+};
+
+static bool read_file(Reader *reader, const char *path, bool must_exist, int depth);
+
+/* ---- syntax ---- */
+
+/* Takes a quoted value off *cursor (which is at the quote) into `out`; false if it does not end. */
+static bool
+take_quoted(const char **cursor, char *out)
+{
+	const char *c = *cursor + 1;
+
+	for (; *c != '\0'; c++)
+	{
+		if (*c == '\'' && c[1] == '\'')
+			c++;
+		else if (*c == '\'')
+		{
+			*out = '\0';
+			*cursor = c + 1;
+			return true;
+		}
+		else if (*c == '\\' && c[1] != '\0')
+		{
+			static const char letters[] = "bfnrt";
+			static const char meant[] = "\b\f\n\r\t";
+			const char *letter = strchr(letters, *++c);
+
+			if (*c >= '0' && *c <= '7')
+			{
+				int			value = 0;
+
+				for (int i = 0; i < 3 && *c >= '0' && *c <= '7'; i++, c++)
+					value = value * 8 + (*c - '0');
+				c--;
+				*out++ = (char) value;
+				continue;
+			}
+			*out++ = letter != NULL ? meant[letter - letters] : *c;
+			continue;
+		}
+		*out++ = *c;
+	}
+	return false;
+}
+
+/*
+ * Splits one line.  *name is empty for a line without a setting.  Both buffers
+ * are as long as the line.  False if it is not a line of the configuration.
+ */
+static bool
+split_line(const char *line, char *name, char *value)
+{
+	size_t		length;
+
+	*name = *value = '\0';
+	line += strspn(line, " \t\r\f\v");
+	if (*line == '\0' || *line == '#')
+		return true;
+	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$-");
+	if (length == 0)
+		return false;
+	memcpy(name, line, length);
+	name[length] = '\0';
+	line += length;
+	line += strspn(line, " \t\r\f\v");
+	if (*line == '=')
+		line += 1 + strspn(line + 1, " \t\r\f\v");
+	if (*line == '\'')
+	{
+		if (!take_quoted(&line, value))
+			return false;
+	}
+	else
+	{
+		length = strcspn(line, " \t\r\f\v#");
+		memcpy(value, line, length);
+		value[length] = '\0';
+		line += length;
+	}
+	line += strspn(line, " \t\r\f\v");
+	return *line == '\0' || *line == '#';
+}
+
+/* ---- files ---- */
+
+/* `name` as PostgreSQL takes it in an include: relative to the including file. */
+static void
+resolve(const char *including, const char *name, char *path, size_t size)
+{
+	const char *slash = strrchr(including, '/');
+
+	if (name[0] == '/' || slash == NULL)
+		snprintf(path, size, "%s", name);
+	else
+		snprintf(path, size, "%.*s/%s", (int) (slash - including), including, name);
+}
+
+static int
+is_conf_file(const struct dirent *entry)
+{
+	size_t		length = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
+}
+
+static bool
+read_directory(Reader *reader, const char *path, int depth)
+{
+	struct dirent **entries;
+	int			count = scandir(path, &entries, is_conf_file, alphasort);
+	bool		done = true;
+
+	if (count < 0)
+		return pgha_fail(reader->error, reader->error_size,
+						 "could not read directory \"%s\": %s", path, strerror(errno));
+	for (int i = 0; i < count; i++)
+	{
+		char		file[PATH_MAX];
+
+		if (snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name) < (int) sizeof(file))
+			done = done && read_file(reader, file, true, depth);
+		free(entries[i]);
+	}
+	free(entries);
+	return done;
+}
+
+static bool
+take_setting(Reader *reader, const char *file, const char *name, const char *value, int depth)
+{
+	char		path[PATH_MAX];
+
+	resolve(file, value, path, sizeof(path));
+	if (strcasecmp(name, "include") == 0)
+		return read_file(reader, path, true, depth + 1);
+	if (strcasecmp(name, "include_if_exists") == 0)
+		return read_file(reader, path, false, depth + 1);
+	if (strcasecmp(name, "include_dir") == 0)
+		return read_directory(reader, path, depth + 1);
+	for (int i = 0; i < SETTINGS; i++)
+	{
+		if (strcasecmp(name, setting_names[i]) == 0)
+		{
+			free(reader->setting[i].value);
+			reader->setting[i].value = strdup(value);
+		}
+	}
+	return true;
+}
+
+static bool
+remember_file(Reader *reader, const char *path)
+{
+	PghaAgentConf *conf = reader->conf;
+
+	if (conf->file_count == PGHA_MAX_CONF_FILES)
+		return pgha_fail(reader->error, reader->error_size,
+						 "the configuration consists of more than %d files", PGHA_MAX_CONF_FILES);
+	conf->file[conf->file_count] = strdup(path);
+	if (conf->file[conf->file_count] == NULL)
+		return pgha_fail(reader->error, reader->error_size, "out of memory");
+	conf->file_count++;
+	return true;
+}
+
+static bool
+read_file(Reader *reader, const char *path, bool must_exist, int depth)
+{
+	FILE	   *file;
+	char	   *line = NULL;
+	size_t		size = 0;
+	int			number = 0;
+	bool		done = true;
+	ssize_t		length;
+
+	if (depth > MAX_DEPTH)
+		return pgha_fail(reader->error, reader->error_size,
+						 "file \"%s\" is included at too many levels", path);
+	file = fopen(path, "re");
+	if (file == NULL)
+	{
+		if (!must_exist && errno == ENOENT)
+			return true;
+		return pgha_fail(reader->error, reader->error_size,
+						 "could not open file \"%s\": %s", path, strerror(errno));
+	}
+	done = remember_file(reader, path);
+	while (done && (length = getline(&line, &size, file)) >= 0)
+	{
+		char	   *name;
+		char	   *value;
+
+		number++;
+		while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
+			line[--length] = '\0';
+		name = malloc((size_t) length + 1);
+		value = malloc((size_t) length + 1);
+		if (name == NULL || value == NULL)
+			done = pgha_fail(reader->error, reader->error_size, "out of memory");
+		else if (!split_line(line, name, value))
+			done = pgha_fail(reader->error, reader->error_size,
+							 "syntax error in file \"%s\", line %d", path, number);
+		else
+			done = *name == '\0' || take_setting(reader, path, name, value, depth);
+		free(name);
+		free(value);
+	}
+	free(line);
+	(void) fclose(file);
+	return done;
+}
+
+/* ---- values ---- */
+
+static const char *
+value_of(const Reader *reader, int which, const char *otherwise)
+{
+	return reader->setting[which].value != NULL ? reader->setting[which].value : otherwise;
+}
+
+static bool
+copy_value(Reader *reader, int which, const char *otherwise, char *out, size_t size)
+{
+	if (snprintf(out, size, "%s", value_of(reader, which, otherwise)) < (int) size)
+		return true;
+	return pgha_fail(reader->error, reader->error_size, "%s is too long", setting_names[which]);
+}
+
+/* As parse_bool() does: a word may be cut as long as it is one. */
+static bool
+take_bool(Reader *reader, int which, bool *out)
+{
+	static const char *const words[] = {"true", "false", "yes", "no", "on", "off", "1", "0"};
+	const char *value = reader->setting[which].value;
+	size_t		length;
+
+	*out = false;
+	if (value == NULL)
+		return true;
+	length = strlen(value);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	{
+		if (length > 0 && strncasecmp(words[i], value, length) == 0 &&
+			(words[i][0] != 'o' || length > 1))
+		{
+			*out = i % 2 == 0;
+			return true;
+		}
+	}
+	return pgha_fail(reader->error, reader->error_size, "%s is \"%s\": write on or off",
+					 setting_names[which], value);
+}
+
+/* A time with one of PostgreSQL's units, in milliseconds. */
+static bool
+take_time(Reader *reader, int which, int otherwise, int *out)
+{
+	static const struct
+	{
+		const char *name;
+		double		ms;
+	}			units[] = {{"", 1}, {"us", 0.001}, {"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+	const char *value = reader->setting[which].value;
+	char	   *end;
+	double		number;
+
+	*out = otherwise;
+	if (value == NULL)
+		return true;
+	number = strtod(value, &end);
+	while (isspace((unsigned char) *end))
+		end++;
+	for (size_t i = 0; end != value && i < sizeof(units) / sizeof(units[0]); i++)
+	{
+		if (strcmp(end, units[i].name) == 0 && number * units[i].ms >= 1 && number * units[i].ms < INT_MAX)
+		{
+			*out = (int) (number * units[i].ms);
+			return true;
+		}
+	}
+	return pgha_fail(reader->error, reader->error_size, "%s is \"%s\": write a time with its unit, such as '3s'",
+					 setting_names[which], value);
+}
+
+static bool
+take_auto_rejoin(Reader *reader, PghaAutoRejoin *out)
+{
+	const char *value = value_of(reader, AUTO_REJOIN, "rewind");
+
+	if (strcasecmp(value, "off") == 0)
+		*out = PGHA_REJOIN_OFF;
+	else if (strcasecmp(value, "rewind") == 0)
+		*out = PGHA_REJOIN_REWIND;
+	else if (strcasecmp(value, "clone") == 0)
+		*out = PGHA_REJOIN_CLONE;
+	else
+		return pgha_fail(reader->error, reader->error_size,
+						 "pgha.auto_rejoin is \"%s\": write off, rewind or clone", value);
+	return true;
+}
+
+static bool
+take_members(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+	const char *node = value_of(reader, NODE, "");
+
+	if (*node == '\0')
+		return pgha_fail(reader->error, reader->error_size,
+						 "pgha.node is not set in \"%s\": write pgha.node = 'db-1'", conf->config_file);
+	if (*value_of(reader, MEMBERS, "") == '\0')
+		return pgha_fail(reader->error, reader->error_size,
+						 "pgha.members is not set in \"%s\": write all nodes, the same on each of them",
+						 conf->config_file);
+	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &conf->members, reader->error, reader->error_size))
+		return false;
+	conf->self = pgha_members_find(&conf->members, node);
+	if (conf->self == PGHA_NOBODY)
+		return pgha_fail(reader->error, reader->error_size,
+						 "pgha.node \"%.64s\" is not one of pgha.members", node);
+	return pgha_conninfo_check(value_of(reader, CONNINFO, ""), reader->error, reader->error_size);
+}
+
+static bool
+take_values(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+
+	return take_members(reader) &&
+		take_auto_rejoin(reader, &conf->auto_rejoin) &&
+		take_bool(reader, CLONE_IN_PLACE, &conf->clone_in_place) &&
+		take_bool(reader, KEEP_OLD_DATA, &conf->keep_old_data) &&
+		take_time(reader, FAILURE_TIMEOUT, 3000, &conf->failure_timeout_ms) &&
+		copy_value(reader, CLUSTER, "main", conf->cluster, sizeof(conf->cluster)) &&
+		copy_value(reader, CONNINFO, "", conf->conninfo, sizeof(conf->conninfo)) &&
+		copy_value(reader, START_COMMAND, "", conf->start_command, sizeof(conf->start_command)) &&
+		copy_value(reader, STOP_COMMAND, "", conf->stop_command, sizeof(conf->stop_command)) &&
+		copy_value(reader, CLONE_COMMAND, "", conf->clone_command, sizeof(conf->clone_command)) &&
+		copy_value(reader, PGPOOL, "", conf->pgpool, sizeof(conf->pgpool)) &&
+		copy_value(reader, PGPOOL_USER, "pgha", conf->pgpool_user, sizeof(conf->pgpool_user)) &&
+		copy_value(reader, PGPOOL_PASSFILE, "", conf->pgpool_passfile, sizeof(conf->pgpool_passfile)) &&
+		copy_value(reader, RESTORE_COMMAND, "", conf->restore_command, sizeof(conf->restore_command));
+}
+
+/* ---- places ---- */
+
+/* An absolute path without a slash at its end; what exists of it, without symbolic links. */
+static bool
+absolute(Reader *reader, const char *path, char *out)
+{
+	char		joined[PATH_MAX];
+	char	   *slash;
+	char	   *parent;
+	size_t		length;
+
+	if (path[0] == '/')
+		length = (size_t) snprintf(joined, sizeof(joined), "%s", path);
+	else
+	{
+		char		here[PATH_MAX];
+
+		if (getcwd(here, sizeof(here)) == NULL)
+			return pgha_fail(reader->error, reader->error_size, "could not get the current directory: %s",
+							 strerror(errno));
+		length = (size_t) snprintf(joined, sizeof(joined), "%s/%s", here, path);
+	}
+	if (length >= sizeof(joined))
+		return pgha_fail(reader->error, reader->error_size, "path \"%.100s...\" is too long", path);
+	while (length > 1 && joined[length - 1] == '/')
+		joined[--length] = '\0';
+
+	if (realpath(joined, out) != NULL)
+		return true;
+
+	/* It need not exist, but the directory that it is to be in must. */
+	slash = strrchr(joined, '/');
+	*slash = '\0';
+	parent = realpath(slash == joined ? "/" : joined, NULL);
+	if (parent == NULL)
+		return pgha_fail(reader->error, reader->error_size, "directory \"%s\" cannot be used: %s",
+						 joined, strerror(errno));
+	length = (size_t) snprintf(out, PATH_MAX, "%s%s%s", parent, parent[1] == '\0' ? "" : "/", slash + 1);
+	free(parent);
+	return length < PATH_MAX ||
+		pgha_fail(reader->error, reader->error_size, "path \"%.100s...\" is too long", path);
+}
+
+static bool
+is_inside(const char *path, const char *directory)
+{
+	size_t		length = strlen(directory);
+
+	return strncmp(path, directory, length) == 0 && path[length] == '/';
+}
+
+/* The programs stand beside this one. */
+static bool
+find_programs(Reader *reader)
+{
+	char	   *bin = reader->conf->bin;
+	ssize_t		length = readlink("/proc/self/exe", bin, PATH_MAX - 1);
+
+	if (length <= 0)
+		return pgha_fail(reader->error, reader->error_size, "could not find this program's directory: %s",
+						 strerror(errno));
+	bin[length] = '\0';
+	*strrchr(bin, '/') = '\0';
+	return true;
+}
+
+static bool
+take_directory(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+	const char *directory = value_of(reader, AGENT_DIRECTORY, "");
+	char		path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s%s", directory[0] != '\0' ? directory : conf->data,
+				 directory[0] != '\0' ? "" : ".pgha") >= (int) sizeof(path))
+		return pgha_fail(reader->error, reader->error_size, "pgha.agent_directory is too long");
+	if (!absolute(reader, path, conf->directory))
+		return false;
+	if (is_inside(conf->directory, conf->data) || strcmp(conf->directory, conf->data) == 0)
+		return pgha_fail(reader->error, reader->error_size,
+						 "pgha.agent_directory is inside of the data directory: it must survive that one");
+	return true;
+}
+
+/* Without a password file of its own PCP's is used, like pgpool's programs do. */
+static void
+default_passfile(PghaAgentConf *conf)
+{
+	struct passwd *user = getpwuid(geteuid());
+
+	if (conf->pgpool_passfile[0] == '\0' && user != NULL)
+		(void) snprintf(conf->pgpool_passfile, sizeof(conf->pgpool_passfile), "%s/.pcppass", user->pw_dir);
+}
+
+static bool
+read_all(Reader *reader, const char *data, const char *config_file)
+{
+	PghaAgentConf *conf = reader->conf;
+	char		path[PATH_MAX];
+
+	if (!find_programs(reader))
+		return false;
+	if (config_file == NULL)
+	{
+		if (snprintf(path, sizeof(path), "%s/postgresql.conf", data) >= (int) sizeof(path))
+			return pgha_fail(reader->error, reader->error_size, "path \"%.100s...\" is too long", data);
+		config_file = path;
+	}
+	if (!absolute(reader, config_file, conf->config_file) ||
+		!read_file(reader, conf->config_file, true, 0))
+		return false;
+
+	if (data == NULL)
+		data = value_of(reader, DATA_DIRECTORY, NULL);
+	else if (reader->setting[DATA_DIRECTORY].value != NULL)
+		data = reader->setting[DATA_DIRECTORY].value;	/* -D then only says where the file is */
+	if (data == NULL)
+		return pgha_fail(reader->error, reader->error_size,
+						 "the data directory is not known: write data_directory in \"%s\", or give -D",
+						 conf->config_file);
+	if (!absolute(reader, data, conf->data))
+		return false;
+	conf->config_outside = !is_inside(conf->config_file, conf->data);
+
+	if (snprintf(path, sizeof(path), "%s/postgresql.auto.conf", conf->data) >= (int) sizeof(path) ||
+		!read_file(reader, path, false, 0) ||
+		!take_values(reader) || !take_directory(reader))
+		return false;
+	default_passfile(conf);
+	return true;
+}
+
+bool
+pgha_agent_conf_read(const char *data, const char *config_file,
+					 PghaAgentConf *conf, char *error, size_t error_size)
+{
+	Reader		reader = {.conf = conf, .error = error, .error_size = error_size};
+	bool		done;
+
+	memset(conf, 0, sizeof(*conf));
+	done = read_all(&reader, data, config_file);
+	for (int i = 0; i < SETTINGS; i++)
+		free(reader.setting[i].value);
+	if (!done)
+		pgha_agent_conf_free(conf);
+	return done;
+}
+
+void
+pgha_agent_conf_free(PghaAgentConf *conf)
+{
+	for (int i = 0; i < conf->file_count; i++)
+		free(conf->file[i]);
+	conf->file_count = 0;
+}

@@ -1,0 +1,69 @@
+/*
+ * agent_conf.h
+ *		What the agent reads from the server's configuration files, without a server.
+ */
+#ifndef PGHA_AGENT_CONF_H
+#define PGHA_AGENT_CONF_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "../common/conninfo.h"
+#include "../common/members.h"
+
+#define PGHA_COMMAND_SIZE	2048
+#define PGHA_MAX_CONF_FILES	64
+
+typedef enum PghaAutoRejoin
+{
+	PGHA_REJOIN_OFF,
+	PGHA_REJOIN_REWIND,
+	PGHA_REJOIN_CLONE
+} PghaAutoRejoin;
+
+typedef struct PghaAgentConf
+{
+	/* where things are; absolute paths without symbolic links in the last component */
+	char		data[PATH_MAX]; /* PGDATA; need not exist yet */
+	char		config_file[PATH_MAX];	/* postgresql.conf */
+	bool		config_outside; /* it is not inside of data: the server must be told of it */
+	char		bin[PATH_MAX];	/* PostgreSQL's programs: the directory of this program */
+	char		directory[PATH_MAX];	/* pgha.agent_directory */
+
+	/* pgha.* */
+	char		cluster[64];
+	PghaMembers members;
+	int			self;			/* index of pgha.node */
+	char		conninfo[PGHA_CONNINFO_SIZE];	/* pgha.conninfo */
+	PghaAutoRejoin auto_rejoin;
+	bool		clone_in_place;
+	bool		keep_old_data;
+	char		start_command[PGHA_COMMAND_SIZE];
+	char		stop_command[PGHA_COMMAND_SIZE];
+	char		clone_command[PGHA_COMMAND_SIZE];
+	char		pgpool[PGHA_COMMAND_SIZE];
+	char		pgpool_user[256];
+	char		pgpool_passfile[PATH_MAX];
+	int			failure_timeout_ms;
+
+	/* PostgreSQL's */
+	char		restore_command[PGHA_COMMAND_SIZE];
+	int			file_count;		/* files that were read: config_file, its includes, postgresql.auto.conf */
+	char	   *file[PGHA_MAX_CONF_FILES];
+} PghaAgentConf;
+
+/*
+ * Reads the configuration.  `data` is -D (NULL: data_directory of the file),
+ * `config_file` is --config (NULL: postgresql.conf in `data`).  Later settings
+ * win, postgresql.auto.conf last, names are case-insensitive; include,
+ * include_dir and include_if_exists are followed as PostgreSQL does.  False
+ * with a sentence in `error` that names file and line and says what to write;
+ * *conf is then to be thrown away.
+ */
+extern bool pgha_agent_conf_read(const char *data, const char *config_file,
+								 PghaAgentConf *conf, char *error, size_t error_size);
+
+/* Frees what *conf points to. */
+extern void pgha_agent_conf_free(PghaAgentConf *conf);
+
+#endif							/* PGHA_AGENT_CONF_H */

@@ -1,0 +1,774 @@
+/*
+ * clone.c
+ *		Building this node anew from the leader: pg_basebackup, or pgha.clone_command.
+ *
+ * The copy is made beside the old data directory, as <PGDATA>.new-<time>, while
+ * the old server may go on serving reads.  When it is whole, the two are
+ * exchanged, and the old one is called <PGDATA>.old-<time> until the new one
+ * streams.  Storage outside of the data directory (a separate pg_wal,
+ * tablespaces) goes to new directories pgha-<time> inside the old places: the
+ * links to them are part of the data directory, so that one rename swaps it all.
+ *
+ * Where there is no place for that, the data directory can be emptied and
+ * filled again, if pgha.clone_in_place allows it; it is marked (mark.h)
+ * meanwhile.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "../common/command.h"
+#include "durable.h"
+#include "job_run.h"
+#include "mark.h"
+#include "run.h"
+
+#define MAX_PLACES		64
+#define PREFIX			"pgha-"
+
+/* Above what the primary says it holds, for what it writes meanwhile. */
+#define MARGIN_PERCENT	5
+#define MARGIN_BYTES	(64LL * 1024 * 1024)
+
+/* A part of the database with a place of its own. */
+typedef struct Place
+{
+	char		oid[16];		/* tablespace; empty: the data directory itself */
+	char		source[PATH_MAX];	/* where it is on the primary */
+	char		root[PATH_MAX]; /* directory on this host that the new copy goes into */
+	char		target[PATH_MAX];	/* the new copy */
+	int64_t		size;			/* bytes, on the primary */
+} Place;
+
+typedef struct Plan
+{
+	int			count;			/* tablespaces with a place of their own */
+	Place		tablespace[MAX_PLACES];
+	int64_t		size;			/* of the data directory with WAL */
+	bool		separate_wal;
+	Place		wal;
+	bool		in_place;
+	char		target[PATH_MAX];	/* directory to be filled */
+	char		slot[64];		/* empty: a temporary one */
+} Plan;
+
+/* ---- where things go ---- */
+
+/*
+ * The directory that copies of what a link points to are put into.  What
+ * already is such a copy has it as its parent.
+ */
+static void
+root_of(const char *link_target, char *root, size_t size)
+{
+	const char *slash = strrchr(link_target, '/');
+
+	if (slash != NULL && slash != link_target && strncmp(slash + 1, PREFIX, strlen(PREFIX)) == 0)
+		(void) snprintf(root, size, "%.*s", (int) (slash - link_target), link_target);
+	else
+		(void) snprintf(root, size, "%s", link_target);
+}
+
+/* Target of a link below a data directory; false if it is none. */
+static bool
+read_link(const char *data, const char *name, char *target)
+{
+	char		path[PATH_MAX + 64];
+	ssize_t		length;
+
+	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
+	length = readlink(path, target, PATH_MAX - 1);
+	if (length <= 0)
+		return false;
+	target[length] = '\0';
+	return true;
+}
+
+static void
+set_target(PghaJobRun *run, Place *place)
+{
+	size_t		length = strnlen(place->root, sizeof(place->target) - 64);
+
+	memcpy(place->target, place->root, length);
+	(void) snprintf(place->target + length, sizeof(place->target) - length, "/" PREFIX "%s", run->stamp);
+}
+
+/* Takes one row: oid, location (empty: in the data directory), size. */
+static bool
+plan_tablespace(PghaJobRun *run, Plan *plan, const PGresult *result, int row)
+{
+	const char *location = PQgetvalue(result, row, 1);
+	int64_t		size = strtoll(PQgetvalue(result, row, 2), NULL, 10);
+	char		name[64];
+	char		link_target[PATH_MAX];
+	Place	   *place = &plan->tablespace[plan->count];
+
+	/* A relative one is a directory inside of pg_tblspc. */
+	if (location[0] != '/')
+	{
+		plan->size += size;
+		return true;
+	}
+	if (plan->count == MAX_PLACES)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Clone it with pgha.clone_command.",
+							 "there are more than %d tablespaces", MAX_PLACES);
+	(void) snprintf(place->oid, sizeof(place->oid), "%s", PQgetvalue(result, row, 0));
+	(void) snprintf(place->source, sizeof(place->source), "%s", location);
+	(void) snprintf(name, sizeof(name), "pg_tblspc/%s", place->oid);
+	root_of(read_link(run->conf->data, name, link_target) ? link_target : location, place->root, sizeof(place->root));
+	set_target(run, place);
+	place->size = size;
+	plan->count++;
+	return true;
+}
+
+static bool
+ask_sizes(PghaJobRun *run, Plan *plan, PGconn *leader)
+{
+	char		error[512];
+	char	   *wal;
+	PGresult   *result = PQexec(leader,
+								"SELECT oid, pg_catalog.pg_tablespace_location(oid),"
+								" coalesce(pg_catalog.pg_tablespace_size(oid), 0)"
+								" FROM pg_catalog.pg_tablespace");
+	bool		done = PQresultStatus(result) == PGRES_TUPLES_OK;
+
+	if (!done)
+		pgha_job_fail(run, STATE_CONNECTION, PQresultErrorMessage(result),
+					  "The role of pgha.conninfo must be a member of pg_monitor; see pgha_setup_role().",
+					  "could not ask the primary for its size");
+	for (int i = 0; done && i < PQntuples(result); i++)
+		done = plan_tablespace(run, plan, result, i);
+	PQclear(result);
+	if (!done)
+		return false;
+
+	wal = pgha_job_query(leader, "SELECT coalesce(sum(size), 0) FROM pg_catalog.pg_ls_waldir()", NULL,
+						 error, sizeof(error));
+	plan->wal.size = wal != NULL ? strtoll(wal, NULL, 10) : 0;
+	free(wal);
+	if (!plan->separate_wal)
+		plan->size += plan->wal.size;
+	return true;
+}
+
+static void
+choose_slot(PghaJobRun *run, Plan *plan, PGconn *leader)
+{
+	char		error[512];
+	char		slot[64];
+	char	   *free_slots;
+
+	pgha_slot_name(run->conf->members.member[run->conf->self].name, slot);
+	free_slots = pgha_job_query(leader, "SELECT count(*) FROM pg_catalog.pg_replication_slots"
+								" WHERE slot_name = $1 AND NOT active AND slot_type = 'physical'"
+								" AND coalesce(wal_status, '') <> 'lost'", slot, error, sizeof(error));
+	if (free_slots != NULL && strcmp(free_slots, "1") == 0)
+		memcpy(plan->slot, slot, sizeof(slot));
+	free(free_slots);
+}
+
+/* ---- is there room? ---- */
+
+static void
+parent_of(const char *path, char *parent, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+
+	(void) snprintf(parent, size, "%.*s", slash == path ? 1 : (int) (slash - path), path);
+}
+
+/* Why there cannot be a second directory beside PGDATA; NULL if there can. */
+static const char *
+no_place_beside(const PghaAgentConf *conf)
+{
+	char		parent[PATH_MAX];
+	struct stat st;
+	struct stat parent_st;
+
+	parent_of(conf->data, parent, sizeof(parent));
+	if (stat(parent, &parent_st) != 0 || access(parent, W_OK | X_OK) != 0)
+		return "the directory that it is in cannot be written to";
+	if (stat(conf->data, &st) == 0 && st.st_dev != parent_st.st_dev)
+		return "it is a mount point";
+	return NULL;
+}
+
+/* A file system, what will be written to it, and what can be. */
+typedef struct Volume
+{
+	dev_t		device;
+	char		path[PATH_MAX];
+	int64_t		needed;
+	int64_t		room;
+} Volume;
+
+typedef struct Volumes
+{
+	int			count;
+	Volume		volume[MAX_PLACES + 2];
+} Volumes;
+
+static bool
+need_room(PghaJobRun *run, Volumes *volumes, const char *path, int64_t size)
+{
+	struct stat st;
+	struct statvfs fs;
+	Volume	   *volume = volumes->volume;
+
+	if (stat(path, &st) != 0 || statvfs(path, &fs) != 0)
+		return pgha_job_fail(run, STATE_IO, NULL,
+							 "Create it, for the owner of the data directory, as it is on the primary.",
+							 "directory \"%s\" cannot be used: %s", path, strerror(errno));
+	while (volume < volumes->volume + volumes->count && volume->device != st.st_dev)
+		volume++;
+	if (volume == volumes->volume + volumes->count)
+	{
+		volumes->count++;
+		volume->device = st.st_dev;
+		(void) snprintf(volume->path, sizeof(volume->path), "%s", path);
+		volume->needed = MARGIN_BYTES;
+		volume->room = (int64_t) fs.f_bavail * (int64_t) fs.f_frsize;
+	}
+	volume->needed += size + size * MARGIN_PERCENT / 100;
+	return true;
+}
+
+/* Bytes in use below a directory, without following links. */
+static int64_t
+used_by(const char *path)
+{
+	DIR		   *dir = opendir(path);
+	struct dirent *entry;
+	int64_t		sum = 0;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		char		name[PATH_MAX * 2];
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		(void) snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+		if (strlen(name) >= PATH_MAX || lstat(name, &st) != 0)
+			continue;
+		sum += S_ISDIR(st.st_mode) ? used_by(name) : (int64_t) st.st_blocks * 512;
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+	return sum;
+}
+
+/* What emptying the old places gives back, in place. */
+static void
+add_freed_room(PghaJobRun *run, const Plan *plan, Volumes *volumes)
+{
+	for (int v = 0; v < volumes->count; v++)
+	{
+		struct stat st;
+
+		if (stat(run->conf->data, &st) == 0 && st.st_dev == volumes->volume[v].device)
+			volumes->volume[v].room += used_by(run->conf->data);
+		for (int i = 0; i < plan->count; i++)
+		{
+			if (stat(plan->tablespace[i].root, &st) == 0 && st.st_dev == volumes->volume[v].device)
+				volumes->volume[v].room += used_by(plan->tablespace[i].root);
+		}
+		if (plan->separate_wal && stat(plan->wal.root, &st) == 0 && st.st_dev == volumes->volume[v].device)
+			volumes->volume[v].room += used_by(plan->wal.root);
+	}
+}
+
+static bool
+check_room(PghaJobRun *run, const Plan *plan)
+{
+	Volumes		volumes = {.count = 0};
+	char		parent[PATH_MAX];
+	char		detail[512];
+
+	parent_of(run->conf->data, parent, sizeof(parent));
+	if (!need_room(run, &volumes, plan->in_place ? run->conf->data : parent, plan->size) ||
+		(plan->separate_wal && !need_room(run, &volumes, plan->wal.root, plan->wal.size)))
+		return false;
+	for (int i = 0; i < plan->count; i++)
+	{
+		if (!need_room(run, &volumes, plan->tablespace[i].root, plan->tablespace[i].size))
+			return false;
+	}
+	if (plan->in_place)
+		add_freed_room(run, plan, &volumes);
+	for (int v = 0; v < volumes.count; v++)
+	{
+		const Volume *volume = &volumes.volume[v];
+
+		if (volume->room > volume->needed)
+			continue;
+		(void) snprintf(detail, sizeof(detail), "%lld MB are needed, %lld MB are free.",
+						(long long) (volume->needed >> 20), (long long) (volume->room >> 20));
+		return pgha_job_fail(run, STATE_DISK_FULL, detail,
+							 plan->in_place ? "Make room there." :
+							 "Make room there, or set pgha.clone_in_place = on, which gives up the old copy first.",
+							 "there is no room for a clone at \"%s\"", volume->path);
+	}
+	return true;
+}
+
+/* Beside the old directory if possible, in place if that is allowed. */
+static bool
+choose_place(PghaJobRun *run, Plan *plan)
+{
+	const char *obstacle = no_place_beside(run->conf);
+
+	plan->in_place = false;
+	(void) snprintf(plan->target, sizeof(plan->target), "%.*s.new-%s", PATH_MAX - 64, run->conf->data, run->stamp);
+	if (obstacle == NULL && check_room(run, plan))
+		return true;
+	if (obstacle == NULL && strcmp(run->sqlstate, STATE_DISK_FULL) != 0)
+		return false;
+	if (!run->conf->clone_in_place)
+		return obstacle == NULL ? false :
+			pgha_job_fail(run, STATE_NOT_IN_STATE, obstacle,
+						  "Set pgha.clone_in_place = on: the old copy is then given up before the new one is there.",
+						  "no copy can be made beside the data directory \"%s\"", run->conf->data);
+	plan->in_place = true;
+	(void) snprintf(plan->target, sizeof(plan->target), "%s", run->conf->data);
+	return check_room(run, plan);
+}
+
+static bool
+make_plan(PghaJobRun *run, Plan *plan, PGconn *leader)
+{
+	char		link_target[PATH_MAX];
+
+	memset(plan, 0, sizeof(*plan));
+	plan->separate_wal = read_link(run->conf->data, "pg_wal", link_target);
+	if (plan->separate_wal)
+	{
+		root_of(link_target, plan->wal.root, sizeof(plan->wal.root));
+		set_target(run, &plan->wal);
+	}
+	if (!ask_sizes(run, plan, leader) || !choose_place(run, plan))
+		return false;
+	choose_slot(run, plan, leader);
+	run->sqlstate[0] = run->message[0] = run->detail[0] = run->hint[0] = '\0';
+	return true;
+}
+
+/* ---- copying ---- */
+
+static void
+take_line(const char *line, void *arg)
+{
+	long long	done;
+	long long	total;
+
+	if (sscanf(line, " %lld/%lld kB", &done, &total) == 2)
+		pgha_job_progress(arg, done * 1024, total * 1024);
+}
+
+static bool
+report_copy(PghaJobRun *run, const PghaRun *program, const char *name, int status)
+{
+	bool		full = strstr(program->last, "No space left") != NULL;
+	bool		login = strstr(program->last, "password") != NULL || strstr(program->last, "pg_hba.conf") != NULL;
+
+	if (program->was_cancelled)
+		return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while cloning");
+	return pgha_job_fail(run, full ? STATE_DISK_FULL : STATE_NOT_IN_STATE, program->last,
+						 full ? "Make room there." :
+						 login ? "See pg_hba.conf of the primary, and pgha.conninfo and its passfile here." : NULL,
+						 "%s failed with status %d", name, status);
+}
+
+static bool
+run_clone_command(PghaJobRun *run, const Plan *plan)
+{
+	const PghaAddress *leader = &run->conf->members.member[run->leader];
+	char		port[16];
+	PghaEscape	escapes[] = {
+		{'d', plan->target}, {'h', leader->host}, {'p', port},
+		{'n', run->conf->members.member[run->conf->self].name}, {0, NULL}
+	};
+	char		error[256];
+	PghaRun		program = {.cancelled = pgha_job_cancelled, .arg = run};
+	int			status;
+
+	(void) snprintf(port, sizeof(port), "%d", leader->port);
+	program.argv = pgha_command_split(run->conf->clone_command, escapes, error, sizeof(error));
+	if (program.argv == NULL)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, NULL, "pgha.clone_command cannot be read");
+	status = pgha_run(&program);
+	free(program.argv);
+	return status == 0 || report_copy(run, &program, "pgha.clone_command", status);
+}
+
+static bool
+run_pg_basebackup(PghaJobRun *run, const Plan *plan)
+{
+	char		path[PATH_MAX + 32];
+	char		source[PGHA_CONNINFO_SIZE];
+	char		wal[PATH_MAX + 32];
+	char		mapping[MAX_PLACES][PATH_MAX * 2 + 32];
+	char	   *argv[MAX_PLACES + 20];
+	int			n = 0;
+	PghaRun		program = {.argv = argv, .line = take_line, .cancelled = pgha_job_cancelled, .arg = run};
+	int			status;
+
+	if (!pgha_conninfo_build(source, sizeof(source), run->conf->conninfo,
+							 &run->conf->members.member[run->leader], "pgha agent", NULL))
+		return pgha_job_fail(run, STATE_CONNECTION, NULL, "Shorten pgha.conninfo.", "the connection string is too long");
+	(void) snprintf(path, sizeof(path), "%s/pg_basebackup", run->conf->bin);
+	argv[n++] = path;
+	argv[n++] = "-d";
+	argv[n++] = source;
+	argv[n++] = "-D";
+	argv[n++] = (char *) plan->target;
+	argv[n++] = "-X";
+	argv[n++] = "stream";
+	argv[n++] = "--checkpoint=fast";
+	argv[n++] = "--progress";
+	argv[n++] = "--no-password";
+	if (plan->slot[0] != '\0')
+	{
+		argv[n++] = "--slot";
+		argv[n++] = (char *) plan->slot;
+	}
+	if (plan->separate_wal)
+	{
+		(void) snprintf(wal, sizeof(wal), "--waldir=%s", plan->wal.target);
+		argv[n++] = wal;
+	}
+	for (int i = 0; i < plan->count; i++)
+	{
+		(void) snprintf(mapping[i], sizeof(mapping[i]), "--tablespace-mapping=%s=%s",
+						plan->tablespace[i].source, plan->tablespace[i].target);
+		argv[n++] = mapping[i];
+	}
+	argv[n] = NULL;
+	status = pgha_run(&program);
+	return status == 0 || report_copy(run, &program, "pg_basebackup", status);
+}
+
+/* Removes what an unfinished copy has put outside of its directory. */
+static void
+remove_outside(const char *data)
+{
+	char		path[PATH_MAX + 32];
+	char		target[PATH_MAX];
+	DIR		   *dir;
+	struct dirent *entry;
+
+	if (read_link(data, "pg_wal", target) && strstr(target, "/" PREFIX) != NULL)
+		(void) pgha_remove_tree(target, true);
+	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
+	dir = opendir(path);
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		char		name[300];
+
+		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
+		if (read_link(data, name, target) && strstr(target, "/" PREFIX) != NULL)
+			(void) pgha_remove_tree(target, true);
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+}
+
+/* The same for a place that was in use before pgha made its copies: all but those. */
+static void
+empty_root(const char *root, const char *beginning)
+{
+	DIR		   *dir = opendir(root);
+	struct dirent *entry;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		char		path[PATH_MAX * 2];
+		struct stat st;
+
+		if (entry->d_name[0] == '.' || strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 ||
+			strncmp(entry->d_name, beginning, strlen(beginning)) != 0)
+			continue;
+		(void) snprintf(path, sizeof(path), "%s/%s", root, entry->d_name);
+		if (lstat(path, &st) != 0)
+			continue;
+		if (S_ISDIR(st.st_mode))
+			(void) pgha_remove_tree(path, true);
+		else
+			(void) unlink(path);
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+}
+
+/* Removes a data directory with its storage outside, wherever that is. */
+static bool
+remove_data(const char *data, bool itself)
+{
+	char		path[PATH_MAX + 32];
+	char		target[PATH_MAX];
+	DIR		   *dir;
+	struct dirent *entry;
+
+	remove_outside(data);
+	if (read_link(data, "pg_wal", target) && strstr(target, "/" PREFIX) == NULL)
+	{
+		empty_root(target, "0");
+		empty_root(target, "archive_status");
+	}
+	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
+	dir = opendir(path);
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		char		name[300];
+
+		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
+		if (read_link(data, name, target) && strstr(target, "/" PREFIX) == NULL)
+			empty_root(target, "PG_");
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+	return pgha_remove_tree(data, itself);
+}
+
+/* ---- the swap ---- */
+
+static bool
+inode_of(const char *path, uint64_t *inode)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return false;
+	*inode = (uint64_t) st.st_ino;
+	return true;
+}
+
+/*
+ * Puts the whole clone in the place of the data directory.  Can be repeated
+ * after a crash at any point: the inode of the clone tells where it is.
+ */
+static bool
+swap_in(PghaJobRun *run)
+{
+	const char *data = run->conf->data;
+	uint64_t	inode = 0;
+	bool		old_exists = access(data, F_OK) == 0;
+
+	if (old_exists && inode_of(data, &inode) && inode == run->new_inode)
+		;						/* exchanged already */
+	else if (old_exists)
+	{
+		if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) != 0 &&
+			(rename(data, run->old_directory) != 0 || rename(run->new_directory, data) != 0))
+			return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not exchange \"%s\" and \"%s\": %s",
+								 run->new_directory, data, strerror(errno));
+	}
+	else if (rename(run->new_directory, data) != 0)
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
+							 run->new_directory, data, strerror(errno));
+
+	/* What is under the clone's name now is the old one. */
+	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, run->old_directory) != 0)
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
+							 run->new_directory, run->old_directory, strerror(errno));
+	if (!pgha_sync_parent(data))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync the parent of \"%s\": %s", data, strerror(errno));
+	run->new_directory[0] = '\0';
+	run->new_inode = 0;
+	if (access(run->old_directory, F_OK) != 0)
+		run->old_directory[0] = '\0';
+	run->data_ok = true;
+	return pgha_job_record(run);
+}
+
+/* Stops the old server if it runs; one that cannot be stopped cleanly is going away anyhow. */
+static bool
+stop_old(PghaJobRun *run)
+{
+	pid_t		pid;
+	char		error[600];
+
+	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
+		return true;
+	if (!pgha_job_phase(run, "stopping", "stops the old server"))
+		return false;
+	return pgha_server_stop(run->conf, "fast", 60000, error, sizeof(error)) ||
+		pgha_server_stop(run->conf, "immediate", 60000, error, sizeof(error)) ||
+		pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
+					  "the old server could not be stopped");
+}
+
+/*
+ * Keeps what the old copy has beyond the leader's history.  Where that cannot
+ * be told, the old copy itself is kept.
+ */
+static bool
+save_lost(PghaJobRun *run)
+{
+	PghaControl control;
+	PghaFork	fork;
+	char		error[600];
+	PGconn	   *leader;
+	bool		known;
+
+	if (!run->data_ok || access(run->conf->data, F_OK) != 0 ||
+		!pgha_server_control(run->conf, &control, error, sizeof(error)))
+		return true;
+	leader = pgha_job_leader(run);
+	if (leader == NULL)
+		return false;
+	known = control.system_identifier != 0 && pgha_fork_find(run, leader, &control, &fork);
+	PQfinish(leader);
+	if (!known || fork.same_timeline)
+	{
+		run->keep_old = !known;
+		run->sqlstate[0] = run->message[0] = run->detail[0] = run->hint[0] = '\0';
+		return true;
+	}
+	return fork.own_timeline == fork.timeline && run->wal_end != 0 && run->wal_end <= fork.lsn ? true :
+		pgha_lost_save(run, &control, &fork);
+}
+
+static bool
+copy(PghaJobRun *run, const Plan *plan)
+{
+	const char *source = run->conf->members.member[run->leader].name;
+
+	if (!pgha_job_phase(run, "cloning", "%s \"%s\"%s",
+						run->conf->clone_command[0] != '\0' ? "runs pgha.clone_command for" : "copies from",
+						source, plan->in_place ? ", in place" : ""))
+		return false;
+	return run->conf->clone_command[0] != '\0' ? run_clone_command(run, plan) : run_pg_basebackup(run, plan);
+}
+
+/* pg_basebackup has synced what it wrote; another tool perhaps has not. */
+static bool
+finish_copy(PghaJobRun *run, const Plan *plan)
+{
+	char		path[PATH_MAX + 32];
+
+	(void) snprintf(path, sizeof(path), "%s/PG_VERSION", plan->target);
+	if (access(path, F_OK) != 0)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It must fill the directory that %d stands for.",
+							 "\"%s\" is not a data directory after the clone", plan->target);
+	if (chmod(plan->target, plan->in_place ? 0701 : 0700) != 0)
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not set permissions of \"%s\": %s",
+							 plan->target, strerror(errno));
+	if (run->conf->clone_command[0] != '\0' && !pgha_sync_tree(plan->target))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync \"%s\": %s", plan->target, strerror(errno));
+	return pgha_make_standby(run, plan->target);
+}
+
+static bool
+clone_beside(PghaJobRun *run, const Plan *plan)
+{
+	if (!pgha_settings_save(run))
+		return false;
+	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
+	if (!copy(run, plan) || !finish_copy(run, plan) || !pgha_job_check_cancel(run))
+	{
+		(void) remove_data(plan->target, true);
+		run->new_directory[0] = '\0';
+		return false;
+	}
+	if (!stop_old(run) || !save_lost(run))
+		return false;
+
+	run->irrevocable = true;
+	(void) inode_of(plan->target, &run->new_inode);
+	(void) snprintf(run->old_directory, sizeof(run->old_directory), "%.*s.old-%s",
+					PATH_MAX - 64, run->conf->data, run->stamp);
+	return pgha_job_phase(run, "swapping", "puts the clone in the place of \"%s\"", run->conf->data) &&
+		swap_in(run);
+}
+
+static bool
+clone_in_place(PghaJobRun *run, const Plan *plan)
+{
+	char		error[512];
+
+	if (!stop_old(run) || !save_lost(run) || !pgha_settings_save(run) || !pgha_job_check_cancel(run))
+		return false;
+	run->irrevocable = true;
+	run->data_ok = false;
+	if (!pgha_job_phase(run, "swapping", "empties \"%s\"", run->conf->data))
+		return false;
+	if (!pgha_mark_set(run->conf->data, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
+	if (!remove_data(run->conf->data, false))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
+	if (!copy(run, plan) || !finish_copy(run, plan))
+		return false;
+	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
+	run->data_ok = true;
+	return pgha_job_record(run);
+}
+
+bool
+pgha_clone_tidy(PghaJobRun *run)
+{
+	if (run->new_directory[0] == '\0')
+		return true;
+	if (run->new_inode != 0)
+		return stop_old(run) && swap_in(run);
+	if (access(run->new_directory, F_OK) == 0)
+		(void) remove_data(run->new_directory, true);
+	run->new_directory[0] = '\0';
+	return pgha_job_record(run);
+}
+
+void
+pgha_clone_finish(PghaJobRun *run)
+{
+	if (run->old_directory[0] == '\0')
+		return;
+	if (run->conf->keep_old_data || run->keep_old)
+		fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
+	else if (pgha_job_phase(run, "cleaning up", "deletes \"%s\"", run->old_directory) &&
+			 !remove_data(run->old_directory, true))
+		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->old_directory, strerror(errno));
+	run->old_directory[0] = '\0';
+	(void) pgha_job_record(run);
+}
+
+bool
+pgha_clone(PghaJobRun *run)
+{
+	static Plan plan;
+	PGconn	   *leader = pgha_job_leader(run);
+	bool		planned;
+
+	if (leader == NULL)
+		return false;
+	planned = make_plan(run, &plan, leader);
+	PQfinish(leader);
+	if (!planned || !(plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)))
+		return false;
+
+	/* From here on the node is what it is to be; only its start is left. */
+	run->irrevocable = false;
+	if (!pgha_start(run))
+		return false;
+	switch (pgha_await_verdict(run))
+	{
+		case PGHA_VERDICT_STREAMS:
+		case PGHA_VERDICT_PRIMARY:
+			pgha_clone_finish(run);
+			return true;
+		case PGHA_VERDICT_DIVERGED:
+			return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "See pgha_events() and the server's log.",
+								 "the clone has diverged from the primary; the former data directory is kept");
+		case PGHA_VERDICT_WAL_GONE:
+		case PGHA_VERDICT_FAILED:
+			break;
+	}
+	return false;
+}

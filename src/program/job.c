@@ -1,0 +1,467 @@
+/*
+ * job.c
+ *		One recovery of this node: its process, and the files by which it tells
+ *		how far it is.
+ *
+ * The job runs in a process of its own that outlives the agent: an agent that
+ * is restarted finds it at work by the lock on `job.lock`.  It is sequential
+ * code that blocks.  What it must remember over a crash stands in the file
+ * `job` of the agent directory, which is replaced as a whole and synced before
+ * each step that depends on it.  `progress` is only for show.
+ *
+ * SIGINT or SIGTERM ask it to give up.  It does, and leaves the node as it was,
+ * until the data directory has begun to change; then it finishes.
+ */
+#include "job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../common/fields.h"
+#include "durable.h"
+#include "job_run.h"
+#include "rejoin.h"
+
+#define PROGRESS_EVERY_S	1
+
+static volatile sig_atomic_t told_to_end = 0;
+
+static const char *const method_words[] = {"auto", "rejoin", "rewind", "clone", "start"};
+
+bool
+pgha_method_parse(const char *word, PghaMethod *method)
+{
+	for (size_t i = 0; i < sizeof(method_words) / sizeof(method_words[0]); i++)
+	{
+		if (strcmp(word, method_words[i]) == 0)
+		{
+			*method = (PghaMethod) i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+pgha_method_word(PghaMethod method)
+{
+	return method_words[method];
+}
+
+static void
+file_path(const PghaAgentConf *conf, const char *name, char *path)
+{
+	(void) snprintf(path, PATH_MAX + 32, "%s/%s", conf->directory, name);
+}
+
+/* ---- for the agent ---- */
+
+/* The process that holds the lock, or 0. */
+static pid_t
+lock_holder(const PghaAgentConf *conf)
+{
+	char		path[PATH_MAX + 32];
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int			fd;
+
+	file_path(conf, "job.lock", path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+		lock.l_pid = 0;
+	(void) close(fd);
+	return lock.l_pid;
+}
+
+/* One field of the file `job`. */
+static void
+take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *value)
+{
+	int64_t		number = 0;
+	bool		is_number = pgha_parse_int64(value, &number);
+
+	if (strcmp(key, "id") == 0 && is_number)
+		status->order.id = number;
+	else if (strcmp(key, "method") == 0)
+		(void) pgha_method_parse(value, &status->order.method);
+	else if (strcmp(key, "ordered") == 0)
+		status->order.ordered = number != 0;
+	else if (strcmp(key, "data_ok") == 0)
+		status->data_ok = number != 0;
+	else if (strcmp(key, "phase") == 0)
+		(void) snprintf(status->phase, sizeof(status->phase), "%s", value);
+	else if (strcmp(key, "outcome") == 0)
+		(void) snprintf(status->outcome, sizeof(status->outcome), "%s", value);
+	else if (strcmp(key, "sqlstate") == 0)
+		(void) snprintf(status->sqlstate, sizeof(status->sqlstate), "%s", value);
+	else if (strcmp(key, "message") == 0)
+		(void) snprintf(status->message, sizeof(status->message), "%s", value);
+	else if (strcmp(key, "detail") == 0)
+		(void) snprintf(status->detail, sizeof(status->detail), "%s", value);
+	else if (strcmp(key, "hint") == 0)
+		(void) snprintf(status->hint, sizeof(status->hint), "%s", value);
+	else if (run == NULL)
+		return;
+	else if (strcmp(key, "started") == 0 && is_number)
+		run->started = number;
+	else if (strcmp(key, "new_directory") == 0)
+		(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", value);
+	else if (strcmp(key, "new_inode") == 0)
+		(void) pgha_parse_uint64(value, &run->new_inode);
+	else if (strcmp(key, "old_directory") == 0)
+		(void) snprintf(run->old_directory, sizeof(run->old_directory), "%s", value);
+}
+
+/* Reads the file `job`: lines of two fields.  *run may be NULL. */
+static void
+read_job(const PghaAgentConf *conf, PghaJobStatus *status, PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+	char	   *text;
+	char	   *rest;
+	char	   *line;
+
+	memset(status, 0, sizeof(*status));
+	status->data_ok = true;
+	status->order.leader = PGHA_NOBODY;
+	file_path(conf, "job", path);
+	text = pgha_read_file(path, NULL);
+	if (text == NULL)
+		return;
+	rest = text;
+	while ((line = strsep(&rest, "\n")) != NULL)
+	{
+		char	   *cursor = line;
+		char	   *key = pgha_line_next(&cursor);
+		char	   *value = cursor != NULL ? pgha_line_next(&cursor) : NULL;
+
+		if (key != NULL && value != NULL)
+			take_field(status, run, key, value);
+	}
+	status->known = status->order.id != 0;
+	free(text);
+}
+
+static void
+read_progress(const PghaAgentConf *conf, PghaJobStatus *status)
+{
+	char		path[PATH_MAX + 32];
+	char	   *text;
+	char	   *cursor;
+	char	   *field[4] = {NULL};
+
+	file_path(conf, "progress", path);
+	text = pgha_read_file(path, NULL);
+	if (text == NULL)
+		return;
+	cursor = text;
+	for (int i = 0; i < 4 && cursor != NULL; i++)
+		field[i] = pgha_line_next(&cursor);
+	if (field[3] != NULL)
+	{
+		(void) snprintf(status->phase, sizeof(status->phase), "%s", field[0]);
+		(void) pgha_parse_int64(field[1], &status->done);
+		(void) pgha_parse_int64(field[2], &status->total);
+		(void) snprintf(status->message, sizeof(status->message), "%s", field[3]);
+	}
+	free(text);
+}
+
+void
+pgha_job_status(const PghaAgentConf *conf, PghaJobStatus *status)
+{
+	pid_t		running = lock_holder(conf);
+
+	/* The lock first: a job that ends in between has written its outcome. */
+	read_job(conf, status, NULL);
+	status->running = running;
+	if (status->known && status->outcome[0] == '\0')
+		read_progress(conf, status);
+}
+
+void
+pgha_job_cancel(const PghaJobStatus *status)
+{
+	if (status->running > 1)
+		(void) kill(status->running, SIGINT);
+}
+
+/* ---- in the job ---- */
+
+bool
+pgha_job_fail(PghaJobRun *run, const char *sqlstate, const char *detail, const char *hint,
+			  const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	(void) vsnprintf(run->message, sizeof(run->message), format, args);
+	va_end(args);
+	(void) snprintf(run->sqlstate, sizeof(run->sqlstate), "%s", sqlstate);
+	(void) snprintf(run->detail, sizeof(run->detail), "%s", detail != NULL ? detail : "");
+	(void) snprintf(run->hint, sizeof(run->hint), "%s", hint != NULL ? hint : "");
+	return false;
+}
+
+static void
+add_field(PghaLine *line, const char *key, const char *value)
+{
+	line->fields = 0;
+	pgha_line_add(line, key);
+	pgha_line_add(line, value);
+	if (line->length + 1 < line->size)
+	{
+		line->text[line->length++] = '\n';
+		line->text[line->length] = '\0';
+	}
+}
+
+static void
+add_number(PghaLine *line, const char *key, int64_t value)
+{
+	char		text[32];
+
+	(void) snprintf(text, sizeof(text), "%lld", (long long) value);
+	add_field(line, key, text);
+}
+
+static bool
+write_job(PghaJobRun *run, const char *outcome)
+{
+	static char text[32768];
+	char		path[PATH_MAX + 32];
+	PghaLine	line;
+
+	pgha_line_init(&line, text, sizeof(text));
+	add_number(&line, "id", run->order.id);
+	add_field(&line, "node", run->conf->members.member[run->conf->self].name);
+	add_field(&line, "method", pgha_method_word(run->order.method));
+	add_number(&line, "ordered", run->order.ordered);
+	add_number(&line, "started", run->started);
+	add_field(&line, "phase", run->phase);
+	add_number(&line, "data_ok", run->data_ok);
+	add_field(&line, "new_directory", run->new_directory);
+	add_number(&line, "new_inode", (int64_t) run->new_inode);
+	add_field(&line, "old_directory", run->old_directory);
+	add_field(&line, "outcome", outcome);
+	add_field(&line, "sqlstate", run->sqlstate);
+	add_field(&line, "message", run->message);
+	add_field(&line, "detail", run->detail);
+	add_field(&line, "hint", run->hint);
+	file_path(run->conf, "job", path);
+	return pgha_write_file(path, text, line.length, 0600, true);
+}
+
+bool
+pgha_job_record(PghaJobRun *run)
+{
+	if (write_job(run, ""))
+		return true;
+	return pgha_job_fail(run, STATE_IO, NULL, "See that the agent's directory can be written to.",
+						 "could not write the job file in \"%s\": %s", run->conf->directory, strerror(errno));
+}
+
+static void
+write_progress(PghaJobRun *run, const char *message, int64_t done, int64_t total)
+{
+	char		text[2048];
+	char		path[PATH_MAX + 32];
+	PghaLine	line;
+
+	pgha_line_init(&line, text, sizeof(text));
+	pgha_line_add(&line, run->phase);
+	pgha_line_addf(&line, "%lld", (long long) done);
+	pgha_line_addf(&line, "%lld", (long long) total);
+	pgha_line_add(&line, message);
+	file_path(run->conf, "progress", path);
+	(void) pgha_write_file(path, text, line.length, 0600, false);
+}
+
+static char phase_message[512];
+
+/*
+ * For the tests only: the process stops itself on entering the phase named in
+ * this environment variable, so that it can be killed there.
+ */
+static void
+stop_for_test(const char *phase)
+{
+	const char *at = getenv("PGHA_TEST_STOP_AT");
+
+	if (at != NULL && strcmp(at, phase) == 0)
+		(void) raise(SIGSTOP);
+}
+
+bool
+pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	(void) vsnprintf(phase_message, sizeof(phase_message), format, args);
+	va_end(args);
+	(void) snprintf(run->phase, sizeof(run->phase), "%s", phase);
+	write_progress(run, phase_message, 0, 0);
+	fprintf(stderr, "pgha agent: recovery: %s: %s\n", phase, phase_message);
+	if (!pgha_job_record(run))
+		return false;
+	stop_for_test(phase);
+	return true;
+}
+
+void
+pgha_job_progress(PghaJobRun *run, int64_t done, int64_t total)
+{
+	static time_t written = 0;
+	time_t		now = time(NULL);
+
+	if (now - written < PROGRESS_EVERY_S && now >= written)
+		return;
+	written = now;
+	write_progress(run, phase_message, done, total);
+}
+
+bool
+pgha_job_cancelled(void *arg)
+{
+	return told_to_end && !((PghaJobRun *) arg)->irrevocable;
+}
+
+bool
+pgha_job_check_cancel(PghaJobRun *run)
+{
+	if (!pgha_job_cancelled(run))
+		return true;
+	return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while %s", run->phase);
+}
+
+void
+pgha_job_sleep(PghaJobRun *run, int ms)
+{
+	struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+
+	if (!pgha_job_cancelled(run))
+		(void) nanosleep(&left, NULL);
+}
+
+/* ---- the process ---- */
+
+static void
+handle_end(int signal_number)
+{
+	(void) signal_number;
+	told_to_end = 1;
+}
+
+static void
+set_up_signals(void)
+{
+	struct sigaction action;
+	sigset_t	none;
+
+	memset(&action, 0, sizeof(action));
+	(void) sigemptyset(&action.sa_mask);
+	action.sa_handler = handle_end;
+	(void) sigaction(SIGINT, &action, NULL);
+	(void) sigaction(SIGTERM, &action, NULL);
+	action.sa_handler = SIG_IGN;
+	(void) sigaction(SIGPIPE, &action, NULL);
+	(void) sigaction(SIGHUP, &action, NULL);
+	action.sa_handler = SIG_DFL;
+	(void) sigaction(SIGCHLD, &action, NULL);
+	(void) sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Everything but the standard streams belongs to the agent. */
+static void
+close_files(void)
+{
+	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
+		(void) close(fd);
+}
+
+static bool
+take_lock(const PghaAgentConf *conf)
+{
+	char		path[PATH_MAX + 32];
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int			fd;
+
+	file_path(conf, "job.lock", path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0;
+}
+
+/* What an earlier process of this or another job left unfinished is carried over. */
+static void
+init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
+{
+	PghaJobStatus before;
+	time_t		now = time(NULL);
+	struct tm	utc;
+
+	memset(run, 0, sizeof(*run));
+	read_job(conf, &before, run);
+	run->conf = conf;
+	run->order = *order;
+	run->data_ok = before.data_ok;
+	run->leader = order->leader;
+	run->started = now;
+	(void) gmtime_r(&now, &utc);
+	(void) strftime(run->stamp, sizeof(run->stamp), "%Y%m%dT%H%M%SZ", &utc);
+	(void) snprintf(run->phase, sizeof(run->phase), "waiting");
+}
+
+static void
+end_job(PghaJobRun *run, bool done)
+{
+	const char *outcome = done ? "done" :
+		strcmp(run->sqlstate, STATE_CANCELLED) == 0 ? "cancelled" : "failed";
+
+	if (done)
+		run->sqlstate[0] = run->detail[0] = run->hint[0] = '\0';
+	fprintf(stderr, "pgha agent: recovery %s%s%s%s%s%s%s\n", outcome,
+			run->message[0] != '\0' ? ": " : "", run->message,
+			!done && run->detail[0] != '\0' ? "; " : "", done ? "" : run->detail,
+			!done && run->hint[0] != '\0' ? "; " : "", done ? "" : run->hint);
+	if (!write_job(run, outcome))
+		fprintf(stderr, "pgha agent: could not write the job file: %s\n", strerror(errno));
+}
+
+static void
+run_job(const PghaAgentConf *conf, const PghaJobOrder *order)
+{
+	static PghaJobRun run;
+
+	set_up_signals();
+	close_files();
+	if (!take_lock(conf))
+		_exit(1);
+	init_run(&run, conf, order);
+	end_job(&run, pgha_job_record(&run) && pgha_rejoin(&run));
+	_exit(0);
+}
+
+pid_t
+pgha_job_start(const PghaAgentConf *conf, const PghaJobOrder *order)
+{
+	pid_t		pid;
+
+	(void) fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+	{
+		(void) setsid();
+		run_job(conf, order);
+	}
+	return pid;
+}

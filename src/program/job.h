@@ -1,0 +1,64 @@
+/*
+ * job.h
+ *		One recovery of this node: the process that carries it out, and the files
+ *		by which it tells how far it is.
+ */
+#ifndef PGHA_JOB_H
+#define PGHA_JOB_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent_conf.h"
+
+typedef enum PghaMethod
+{
+	PGHA_METHOD_AUTO,			/* start, else rewind, else clone */
+	PGHA_METHOD_REJOIN,			/* start, else rewind: what auto_rejoin = rewind may do */
+	PGHA_METHOD_REWIND,
+	PGHA_METHOD_CLONE,
+	PGHA_METHOD_START
+} PghaMethod;
+
+/* "auto", "rejoin", "rewind", "clone", "start"; false for any other word. */
+extern bool pgha_method_parse(const char *word, PghaMethod *method);
+extern const char *pgha_method_word(PghaMethod method);
+
+typedef struct PghaJobOrder
+{
+	int64_t		id;
+	PghaMethod	method;
+	bool		ordered;		/* by a person or pgpool; else by the reconcile loop */
+	int			leader;			/* index of the member to follow, or PGHA_NOBODY: only start */
+} PghaJobOrder;
+
+/* What `job` and `progress` in the agent directory say. */
+typedef struct PghaJobStatus
+{
+	bool		known;			/* there was a job */
+	pid_t		running;		/* process that carries it out; 0: ended, or died */
+	PghaJobOrder order;
+	bool		data_ok;		/* false: the data directory is not whole, only a clone helps */
+	char		phase[32];
+	int64_t		done;			/* bytes */
+	int64_t		total;
+	char		message[512];	/* of the phase; or the primary error message */
+	char		outcome[16];	/* "", "done", "failed", "cancelled" */
+	char		sqlstate[6];
+	char		detail[1024];
+	char		hint[512];
+} PghaJobStatus;
+
+/* Reads both files; no file is no job. */
+extern void pgha_job_status(const PghaAgentConf *conf, PghaJobStatus *status);
+
+/*
+ * Starts a process that carries the job out; it outlives this one.  Its pid, or
+ * -1 with errno set.  Must not be called while another job runs.
+ */
+extern pid_t pgha_job_start(const PghaAgentConf *conf, const PghaJobOrder *order);
+
+/* Asks the running job to end. */
+extern void pgha_job_cancel(const PghaJobStatus *status);
+
+#endif							/* PGHA_JOB_H */

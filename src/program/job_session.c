@@ -1,0 +1,145 @@
+/*
+ * job_session.c
+ *		Sessions of a recovery with the leader and with the own server.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/errors.h"
+#include "extension.h"
+#include "job_run.h"
+
+#define NAME	"pgha agent"
+
+/* A server that is stuck must not hold the job up. */
+#define OPTIONS "connect_timeout=10 tcp_user_timeout=20000 keepalives_idle=5 keepalives_interval=5 keepalives_count=3 options='-c statement_timeout=60000 -c lock_timeout=10000'"
+
+PGconn *
+pgha_job_connect(const PghaAgentConf *conf, int member, const char *extra,
+				 char *error, size_t error_size)
+{
+	char		conninfo[PGHA_CONNINFO_SIZE];
+	char		options[512];
+	char		message[512];
+	PGconn	   *conn;
+
+	(void) snprintf(options, sizeof(options), "%s %s", extra != NULL ? extra : OPTIONS,
+					strstr(conf->conninfo, "dbname") == NULL ? "dbname=postgres" : "");
+	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, &conf->members.member[member],
+							 NAME, options))
+	{
+		pgha_fail(error, error_size, "the connection string is too long");
+		return NULL;
+	}
+	conn = PQconnectdb(conninfo);
+	if (PQstatus(conn) == CONNECTION_OK)
+		return conn;
+	(void) snprintf(message, sizeof(message), "%s", PQerrorMessage(conn));
+	message[strcspn(message, "\n")] = '\0';
+	pgha_fail(error, error_size, "%s", message);
+	PQfinish(conn);
+	return NULL;
+}
+
+char *
+pgha_job_query(PGconn *conn, const char *query, const char *parameter,
+			   char *error, size_t error_size)
+{
+	const char *const values[] = {parameter};
+	PGresult   *result = PQexecParams(conn, query, parameter != NULL ? 1 : 0, NULL, values, NULL, NULL, 0);
+	char	   *value = NULL;
+	char		message[512];
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		value = strdup(PQntuples(result) > 0 && PQnfields(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+	else
+	{
+		(void) snprintf(message, sizeof(message), "%s", PQresultErrorMessage(result));
+		message[strcspn(message, "\n")] = '\0';
+		pgha_fail(error, error_size, "%s", message[0] != '\0' ? message : "the connection was lost");
+	}
+	PQclear(result);
+	return value;
+}
+
+PGconn *
+pgha_job_leader(PghaJobRun *run)
+{
+	char		error[512];
+	const PghaAddress *address;
+	PGconn	   *conn;
+	char	   *in_recovery;
+
+	if (run->leader == PGHA_NOBODY || run->leader == run->conf->self)
+	{
+		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It is tried again when there is a primary.",
+					  "no primary is known to recover from");
+		return NULL;
+	}
+	address = &run->conf->members.member[run->leader];
+	conn = pgha_job_connect(run->conf, run->leader, NULL, error, sizeof(error));
+	if (conn == NULL)
+	{
+		pgha_job_fail(run, STATE_CONNECTION, error,
+					  "See that pg_hba.conf there and pgha.conninfo here fit together.",
+					  "could not connect to the primary \"%s\"", address->name);
+		return NULL;
+	}
+	in_recovery = pgha_job_query(conn, "SELECT pg_catalog.pg_is_in_recovery()", NULL, error, sizeof(error));
+	if (in_recovery != NULL && strcmp(in_recovery, "f") == 0)
+	{
+		free(in_recovery);
+		return conn;
+	}
+	pgha_job_fail(run, STATE_NOT_IN_STATE, in_recovery == NULL ? error : NULL,
+				  "It is tried again when there is a primary.",
+				  "member \"%s\" is not the primary any more", address->name);
+	free(in_recovery);
+	PQfinish(conn);
+	return NULL;
+}
+
+static bool
+send_event(PghaJobRun *run, int member, const char *kind, const char *what)
+{
+	char		error[512];
+	PGconn	   *conn;
+	char	   *schema = NULL;
+	char		query[512];
+	const char *const values[] = {kind, what};
+	PGresult   *result;
+	bool		sent = false;
+
+	if (member == PGHA_NOBODY)
+		return false;
+	conn = pgha_job_connect(run->conf, member, NULL, error, sizeof(error));
+	if (conn == NULL)
+		return false;
+	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	if (schema != NULL && *schema != '\0')
+	{
+		(void) snprintf(query, sizeof(query), "SELECT %s.pgha_agent_event($1, $2)", schema);
+		result = PQexecParams(conn, query, 2, NULL, values, NULL, NULL, 0);
+		sent = PQresultStatus(result) == PGRES_TUPLES_OK;
+		PQclear(result);
+	}
+	free(schema);
+	PQfinish(conn);
+	return sent;
+}
+
+void
+pgha_job_event(PghaJobRun *run, const char *kind, const char *format,...)
+{
+	char		what[400];
+	va_list		args;
+
+	va_start(args, format);
+	(void) vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	fprintf(stderr, "pgha agent: %s\n", what);
+	if (!send_event(run, run->leader, kind, what))
+		(void) send_event(run, run->conf->self, kind, what);
+}

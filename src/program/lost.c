@@ -1,0 +1,222 @@
+/*
+ * lost.c
+ *		The WAL that a rewind or a clone is about to throw away.
+ *
+ * It is copied to pgha_lost/<time>/ in the agent directory, with a summary of
+ * what is in it: commits that were made on this node after the new primary's
+ * history had left it.  Some of them may have been acknowledged to clients.
+ * pg_waldump shows them in full.  Nothing deletes these copies.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "durable.h"
+#include "job_run.h"
+
+#define WALDUMP_LIMIT_MS	600000
+
+#include "run.h"
+
+/* What pg_waldump finds. */
+typedef struct Summary
+{
+	long		commits;
+	char		first[64];
+	char		last[64];
+} Summary;
+
+/* Number of the segment that a WAL file name stands for; false if it is none of the timeline. */
+static bool
+parse_wal_name(const char *name, const PghaControl *control, uint32_t *timeline, uint64_t *segment)
+{
+	unsigned int tli;
+	unsigned int id;
+	unsigned int part;
+
+	if (strlen(name) != 24 || strspn(name, "0123456789ABCDEF") != 24 ||
+		sscanf(name, "%8X%8X%8X", &tli, &id, &part) != 3)
+		return false;
+	*timeline = tli;
+	*segment = (uint64_t) id * (UINT64_C(0x100000000) / (uint64_t) control->wal_segment_size) + part;
+	return true;
+}
+
+/* Does this file hold WAL beyond the fork?  Files behind the end are waiting to be used. */
+static bool
+is_lost(const PghaJobRun *run, const char *name, const PghaControl *control, const PghaFork *fork)
+{
+	uint32_t	timeline;
+	uint64_t	segment;
+	uint64_t	size = (uint64_t) control->wal_segment_size;
+
+	if (!parse_wal_name(name, control, &timeline, &segment) || timeline < fork->timeline)
+		return false;
+	return segment >= fork->lsn / size && (run->wal_end == 0 || segment <= run->wal_end / size);
+}
+
+/* Counts the files, or copies them if `to` is given. */
+static bool
+each_file(PghaJobRun *run, const PghaControl *control, const PghaFork *fork, const char *to, int *count)
+{
+	char		wal[PATH_MAX + 16];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		done = true;
+
+	*count = 0;
+	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
+	dir = opendir(wal);
+	if (dir == NULL)
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not read directory \"%s\": %s", wal, strerror(errno));
+	while (done && (entry = readdir(dir)) != NULL)
+	{
+		char		from_path[PATH_MAX + 300];
+		char		to_path[PATH_MAX + 300];
+
+		if (!is_lost(run, entry->d_name, control, fork))
+			continue;
+		++*count;
+		if (to == NULL)
+			continue;
+		(void) snprintf(from_path, sizeof(from_path), "%s/%s", wal, entry->d_name);
+		(void) snprintf(to_path, sizeof(to_path), "%s/%s", to, entry->d_name);
+		done = pgha_copy_file(from_path, to_path) ||
+			pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL,
+						  "Make room in the agent's directory, or set pgha.agent_directory.",
+						  "could not copy diverged WAL file \"%s\": %s", from_path, strerror(errno));
+	}
+	(void) closedir(dir);
+	return done;
+}
+
+static void
+take_commit(const char *line, void *arg)
+{
+	Summary    *summary = arg;
+	const char *commit = strstr(line, "desc: COMMIT");
+	const char *time;
+	size_t		length;
+
+	if (commit == NULL)
+		return;
+	summary->commits++;
+	time = strstr(commit, "COMMIT") + strlen("COMMIT");
+	if (strncmp(time, "_PREPARED", 9) == 0)
+		time += 9;
+	time += strspn(time, " ");
+	length = strcspn(time, ";");
+	if (summary->first[0] == '\0')
+		(void) snprintf(summary->first, sizeof(summary->first), "%.*s", (int) length, time);
+	(void) snprintf(summary->last, sizeof(summary->last), "%.*s", (int) length, time);
+}
+
+/* pg_waldump ends with an error where the WAL ends; what it printed before counts. */
+static void
+summarize(PghaJobRun *run, const PghaFork *fork, const char *directory, Summary *summary)
+{
+	char		program[PATH_MAX + 32];
+	char		timeline[16];
+	char		start[32];
+	char	   *argv[] = {program, "-p", (char *) directory, "-t", timeline, "-s", start, "-r", "Transaction", NULL};
+	PghaRun		dump = {.argv = argv, .limit_ms = WALDUMP_LIMIT_MS, .line = take_commit, .arg = summary};
+
+	memset(summary, 0, sizeof(*summary));
+	(void) snprintf(program, sizeof(program), "%s/pg_waldump", run->conf->bin);
+	(void) snprintf(timeline, sizeof(timeline), "%u", fork->own_timeline);
+	(void) snprintf(start, sizeof(start), "%X/%X", (unsigned) (fork->lsn >> 32), (unsigned) fork->lsn);
+	(void) pgha_run(&dump);
+}
+
+static bool
+write_summary(PghaJobRun *run, const PghaFork *fork, const char *directory, const Summary *summary)
+{
+	char		text[PATH_MAX + 2048];
+	char		path[PATH_MAX + 128];
+
+	(void) snprintf(text, sizeof(text),
+					"node:          %s\n"
+					"timeline:      %u, left behind by timeline %u of the primary \"%s\"\n"
+					"from:          %X/%X (where the primary's history leaves this one)\n"
+					"to:            %X/%X\n"
+					"commits:       %ld\n"
+					"first commit:  %s\n"
+					"last commit:   %s\n"
+					"\n"
+					"To see them:   pg_waldump -p %s -t %u -s %X/%X\n",
+					run->conf->members.member[run->conf->self].name,
+					fork->own_timeline, fork->leader_timeline, run->conf->members.member[run->leader].name,
+					(unsigned) (fork->lsn >> 32), (unsigned) fork->lsn,
+					(unsigned) (run->wal_end >> 32), (unsigned) run->wal_end,
+					summary->commits, summary->commits > 0 ? summary->first : "-",
+					summary->commits > 0 ? summary->last : "-",
+					directory, fork->own_timeline, (unsigned) (fork->lsn >> 32), (unsigned) fork->lsn);
+	(void) snprintf(path, sizeof(path), "%s/summary.txt", directory);
+	return pgha_write_file(path, text, strlen(text), 0600, true) ||
+		pgha_job_fail(run, STATE_IO, NULL, NULL, "could not write file \"%s\": %s", path, strerror(errno));
+}
+
+/* Is there room for `count` segments in the agent directory? */
+static bool
+check_room(PghaJobRun *run, const PghaControl *control, int count)
+{
+	struct statvfs fs;
+	uint64_t	needed = (uint64_t) count * (uint64_t) control->wal_segment_size;
+	uint64_t	room;
+	char		detail[256];
+
+	if (statvfs(run->conf->directory, &fs) != 0)
+		return true;
+	room = (uint64_t) fs.f_bavail * fs.f_frsize;
+	if (room > needed)
+		return true;
+	(void) snprintf(detail, sizeof(detail), "%llu MB are needed, %llu MB are free.",
+					(unsigned long long) (needed >> 20), (unsigned long long) (room >> 20));
+	return pgha_job_fail(run, STATE_DISK_FULL, detail,
+						 "Make room in the agent's directory, or set pgha.agent_directory.",
+						 "there is no room in \"%s\" to save the diverged WAL", run->conf->directory);
+}
+
+bool
+pgha_lost_save(PghaJobRun *run, const PghaControl *control, const PghaFork *fork)
+{
+	char		parent[PATH_MAX + 32];
+	char		directory[PATH_MAX + 80];
+	Summary		summary;
+	int			count;
+
+	if (!pgha_job_phase(run, "saving lost WAL", "saves the WAL that the primary does not have") ||
+		!each_file(run, control, fork, NULL, &count))
+		return false;
+	if (count == 0)
+		return true;
+	if (!check_room(run, control, count))
+		return false;
+
+	(void) snprintf(parent, sizeof(parent), "%s/pgha_lost", run->conf->directory);
+	(void) snprintf(directory, sizeof(directory), "%s/%s", parent, run->stamp);
+	if (!pgha_make_directory(parent) || !pgha_make_directory(directory))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s",
+							 directory, strerror(errno));
+	if (!each_file(run, control, fork, directory, &count))
+	{
+		(void) pgha_remove_tree(directory, true);
+		return false;
+	}
+	summarize(run, fork, directory, &summary);
+	if (!write_summary(run, fork, directory, &summary) || !pgha_sync_path(directory) || !pgha_sync_path(parent))
+		return false;
+	pgha_job_event(run, "lost", "node \"%s\" gives up %ld commit(s)%s%s%s%s that the primary \"%s\" does not have, WAL from %X/%X on; saved in %s",
+				   run->conf->members.member[run->conf->self].name, summary.commits,
+				   summary.commits > 0 ? " made from " : "", summary.first,
+				   summary.commits > 0 ? " to " : "", summary.last,
+				   run->conf->members.member[run->leader].name,
+				   (unsigned) (fork->lsn >> 32), (unsigned) fork->lsn, directory);
+	return true;
+}

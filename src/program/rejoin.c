@@ -1,0 +1,413 @@
+/*
+ * rejoin.c
+ *		Bringing this node back: start it, else rewind it, else clone it.
+ *
+ * The judge is the server's own monitor: started as a standby, it compares its
+ * WAL with the leader's history, and either follows or says that it has
+ * diverged.  Nothing is rewound without that.  A server that is started here
+ * for the first time after a crash decides by itself, with the other members,
+ * whether it may be a primary (server/boot.c); where a leader is known it is
+ * told to be a standby beforehand.
+ */
+#include "rejoin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../common/errors.h"
+#include "durable.h"
+#include "extension.h"
+
+#define START_LIMIT_MS		(24 * 3600 * 1000)	/* crash recovery takes what it takes; it can be cancelled */
+#define STOP_LIMIT_MS		300000
+#define LOOK_EVERY_MS		200
+/* Without any change in what the server does: */
+#define STUCK_S				600
+/* A server that does not stream although the leader is there: is its WAL gone? */
+#define WAL_GONE_AFTER_S	20
+
+/* ---- start and stop ---- */
+
+static bool
+write_standby_signal(PghaJobRun *run, const char *data)
+{
+	char		path[PATH_MAX + 32];
+
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", data);
+	if (pgha_write_file(path, "", 0, 0600, true))
+		return true;
+	return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create file \"%s\": %s", path, strerror(errno));
+}
+
+bool
+pgha_start(PghaJobRun *run)
+{
+	char		error[600];
+	pid_t		pid;
+
+	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
+		return true;
+	if (!pgha_job_phase(run, "starting", "starts the server") ||
+		(run->leader != PGHA_NOBODY && run->leader != run->conf->self &&
+		 !write_standby_signal(run, run->conf->data)))
+		return false;
+	if (pgha_server_start(run->conf, START_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))
+		return true;
+	if (!pgha_job_check_cancel(run))
+		return false;
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, error,
+						 "See the server's log, and postgres.log in the agent's directory. The method clone builds the node anew.",
+						 "the server of node \"%s\" could not be started",
+						 run->conf->members.member[run->conf->self].name);
+}
+
+bool
+pgha_stop(PghaJobRun *run)
+{
+	char		error[600];
+	PghaControl control;
+	pid_t		pid;
+
+	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
+	{
+		if (!pgha_job_phase(run, "stopping", "stops the server"))
+			return false;
+		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, error, sizeof(error)))
+			return pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
+								 "the server could not be stopped");
+	}
+	if (!pgha_server_control(run->conf, &control, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_IO, error, "The method clone builds the node anew.",
+							 "the data directory cannot be read");
+	if (strncmp(control.state, "shut down", 9) != 0)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL,
+							 "the server was not shut down cleanly: pg_control says \"%s\"", control.state);
+	return true;
+}
+
+/* ---- what becomes of it ---- */
+
+/* What the own server says of itself. */
+typedef struct Look
+{
+	char		state[32];
+	char		leader[PGHA_NAME_SIZE];
+	char		receiver[32];	/* pg_stat_wal_receiver.status */
+	char		flushed[32];
+	char		replayed[32];
+	pgha_wal_lsn end;
+} Look;
+
+static pgha_wal_lsn
+parse_lsn(const char *text)
+{
+	unsigned int high;
+	unsigned int low;
+
+	return sscanf(text, "%X/%X", &high, &low) == 2 ? ((pgha_wal_lsn) high << 32) | low : 0;
+}
+
+static void
+copy_field(const PGresult *result, int column, char *out, size_t size)
+{
+	(void) snprintf(out, size, "%s", PQgetvalue(result, 0, column));
+}
+
+static bool
+look_at_server(PghaJobRun *run, Look *look, char *error, size_t error_size)
+{
+	PGconn	   *conn = pgha_job_connect(run->conf, run->conf->self, NULL, error, error_size);
+	char	   *schema;
+	char		query[600];
+	PGresult   *result;
+	bool		seen = false;
+
+	memset(look, 0, sizeof(*look));
+	if (conn == NULL)
+		return false;
+	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, error_size);
+	if (schema != NULL && *schema == '\0')
+		pgha_fail(error, error_size, "the extension pgha is not in database \"%s\"", PQdb(conn));
+	else if (schema != NULL)
+	{
+		(void) snprintf(query, sizeof(query),
+						"SELECT s.state, coalesce(s.leader, ''), coalesce(r.status, ''),"
+						" coalesce(s.flushed_lsn::text, ''), coalesce(s.replayed_lsn::text, '')"
+						" FROM %s.pgha_status() s LEFT JOIN pg_catalog.pg_stat_wal_receiver r ON true", schema);
+		result = PQexec(conn, query);
+		seen = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
+		if (seen)
+		{
+			copy_field(result, 0, look->state, sizeof(look->state));
+			copy_field(result, 1, look->leader, sizeof(look->leader));
+			copy_field(result, 2, look->receiver, sizeof(look->receiver));
+			copy_field(result, 3, look->flushed, sizeof(look->flushed));
+			copy_field(result, 4, look->replayed, sizeof(look->replayed));
+			look->end = parse_lsn(look->flushed);
+		}
+		else
+			pgha_fail(error, error_size, "%s", PQresultErrorMessage(result));
+		PQclear(result);
+	}
+	free(schema);
+	PQfinish(conn);
+	return seen;
+}
+
+/* WAL position of the leader, which the own server is to reach; 0 if it cannot be had. */
+static pgha_wal_lsn
+leader_position(PghaJobRun *run)
+{
+	char		error[512];
+	PGconn	   *conn = pgha_job_connect(run->conf, run->leader, NULL, error, sizeof(error));
+	char	   *text;
+	pgha_wal_lsn lsn = 0;
+
+	if (conn == NULL)
+		return 0;
+	text = pgha_job_query(conn, "SELECT pg_catalog.pg_current_wal_flush_lsn()", NULL, error, sizeof(error));
+	if (text != NULL)
+		lsn = parse_lsn(text);
+	free(text);
+	PQfinish(conn);
+	return lsn;
+}
+
+/*
+ * Does the leader no longer have the WAL after `end`?  Its slot for this node
+ * says so, or the segment is missing there on all timelines.
+ */
+static bool
+wal_is_gone(PghaJobRun *run, pgha_wal_lsn end)
+{
+	char		error[512];
+	char		parameter[64];
+	char		slot[64];
+	PGconn	   *conn = pgha_job_connect(run->conf, run->leader, NULL, error, sizeof(error));
+	char	   *answer;
+	bool		gone = false;
+
+	if (conn == NULL)
+		return false;
+	pgha_slot_name(run->conf->members.member[run->conf->self].name, slot);
+	answer = pgha_job_query(conn, "SELECT count(*) FROM pg_catalog.pg_replication_slots"
+							" WHERE slot_name = $1 AND wal_status = 'lost'", slot, error, sizeof(error));
+	gone = answer != NULL && strcmp(answer, "1") == 0;
+	free(answer);
+	if (!gone)
+	{
+		(void) snprintf(parameter, sizeof(parameter), "%X/%X", (unsigned) (end >> 32), (unsigned) end);
+		answer = pgha_job_query(conn, "SELECT count(*) FROM pg_catalog.pg_ls_waldir()"
+								" WHERE length(name) = 24 AND substr(name, 9) <="
+								" substr(pg_catalog.pg_walfile_name($1::pg_lsn), 9)",
+								parameter, error, sizeof(error));
+		gone = answer != NULL && strcmp(answer, "0") == 0;
+		free(answer);
+	}
+	PQfinish(conn);
+	return gone;
+}
+
+static void
+learn_leader(PghaJobRun *run, const Look *look)
+{
+	int			leader = pgha_members_find(&run->conf->members, look->leader);
+
+	if (leader != PGHA_NOBODY && leader != run->conf->self)
+		run->leader = leader;
+}
+
+PghaVerdict
+pgha_await_verdict(PghaJobRun *run)
+{
+	Look		look;
+	Look		before = {.state = ""};
+	char		error[600] = "";
+	time_t		changed = time(NULL);
+	time_t		not_streaming_since = changed;
+	pgha_wal_lsn goal = 0;
+	pgha_wal_lsn first = 0;
+	pid_t		pid;
+
+	if (!pgha_job_phase(run, "streaming", "waits until the server streams from the primary"))
+		return PGHA_VERDICT_FAILED;
+	for (;;)
+	{
+		bool		seen = look_at_server(run, &look, error, sizeof(error));
+		time_t		now = time(NULL);
+
+		if (!pgha_job_check_cancel(run))
+			return PGHA_VERDICT_FAILED;
+		if (seen)
+		{
+			bool		streams = strcmp(look.state, "standby") == 0 && strcmp(look.receiver, "streaming") == 0;
+
+			learn_leader(run, &look);
+			run->wal_end = look.end;
+			if (strcmp(look.state, "primary") == 0)
+				return PGHA_VERDICT_PRIMARY;
+			if (strcmp(look.state, "diverged") == 0 && run->leader != PGHA_NOBODY)
+				return PGHA_VERDICT_DIVERGED;
+			if (streams && goal == 0 && run->leader != PGHA_NOBODY)
+			{
+				goal = leader_position(run);
+				first = parse_lsn(look.replayed);
+			}
+			if (streams && goal != 0 && parse_lsn(look.replayed) >= goal)
+				return PGHA_VERDICT_STREAMS;
+			if (goal > first)
+				pgha_job_progress(run, (int64_t) (parse_lsn(look.replayed) - first), (int64_t) (goal - first));
+			if (streams)
+				not_streaming_since = now;
+			if (!streams && strcmp(look.state, "standby") == 0 && run->leader != PGHA_NOBODY &&
+				now - not_streaming_since >= WAL_GONE_AFTER_S && wal_is_gone(run, look.end))
+			{
+				pgha_job_fail(run, STATE_UNDEFINED_FILE, NULL,
+							  "The method clone builds the node anew.",
+							  "the primary \"%s\" no longer has the WAL that this node needs next, from %s on",
+							  run->conf->members.member[run->leader].name, look.flushed);
+				return PGHA_VERDICT_WAL_GONE;
+			}
+			if (memcmp(&look, &before, sizeof(look)) != 0)
+				changed = now;
+			before = look;
+		}
+		if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
+		{
+			/* It may be between a crash and its restart by its own doing. */
+			if (now - changed > 10)
+			{
+				pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "See the server's log.", "the server has ended");
+				return PGHA_VERDICT_FAILED;
+			}
+		}
+		else if (now - changed > STUCK_S)
+		{
+			pgha_job_fail(run, STATE_NOT_IN_STATE, seen ? NULL : error,
+						  "See pgha_status() there and the server's log.",
+						  "the server has not come to stream within %d seconds: state \"%s\"", STUCK_S, look.state);
+			return PGHA_VERDICT_FAILED;
+		}
+		pgha_job_sleep(run, LOOK_EVERY_MS);
+	}
+}
+
+/* ---- the ladder ---- */
+
+static bool
+may_clone(const PghaJobRun *run)
+{
+	return run->order.method == PGHA_METHOD_AUTO || run->order.method == PGHA_METHOD_CLONE;
+}
+
+/* Does this failure to start speak of the data, not of the configuration? */
+static bool
+data_is_bad(const PghaJobRun *run)
+{
+	static const char *const signs[] = {
+		"PANIC", "checkpoint record", "timeline", "data directory", "pg_control", "database system",
+		"could not read file", "could not open file \"base", "could not open file \"global",
+		"could not open file \"pg_", "invalid"
+	};
+
+	if (strstr(run->detail, "configuration") != NULL || strstr(run->detail, "parameter") != NULL ||
+		strstr(run->detail, "invalid permissions") != NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+	{
+		if (strstr(run->detail, signs[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* A clone, told with what led to it. */
+static bool
+clone_because(PghaJobRun *run)
+{
+	if (!pgha_job_check_cancel(run))
+		return false;
+	if (run->message[0] != '\0')
+		fprintf(stderr, "pgha agent: recovery: clones, because %s%s%s\n", run->message,
+				run->detail[0] != '\0' ? ": " : "", run->detail);
+	return pgha_clone(run);
+}
+
+static bool
+clone_or_fail(PghaJobRun *run)
+{
+	return may_clone(run) && clone_because(run);
+}
+
+/* The node has diverged; the server runs. */
+static bool
+rewind_or_clone(PghaJobRun *run)
+{
+	if (run->order.method == PGHA_METHOD_START)
+		return run->order.ordered ?
+			pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Use the method rewind, clone or auto.",
+						  "the node has started, but its WAL has diverged from the primary's") : true;
+	switch (pgha_rewind(run))
+	{
+		case PGHA_REWIND_DONE:
+			return true;
+		case PGHA_REWIND_IMPOSSIBLE:
+			return clone_or_fail(run);
+		case PGHA_REWIND_FAILED:
+			return false;
+	}
+	return false;
+}
+
+static bool
+start_and_judge(PghaJobRun *run)
+{
+	if (!pgha_start(run))
+		return !pgha_job_cancelled(run) && data_is_bad(run) && clone_or_fail(run);
+	if (run->order.method == PGHA_METHOD_START && !run->order.ordered)
+		return true;			/* the reconcile loop goes on from there */
+	switch (pgha_await_verdict(run))
+	{
+		case PGHA_VERDICT_STREAMS:
+			return true;
+		case PGHA_VERDICT_PRIMARY:
+			return !run->order.ordered ||
+				pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL, "the node has become the primary");
+		case PGHA_VERDICT_DIVERGED:
+			return rewind_or_clone(run);
+		case PGHA_VERDICT_WAL_GONE:
+			return clone_or_fail(run);
+		case PGHA_VERDICT_FAILED:
+			return false;
+	}
+	return false;
+}
+
+bool
+pgha_rejoin(PghaJobRun *run)
+{
+	pid_t		pid;
+	PghaServer	server;
+
+	if (!pgha_clone_tidy(run))
+		return false;
+	server = pgha_server_look(run->conf, &pid);
+	if (run->order.method == PGHA_METHOD_CLONE)
+		return pgha_clone(run);
+	if (server == PGHA_SERVER_ABSENT)
+		return may_clone(run) ? pgha_clone(run) :
+			pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Use the method clone.",
+						  "there is no data directory \"%s\"", run->conf->data);
+	if (server == PGHA_SERVER_MARKED || (!run->data_ok && server != PGHA_SERVER_RUNNING))
+		return may_clone(run) ? pgha_clone(run) :
+			pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Use the method clone, or set pgha.auto_rejoin = clone.",
+						  "the data directory \"%s\" is not whole: an earlier rewind or clone was interrupted",
+						  run->conf->data);
+	if (!start_and_judge(run))
+		return false;
+	pgha_clone_finish(run);
+	return true;
+}

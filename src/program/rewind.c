@@ -1,0 +1,273 @@
+/*
+ * rewind.c
+ *		Taking this node back to where the leader's history left its own: pg_rewind.
+ *
+ * All that can be known to be in vain is found out before anything is touched.
+ * The data directory is marked (mark.h) while pg_rewind works on it; from the
+ * moment it begins to copy, the directory is whole again only when it has ended
+ * well, and otherwise needs a clone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "durable.h"
+#include "job_run.h"
+#include "mark.h"
+#include "run.h"
+
+/* pgha has a new primary make a checkpoint some seconds after its promotion. */
+#define CHECKPOINT_WAIT_S	60
+
+static const char *const clone_hint = "The method clone builds the node anew.";
+
+/* What is watched for in pg_rewind's output. */
+typedef struct Watch
+{
+	PghaJobRun *run;
+	bool		no_rewind;		/* it found nothing to do */
+} Watch;
+
+static void
+take_line(const char *line, void *arg)
+{
+	Watch	   *watch = arg;
+	long long	done;
+	long long	total;
+
+	if (strstr(line, "no rewind required") != NULL)
+		watch->no_rewind = true;
+	else if (strstr(line, "need to copy") != NULL)
+		watch->run->irrevocable = true;
+	else if (sscanf(line, " %lld/%lld kB", &done, &total) == 2)
+		pgha_job_progress(watch->run, done * 1024, total * 1024);
+}
+
+static bool
+is_cancelled(void *arg)
+{
+	return pgha_job_cancelled(((Watch *) arg)->run);
+}
+
+static bool
+check_control(PghaJobRun *run, PghaControl *control)
+{
+	char		error[600];
+
+	if (!pgha_server_control(run->conf, control, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_IO, error, clone_hint, "the data directory cannot be read");
+	if (!control->wal_log_hints && !control->checksums)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE,
+							 "pg_rewind needs wal_log_hints or data checksums to be on before the nodes part.",
+							 "Use the method clone, and write wal_log_hints = on for the next time.",
+							 "node \"%s\" cannot be rewound", run->conf->members.member[run->conf->self].name);
+	return true;
+}
+
+/* pg_rewind takes the leader's timeline from its last checkpoint. */
+static bool
+await_checkpoint(PghaJobRun *run, PGconn *leader)
+{
+	time_t		start = time(NULL);
+	char		error[512];
+
+	for (;;)
+	{
+		char	   *ready = pgha_job_query(leader, "SELECT timeline_id = ('x' || substr(pg_catalog.pg_walfile_name("
+										   "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint"
+										   " FROM pg_catalog.pg_control_checkpoint()", NULL, error, sizeof(error));
+		bool		yes = ready != NULL && strcmp(ready, "t") == 0;
+		bool		lost = ready == NULL;
+
+		free(ready);
+		if (yes)
+			return true;
+		if (lost)
+			return pgha_job_fail(run, STATE_CONNECTION, error, NULL, "could not ask the primary for its checkpoint");
+		if (time(NULL) - start > CHECKPOINT_WAIT_S)
+			return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Run CHECKPOINT on the primary, and try again.",
+								 "the primary has made no checkpoint on its timeline within %d seconds",
+								 CHECKPOINT_WAIT_S);
+		if (!pgha_job_check_cancel(run))
+			return false;
+		pgha_job_sleep(run, 200);
+	}
+}
+
+/* Runs pg_rewind; its exit status. */
+static int
+run_pg_rewind(PghaJobRun *run, Watch *watch, PghaRun *program)
+{
+	char		path[PATH_MAX + 32];
+	char		source[PGHA_CONNINFO_SIZE + 64];
+	char		source_option[PGHA_CONNINFO_SIZE + 128];
+	char		config_option[PATH_MAX + 32];
+	char	   *argv[16];
+	int			n = 0;
+
+	if (!pgha_conninfo_build(source, sizeof(source), run->conf->conninfo,
+							 &run->conf->members.member[run->leader], "pgha agent",
+							 strstr(run->conf->conninfo, "dbname") == NULL ? "dbname=postgres" : NULL))
+		return 1;
+	(void) snprintf(path, sizeof(path), "%s/pg_rewind", run->conf->bin);
+	(void) snprintf(source_option, sizeof(source_option), "--source-server=%s", source);
+	(void) snprintf(config_option, sizeof(config_option), "--config-file=%s", run->conf->config_file);
+	argv[n++] = path;
+	argv[n++] = "-D";
+	argv[n++] = (char *) run->conf->data;
+	argv[n++] = source_option;
+	argv[n++] = "--progress";
+	argv[n++] = "--no-ensure-shutdown";
+	if (run->conf->restore_command[0] != '\0')
+	{
+		argv[n++] = "--restore-target-wal";
+		argv[n++] = config_option;
+	}
+	argv[n] = NULL;
+	program->argv = argv;
+	program->line = take_line;
+	program->cancelled = is_cancelled;
+	program->arg = watch;
+	return pgha_run(program);
+}
+
+/* The directory is as it was: it may be started again. */
+static bool
+take_back(PghaJobRun *run)
+{
+	char		error[512];
+
+	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
+	run->data_ok = true;
+	return true;
+}
+
+/* After a failure that left the node as it was: it serves reads again. */
+static void
+start_again(PghaJobRun *run)
+{
+	char		error[600];
+
+	if (!pgha_server_start(run->conf, 60000, NULL, NULL, error, sizeof(error)))
+		fprintf(stderr, "pgha agent: the server could not be started again: %s\n", error);
+}
+
+/* Everything before the data directory changes. */
+static PghaRewind
+prepare(PghaJobRun *run)
+{
+	PGconn	   *leader = pgha_job_leader(run);
+	PghaControl control;
+	PghaFork	fork;
+	PghaRewind	result = PGHA_REWIND_FAILED;
+
+	if (leader == NULL)
+		return PGHA_REWIND_FAILED;
+	if (!check_control(run, &control))
+		result = PGHA_REWIND_IMPOSSIBLE;
+	else if (await_checkpoint(run, leader) && pgha_stop(run))
+	{
+		/* Now pg_control says where the WAL ends. */
+		if (!check_control(run, &control) ||
+			!pgha_fork_find(run, leader, &control, &fork) ||
+			!pgha_fork_proven(run, leader, &control, &fork))
+			result = PGHA_REWIND_IMPOSSIBLE;
+		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run))
+			result = PGHA_REWIND_DONE;
+	}
+	PQfinish(leader);
+	return result;
+}
+
+/* Between the marks. */
+static PghaRewind
+rewind_marked(PghaJobRun *run)
+{
+	Watch		watch = {.run = run};
+	PghaRun		program = {.argv = NULL};
+	int			status = run_pg_rewind(run, &watch, &program);
+
+	if (status == 0 && !watch.no_rewind)
+	{
+		run->irrevocable = true;
+		return pgha_make_standby(run, run->conf->data) ? PGHA_REWIND_DONE : PGHA_REWIND_FAILED;
+	}
+	if (status == 0)
+		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+					  "pg_rewind sees no difference between this node, which has diverged, and the primary");
+	else if (program.was_cancelled)
+		pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while rewinding; nothing had been changed");
+	else
+		pgha_job_fail(run, STATE_NOT_IN_STATE, program.last, clone_hint,
+					  "pg_rewind failed%s", run->irrevocable ? " in the middle; the data directory is not whole" : "");
+
+	if (run->irrevocable)
+	{
+		/* A clone may be cancelled again. */
+		run->irrevocable = false;
+		return PGHA_REWIND_IMPOSSIBLE;
+	}
+	if (!take_back(run))
+		return PGHA_REWIND_FAILED;
+	return program.was_cancelled ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
+}
+
+static PghaRewind
+change_data(PghaJobRun *run)
+{
+	char		error[512];
+	PghaRewind	result;
+
+	run->data_ok = false;
+	if (!pgha_job_phase(run, "rewinding", "rewinds to the history of \"%s\"",
+						run->conf->members.member[run->leader].name))
+		return PGHA_REWIND_FAILED;
+	if (!pgha_mark_set(run->conf->data, error, sizeof(error)))
+	{
+		run->data_ok = true;
+		pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
+		return PGHA_REWIND_FAILED;
+	}
+	result = rewind_marked(run);
+	if (result == PGHA_REWIND_DONE && !take_back(run))
+		return PGHA_REWIND_FAILED;
+	if (!pgha_job_record(run))
+		return PGHA_REWIND_FAILED;
+	return result;
+}
+
+PghaRewind
+pgha_rewind(PghaJobRun *run)
+{
+	PghaRewind	result = prepare(run);
+
+	if (result == PGHA_REWIND_DONE)
+		result = change_data(run);
+	if (result != PGHA_REWIND_DONE)
+	{
+		/* It serves reads meanwhile, whether a clone follows or not. */
+		if (run->data_ok)
+			start_again(run);
+		return result;
+	}
+	if (!pgha_start(run))
+		return PGHA_REWIND_FAILED;
+	switch (pgha_await_verdict(run))
+	{
+		case PGHA_VERDICT_STREAMS:
+			return PGHA_REWIND_DONE;
+		case PGHA_VERDICT_DIVERGED:
+			pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint, "the node has diverged again after the rewind");
+			return PGHA_REWIND_IMPOSSIBLE;
+		case PGHA_VERDICT_WAL_GONE:
+			return PGHA_REWIND_IMPOSSIBLE;
+		case PGHA_VERDICT_PRIMARY:
+			return PGHA_REWIND_DONE;
+		case PGHA_VERDICT_FAILED:
+			break;
+	}
+	return PGHA_REWIND_FAILED;
+}

@@ -1,0 +1,183 @@
+/*
+ * run.c
+ *		Running other programs: never through a shell, always with a limit.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_EVERY_MS	100
+#define KILL_AFTER_MS	10000
+#define STATUS_NOT_RUN	127
+
+/* Output that has come in and does not make a line yet. */
+typedef struct Output
+{
+	PghaRun    *run;
+	char		line[2048];
+	size_t		length;
+} Output;
+
+static long long
+clock_ms(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Keeps what an error report should show: the last lines, those that tell of an error first of all. */
+static void
+keep_line(PghaRun *run, const char *line)
+{
+	bool		telling = strstr(line, "error:") != NULL || strstr(line, "FATAL:") != NULL ||
+		strstr(line, "ERROR:") != NULL || strstr(line, "detail:") != NULL || strstr(line, "hint:") != NULL;
+	bool		kept_telling = strchr(run->last, '\n') != NULL;
+	size_t		length = strlen(run->last);
+
+	if (!telling)
+	{
+		if (!kept_telling)
+			(void) snprintf(run->last, sizeof(run->last), "%.1000s", line);
+		return;
+	}
+	/* A line break at the end marks what is worth keeping; taken off at last. */
+	(void) snprintf(run->last + (kept_telling ? length : 0), sizeof(run->last) - (kept_telling ? length : 0),
+					"%.1000s\n", line);
+}
+
+static void
+end_line(Output *output)
+{
+	PghaRun    *run = output->run;
+
+	output->line[output->length] = '\0';
+	if (output->length > 0)
+	{
+		keep_line(run, output->line);
+		if (run->line != NULL)
+			run->line(output->line, run->arg);
+	}
+	output->length = 0;
+}
+
+/* Reads what there is; false at the end. */
+static bool
+read_output(Output *output, int fd)
+{
+	char		text[4096];
+	ssize_t		got = read(fd, text, sizeof(text));
+
+	if (got <= 0)
+		return got < 0 && (errno == EINTR || errno == EAGAIN);
+	for (ssize_t i = 0; i < got; i++)
+	{
+		if (text[i] == '\n' || text[i] == '\r')
+			end_line(output);
+		else if (output->length < sizeof(output->line) - 1)
+			output->line[output->length++] = text[i];
+	}
+	return true;
+}
+
+/* In the child: becomes the program. */
+static void
+become(PghaRun *run, int output, pid_t parent)
+{
+	sigset_t	none;
+	int			null = open("/dev/null", O_RDONLY);
+
+	(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(STATUS_NOT_RUN);
+	for (int i = 1; i < NSIG; i++)
+		(void) signal(i, SIG_DFL);
+	(void) sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+	(void) setpgid(0, 0);
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
+		_exit(STATUS_NOT_RUN);
+	for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
+		(void) close(fd);
+	(void) setenv("LC_ALL", "C", 1);
+	(void) execv(run->argv[0], run->argv);
+	fprintf(stderr, "error: could not run \"%s\": %s\n", run->argv[0], strerror(errno));
+	_exit(STATUS_NOT_RUN);
+}
+
+/* Reads until the program ends its output; ends it itself if it must. */
+static void
+watch(PghaRun *run, pid_t pid, int fd)
+{
+	Output		output = {.run = run};
+	long long	start = clock_ms();
+	long long	kill_at = 0;
+	struct pollfd set = {.fd = fd, .events = POLLIN};
+
+	for (;;)
+	{
+		if (poll(&set, 1, LOOK_EVERY_MS) > 0 && !read_output(&output, fd))
+			break;
+		if (kill_at == 0 && run->cancelled != NULL && run->cancelled(run->arg))
+			run->was_cancelled = true;
+		if (kill_at == 0 && run->limit_ms > 0 && clock_ms() - start > run->limit_ms)
+			run->timed_out = true;
+		if (kill_at == 0 && (run->was_cancelled || run->timed_out))
+		{
+			/* The group: pg_basebackup has a process for the WAL. */
+			(void) kill(-pid, SIGINT);
+			kill_at = clock_ms() + KILL_AFTER_MS;
+		}
+		else if (kill_at != 0 && clock_ms() > kill_at)
+			(void) kill(-pid, SIGKILL);
+	}
+	end_line(&output);
+}
+
+int
+pgha_run(PghaRun *run)
+{
+	int			fd[2];
+	pid_t		parent = getpid();
+	pid_t		pid;
+	int			status;
+	size_t		length;
+
+	run->was_cancelled = run->timed_out = false;
+	run->last[0] = '\0';
+	if (pipe2(fd, O_CLOEXEC) != 0)
+	{
+		(void) snprintf(run->last, sizeof(run->last), "could not create a pipe: %s", strerror(errno));
+		return STATUS_NOT_RUN;
+	}
+	(void) fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		become(run, fd[1], parent);
+	(void) close(fd[1]);
+	if (pid < 0)
+	{
+		(void) snprintf(run->last, sizeof(run->last), "could not fork: %s", strerror(errno));
+		(void) close(fd[0]);
+		return STATUS_NOT_RUN;
+	}
+	watch(run, pid, fd[0]);
+	(void) close(fd[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	length = strlen(run->last);
+	if (length > 0 && run->last[length - 1] == '\n')
+		run->last[length - 1] = '\0';
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}

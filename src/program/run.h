@@ -1,0 +1,33 @@
+/*
+ * run.h
+ *		Running other programs: never through a shell, always with a limit.
+ */
+#ifndef PGHA_RUN_H
+#define PGHA_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Called with each line of output (stdout and stderr mixed; \r ends a line, too). */
+typedef void (*PghaRunLine) (const char *line, void *arg);
+
+typedef struct PghaRun
+{
+	char	  **argv;			/* argv[0]: absolute path */
+	int			limit_ms;		/* 0: none; after it the program is killed */
+	PghaRunLine line;			/* may be NULL */
+	bool		(*cancelled) (void *arg);	/* asked at least each 100 ms; true: SIGINT, SIGKILL after 10 s; may be NULL */
+	void	   *arg;			/* for both */
+	bool		was_cancelled;	/* out */
+	bool		timed_out;		/* out */
+	char		last[1024];		/* out: the last lines of output that look like errors, or the last one */
+} PghaRun;
+
+/*
+ * Runs a program in the C locale and waits for its end.  It is killed when the
+ * calling process dies.  Returns its exit status; 128 + signal if a signal
+ * ended it, 127 with a sentence in `last` if it could not be started.
+ */
+extern int	pgha_run(PghaRun *run);
+
+#endif							/* PGHA_RUN_H */

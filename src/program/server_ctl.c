@@ -1,0 +1,397 @@
+/*
+ * server_ctl.c
+ *		The server of this host, seen from outside: is it running, how did it
+ *		end, start it, stop it.
+ *
+ * Whether it runs is what postmaster.pid says, checked against /proc: a stale
+ * file, or a pid that another process has now, is no server.  How it ended is
+ * what pg_control says, read by pg_controldata.  A started server is nobody's
+ * child: it must outlive the agent.
+ */
+#include "server_ctl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../common/command.h"
+#include "../common/errors.h"
+#include "mark.h"
+#include "run.h"
+
+#define LOOK_EVERY_MS	50
+#define COMMAND_LIMIT_MS	60000
+#define CONTROLDATA_LIMIT_MS	30000
+
+static long long
+clock_ms(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void
+sleep_ms(long ms)
+{
+	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	(void) nanosleep(&time, NULL);
+}
+
+const char *
+pgha_server_word(PghaServer server)
+{
+	static const char *const words[] = {"running", "stopped", "crashed", "absent", "marked"};
+
+	return words[server];
+}
+
+/* ---- is it running? ---- */
+
+/* Line `number` (from 1) of postmaster.pid; false if there is none. */
+static bool
+read_pid_line(const PghaAgentConf *conf, int number, char *line, int size)
+{
+	char		path[PATH_MAX + 32];
+	FILE	   *file;
+	bool		found = true;
+
+	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", conf->data);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	for (int i = 0; i < number && found; i++)
+		found = fgets(line, size, file) != NULL;
+	(void) fclose(file);
+	line[found ? strcspn(line, "\n") : 0] = '\0';
+	return found;
+}
+
+/* Is this process a postmaster of the data directory?  They all work in it. */
+static bool
+is_postmaster(const PghaAgentConf *conf, pid_t pid)
+{
+	char		path[64];
+	char		cwd[PATH_MAX];
+	ssize_t		length;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", (int) pid);
+	length = readlink(path, cwd, sizeof(cwd) - 1);
+	if (length <= 0)
+		return false;
+	cwd[length] = '\0';
+	return strcmp(cwd, conf->data) == 0;
+}
+
+static pid_t
+running_pid(const PghaAgentConf *conf)
+{
+	char		line[64];
+	pid_t		pid;
+
+	if (!read_pid_line(conf, 1, line, sizeof(line)))
+		return 0;
+	pid = (pid_t) atoi(line);
+	return pid > 1 && kill(pid, 0) == 0 && is_postmaster(conf, pid) ? pid : 0;
+}
+
+static bool
+is_empty_directory(const char *path)
+{
+	DIR		   *dir = opendir(path);
+	struct dirent *entry;
+	bool		empty = true;
+
+	if (dir == NULL)
+		return errno == ENOENT;
+	while (empty && (entry = readdir(dir)) != NULL)
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+			strcmp(entry->d_name, "lost+found") == 0;
+	(void) closedir(dir);
+	return empty;
+}
+
+PghaServer
+pgha_server_look(const PghaAgentConf *conf, pid_t *pid)
+{
+	PghaControl control;
+	char		error[512];
+
+	*pid = running_pid(conf);
+	if (*pid != 0)
+		return PGHA_SERVER_RUNNING;
+	if (is_empty_directory(conf->data))
+		return PGHA_SERVER_ABSENT;
+	if (pgha_mark_is_set(conf->data))
+		return PGHA_SERVER_MARKED;
+	if (!pgha_server_control(conf, &control, error, sizeof(error)))
+		return PGHA_SERVER_CRASHED;
+	return strncmp(control.state, "shut down", 9) == 0 ? PGHA_SERVER_STOPPED : PGHA_SERVER_CRASHED;
+}
+
+/* ---- pg_control ---- */
+
+static bool
+ends_with(const char *text, const char *end)
+{
+	size_t		length = strlen(text);
+	size_t		end_length = strlen(end);
+
+	return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+/* Value of a line of pg_controldata if it is the one called `name`, or NULL. */
+static const char *
+control_value(const char *line, const char *name)
+{
+	size_t		length = strlen(name);
+
+	if (strncmp(line, name, length) != 0 || line[length] != ':')
+		return NULL;
+	return line + length + 1 + strspn(line + length + 1, " ");
+}
+
+static void
+take_control_line(const char *line, void *arg)
+{
+	PghaControl *control = arg;
+	const char *value;
+
+	if ((value = control_value(line, "Database system identifier")) != NULL)
+		control->system_identifier = strtoull(value, NULL, 10);
+	else if ((value = control_value(line, "Database cluster state")) != NULL)
+		(void) snprintf(control->state, sizeof(control->state), "%.60s", value);
+	else if ((value = control_value(line, "Latest checkpoint's TimeLineID")) != NULL)
+		control->checkpoint_timeline = (uint32_t) strtoul(value, NULL, 10);
+	else if ((value = control_value(line, "Min recovery ending loc's timeline")) != NULL)
+		control->min_recovery_timeline = (uint32_t) strtoul(value, NULL, 10);
+	else if ((value = control_value(line, "wal_log_hints setting")) != NULL)
+		control->wal_log_hints = ends_with(value, "on");
+	else if ((value = control_value(line, "Data page checksum version")) != NULL)
+		control->checksums = strcmp(value, "0") != 0;
+	else if ((value = control_value(line, "Bytes per WAL segment")) != NULL)
+		control->wal_segment_size = atoi(value);
+}
+
+bool
+pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
+					char *error, size_t error_size)
+{
+	char		program[PATH_MAX + 32];
+	char	   *argv[] = {program, "-D", (char *) conf->data, NULL};
+	PghaRun		run = {.argv = argv, .limit_ms = CONTROLDATA_LIMIT_MS, .line = take_control_line, .arg = control};
+
+	memset(control, 0, sizeof(*control));
+	(void) snprintf(program, sizeof(program), "%s/pg_controldata", conf->bin);
+	if (pgha_run(&run) != 0 || control->state[0] == '\0')
+		return pgha_fail(error, error_size, "pg_control of \"%s\" cannot be read: %s", conf->data, run.last);
+	return true;
+}
+
+/* ---- start ---- */
+
+/* Runs pgha.start_command or pgha.stop_command. */
+static bool
+run_command(const char *name, const char *command, char *error, size_t error_size)
+{
+	char	  **argv = pgha_command_split(command, NULL, error, error_size);
+	PghaRun		run = {.argv = argv, .limit_ms = COMMAND_LIMIT_MS};
+	int			status;
+
+	if (argv == NULL)
+		return false;
+	status = pgha_run(&run);
+	free(argv);
+	if (run.timed_out)
+		return pgha_fail(error, error_size, "%s did not end within %d seconds", name, COMMAND_LIMIT_MS / 1000);
+	if (status != 0)
+		return pgha_fail(error, error_size, "%s ended with status %d: %s", name, status, run.last);
+	return true;
+}
+
+/* In the child's child: becomes the postmaster. */
+static void
+become_postmaster(const PghaAgentConf *conf, int log)
+{
+	char		program[PATH_MAX + 32];
+	char		option[PATH_MAX + 32];
+	char	   *argv[] = {program, "-D", (char *) conf->data, NULL, NULL, NULL};
+	sigset_t	none;
+	int			null = open("/dev/null", O_RDONLY);
+
+	(void) snprintf(program, sizeof(program), "%s/postgres", conf->bin);
+	(void) snprintf(option, sizeof(option), "config_file=%s", conf->config_file);
+	if (conf->config_outside)
+	{
+		argv[3] = "-c";
+		argv[4] = option;
+	}
+	for (int i = 1; i < NSIG; i++)
+		(void) signal(i, SIG_DFL);
+	(void) sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
+		_exit(1);
+	for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
+		(void) close(fd);
+	(void) unsetenv("NOTIFY_SOCKET");
+	(void) execv(program, argv);
+	fprintf(stderr, "FATAL:  could not run \"%s\": %s\n", program, strerror(errno));
+	_exit(1);
+}
+
+/* Starts a postmaster that is nobody's child. */
+static bool
+spawn_postmaster(const PghaAgentConf *conf, const char *log_path, char *error, size_t error_size)
+{
+	int			log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	pid_t		pid;
+
+	if (log < 0)
+		return pgha_fail(error, error_size, "could not open file \"%s\": %s", log_path, strerror(errno));
+	(void) fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+	{
+		(void) setsid();
+		if (fork() != 0)
+			_exit(0);
+		become_postmaster(conf, log);
+	}
+	(void) close(log);
+	if (pid < 0)
+		return pgha_fail(error, error_size, "could not fork: %s", strerror(errno));
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return true;
+}
+
+/* The last FATAL, PANIC or ERROR line that was written into the log since it had `from` bytes. */
+static void
+last_complaint(const char *log_path, off_t from, char *line, size_t size)
+{
+	FILE	   *file = fopen(log_path, "re");
+	char		text[1024];
+
+	line[0] = '\0';
+	if (file == NULL)
+		return;
+	if (fseeko(file, from, SEEK_SET) == 0)
+	{
+		while (fgets(text, sizeof(text), file) != NULL)
+		{
+			const char *start = strstr(text, "FATAL:");
+
+			start = start != NULL ? start : strstr(text, "PANIC:");
+			text[strcspn(text, "\n")] = '\0';
+			if (start != NULL)
+				(void) snprintf(line, size, "%s", start);
+		}
+	}
+	(void) fclose(file);
+}
+
+/* Has it come up?  postmaster.pid says so in its 8th line. */
+static bool
+is_up(const PghaAgentConf *conf)
+{
+	char		status[32];
+
+	return running_pid(conf) != 0 && read_pid_line(conf, 8, status, sizeof(status)) &&
+		(strncmp(status, "ready", 5) == 0 || strncmp(status, "standby", 7) == 0);
+}
+
+static off_t
+size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+bool
+pgha_server_start(const PghaAgentConf *conf, int limit_ms,
+				  bool (*cancelled) (void *arg), void *arg,
+				  char *error, size_t error_size)
+{
+	char		log_path[PATH_MAX + 32];
+	char		complaint[512];
+	long long	start = clock_ms();
+	long long	gone_since = start;
+	off_t		log_size;
+
+	if (pgha_mark_is_set(conf->data))
+		return pgha_fail(error, error_size,
+						 "data directory \"%s\" is not whole: a rewind or clone was interrupted", conf->data);
+	(void) snprintf(log_path, sizeof(log_path), "%s/postgres.log", conf->directory);
+	log_size = size_of(log_path);
+	if (conf->start_command[0] != '\0' ?
+		!run_command("pgha.start_command", conf->start_command, error, error_size) :
+		!spawn_postmaster(conf, log_path, error, error_size))
+		return false;
+
+	while (!is_up(conf))
+	{
+		long long	now = clock_ms();
+
+		if (running_pid(conf) != 0)
+			gone_since = now;
+		last_complaint(log_path, log_size, complaint, sizeof(complaint));
+		if (now - gone_since > (complaint[0] != '\0' ? 500 : 5000))
+			return pgha_fail(error, error_size, "the server did not start%s%s",
+							 complaint[0] != '\0' ? ": " : "; see its log", complaint);
+		if (limit_ms > 0 && now - start > limit_ms)
+			return pgha_fail(error, error_size, "the server was not up after %d seconds", limit_ms / 1000);
+		if (cancelled != NULL && cancelled(arg))
+			return pgha_fail(error, error_size, "cancelled");
+		sleep_ms(LOOK_EVERY_MS);
+	}
+	return true;
+}
+
+/* ---- stop ---- */
+
+static bool
+await_end(const PghaAgentConf *conf, pid_t pid, int limit_ms)
+{
+	long long	start = clock_ms();
+
+	while (kill(pid, 0) == 0 && is_postmaster(conf, pid))
+	{
+		if (clock_ms() - start > limit_ms)
+			return false;
+		sleep_ms(LOOK_EVERY_MS);
+	}
+	return true;
+}
+
+bool
+pgha_server_stop(const PghaAgentConf *conf, const char *mode, int limit_ms,
+				 char *error, size_t error_size)
+{
+	pid_t		pid = running_pid(conf);
+	int			signal = strcmp(mode, "smart") == 0 ? SIGTERM : strcmp(mode, "fast") == 0 ? SIGINT : SIGQUIT;
+
+	if (pid == 0)
+		return true;
+	if (conf->stop_command[0] != '\0')
+	{
+		if (!run_command("pgha.stop_command", conf->stop_command, error, error_size))
+			return false;
+	}
+	else if (kill(pid, signal) != 0 && errno != ESRCH)
+		return pgha_fail(error, error_size, "could not signal the server (pid %d): %s", (int) pid, strerror(errno));
+	if (!await_end(conf, pid, limit_ms))
+		return pgha_fail(error, error_size, "the server did not stop within %d seconds", limit_ms / 1000);
+	return true;
+}

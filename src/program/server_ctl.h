@@ -1,0 +1,63 @@
+/*
+ * server_ctl.h
+ *		The server of this host, seen from outside: is it running, how did it
+ *		end, start it, stop it.
+ */
+#ifndef PGHA_SERVER_CTL_H
+#define PGHA_SERVER_CTL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent_conf.h"
+
+typedef enum PghaServer
+{
+	PGHA_SERVER_RUNNING,
+	PGHA_SERVER_STOPPED,		/* shut down cleanly: on purpose */
+	PGHA_SERVER_CRASHED,		/* not running, and not shut down cleanly */
+	PGHA_SERVER_ABSENT,			/* no data directory, or an empty one */
+	PGHA_SERVER_MARKED			/* being rewound or cloned in place: must not be started */
+} PghaServer;
+
+/* What pg_controldata says. */
+typedef struct PghaControl
+{
+	uint64_t	system_identifier;
+	char		state[64];		/* "in production", "shut down in recovery", ... */
+	uint32_t	checkpoint_timeline;
+	uint32_t	min_recovery_timeline;	/* 0 if none */
+	bool		wal_log_hints;
+	bool		checksums;
+	int			wal_segment_size;
+} PghaControl;
+
+/* Word for the SQL surface: running, stopped, crashed, absent, marked. */
+extern const char *pgha_server_word(PghaServer server);
+
+/* Looks; *pid is that of the postmaster or 0.  A stale postmaster.pid is no server. */
+extern PghaServer pgha_server_look(const PghaAgentConf *conf, pid_t *pid);
+
+extern bool pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
+								char *error, size_t error_size);
+
+/*
+ * Starts the server, by pgha.start_command or directly (fork, setsid, exec of
+ * postgres, never as a child that would end with us; output appended to
+ * <agent directory>/postgres.log), and waits until it accepts connections or
+ * runs as a standby (postmaster.pid status "ready" or "standby").  False with a
+ * sentence in `error` (the last FATAL line of the log, if there is one).
+ * `cancelled` as in PghaRun; may be NULL.
+ */
+extern bool pgha_server_start(const PghaAgentConf *conf, int limit_ms,
+							  bool (*cancelled) (void *arg), void *arg,
+							  char *error, size_t error_size);
+
+/*
+ * Stops it, by pgha.stop_command or with the signal of `mode` ("smart", "fast",
+ * "immediate"), and waits until it is gone.
+ */
+extern bool pgha_server_stop(const PghaAgentConf *conf, const char *mode, int limit_ms,
+							 char *error, size_t error_size);
+
+#endif							/* PGHA_SERVER_CTL_H */

@@ -1,0 +1,315 @@
+/*
+ * session.c
+ *		The agent's sessions with servers.
+ *
+ * libpq is used in its asynchronous form throughout, and each step has a
+ * deadline: a server that is frozen costs the session, and not more.  The
+ * server is told to notice quickly when the agent has gone.
+ */
+#include "session.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent.h"
+#include "extension.h"
+
+#define CONNECT_LIMIT_MS	5000
+#define QUERY_LIMIT_MS		5000
+/* A failed session is tried again after this time, doubled each time. */
+#define RETRY_MS			500
+#define RETRY_MAX_MS		5000
+
+#define OPTIONS \
+	"connect_timeout=5 keepalives=1 keepalives_idle=5 keepalives_interval=2 keepalives_count=3" \
+	" tcp_user_timeout=10000 options='-c client_connection_check_interval=1000 -c statement_timeout=0" \
+	" -c idle_session_timeout=0 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2" \
+	" -c tcp_keepalives_count=3 -c tcp_user_timeout=10000'"
+
+int64_t
+pgha_session_clock(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void
+pgha_session_close(PghaSession *session)
+{
+	if (session->conn != NULL)
+		PQfinish(session->conn);
+	session->conn = NULL;
+	session->state = PGHA_SESSION_CLOSED;
+	session->answered = false;
+	session->sent_job = 0;
+}
+
+/* Closes a session that has failed; says why unless that was said before. */
+static void
+fail_session(PghaSession *session, const char *text, const char *hint)
+{
+	char		complaint[sizeof(session->complaint)];
+	int64_t		pause = RETRY_MS;
+
+	(void) snprintf(complaint, sizeof(complaint), "%.*s", (int) strcspn(text, "\n"), text);
+	if (strcmp(complaint, session->complaint) != 0)
+	{
+		pgha_agent_log("%s: %s%s%s", session->what, complaint, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+		(void) snprintf(session->complaint, sizeof(session->complaint), "%s", complaint);
+	}
+	for (int i = 0; i < session->failures && pause < RETRY_MAX_MS; i++)
+		pause *= 2;
+	session->failures++;
+	session->retry_at = pgha_session_clock() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+	pgha_session_close(session);
+}
+
+/* What an administrator can do about an error of the poll. */
+static const char *
+hint_for(const char *sqlstate)
+{
+	if (sqlstate == NULL)
+		return NULL;
+	if (strcmp(sqlstate, "42883") == 0)
+		return "run ALTER EXTENSION pgha UPDATE there";
+	if (strcmp(sqlstate, "42501") == 0)
+		return "run SELECT pgha_setup_role() there, with the role's name";
+	return NULL;
+}
+
+void
+pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member)
+{
+	char		conninfo[PGHA_CONNINFO_SIZE];
+	char		options[1024];
+
+	pgha_session_close(session);
+	if (session->member != member)
+		session->told_job = 0;
+	session->member = member;
+	(void) snprintf(options, sizeof(options), OPTIONS "%s",
+					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "");
+	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo,
+							 &conf->members.member[member], "pgha agent", options))
+	{
+		fail_session(session, "the connection string is too long", "shorten pgha.conninfo");
+		return;
+	}
+	session->conn = PQconnectStart(conninfo);
+	if (session->conn == NULL || PQstatus(session->conn) == CONNECTION_BAD)
+	{
+		fail_session(session, session->conn != NULL ? PQerrorMessage(session->conn) : "out of memory", NULL);
+		return;
+	}
+	session->state = PGHA_SESSION_CONNECTING;
+	session->wants = PGRES_POLLING_WRITING;
+	session->deadline = pgha_session_clock() + CONNECT_LIMIT_MS;
+}
+
+int
+pgha_session_socket(const PghaSession *session, short *events)
+{
+	*events = session->state == PGHA_SESSION_CONNECTING && session->wants == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
+	return session->state == PGHA_SESSION_CLOSED ? -1 : PQsocket(session->conn);
+}
+
+static bool
+is_ready(const PghaSession *session)
+{
+	struct pollfd set = {.events = 0};
+
+	set.fd = pgha_session_socket(session, &set.events);
+	return set.fd >= 0 && poll(&set, 1, 0) > 0;
+}
+
+static void
+go_on_connecting(PghaSession *session)
+{
+	if (!is_ready(session))
+		return;
+	session->wants = PQconnectPoll(session->conn);
+	if (session->wants == PGRES_POLLING_FAILED)
+		fail_session(session, PQerrorMessage(session->conn), NULL);
+	else if (session->wants == PGRES_POLLING_OK)
+	{
+		if (!PQsendQuery(session->conn, PGHA_EXTENSION_SCHEMA_QUERY))
+		{
+			fail_session(session, PQerrorMessage(session->conn), NULL);
+			return;
+		}
+		session->state = PGHA_SESSION_PREPARING;
+		session->deadline = pgha_session_clock() + QUERY_LIMIT_MS;
+	}
+}
+
+/* The result of the query under way; NULL if it is not there yet or the session failed. */
+static PGresult *
+take_result(PghaSession *session)
+{
+	PGresult   *result;
+	PGresult   *more;
+
+	if (!PQconsumeInput(session->conn))
+	{
+		fail_session(session, PQerrorMessage(session->conn), NULL);
+		return NULL;
+	}
+	if (PQisBusy(session->conn))
+		return NULL;
+	result = PQgetResult(session->conn);
+	while (result != NULL && (more = PQgetResult(session->conn)) != NULL)
+		PQclear(more);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
+		return result;
+	fail_session(session, result != NULL && *PQresultErrorMessage(result) != '\0' ?
+				 PQresultErrorMessage(result) : "the connection was lost",
+				 hint_for(result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL));
+	PQclear(result);
+	return NULL;
+}
+
+static void
+take_schema(PghaSession *session)
+{
+	PGresult   *result = take_result(session);
+
+	if (result == NULL)
+		return;
+	(void) snprintf(session->schema, sizeof(session->schema), "%s", PQgetvalue(result, 0, 0));
+	PQclear(result);
+	if (session->schema[0] == '\0')
+		fail_session(session, "the extension pgha is not in the database that the agent connects to",
+					 "run CREATE EXTENSION pgha there, on the primary");
+	else
+		session->state = PGHA_SESSION_READY;
+}
+
+static void
+copy_value(const PGresult *result, int column, char *out, size_t size)
+{
+	(void) snprintf(out, size, "%s", PQgetvalue(result, 0, column));
+}
+
+static bool
+is_true(const PGresult *result, int column)
+{
+	return strcmp(PQgetvalue(result, 0, column), "t") == 0;
+}
+
+static bool
+take_answer(PghaSession *session)
+{
+	PGresult   *result = take_result(session);
+	PghaPoll   *poll = &session->poll;
+
+	if (result == NULL)
+		return false;
+	copy_value(result, 0, poll->state, sizeof(poll->state));
+	poll->in_recovery = is_true(result, 1);
+	copy_value(result, 2, poll->leader, sizeof(poll->leader));
+	poll->streaming = is_true(result, 3);
+	poll->paused = is_true(result, 4);
+	poll->order_id = strtoll(PQgetvalue(result, 0, 5), NULL, 10);
+	copy_value(result, 6, poll->command, sizeof(poll->command));
+	copy_value(result, 7, poll->argument, sizeof(poll->argument));
+	poll->cancel = is_true(result, 8);
+	PQclear(result);
+
+	if (session->sent_job != 0)
+		session->told_job = session->sent_job;
+	session->sent_job = 0;
+	session->failures = 0;
+	session->complaint[0] = '\0';
+	session->answered = true;
+	session->state = PGHA_SESSION_READY;
+	return true;
+}
+
+bool
+pgha_session_advance(PghaSession *session)
+{
+	bool		answered = false;
+
+	switch (session->state)
+	{
+		case PGHA_SESSION_CLOSED:
+		case PGHA_SESSION_READY:
+			return false;
+		case PGHA_SESSION_CONNECTING:
+			go_on_connecting(session);
+			break;
+		case PGHA_SESSION_PREPARING:
+			take_schema(session);
+			break;
+		case PGHA_SESSION_POLLING:
+			answered = take_answer(session);
+			break;
+	}
+	if (session->state != PGHA_SESSION_CLOSED && session->state != PGHA_SESSION_READY &&
+		pgha_session_clock() > session->deadline)
+		fail_session(session, "no answer in time", NULL);
+	return answered;
+}
+
+void
+pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer server,
+				  const PghaJobStatus *job, int wait_ms)
+{
+	char		query[400];
+	char		id[32];
+	char		done[32];
+	char		total[32];
+	char		wait[16];
+	const char *value[15] = {NULL};
+	bool		ended = job->known && job->outcome[0] != '\0';
+	bool		tell = job->known && (!ended || session->told_job != job->order.id);
+
+	value[0] = conf->members.member[conf->self].name;
+	value[1] = conf->data;
+	value[2] = pgha_server_word(server);
+	value[3] = session->answered ? session->poll.state : "";
+	if (session->acknowledge != 0)
+	{
+		(void) snprintf(id, sizeof(id), "%lld", (long long) session->acknowledge);
+		value[4] = id;
+		session->acknowledge = 0;
+	}
+	else if (tell)
+	{
+		(void) snprintf(id, sizeof(id), "%lld", (long long) job->order.id);
+		(void) snprintf(done, sizeof(done), "%lld", (long long) job->done);
+		(void) snprintf(total, sizeof(total), "%lld", (long long) job->total);
+		value[4] = id;
+		value[5] = pgha_method_word(job->order.method);
+		value[6] = job->phase;
+		value[7] = done;
+		value[8] = total;
+		value[9] = job->message;
+		if (ended)
+		{
+			value[10] = job->outcome;
+			value[11] = job->sqlstate;
+			value[12] = job->detail;
+			value[13] = job->hint;
+			session->sent_job = job->order.id;
+		}
+	}
+	(void) snprintf(wait, sizeof(wait), "%d", value[10] != NULL ? 0 : wait_ms);
+	value[14] = wait;
+
+	(void) snprintf(query, sizeof(query),
+					"SELECT * FROM %s.pgha_agent_poll($1, $2, $3, $4, $5::bigint, $6, $7, $8::bigint, $9::bigint,"
+					" $10, $11, $12, $13, $14, $15::integer)", session->schema);
+	if (!PQsendQueryParams(session->conn, query, 15, NULL, value, NULL, NULL, 0))
+	{
+		fail_session(session, PQerrorMessage(session->conn), NULL);
+		return;
+	}
+	session->state = PGHA_SESSION_POLLING;
+	session->deadline = pgha_session_clock() + wait_ms + QUERY_LIMIT_MS;
+}

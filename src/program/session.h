@@ -1,0 +1,80 @@
+/*
+ * session.h
+ *		The agent's sessions with servers: each calls pgha_agent_poll() over and
+ *		over.  Nothing here blocks.
+ */
+#ifndef PGHA_SESSION_H
+#define PGHA_SESSION_H
+
+#include <stdint.h>
+
+#include <libpq-fe.h>
+
+#include "agent_conf.h"
+#include "job.h"
+#include "server_ctl.h"
+
+/* What the server answered to a poll. */
+typedef struct PghaPoll
+{
+	char		state[32];
+	bool		in_recovery;
+	char		leader[PGHA_NAME_SIZE];
+	bool		streaming;
+	bool		paused;
+	int64_t		order_id;		/* 0: no order */
+	char		command[16];
+	char		argument[16];
+	bool		cancel;
+} PghaPoll;
+
+typedef enum PghaSessionState
+{
+	PGHA_SESSION_CLOSED,
+	PGHA_SESSION_CONNECTING,
+	PGHA_SESSION_PREPARING,		/* looks for the extension */
+	PGHA_SESSION_READY,			/* to be given the next poll */
+	PGHA_SESSION_POLLING
+} PghaSessionState;
+
+typedef struct PghaSession
+{
+	const char *what;			/* for the log */
+	PghaSessionState state;
+	int			member;			/* it is with, or was last tried with */
+	PGconn	   *conn;
+	PostgresPollingStatusType wants;	/* while connecting */
+	int64_t		deadline;		/* of what is under way; ms of pgha_session_clock() */
+	int64_t		retry_at;		/* not before this time */
+	int			failures;		/* in a row */
+	char		schema[160];	/* of the extension, quoted */
+	char		complaint[512]; /* last one logged */
+	bool		answered;		/* poll holds an answer of this session */
+	PghaPoll	poll;
+	int64_t		sent_job;		/* job whose outcome the poll under way tells; 0: none */
+	int64_t		told_job;		/* last job whose outcome this server knows */
+	int64_t		acknowledge;	/* order of the own server to be named with the next poll */
+} PghaSession;
+
+/* CLOCK_MONOTONIC in milliseconds. */
+extern int64_t pgha_session_clock(void);
+
+/* Begins to connect to a member. */
+extern void pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member);
+extern void pgha_session_close(PghaSession *session);
+
+/* What to poll() for; -1: nothing. */
+extern int	pgha_session_socket(const PghaSession *session, short *events);
+
+/*
+ * Goes on with what can be done without waiting.  True if a new answer is in
+ * session->poll.  A session that fails is closed, with a line in the log unless
+ * it says the same as the last time.
+ */
+extern bool pgha_session_advance(PghaSession *session);
+
+/* Sends the next poll of a session that is READY; wait_ms is what the server may wait. */
+extern void pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer server,
+							  const PghaJobStatus *job, int wait_ms);
+
+#endif							/* PGHA_SESSION_H */

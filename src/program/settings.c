@@ -1,0 +1,196 @@
+/*
+ * settings.c
+ *		The node's own files in PGDATA, over a rewind or a clone.
+ *
+ * pg_rewind and pg_basebackup copy everything that is not a table, so that a
+ * node would come up with the other one's port, name and certificates.  Before
+ * the data directory changes, its own files are copied to `settings` in the
+ * agent directory: all regular files at the top of PGDATA that are not
+ * PostgreSQL's, and what the configuration includes from below it.  Afterwards
+ * they are put back.  They are a few kB.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "durable.h"
+#include "job_run.h"
+
+/* What is longer is no setting; pgha.events is. */
+#define MAX_SIZE	(4 * 1024 * 1024)
+
+/* PostgreSQL's, and pgha.state, which must not outlive the data it speaks of. */
+static const char *const not_ours[] = {
+	"PG_VERSION", "postmaster.pid", "postmaster.opts", "backup_label", "backup_label.old", "backup_manifest",
+	"tablespace_map", "tablespace_map.old", "standby.signal", "recovery.signal", "current_logfiles",
+	"pgha.state", "pgha.state.new", "pg_internal.init", "logfile", "log"
+};
+
+static bool
+is_ours(const char *data, const char *name)
+{
+	char		path[PATH_MAX + 300];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
+	{
+		if (strcmp(name, not_ours[i]) == 0)
+			return false;
+	}
+	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= MAX_SIZE;
+}
+
+static bool
+failed(PghaJobRun *run, const char *what, const char *path)
+{
+	return pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL, NULL,
+						 "could not %s \"%s\": %s", what, path, strerror(errno));
+}
+
+/* Makes the directories that `name` (relative, below `root`) is in. */
+static bool
+make_parents(const char *root, const char *name)
+{
+	char		path[PATH_MAX * 2];
+
+	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+	{
+		(void) snprintf(path, sizeof(path), "%s/%.*s", root, (int) (slash - name), name);
+		if (!pgha_make_directory(path))
+			return false;
+	}
+	return true;
+}
+
+static bool
+copy_one(PghaJobRun *run, const char *from_root, const char *to_root, const char *name)
+{
+	char		from[PATH_MAX * 2];
+	char		to[PATH_MAX * 2];
+
+	(void) snprintf(from, sizeof(from), "%s/%s", from_root, name);
+	(void) snprintf(to, sizeof(to), "%s/%s", to_root, name);
+	if (!make_parents(to_root, name) || (unlink(to) != 0 && errno != ENOENT) || !pgha_copy_file(from, to))
+		return failed(run, "copy file", from);
+	return true;
+}
+
+/* Copies what is at the top of PGDATA. */
+static bool
+save_top(PghaJobRun *run, const char *to)
+{
+	DIR		   *dir = opendir(run->conf->data);
+	struct dirent *entry;
+	bool		done = true;
+
+	if (dir == NULL)
+		return errno == ENOENT || failed(run, "read directory", run->conf->data);
+	while (done && (entry = readdir(dir)) != NULL)
+		done = !is_ours(run->conf->data, entry->d_name) || copy_one(run, run->conf->data, to, entry->d_name);
+	(void) closedir(dir);
+	return done;
+}
+
+/* Copies what the configuration includes from below the top. */
+static bool
+save_included(PghaJobRun *run, const char *to)
+{
+	size_t		length = strlen(run->conf->data);
+
+	for (int i = 0; i < run->conf->file_count; i++)
+	{
+		const char *file = run->conf->file[i];
+
+		if (strncmp(file, run->conf->data, length) == 0 && file[length] == '/' &&
+			strchr(file + length + 1, '/') != NULL && strstr(file, "/../") == NULL &&
+			!copy_one(run, run->conf->data, to, file + length + 1))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * While the data directory is not whole its files may be the leader's: what was
+ * saved before then stays.
+ */
+bool
+pgha_settings_save(PghaJobRun *run)
+{
+	char		directory[PATH_MAX + 32];
+	char		fresh[PATH_MAX + 32];
+
+	(void) snprintf(directory, sizeof(directory), "%s/settings", run->conf->directory);
+	(void) snprintf(fresh, sizeof(fresh), "%s/settings.new", run->conf->directory);
+	if (!run->data_ok && access(directory, F_OK) == 0)
+		return true;
+	if (!pgha_remove_tree(fresh, true) || !pgha_make_directory(fresh))
+		return failed(run, "create directory", fresh);
+	if (!save_top(run, fresh) || !save_included(run, fresh))
+		return false;
+	if (!pgha_sync_tree(fresh) || !pgha_remove_tree(directory, true) ||
+		rename(fresh, directory) != 0 || !pgha_sync_parent(directory))
+		return failed(run, "write directory", directory);
+	return true;
+}
+
+static bool
+restore_below(PghaJobRun *run, const char *saved, const char *data, const char *below)
+{
+	char		path[PATH_MAX * 2];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		done = true;
+
+	(void) snprintf(path, sizeof(path), "%s%s%s", saved, *below != '\0' ? "/" : "", below);
+	dir = opendir(path);
+	if (dir == NULL)
+		return errno == ENOENT || failed(run, "read directory", path);
+	while (done && (entry = readdir(dir)) != NULL)
+	{
+		char		name[PATH_MAX];
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		(void) snprintf(name, sizeof(name), "%s%s%s", below, *below != '\0' ? "/" : "", entry->d_name);
+		(void) snprintf(path, sizeof(path), "%s/%s", saved, name);
+		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			done = restore_below(run, saved, data, name);
+		else
+			done = copy_one(run, saved, data, name);
+	}
+	(void) closedir(dir);
+	return done;
+}
+
+bool
+pgha_settings_restore(PghaJobRun *run, const char *data)
+{
+	char		directory[PATH_MAX + 32];
+
+	(void) snprintf(directory, sizeof(directory), "%s/settings", run->conf->directory);
+	return restore_below(run, directory, data, "");
+}
+
+bool
+pgha_make_standby(PghaJobRun *run, const char *data)
+{
+	char		path[PATH_MAX + 32];
+
+	(void) snprintf(path, sizeof(path), "%s/pgha.state", data);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return failed(run, "remove file", path);
+	if (!pgha_settings_restore(run, data))
+		return false;
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", data);
+	if (!pgha_write_file(path, "", 0, 0600, true))
+		return failed(run, "create file", path);
+	if (!pgha_sync_path(data))
+		return failed(run, "sync directory", data);
+	return true;
+}

@@ -1,0 +1,444 @@
+/*
+ * agents.c
+ *		The agents of the members, as they show themselves to this server, and
+ *		the jobs that they are given.
+ *
+ * `pgha agent` runs on each host beside the server and connects out: to its own
+ * server, and to the primary.  There it calls pgha_agent_poll() over and over.
+ * Each call says how far its job is, and waits for news: an order, a wish to
+ * cancel, another state of this server.  So no host needs a port for orders.
+ *
+ * The board in shared memory holds a slot for each member.  A job stays in it
+ * after its end, until the next one.  An order is handed out with every poll
+ * until the agent names its id, so that none is lost with a connection.  What
+ * is on the board is lost with a crash of this server; agents then report their
+ * jobs anew.
+ *
+ * The agent is trusted as far as its role goes: it can say that a job of its
+ * node has ended, and write events.  It can order nothing.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "storage/ipc.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "agents.h"
+#include "compat.h"
+#include "config.h"
+#include "rows.h"
+#include "shmem.h"
+#include "walreceiver.h"
+
+/* Longest wait of one poll: a smart shutdown waits for it, too. */
+#define MAX_WAIT_MS		10000
+
+PG_FUNCTION_INFO_V1(pgha_sql_agent_poll);
+PG_FUNCTION_INFO_V1(pgha_sql_agent_event);
+
+/* Node that this session is the agent of; empty: of none. */
+static char my_node[PGHA_NAME_SIZE] = "";
+
+/* Arguments of pgha_agent_poll(), in their order. */
+enum
+{
+	ARG_NODE, ARG_DATA_DIRECTORY, ARG_SERVER, ARG_SEEN_STATE,
+	ARG_JOB, ARG_METHOD, ARG_PHASE, ARG_DONE, ARG_TOTAL, ARG_MESSAGE,
+	ARG_OUTCOME, ARG_SQLSTATE, ARG_DETAIL, ARG_HINT, ARG_WAIT
+};
+
+/* What one poll finds. */
+typedef struct News
+{
+	char		state[32];
+	char		leader[PGHA_NAME_SIZE];
+	bool		paused;
+	int64		order_id;		/* 0: none */
+	char		command[16];
+	char		argument[16];
+	bool		cancel;
+} News;
+
+PghaBoard *
+PghaTheBoard(void)
+{
+	return PghaShmem != NULL ? &PghaShmem->board : NULL;
+}
+
+int64
+PghaNewJobId(void)
+{
+	uint64		id;
+
+	if (!pg_strong_random(&id, sizeof(id)))
+		id = (uint64) GetCurrentTimestamp() ^ ((uint64) MyProcPid << 40);
+	id &= (uint64) PG_INT64_MAX;
+	return id != 0 ? (int64) id : 1;
+}
+
+void
+PghaCopyText(char *to, const char *text, size_t size)
+{
+	int			length = pg_mbcliplen(text, strlen(text), size - 1);
+
+	memcpy(to, text, length);
+	to[length] = '\0';
+}
+
+PghaAgent *
+PghaAgentOf(const char *node)
+{
+	PghaBoard  *board = PghaTheBoard();
+	PghaAgent  *spare = NULL;
+
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		PghaAgent  *agent = &board->agent[i];
+
+		if (strcmp(agent->node, node) == 0)
+			return agent;
+		if (agent->node[0] == '\0')
+			spare = spare != NULL && spare->node[0] == '\0' ? spare : agent;
+		else if (agent->pid == 0 && spare == NULL &&
+				 pgha_members_find(&PghaShmem->view.members, agent->node) == PGHA_NOBODY)
+			spare = agent;
+	}
+	if (spare != NULL)
+	{
+		memset(spare, 0, sizeof(*spare));
+		strlcpy(spare->node, node, PGHA_NAME_SIZE);
+	}
+	return spare;
+}
+
+bool
+PghaAgentConnected(const char *node)
+{
+	PghaBoard  *board = PghaTheBoard();
+	bool		connected = false;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+		connected |= strcmp(board->agent[i].node, node) == 0 && board->agent[i].pid != 0;
+	LWLockRelease(board->lock);
+	return connected;
+}
+
+void
+PghaAgentsWake(void)
+{
+	if (PghaShmem != NULL)
+		ConditionVariableBroadcast(&PghaShmem->board.changed);
+}
+
+bool
+PghaAgentsNextEvent(PghaQueuedEvent *event)
+{
+	PghaBoard  *board = PghaTheBoard();
+	bool		found;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	found = board->event_count > 0;
+	if (found)
+	{
+		*event = board->event[0];
+		board->event_count--;
+		memmove(&board->event[0], &board->event[1], board->event_count * sizeof(board->event[0]));
+	}
+	LWLockRelease(board->lock);
+	return found;
+}
+
+/* ---- the session of an agent ---- */
+
+static void
+agent_leaves(int code, Datum arg)
+{
+	PghaBoard  *board = PghaTheBoard();
+
+	(void) code;
+	(void) arg;
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		if (board->agent[i].pid == MyProcPid)
+		{
+			board->agent[i].pid = 0;
+			board->agent[i].left = GetCurrentTimestamp();
+		}
+	}
+	LWLockRelease(board->lock);
+	PghaAgentsWake();
+}
+
+/* Text argument `n`, or `otherwise` if it is null. */
+static char *
+text_argument(FunctionCallInfo fcinfo, int n, char *otherwise)
+{
+	return PG_ARGISNULL(n) ? otherwise : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* Makes this session the agent's; an older one of the same node is told so at its next poll. */
+static void
+register_session(PghaAgent *agent)
+{
+	if (my_node[0] == '\0')
+		before_shmem_exit(agent_leaves, (Datum) 0);
+	strlcpy(my_node, agent->node, sizeof(my_node));
+	agent->pid = MyProcPid;
+}
+
+static int
+sqlstate_of(const char *text)
+{
+	if (strlen(text) != 5 || strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5)
+		return ERRCODE_INTERNAL_ERROR;
+	return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]);
+}
+
+/* Writes down what the agent says of the job that it carries out, or has just ended. */
+static void
+take_job(FunctionCallInfo fcinfo, PghaJob *job)
+{
+	int64		id = PG_GETARG_INT64(ARG_JOB);
+	char	   *message = text_argument(fcinfo, ARG_MESSAGE, "");
+
+	if (job->id != id)
+	{
+		int			waiters = job->outcome[0] == '\0' ? job->waiters : 0;
+
+		/* One that it began by itself, or for a former primary; whoever waits, waits for this one. */
+		memset(job, 0, sizeof(*job));
+		job->id = id;
+		job->waiters = waiters;
+		job->started = GetCurrentTimestamp();
+	}
+	if (job->outcome[0] != '\0')
+		return;					/* repeated, as our answer was lost */
+
+	job->taken = true;
+	job->updated = GetCurrentTimestamp();
+	PghaCopyText(job->method, text_argument(fcinfo, ARG_METHOD, ""), sizeof(job->method));
+	PghaCopyText(job->phase, text_argument(fcinfo, ARG_PHASE, ""), sizeof(job->phase));
+	PghaCopyText(job->message, message, sizeof(job->message));
+	job->done = PG_ARGISNULL(ARG_DONE) ? 0 : PG_GETARG_INT64(ARG_DONE);
+	job->total = PG_ARGISNULL(ARG_TOTAL) ? 0 : PG_GETARG_INT64(ARG_TOTAL);
+	if (PG_ARGISNULL(ARG_OUTCOME))
+		return;
+
+	PghaCopyText(job->outcome, text_argument(fcinfo, ARG_OUTCOME, ""), sizeof(job->outcome));
+	if (strcmp(job->outcome, "done") == 0)
+		return;
+	job->failure.sqlstate = sqlstate_of(text_argument(fcinfo, ARG_SQLSTATE, ""));
+	PghaCopyText(job->failure.message, message, sizeof(job->failure.message));
+	PghaCopyText(job->failure.detail, text_argument(fcinfo, ARG_DETAIL, ""), sizeof(job->failure.detail));
+	PghaCopyText(job->failure.hint, text_argument(fcinfo, ARG_HINT, ""), sizeof(job->failure.hint));
+}
+
+/* It has no job, though the board says that it had begun one: it was lost with the agent's files. */
+static void
+job_lost(PghaJob *job)
+{
+	strlcpy(job->outcome, "failed", sizeof(job->outcome));
+	job->updated = GetCurrentTimestamp();
+	job->failure.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+	strlcpy(job->failure.message, "the agent no longer knows of the recovery", sizeof(job->failure.message));
+	strlcpy(job->failure.hint, "See the agent's log, and start the recovery again.", sizeof(job->failure.hint));
+}
+
+/* The first half of a poll: what the agent says. */
+static void
+take_report(FunctionCallInfo fcinfo, const char *node)
+{
+	PghaBoard  *board = PghaTheBoard();
+	char	   *data_directory = text_argument(fcinfo, ARG_DATA_DIRECTORY, "");
+	char	   *server = text_argument(fcinfo, ARG_SERVER, "");
+	PghaAgent  *agent;
+	bool		replaced = false;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	agent = PghaAgentOf(node);
+	if (agent != NULL)
+	{
+		replaced = strcmp(my_node, node) == 0 && agent->pid != MyProcPid;
+		if (!replaced)
+		{
+			register_session(agent);
+			PghaCopyText(agent->data_directory, data_directory, sizeof(agent->data_directory));
+			PghaCopyText(agent->server, server, sizeof(agent->server));
+			if (!PG_ARGISNULL(ARG_JOB) && PG_GETARG_INT64(ARG_JOB) == agent->command_id)
+				agent->command_id = 0;
+			else if (!PG_ARGISNULL(ARG_JOB))
+				take_job(fcinfo, &agent->job);
+			else if (agent->job.id != 0 && agent->job.taken && agent->job.outcome[0] == '\0')
+				job_lost(&agent->job);
+		}
+	}
+	LWLockRelease(board->lock);
+
+	if (agent == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many agents are connected"),
+				 errhint("Stop the agents of nodes that are no longer members.")));
+	if (replaced)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("another agent of node \"%s\" has connected", node),
+				 errhint("Run one agent for each node, with that node's configuration.")));
+	PghaAgentsWake();
+}
+
+/* The second half: is there anything new?  Always fills *news. */
+static bool
+look_for_news(const char *node, const char *seen_state, int64 own_job, News *news)
+{
+	PghaBoard  *board = PghaTheBoard();
+
+	memset(news, 0, sizeof(*news));
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	strlcpy(news->state, pgha_state_name(PghaShmem->view.valid ? PghaShmem->view.state : PGHA_STARTING),
+			sizeof(news->state));
+	strlcpy(news->leader, PghaShmem->view.leader_name, sizeof(news->leader));
+	news->paused = PghaShmem->view.durable.paused;
+	LWLockRelease(PghaShmem->lock);
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		const PghaAgent *agent = &board->agent[i];
+
+		if (strcmp(agent->node, node) != 0)
+			continue;
+		if (agent->command_id != 0)
+		{
+			news->order_id = agent->command_id;
+			strlcpy(news->command, agent->command, sizeof(news->command));
+			strlcpy(news->argument, agent->argument, sizeof(news->argument));
+		}
+		else if (agent->job.id != 0 && !agent->job.taken && agent->job.outcome[0] == '\0')
+		{
+			news->order_id = agent->job.id;
+			strlcpy(news->command, "recover", sizeof(news->command));
+			strlcpy(news->argument, agent->job.method, sizeof(news->argument));
+		}
+		news->cancel = agent->job.cancel && agent->job.id == own_job && agent->job.outcome[0] == '\0';
+	}
+	LWLockRelease(board->lock);
+	return news->order_id != 0 || news->cancel || strcmp(news->state, seen_state) != 0;
+}
+
+/*
+ * pgha_agent_poll(...): an agent reports, and waits at most wait_ms for news.
+ * See pgha--1.0--1.1.sql for what goes in and out.
+ */
+Datum
+pgha_sql_agent_poll(PG_FUNCTION_ARGS)
+{
+	char	   *node;
+	char	   *seen_state = text_argument(fcinfo, ARG_SEEN_STATE, "");
+	int64		own_job = PG_ARGISNULL(ARG_JOB) ? 0 : PG_GETARG_INT64(ARG_JOB);
+	int			limit = PG_ARGISNULL(ARG_WAIT) ? 0 : Min(Max(PG_GETARG_INT32(ARG_WAIT), 0), MAX_WAIT_MS);
+	bool		in_recovery;
+	bool		member;
+	instr_time	start;
+	News		news;
+	TupleDesc	tupdesc;
+	PghaRow		row = {0};
+
+	PghaRequireEnabled();
+	node = text_argument(fcinfo, ARG_NODE, "");
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	member = !PghaShmem->view.valid || pgha_members_find(&PghaShmem->view.members, node) != PGHA_NOBODY;
+	LWLockRelease(PghaShmem->lock);
+	if (!member || !pgha_name_valid(node))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("node \"%s\" is not one of pgha.members", node),
+				 errhint("Write the same pgha.members on all nodes, and reload them.")));
+
+	take_report(fcinfo, node);
+
+	INSTR_TIME_SET_CURRENT(start);
+	ConditionVariablePrepareToSleep(&PghaTheBoard()->changed);
+	while (!look_for_news(node, seen_state, own_job, &news))
+	{
+		instr_time	passed;
+		long		left;
+
+		INSTR_TIME_SET_CURRENT(passed);
+		INSTR_TIME_SUBTRACT(passed, start);
+		left = limit - (long) INSTR_TIME_GET_MILLISEC(passed);
+		if (left <= 0)
+			break;
+		(void) ConditionVariableTimedSleep(&PghaTheBoard()->changed, left, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+
+	in_recovery = RecoveryInProgress();
+	PghaPutText(&row, news.state);
+	PghaPutBool(&row, in_recovery);
+	PghaPutTextOrNull(&row, news.leader);
+	PghaPutBool(&row, in_recovery && PghaWalReceiverState() == PGHA_RECEIVER_STREAMING);
+	PghaPutBool(&row, news.paused);
+	if (news.order_id != 0)
+		PghaPutInt64(&row, news.order_id);
+	else
+		PghaPutNull(&row);
+	PghaPutTextOrNull(&row, news.command);
+	PghaPutTextOrNull(&row, news.argument);
+	PghaPutBool(&row, news.cancel);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), row.value, row.null)));
+}
+
+/*
+ * pgha_agent_event(kind, what): has the monitor write a record into pgha.events.
+ */
+Datum
+pgha_sql_agent_event(PG_FUNCTION_ARGS)
+{
+	char	   *kind = text_argument(fcinfo, 0, "");
+	char	   *what = text_argument(fcinfo, 1, "");
+	PghaBoard  *board;
+	bool		queued;
+
+	PghaRequireEnabled();
+	if (kind[0] == '\0' || what[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("kind and what must not be null or empty")));
+	for (char *c = what; *c != '\0'; c++)
+	{
+		if ((unsigned char) *c < ' ')
+			*c = ' ';
+	}
+
+	board = PghaTheBoard();
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	queued = board->event_count < PGHA_QUEUED_EVENTS;
+	if (queued)
+	{
+		PghaQueuedEvent *event = &board->event[board->event_count++];
+
+		PghaCopyText(event->kind, kind, sizeof(event->kind));
+		PghaCopyText(event->what, what, sizeof(event->what));
+	}
+	LWLockRelease(board->lock);
+	if (!queued)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many events wait to be written"),
+				 errhint("Try again.")));
+	PghaWakeMonitor();
+	PG_RETURN_VOID();
+}

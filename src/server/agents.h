@@ -1,0 +1,115 @@
+/*
+ * agents.h
+ *		The agents of the members, as they show themselves to this server, and
+ *		the jobs that they are given.
+ */
+#ifndef PGHA_AGENTS_H
+#define PGHA_AGENTS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+
+#include "../core/node.h"
+
+/* Why something could not be done, for a caller who raises it or keeps it. */
+typedef struct PghaFailure
+{
+	int			sqlstate;		/* as made by MAKE_SQLSTATE; 0: no failure */
+	char		message[512];
+	char		detail[1024];
+	char		hint[512];
+} PghaFailure;
+
+/* A recovery: ordered here and not yet begun, under way, or the last one that ended. */
+typedef struct PghaJob
+{
+	int64		id;				/* 0: none */
+	bool		ordered;		/* by a SQL function of this server */
+	bool		taken;			/* the agent has it */
+	bool		cancel;			/* the agent is to give it up */
+	int			waiters;		/* sessions that wait for its end */
+	char		method[16];
+	char		phase[32];
+	int64		done;			/* bytes */
+	int64		total;			/* 0: not known */
+	char		message[512];
+	char		outcome[16];	/* empty until it ends: done, failed, cancelled */
+	PghaFailure failure;		/* of an outcome other than done */
+	TimestampTz started;
+	TimestampTz updated;
+} PghaJob;
+
+/* One member's agent. */
+typedef struct PghaAgent
+{
+	char		node[PGHA_NAME_SIZE];	/* empty: slot is free */
+	pid_t		pid;			/* backend of its session here; 0: not connected */
+	TimestampTz left;			/* when its session ended; 0: never had one */
+	char		data_directory[MAXPGPATH];
+	char		server[16];		/* what it says of its host's server */
+	int64		command_id;		/* a command for it that it has not taken; 0: none */
+	char		command[16];
+	char		argument[16];
+	PghaJob		job;
+} PghaAgent;
+
+/* What agents want to see in pgha.events, until the monitor has written it. */
+#define PGHA_QUEUED_EVENTS	16
+
+typedef struct PghaQueuedEvent
+{
+	char		kind[32];
+	char		what[400];
+} PghaQueuedEvent;
+
+/* What pgpool_recovery() could not do, kept for pgpool_remote_start(). */
+#define PGHA_KEPT_FAILURES	8
+
+typedef struct PghaKeptFailure
+{
+	TimestampTz at;				/* 0: free */
+	char		host[256];
+	char		data_directory[MAXPGPATH];
+	PghaFailure failure;
+} PghaKeptFailure;
+
+/* In shared memory; all of it under `lock`. */
+typedef struct PghaBoard
+{
+	LWLock	   *lock;
+	ConditionVariable changed;	/* broadcast at each change that somebody may wait for */
+	PghaAgent	agent[PGHA_MAX_MEMBERS];
+	int			event_count;
+	PghaQueuedEvent event[PGHA_QUEUED_EVENTS];
+	PghaKeptFailure kept[PGHA_KEPT_FAILURES];
+} PghaBoard;
+
+/* The board, for those who hold its lock; NULL if the library is not preloaded. */
+extern PghaBoard *PghaTheBoard(void);
+
+/*
+ * The agent of `node`, with a new slot if it has none yet.  The lock must be
+ * held exclusively.  NULL if the board is full, which only happens when members
+ * were replaced and their agents are still connected.
+ */
+extern PghaAgent *PghaAgentOf(const char *node);
+
+/* Is an agent of `node` connected to this server? */
+extern bool PghaAgentConnected(const char *node);
+
+/* Wakes all who wait for a change of the board, or of the monitor's state. */
+extern void PghaAgentsWake(void);
+
+/* Takes the oldest queued event; false if there is none.  For the monitor. */
+extern bool PghaAgentsNextEvent(PghaQueuedEvent *event);
+
+/* A new id for a job or command: random and positive. */
+extern int64 PghaNewJobId(void);
+
+/* Copies as much of `text` as fits without cutting a character. */
+extern void PghaCopyText(char *to, const char *text, size_t size);
+
+#endif							/* PGHA_AGENTS_H */

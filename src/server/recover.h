@@ -1,0 +1,36 @@
+/*
+ * recover.h
+ *		Having a member's agent bring its node back.
+ */
+#ifndef PGHA_RECOVER_H
+#define PGHA_RECOVER_H
+
+#include "agents.h"
+
+/* Fills *failure; always returns false. */
+extern bool PghaFailed(PghaFailure *failure, int sqlstate, const char *hint, const char *format,...)
+			pg_attribute_printf(4, 5);
+
+/* Raises it as an ERROR, or shows it as a WARNING. */
+extern void PghaRaise(const PghaFailure *failure) pg_attribute_noreturn();
+extern void PghaWarn(const PghaFailure *failure);
+
+/* Is this word one of auto, rewind, clone, start? */
+extern bool PghaMethodValid(const char *method);
+
+/* Does the member stream from a primary, as far as this server knows? */
+extern bool PghaNodeStreams(const char *node);
+
+/*
+ * Orders the recovery of `node` from its agent, or joins the one under way, and
+ * waits for its end; says by NOTICEs how far it is.  False with the reason in
+ * *failure.  Must be called on the primary.  A cancelled query gives up the
+ * job, unless another session waits for it, too, or it was not ordered here; a
+ * lost connection leaves it running.
+ */
+extern bool PghaRecover(const char *node, const char *method, PghaFailure *failure);
+
+/* Gives this host's own agent a command; false with the reason if none is connected. */
+extern bool PghaCommandAgent(const char *command, const char *argument, PghaFailure *failure);
+
+#endif							/* PGHA_RECOVER_H */

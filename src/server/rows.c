@@ -1,0 +1,86 @@
+/*
+ * rows.c
+ *		Result rows of SQL functions, column by column.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
+
+#include "rows.h"
+
+void
+PghaPut(PghaRow *row, Datum value, bool null)
+{
+	Assert(row->count < PGHA_MAX_COLUMNS);
+	row->value[row->count] = value;
+	row->null[row->count] = null;
+	row->count++;
+}
+
+void
+PghaPutNull(PghaRow *row)
+{
+	PghaPut(row, (Datum) 0, true);
+}
+
+void
+PghaPutText(PghaRow *row, const char *text)
+{
+	int			length = strlen(text);
+
+	if (!pg_verifymbstr(text, length, true))
+	{
+		char	   *copy = pstrdup(text);
+
+		for (int i = 0; i < length; i++)
+		{
+			if (IS_HIGHBIT_SET(copy[i]))
+				copy[i] = '?';
+		}
+		text = copy;
+	}
+	PghaPut(row, CStringGetTextDatum(text), false);
+}
+
+void
+PghaPutTextOrNull(PghaRow *row, const char *text)
+{
+	if (text[0] == '\0')
+		PghaPutNull(row);
+	else
+		PghaPutText(row, text);
+}
+
+void
+PghaPutBool(PghaRow *row, bool value)
+{
+	PghaPut(row, BoolGetDatum(value), false);
+}
+
+void
+PghaPutInt64(PghaRow *row, int64 value)
+{
+	PghaPut(row, Int64GetDatum(value), false);
+}
+
+void
+PghaPutTimeline(PghaRow *row, TimeLineID timeline)
+{
+	PghaPut(row, Int32GetDatum((int32) timeline), timeline == 0);
+}
+
+void
+PghaPutLsn(PghaRow *row, XLogRecPtr lsn)
+{
+	PghaPut(row, LSNGetDatum(lsn), XLogRecPtrIsInvalid(lsn));
+}
+
+void
+PghaPutTime(PghaRow *row, TimestampTz at)
+{
+	PghaPut(row, TimestampTzGetDatum(at), at == 0);
+}

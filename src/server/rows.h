@@ -1,0 +1,43 @@
+/*
+ * rows.h
+ *		Result rows of SQL functions, column by column.
+ */
+#ifndef PGHA_ROWS_H
+#define PGHA_ROWS_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "datatype/timestamp.h"
+
+#define PGHA_MAX_COLUMNS		20
+
+/* A row in the making: columns are put in their order. */
+typedef struct PghaRow
+{
+	int			count;
+	Datum		value[PGHA_MAX_COLUMNS];
+	bool		null[PGHA_MAX_COLUMNS];
+} PghaRow;
+
+extern void PghaPut(PghaRow *row, Datum value, bool null);
+extern void PghaPutNull(PghaRow *row);
+
+/*
+ * A text of this node's own or of another member's making.  Messages may be
+ * translated in an encoding that is not this database's; what is no valid text
+ * here is reduced to ASCII.
+ */
+extern void PghaPutText(PghaRow *row, const char *text);
+
+/* A text that is null when empty. */
+extern void PghaPutTextOrNull(PghaRow *row, const char *text);
+extern void PghaPutBool(PghaRow *row, bool value);
+extern void PghaPutInt64(PghaRow *row, int64 value);
+extern void PghaPutTimeline(PghaRow *row, TimeLineID timeline);
+extern void PghaPutLsn(PghaRow *row, XLogRecPtr lsn);
+
+/* Null when 0. */
+extern void PghaPutTime(PghaRow *row, TimestampTz at);
+
+#endif							/* PGHA_ROWS_H */
