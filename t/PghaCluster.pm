@@ -35,6 +35,12 @@ our $TIMEOUT = $ENV{PGHA_TEST_TIMEOUT} // 60;
 our $ROOT = abs_path(dirname(__FILE__) . '/..');
 our $VERBOSE = $ENV{PGHA_VERBOSE} // 0;
 
+# What a started process leaves behind (a server that an agent started) becomes
+# our child, so that it is reaped: prctl(PR_SET_CHILD_SUBREAPER).
+my ($machine) = (POSIX::uname())[4];
+my %prctl = (x86_64 => 157, aarch64 => 167);
+syscall($prctl{$machine}, 36, 1, 0, 0, 0) if $prctl{$machine};
+
 my @clusters;
 my $owner = $$;
 my @port_locks;
@@ -1311,9 +1317,11 @@ sub start
 	{
 		$local{"backend_hostname$number"} = $node->{host};
 		$local{"backend_port$number"} = $node->{port};
+		$local{"backend_data_directory$number"} = $node->{data};
 		$number++;
 	}
 	my $conf = PghaCluster::slurp("$PghaCluster::ROOT/examples/pgpool.conf");
+	$conf =~ s/^backend_\w+?(\d+) = .*\n/$1 < $number ? $& : ''/gem;
 	PghaCluster::spew("$directory/pgpool.conf", "$conf\n" . PghaCluster::Node::settings_text(%local));
 	# md5 of the password "pgha" and the user's name
 	PghaCluster::spew("$directory/pcp.conf", "pgha:" . Digest::MD5::md5_hex('pgha') . "\n");
@@ -1375,17 +1383,34 @@ sub view
 	return \%view;
 }
 
-# pcp_attach_node of the node; returns what the command said.
-sub attach
+# A pcp command about a node, with what runs it.
+sub pcp_command
 {
-	my ($self, $node) = @_;
+	my ($self, $command, $node, @arguments) = @_;
 	my ($number) = grep { ($self->{cluster}->nodes)[$_] == $node } 0 .. $self->{cluster}->nodes - 1;
-	my ($status, $out, $err) = PghaCluster::run_command(
-		[
-			PghaCluster::as_postgres(), 'env', "PCPPASSFILE=$self->{directory}/pcppass",
-			$self->program('pcp_attach_node'), '-h', '127.0.0.1', '-p', $self->{pcp_port}, '-U', 'pgha', '-w', '-n', $number
-		]);
+	return (
+		PghaCluster::as_postgres(), 'env', "PCPPASSFILE=$self->{directory}/pcppass",
+		$self->program($command), '-h', '127.0.0.1', '-p', $self->{pcp_port}, '-U', 'pgha', '-w', '-n', $number, @arguments);
+}
+
+# Runs it; returns what the command said.
+sub pcp
+{
+	my ($self, @command) = @_;
+	my ($status, $out, $err) = PghaCluster::run_command([ $self->pcp_command(@command) ], timeout => 180);
 	return "$out$err";
+}
+
+sub attach { my ($self, $node) = @_; return $self->pcp('pcp_attach_node', $node); }
+
+# Writes settings and has pgpool read them.
+sub set
+{
+	my ($self, %setting) = @_;
+	PghaCluster::spew("$self->{directory}/pgpool.conf",
+		PghaCluster::slurp("$self->{directory}/pgpool.conf") . PghaCluster::Node::settings_text(%setting));
+	kill 'HUP', $self->{pid};
+	return;
 }
 
 # ---------------------------------------------------------------------------

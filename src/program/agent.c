@@ -44,7 +44,7 @@
 #define LOOK_EVERY_MS		500
 #define CONF_EVERY_MS		3000
 #define IDLE_POLL_MS		5000	/* a smart shutdown of the server waits for this long */
-#define JOB_POLL_MS			1000
+#define JOB_POLL_MS			250
 
 /* A server that is down may be about to restart itself, or be started by the system. */
 #define DOWN_BEFORE_START_MS	2000

@@ -61,16 +61,29 @@ typedef struct Plan
 /* ---- where things go ---- */
 
 /*
+ * Is this a copy that pgha made?  Its last component is PREFIX and a time; what
+ * else the path contains must not matter.
+ */
+static bool
+is_copy(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+	const char *time = name + strlen(PREFIX);
+
+	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && strlen(time) == strlen("yyyymmddThhmmssZ") &&
+		strspn(time, "0123456789") == 8 && time[8] == 'T' && strspn(time + 9, "0123456789") == 6 && time[15] == 'Z';
+}
+
+/*
  * The directory that copies of what a link points to are put into.  What
  * already is such a copy has it as its parent.
  */
 static void
 root_of(const char *link_target, char *root, size_t size)
 {
-	const char *slash = strrchr(link_target, '/');
-
-	if (slash != NULL && slash != link_target && strncmp(slash + 1, PREFIX, strlen(PREFIX)) == 0)
-		(void) snprintf(root, size, "%.*s", (int) (slash - link_target), link_target);
+	if (is_copy(link_target))
+		(void) snprintf(root, size, "%.*s", (int) (strrchr(link_target, '/') - link_target), link_target);
 	else
 		(void) snprintf(root, size, "%s", link_target);
 }
@@ -464,7 +477,7 @@ remove_outside(const char *data)
 	DIR		   *dir;
 	struct dirent *entry;
 
-	if (read_link(data, "pg_wal", target) && strstr(target, "/" PREFIX) != NULL)
+	if (read_link(data, "pg_wal", target) && is_copy(target))
 		(void) pgha_remove_tree(target, true);
 	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
 	dir = opendir(path);
@@ -473,7 +486,7 @@ remove_outside(const char *data)
 		char		name[300];
 
 		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
-		if (read_link(data, name, target) && strstr(target, "/" PREFIX) != NULL)
+		if (read_link(data, name, target) && is_copy(target))
 			(void) pgha_remove_tree(target, true);
 	}
 	if (dir != NULL)
@@ -492,7 +505,7 @@ empty_root(const char *root, const char *beginning)
 		char		path[PATH_MAX * 2];
 		struct stat st;
 
-		if (entry->d_name[0] == '.' || strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 ||
+		if (entry->d_name[0] == '.' || is_copy(entry->d_name) ||
 			strncmp(entry->d_name, beginning, strlen(beginning)) != 0)
 			continue;
 		(void) snprintf(path, sizeof(path), "%s/%s", root, entry->d_name);
@@ -517,7 +530,7 @@ remove_data(const char *data, bool itself)
 	struct dirent *entry;
 
 	remove_outside(data);
-	if (read_link(data, "pg_wal", target) && strstr(target, "/" PREFIX) == NULL)
+	if (read_link(data, "pg_wal", target) && !is_copy(target))
 	{
 		empty_root(target, "0");
 		empty_root(target, "archive_status");
@@ -529,7 +542,7 @@ remove_data(const char *data, bool itself)
 		char		name[300];
 
 		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
-		if (read_link(data, name, target) && strstr(target, "/" PREFIX) == NULL)
+		if (read_link(data, name, target) && !is_copy(target))
 			empty_root(target, "PG_");
 	}
 	if (dir != NULL)

@@ -1,2 +1,379 @@
+/*
+ * pcp.c
+ *		Telling pgpool-II who is primary and who is back, over PCP.
+ *
+ * pgpool looks for the primary only when it believes that a node has failed,
+ * and never takes a node back by itself unless auto_failback is on.  So after a
+ * quick change of roles it writes to the wrong server, it leaves a returned
+ * standby out, and when all its nodes have been down it serves nobody, though a
+ * primary is there.  What cures that, seen with pgpool-II 4.3.5:
+ *
+ *		a node that is "down" and runs		pcp_attach_node, which has pgpool look
+ *											for the primary as well
+ *		the wrong node is the primary		pcp_promote_node without a switchover,
+ *											which changes pgpool's books only
+ *		the former primary is gone but up	pcp_detach_node: pgpool stops sending
+ *											sessions there, and looks for the primary
+ *
+ * Nothing is sent where pgpool's books agree with what the primary sees.
+ *
+ * libpcp blocks, and keeps its state in one connection at a time: all this
+ * happens in a process of its own that an alarm ends.
+ */
 #include "pcp.h"
-pid_t pgha_pgpool_tell(const PghaAgentConf *conf) { (void) conf; return -1; }
+
+#include <errno.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The header of libpcp expects PostgreSQL's name for it. */
+typedef uint64_t uint64;
+#include <pgpool2/libpcp_ext.h>
+
+#include "../common/pgpools.h"
+#include "agent.h"
+#include "extension.h"
+#include "job_run.h"
+
+/* The whole process; a frozen pgpool must not keep it. */
+#define LIMIT_S			30
+
+/* What the primary knows of a member. */
+typedef enum Known
+{
+	KNOWN_UNKNOWN,				/* nothing is said about it */
+	KNOWN_PRIMARY,
+	KNOWN_STANDBY,				/* streams */
+	KNOWN_GONE					/* unreachable, or diverged */
+} Known;
+
+static const PghaAgentConf *conf;
+static Known role[PGHA_MAX_MEMBERS];
+
+/* ---- who is what ---- */
+
+static Known
+role_of(const char *word, const char *state, const char *reachable, const char *upstream)
+{
+	if (strcmp(word, "primary") == 0 && strcmp(state, "primary") == 0 && strcmp(reachable, "t") == 0)
+		return KNOWN_PRIMARY;
+	if (strcmp(state, "standby") == 0 && strcmp(reachable, "t") == 0)
+		return *upstream != '\0' ? KNOWN_STANDBY : KNOWN_UNKNOWN;
+	return strcmp(state, "unreachable") == 0 || strcmp(state, "diverged") == 0 ? KNOWN_GONE : KNOWN_UNKNOWN;
+}
+
+/* Asks the own server; false unless exactly one member is the primary, and this node is it. */
+static bool
+ask_roles(void)
+{
+	char		error[512];
+	char		query[400];
+	PGconn	   *conn = pgha_job_connect(conf, conf->self, NULL, error, sizeof(error));
+	char	   *schema;
+	PGresult   *result;
+	int			primaries = 0;
+
+	if (conn == NULL)
+		return false;
+	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	if (schema == NULL)
+	{
+		PQfinish(conn);
+		return false;
+	}
+	(void) snprintf(query, sizeof(query), "SELECT node, role, state, reachable, upstream FROM %s.pgha_cluster()", schema);
+	free(schema);
+	result = PQexec(conn, query);
+	for (int i = 0; i < PQntuples(result); i++)
+	{
+		int			member = pgha_members_find(&conf->members, PQgetvalue(result, i, 0));
+
+		if (member == PGHA_NOBODY)
+			continue;
+		role[member] = role_of(PQgetvalue(result, i, 1), PQgetvalue(result, i, 2),
+							   PQgetvalue(result, i, 3), PQgetvalue(result, i, 4));
+		primaries += role[member] == KNOWN_PRIMARY;
+	}
+	PQclear(result);
+	PQfinish(conn);
+	return primaries == 1 && role[conf->self] == KNOWN_PRIMARY;
+}
+
+/* ---- passwords ---- */
+
+/* Takes a field off a line of the password file: ':' ends it, '\' quotes. */
+static char *
+take_field(char **cursor)
+{
+	char	   *field = *cursor;
+	char	   *to = field;
+	char	   *from = field;
+
+	while (*from != '\0' && *from != ':' && *from != '\n')
+	{
+		if (*from == '\\' && from[1] != '\0')
+			from++;
+		*to++ = *from++;
+	}
+	*cursor = *from == ':' ? from + 1 : from;
+	*to = '\0';
+	return field;
+}
+
+static bool
+field_matches(const char *field, const char *value)
+{
+	return strcmp(field, "*") == 0 || strcmp(field, value) == 0;
+}
+
+/* The password for a pgpool, from a file of the form of .pcppass; false after a line in the log. */
+static bool
+find_password(const char *host, int port, char *password, size_t size)
+{
+	FILE	   *file = fopen(conf->pgpool_passfile, "re");
+	struct stat st;
+	char		line[1024];
+	char		port_text[16];
+	bool		found = false;
+
+	if (file == NULL || fstat(fileno(file), &st) != 0)
+	{
+		pgha_agent_log("pgpool: could not open password file \"%s\": %s", conf->pgpool_passfile, strerror(errno));
+		return false;
+	}
+	(void) snprintf(port_text, sizeof(port_text), "%d", port);
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		pgha_agent_log("pgpool: password file \"%s\" can be read by others: change its permissions to 0600",
+					   conf->pgpool_passfile);
+	else
+	{
+		while (!found && fgets(line, sizeof(line), file) != NULL)
+		{
+			char	   *cursor = line;
+			char	   *line_host = take_field(&cursor);
+			char	   *line_port = take_field(&cursor);
+			char	   *line_user = take_field(&cursor);
+
+			found = field_matches(line_host, host) && field_matches(line_port, port_text) &&
+				field_matches(line_user, conf->pgpool_user);
+			if (found)
+				(void) snprintf(password, size, "%s", take_field(&cursor));
+		}
+		if (!found)
+			pgha_agent_log("pgpool: password file \"%s\" has no line for %s:%d:%s", conf->pgpool_passfile,
+						   host, port, conf->pgpool_user);
+	}
+	(void) fclose(file);
+	explicit_bzero(line, sizeof(line));
+	return found;
+}
+
+/* ---- which member is a backend ---- */
+
+/* Do two names stand for one address? */
+static bool
+same_host(const char *a, const char *b)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *first = NULL;
+	struct addrinfo *second = NULL;
+	bool		same = false;
+
+	if (strcasecmp(a, b) == 0)
+		return true;
+	if (getaddrinfo(a, NULL, &hints, &first) == 0 && getaddrinfo(b, NULL, &hints, &second) == 0)
+	{
+		for (struct addrinfo *x = first; x != NULL && !same; x = x->ai_next)
+			for (struct addrinfo *y = second; y != NULL && !same; y = y->ai_next)
+				same = x->ai_addrlen == y->ai_addrlen && memcmp(x->ai_addr, y->ai_addr, x->ai_addrlen) == 0;
+	}
+	if (first != NULL)
+		freeaddrinfo(first);
+	if (second != NULL)
+		freeaddrinfo(second);
+	return same;
+}
+
+static int
+member_of(const char *host, int port)
+{
+	/* pgpool calls its own host's socket directory by its path. */
+	if (host[0] == '\0' || host[0] == '/')
+		host = "localhost";
+	for (int i = 0; i < conf->members.count; i++)
+	{
+		const PghaAddress *member = &conf->members.member[i];
+
+		if (member->port == port && (strcasecmp(host, member->name) == 0 || same_host(host, member->host)))
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
+/* ---- one pgpool ---- */
+
+static bool
+succeeded(PCPConnInfo *pcp, PCPResultInfo *result)
+{
+	return result != NULL && PCPResultStatus(result) == PCP_RES_COMMAND_OK && PCPConnectionStatus(pcp) == PCP_CONNECTION_OK;
+}
+
+/* What is to be done about one backend. */
+typedef enum Remedy
+{
+	REMEDY_NONE,
+	REMEDY_ATTACH,
+	REMEDY_PROMOTE,
+	REMEDY_DETACH
+} Remedy;
+
+static Remedy
+remedy_for(Known known, const BackendInfo *backend)
+{
+	bool		down = backend->backend_status == CON_DOWN;
+	bool		primary = backend->role == ROLE_PRIMARY;
+
+	if ((known == KNOWN_PRIMARY || known == KNOWN_STANDBY) && down)
+		return REMEDY_ATTACH;
+	if (known == KNOWN_PRIMARY && !primary)
+		return REMEDY_PROMOTE;
+	if (known == KNOWN_GONE && primary && !down)
+		return REMEDY_DETACH;
+	return REMEDY_NONE;
+}
+
+/* Applies it; false if pgpool refused. */
+static bool
+apply(PCPConnInfo *pcp, const char *pgpool, int backend, Remedy remedy, const char *member)
+{
+	static const char *const words[] = {"", "attach", "promote", "detach"};
+	PCPResultInfo *result = NULL;
+
+	switch (remedy)
+	{
+		case REMEDY_NONE:
+			return true;
+		case REMEDY_ATTACH:
+			result = pcp_attach_node(pcp, backend);
+			break;
+		case REMEDY_PROMOTE:
+			result = pcp_promote_node(pcp, backend, false);
+			break;
+		case REMEDY_DETACH:
+			result = pcp_detach_node(pcp, backend);
+			break;
+	}
+	if (succeeded(pcp, result))
+	{
+		pgha_agent_log("pgpool %s: told to %s node %d (\"%s\")", pgpool, words[remedy], backend, member);
+		return true;
+	}
+	pgha_agent_log("pgpool %s: could not %s node %d (\"%s\"): %s", pgpool, words[remedy], backend, member,
+				   pcp_get_last_error(pcp) != NULL ? pcp_get_last_error(pcp) : "no reason given");
+	return false;
+}
+
+/*
+ * Makes pgpool's books agree about one backend.  True if they did already.  The
+ * primary comes first, before the standbys are attached.
+ */
+static bool
+correct_backend(PCPConnInfo *pcp, const char *pgpool, int backend, bool primary_only)
+{
+	PCPResultInfo *result = pcp_node_info(pcp, backend);
+	const BackendInfo *info;
+	int			member;
+	Remedy		remedy;
+
+	if (!succeeded(pcp, result) || (info = pcp_get_binary_data(result, 0)) == NULL)
+	{
+		pgha_agent_log("pgpool %s: could not ask for node %d", pgpool, backend);
+		return false;
+	}
+	member = member_of(info->backend_hostname, info->backend_port);
+	if (member == PGHA_NOBODY || (role[member] == KNOWN_PRIMARY) != primary_only)
+		return true;
+	remedy = remedy_for(role[member], info);
+	return apply(pcp, pgpool, backend, remedy, conf->members.member[member].name) && remedy == REMEDY_NONE;
+}
+
+/* Makes one pgpool agree.  True if it did already: what is told now is checked the next time. */
+static bool
+correct_pgpool(char *host, int port)
+{
+	char		name[PGHA_HOST_SIZE + 16];
+	char		password[256];
+	PCPConnInfo *pcp;
+	PCPResultInfo *result;
+	int			count = 0;
+	bool		agrees = true;
+
+	(void) snprintf(name, sizeof(name), "%s:%d", host, port);
+	if (!find_password(host, port, password, sizeof(password)))
+		return false;
+	pcp = pcp_connect(host, port, (char *) conf->pgpool_user, password, NULL);
+	explicit_bzero(password, sizeof(password));
+	if (pcp == NULL || PCPConnectionStatus(pcp) != PCP_CONNECTION_OK)
+	{
+		pgha_agent_log("pgpool %s: could not log in over PCP: %s", name,
+					   pcp != NULL && pcp_get_last_error(pcp) != NULL ? pcp_get_last_error(pcp) : "no answer");
+		return false;
+	}
+	result = pcp_node_count(pcp);
+	if (succeeded(pcp, result))
+		count = pcp_get_int_data(result, 0);
+	for (int primary_only = 1; primary_only >= 0 && agrees; primary_only--)
+	{
+		for (int i = 0; i < count; i++)
+			agrees &= correct_backend(pcp, name, i, primary_only != 0);
+	}
+	pcp_disconnect(pcp);
+	return agrees && count > 0;
+}
+
+static void
+tell_all(void)
+{
+	PghaPgpools pgpools;
+	char		error[256];
+	bool		agree = true;
+
+	if (!pgha_pgpools_parse(conf->pgpool, &pgpools, error, sizeof(error)))
+	{
+		pgha_agent_log("pgha.pgpool cannot be used: %s", error);
+		_exit(1);
+	}
+	if (!ask_roles())
+		_exit(1);
+	for (int i = 0; i < pgpools.count; i++)
+		agree &= correct_pgpool(pgpools.pgpool[i].host, pgpools.pgpool[i].port);
+	_exit(agree ? 0 : 1);
+}
+
+pid_t
+pgha_pgpool_tell(const PghaAgentConf *configuration)
+{
+	pid_t		pid;
+
+	(void) fflush(NULL);
+	pid = fork();
+	if (pid != 0)
+		return pid;
+	for (int i = 1; i < NSIG; i++)
+		(void) signal(i, SIG_DFL);
+	(void) signal(SIGPIPE, SIG_IGN);
+	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
+		(void) close(fd);
+	(void) alarm(LIMIT_S);
+	conf = configuration;
+	tell_all();
+	return 0;					/* not reached */
+}

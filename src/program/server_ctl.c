@@ -64,16 +64,21 @@ read_pid_line(const PghaAgentConf *conf, int number, char *line, int size)
 {
 	char		path[PATH_MAX + 32];
 	FILE	   *file;
+	char	   *text = NULL;	/* lines have any length: one is a path */
+	size_t		text_size = 0;
 	bool		found = true;
 
+	line[0] = '\0';
 	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", conf->data);
 	file = fopen(path, "re");
 	if (file == NULL)
 		return false;
 	for (int i = 0; i < number && found; i++)
-		found = fgets(line, size, file) != NULL;
+		found = getline(&text, &text_size, file) > 0;
+	if (found)
+		(void) snprintf(line, (size_t) size, "%.*s", (int) strcspn(text, "\n"), text);
+	free(text);
 	(void) fclose(file);
-	line[found ? strcspn(line, "\n") : 0] = '\0';
 	return found;
 }
 
@@ -276,7 +281,7 @@ spawn_postmaster(const PghaAgentConf *conf, const char *log_path, char *error, s
 	return true;
 }
 
-/* The last FATAL, PANIC or ERROR line that was written into the log since it had `from` bytes. */
+/* The last line that tells of a failure, of those written into the log since it had `from` bytes. */
 static void
 last_complaint(const char *log_path, off_t from, char *line, size_t size)
 {
@@ -293,6 +298,7 @@ last_complaint(const char *log_path, off_t from, char *line, size_t size)
 			const char *start = strstr(text, "FATAL:");
 
 			start = start != NULL ? start : strstr(text, "PANIC:");
+			start = start != NULL ? start : strstr(text, "could not ");
 			text[strcspn(text, "\n")] = '\0';
 			if (start != NULL)
 				(void) snprintf(line, size, "%s", start);

@@ -29,9 +29,9 @@
 #define CONNECT_WAIT_MS		10000
 /* An agent that has left in the middle of a job: it may be restarted. */
 #define ABSENCE_WAIT_MS		60000
-/* Progress is told at least, and at most, this often. */
+/* Progress is told at least this often, and at most that often. */
 #define NOTICE_AFTER_MS		10000
-#define NOTICE_NOT_BEFORE_MS	1000
+#define NOTICE_NOT_BEFORE_MS	200
 #define LOOK_EVERY_MS		1000
 
 PG_FUNCTION_INFO_V1(pgha_sql_recover_node);
@@ -172,6 +172,17 @@ sleep_a_little(void)
 }
 
 static bool
+no_agent(const char *node, PghaFailure *failure)
+{
+	PghaFailed(failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+			   "Start \"pgha agent\" there (systemctl start pgha-agent), and see its log if it runs.",
+			   "no agent of node \"%s\" is connected to this server", node);
+	strlcpy(failure->detail, "The agent on that node's host does what must be done while its server is down.",
+			sizeof(failure->detail));
+	return false;
+}
+
+static bool
 await_agent(const char *node, PghaFailure *failure)
 {
 	int64		since = PghaNow() / 1000;
@@ -190,12 +201,7 @@ await_agent(const char *node, PghaFailure *failure)
 	ConditionVariableCancelSleep();
 	if (connected)
 		return true;
-	PghaFailed(failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-			   "Start \"pgha agent\" there (systemctl start pgha-agent), and see its log if it runs.",
-			   "no agent of node \"%s\" is connected to this server", node);
-	strlcpy(failure->detail, "The agent on that node's host does what must be done while its server is down.",
-			sizeof(failure->detail));
-	return false;
+	return no_agent(node, failure);
 }
 
 /* Puts the order on the board, or finds the job that is there already; counts the caller among its waiters. */
@@ -323,6 +329,24 @@ judge_outcome(const char *node, const PghaJob *job, PghaFailure *failure)
 	return false;
 }
 
+/* Ends a job that no agent has taken. */
+static void
+withdraw_order(const char *node, int64 id)
+{
+	PghaBoard  *board = PghaTheBoard();
+	PghaAgent  *agent;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	agent = PghaAgentOf(node);
+	if (agent != NULL && agent->job.id == id && !agent->job.taken && agent->job.outcome[0] == '\0')
+	{
+		strlcpy(agent->job.outcome, "cancelled", sizeof(agent->job.outcome));
+		agent->job.updated = GetCurrentTimestamp();
+	}
+	LWLockRelease(board->lock);
+	PghaAgentsWake();
+}
+
 /* Watches the job of the node until it ends. */
 static bool
 await_job(const char *node, PghaFailure *failure)
@@ -355,6 +379,13 @@ await_job(const char *node, PghaFailure *failure)
 			absent_since = 0;
 		else if (absent_since == 0)
 			absent_since = PghaNow() / 1000;
+		else if (!job.taken && wait_ended(absent_since, CONNECT_WAIT_MS))
+		{
+			/* It was about to leave when the order was given: that is taken back. */
+			ConditionVariableCancelSleep();
+			withdraw_order(node, job.id);
+			return no_agent(node, failure);
+		}
 		else if (wait_ended(absent_since, ABSENCE_WAIT_MS))
 		{
 			ConditionVariableCancelSleep();
