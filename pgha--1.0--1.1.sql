@@ -164,6 +164,16 @@ RETURNS text
 AS 'MODULE_PATHNAME', 'pgha_sql_pgpool_switch_xlog'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
+COMMENT ON FUNCTION pgpool_recovery(text, text, text) IS
+	'for pgpool-II 3.3: brings the node at this address back; script_name is pgha, pgha:rewind, pgha:clone or pgha:start';
+COMMENT ON FUNCTION pgpool_recovery(text, text, text, text) IS
+	'for pgpool-II 3.4 to 3.7: brings the node at this address back; script_name is pgha, pgha:rewind, pgha:clone or pgha:start';
+COMMENT ON FUNCTION pgpool_recovery(text, text, text, text, integer) IS
+	'for pgpool-II 4.0: brings the node at this address back; script_name is pgha, pgha:rewind, pgha:clone or pgha:start';
+COMMENT ON FUNCTION pgpool_recovery(text, text, text, text, integer, text) IS
+	'for pgpool-II 4.1 and 4.2: brings the node at this address back; script_name is pgha, pgha:rewind, pgha:clone or pgha:start';
+COMMENT ON FUNCTION pgpool_recovery(text, text, text, text, integer, text, text) IS
+	'for pgpool-II 4.3 and newer: brings the node at this address back; script_name is pgha, pgha:rewind, pgha:clone or pgha:start';
 COMMENT ON FUNCTION pgpool_remote_start(text, text) IS
 	'for pgpool-II: raises what kept pgpool_recovery() from bringing the node back, else makes sure that it runs';
 COMMENT ON FUNCTION pgpool_pgctl(text, text) IS
@@ -206,7 +216,9 @@ BEGIN
 	ELSE
 		EXECUTE format('ALTER ROLE %I LOGIN REPLICATION', name);
 	END IF;
-	EXECUTE format('GRANT pg_monitor TO %I', name);
+	IF NOT pg_has_role(name, 'pg_monitor', 'MEMBER') THEN
+		EXECUTE format('GRANT pg_monitor TO %I', name);
+	END IF;
 	-- what pg_rewind needs on the server that it copies from
 	EXECUTE format('GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean) TO %I', name);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO %I', name);

@@ -10,7 +10,7 @@ GRANT pg_monitor TO regress_pgha_monitor;
 SELECT p.oid::regprocedure AS function,
        has_function_privilege('regress_pgha_plain', p.oid, 'EXECUTE') AS plain,
        has_function_privilege('regress_pgha_monitor', p.oid, 'EXECUTE') AS monitor
-FROM pg_proc p WHERE proname LIKE 'pgha\_%' ORDER BY p.oid::regprocedure::text COLLATE "C";
+FROM pg_proc p WHERE proname LIKE ANY (ARRAY['pgha\_%', 'pgpool\_%']) ORDER BY p.oid::regprocedure::text COLLATE "C";
 
 SET ROLE regress_pgha_plain;
 SELECT * FROM pgha_status();
