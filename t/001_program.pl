@@ -632,6 +632,10 @@ program_is([ 'status', "host=127.0.0.1,127.0.0.1 port=$b->{port},$a->{port} user
 $cluster->stop_all;
 
 is(PghaCluster::slurp($io_errors) // '', '', 'the children wrote nothing to stderr');
-is(waitpid(-1, WNOHANG), -1, 'no process is left');
+# Orphans become ours (PghaCluster.pm): those that have ended wait to be reaped.
+ok(PghaCluster::poll_until('', sub {
+	my $reaped;
+	do { $reaped = waitpid(-1, WNOHANG) } while ($reaped > 0);
+	return $reaped < 0 }), 'no process is left');
 
 done_testing();
