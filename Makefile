@@ -32,7 +32,8 @@ WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security
 
 DEPS = build-essential postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
 	libjansson-dev libpgpool-dev libipc-run-perl
-TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 iptables procps valgrind python3 rsync
+TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 iptables procps valgrind python3 rsync \
+	libio-pty-perl mandoc man-db
 
 .DEFAULT_GOAL := all
 
@@ -108,10 +109,25 @@ install-program: build/pgha
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'
 	$(INSTALL_PROGRAM) build/pgha '$(DESTDIR)$(bindir)/pgha'
 
+# Where bash-completion looks, unless PostgreSQL is in a place of its own: then
+# nothing is written outside of that one.
+ifneq ($(filter /usr/share/%,$(datadir)),)
+COMPLETIONSDIR ?= /usr/share/bash-completion/completions
+else
+COMPLETIONSDIR ?= $(datadir)/bash-completion/completions
+endif
+
+install: install-help
+.PHONY: install-help
+install-help:
+	$(MKDIR_P) '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(COMPLETIONSDIR)'
+	$(INSTALL_DATA) doc/pgha.1 '$(DESTDIR)$(mandir)/man1/pgha.1'
+	$(INSTALL_DATA) completions/pgha.bash '$(DESTDIR)$(COMPLETIONSDIR)/pgha'
+
 uninstall: uninstall-program
 .PHONY: uninstall-program
 uninstall-program:
-	rm -f '$(DESTDIR)$(bindir)/pgha'
+	rm -f '$(DESTDIR)$(bindir)/pgha' '$(DESTDIR)$(mandir)/man1/pgha.1' '$(DESTDIR)$(COMPLETIONSDIR)/pgha'
 
 # ---- tests: see README, "Tests" ----
 

@@ -655,7 +655,7 @@ take_options(int argc, char **argv, bool *check)
 	int			c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":D:c:n", known, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, ":D:c:", known, NULL)) != -1)
 	{
 		switch (c)
 		{

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +21,7 @@
 #define READ_LIMIT_MS	15000
 
 #define DEFAULT_LIMIT	50
+#define DEFAULT_WATCH	1.0
 
 /* ---- options ---- */
 
@@ -39,66 +39,123 @@ parse_limit(const char *text, int *limit)
 	return true;
 }
 
-bool
-pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *options)
+static bool
+parse_seconds(const char *text, double *seconds)
 {
-	static const struct option known[] = {
-		{"host", required_argument, NULL, 'h'},
-		{"port", required_argument, NULL, 'p'},
-		{"username", required_argument, NULL, 'U'},
-		{"dbname", required_argument, NULL, 'd'},
-		{"json", no_argument, NULL, 'j'},
-		{"limit", required_argument, NULL, 'n'},
-		{"force", no_argument, NULL, 'f'},
-		{NULL, 0, NULL, 0}
-	};
-	int			c;
+	char	   *end;
 
-	memset(options, 0, sizeof(*options));
-	options->limit = DEFAULT_LIMIT;
+	*seconds = strtod(text, &end);
+	return end != text && *end == '\0' && *seconds >= 0.1 && *seconds <= 86400;
+}
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h:p:U:d:jn:f", known, NULL)) != -1)
+static bool
+parse_color(const char *text, PghaColor *color)
+{
+	static const char *const names[] = {"auto", "always", "never"};
+
+	for (int i = 0; i < 3; i++)
 	{
-		if ((c == 'j' && (allowed & PGHA_OPTION_JSON) == 0) ||
-			(c == 'n' && (allowed & PGHA_OPTION_LIMIT) == 0) ||
-			(c == 'f' && (allowed & PGHA_OPTION_FORCE) == 0))
-			c = '?';
-		switch (c)
+		if (strcmp(text, names[i]) != 0)
+			continue;
+		*color = (PghaColor) i;
+		return true;
+	}
+	return false;
+}
+
+static bool
+is_method(const char *text)
+{
+	return strcmp(text, "auto") == 0 || strcmp(text, "rewind") == 0 ||
+		strcmp(text, "clone") == 0 || strcmp(text, "start") == 0;
+}
+
+/* The option that each letter needs among those allowed; a letter not listed is always allowed. */
+static bool
+letter_allowed(int letter, int allowed)
+{
+	static const struct
+	{
+		int			letter;
+		int			option;
+	}			needs[] = {
+		{'j', PGHA_OPTION_JSON},
+		{'n', PGHA_OPTION_LIMIT},
+		{'f', PGHA_OPTION_FORCE},
+		{'w', PGHA_OPTION_WATCH},
+		{'C', PGHA_OPTION_COLOR},
+		{'m', PGHA_OPTION_RECOVER},
+	};
+
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		if (needs[i].letter == letter)
+			return (allowed & needs[i].option) != 0;
+	return true;
+}
+
+/* Takes the value of one option; false after an error message. */
+static bool
+take_option(const char *subcommand, int letter, const char *value, PghaClientOptions *options)
+{
+	switch (letter)
+	{
+		case 'h':
+			options->host = value;
+			return true;
+		case 'p':
+			options->port = value;
+			return true;
+		case 'U':
+			options->user = value;
+			return true;
+		case 'd':
+			options->dbname = value;
+			return true;
+		case 'j':
+			options->json = true;
+			return true;
+		case 'f':
+			options->force = true;
+			return true;
+		case 'n':
+			if (parse_limit(value, &options->limit))
+				return true;
+			pgha_usage_error(subcommand, "limit \"%s\" is not a number from 1 to 1000000", value);
+			return false;
+		case 'w':
+			options->watch = DEFAULT_WATCH;
+			if (value == NULL || parse_seconds(value, &options->watch))
+				return true;
+			pgha_usage_error(subcommand, "\"%s\" is not a number of seconds from 0.1 to 86400", value);
+			return false;
+		case 'C':
+			if (parse_color(value, &options->color))
+				return true;
+			pgha_usage_error(subcommand, "color \"%s\" is not auto, always or never", value);
+			return false;
+		case 'm':
+			options->method = value;
+			if (is_method(value))
+				return true;
+			pgha_usage_error(subcommand, "method \"%s\" is not auto, rewind, clone or start", value);
+			return false;
+		default:
+			return false;
+	}
+}
+
+/* What is not an option: the node, if one is to be named, and the connection. */
+static bool
+take_arguments(int argc, char **argv, int allowed, PghaClientOptions *options)
+{
+	if ((allowed & PGHA_OPTION_RECOVER) != 0)
+	{
+		if (optind == argc)
 		{
-			case 'h':
-				options->host = optarg;
-				break;
-			case 'p':
-				options->port = optarg;
-				break;
-			case 'U':
-				options->user = optarg;
-				break;
-			case 'd':
-				options->dbname = optarg;
-				break;
-			case 'j':
-				options->json = true;
-				break;
-			case 'f':
-				options->force = true;
-				break;
-			case 'n':
-				if (!parse_limit(optarg, &options->limit))
-				{
-					pgha_usage_error(argv[0], "limit \"%s\" is not a number from 1 to 1000000", optarg);
-					return false;
-				}
-				break;
-			case ':':
-				pgha_usage_error(argv[0], "option \"%s\" needs a value", argv[optind - 1]);
-				return false;
-			default:
-				pgha_usage_error(argv[0], "\"%s\" is not an option of \"pgha %s\"",
-								 argv[optind - 1], argv[0]);
-				return false;
+			pgha_usage_error(argv[0], "the name of the node is missing");
+			return false;
 		}
+		options->node = argv[optind++];
 	}
 	if (optind < argc)
 		options->conninfo = argv[optind++];
@@ -110,34 +167,80 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 	return true;
 }
 
+bool
+pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *options)
+{
+	static const struct option known[] = {
+		{"host", required_argument, NULL, 'h'},
+		{"port", required_argument, NULL, 'p'},
+		{"username", required_argument, NULL, 'U'},
+		{"dbname", required_argument, NULL, 'd'},
+		{"json", no_argument, NULL, 'j'},
+		{"limit", required_argument, NULL, 'n'},
+		{"force", no_argument, NULL, 'f'},
+		{"watch", optional_argument, NULL, 'w'},
+		{"color", required_argument, NULL, 'C'},
+		{"method", required_argument, NULL, 'm'},
+		{NULL, 0, NULL, 0}
+	};
+	int			c;
+
+	memset(options, 0, sizeof(*options));
+	options->limit = DEFAULT_LIMIT;
+	options->method = "auto";
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h:p:U:d:jn:fw::m:", known, NULL)) != -1)
+	{
+		if (c == ':')
+		{
+			pgha_usage_error(argv[0], "option \"%s\" needs a value", argv[optind - 1]);
+			return false;
+		}
+		if (c == '?' || !letter_allowed(c, allowed))
+		{
+			pgha_usage_error(argv[0], "\"%s\" is not an option of \"pgha %s\"", argv[optind - 1], argv[0]);
+			return false;
+		}
+		if (!take_option(argv[0], c, optarg, options))
+			return false;
+	}
+	if (options->json && options->watch > 0)
+	{
+		pgha_usage_error(argv[0], "--json and --watch exclude each other");
+		return false;
+	}
+	return take_arguments(argc, argv, allowed, options);
+}
+
 /* ---- errors ---- */
 
 static void
-print_field(const PGresult *result, int field, const char *title)
+print_field(const PGresult *result, int field, const char *title, FILE *errors)
 {
 	const char *text = PQresultErrorField(result, field);
 
 	if (text != NULL)
-		fprintf(stderr, "%s:  %s\n", title, text);
+		fprintf(errors, "%s:  %s\n", title, text);
 }
 
-static void
-print_result_error(PGconn *conn, const PGresult *result)
+void
+pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors)
 {
 	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	if (primary == NULL)
 	{
-		fprintf(stderr, "pgha: error: %s", PQerrorMessage(conn));
+		fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
 		return;
 	}
-	fprintf(stderr, "pgha: error: %s\n", primary);
-	print_field(result, PG_DIAG_MESSAGE_DETAIL, "DETAIL");
-	print_field(result, PG_DIAG_MESSAGE_HINT, "HINT");
+	fprintf(errors, "pgha: error: %s\n", primary);
+	print_field(result, PG_DIAG_MESSAGE_DETAIL, "DETAIL", errors);
+	print_field(result, PG_DIAG_MESSAGE_HINT, "HINT", errors);
 	if (sqlstate != NULL && strcmp(sqlstate, "42501") == 0 &&
 		PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) == NULL)
-		fprintf(stderr, "HINT:  Members of pg_monitor may call the functions that read; those that act"
+		fprintf(errors, "HINT:  Members of pg_monitor may call the functions that read; those that act"
 				" must be granted to a role that is not a superuser.\n");
 }
 
@@ -182,7 +285,7 @@ is_conninfo(const char *text)
  * long as the parameters.
  */
 static bool
-add_database(Parameters *parameters, const char *text, PQconninfoOption **parsed)
+add_database(Parameters *parameters, const char *text, PQconninfoOption **parsed, FILE *errors)
 {
 	char	   *error = NULL;
 
@@ -196,7 +299,7 @@ add_database(Parameters *parameters, const char *text, PQconninfoOption **parsed
 	*parsed = PQconninfoParse(text, &error);
 	if (*parsed == NULL)
 	{
-		fprintf(stderr, "pgha: error: %s", error != NULL ? error : "out of memory\n");
+		fprintf(errors, "pgha: error: %s", error != NULL ? error : "out of memory\n");
 		PQfreemem(error);
 		return false;
 	}
@@ -214,69 +317,76 @@ has_parameter(const Parameters *parameters, const char *keyword)
 	return false;
 }
 
-static PGconn *
-connect_member(const PghaClientOptions *options)
+static const char *
+get_parameter(const Parameters *parameters, const char *keyword, const char *variable)
 {
-	Parameters	parameters = {.count = 0};
-	PQconninfoOption *parsed[2] = {NULL, NULL};
-	PGconn	   *conn = NULL;
-
-	if (add_database(&parameters, options->conninfo, &parsed[0]) &&
-		add_database(&parameters, options->dbname, &parsed[1]))
-	{
-		set_parameter(&parameters, "host", options->host);
-		set_parameter(&parameters, "port", options->port);
-		set_parameter(&parameters, "user", options->user);
-		if (!has_parameter(&parameters, "dbname") && !has_parameter(&parameters, "service") &&
-			getenv("PGDATABASE") == NULL && getenv("PGSERVICE") == NULL)
-			set_parameter(&parameters, "dbname", "postgres");
-		if (!has_parameter(&parameters, "connect_timeout") && getenv("PGCONNECT_TIMEOUT") == NULL)
-			set_parameter(&parameters, "connect_timeout", CONNECT_TIMEOUT);
-		set_parameter(&parameters, "client_encoding", "UTF8");
-		set_parameter(&parameters, "fallback_application_name", "pgha");
-
-		conn = PQconnectdbParams(parameters.keyword, parameters.value, 0);
-		if (conn == NULL)
-			fprintf(stderr, "pgha: error: out of memory\n");
-		else if (PQstatus(conn) != CONNECTION_OK)
-		{
-			fprintf(stderr, "pgha: error: %s", PQerrorMessage(conn));
-			if (PQconnectionNeedsPassword(conn))
-				fprintf(stderr, "HINT:  Put the password into a password file (~/.pgpass or PGPASSFILE).\n");
-			else if (!has_parameter(&parameters, "host") || strchr(PQhost(conn), ',') == NULL)
-				fprintf(stderr, "HINT:  Any member can be asked: pgha ... 'host=db-1,db-2,db-3'.\n");
-			PQfinish(conn);
-			conn = NULL;
-		}
-	}
-	PQconninfoFree(parsed[0]);
-	PQconninfoFree(parsed[1]);
-	return conn;
+	for (int i = 0; i < parameters->count; i++)
+		if (strcmp(parameters->keyword[i], keyword) == 0)
+			return parameters->value[i];
+	return getenv(variable);
 }
 
-PGconn *
-pgha_client_connect(const PghaClientOptions *options)
+/* Parameters for what the options say; false after an error message. */
+static bool
+make_parameters(const PghaClientOptions *options, Parameters *parameters, PQconninfoOption *parsed[2], FILE *errors)
 {
-	PGconn	   *conn = connect_member(options);
-	char	   *found;
+	if (!add_database(parameters, options->conninfo, &parsed[0], errors) ||
+		!add_database(parameters, options->dbname, &parsed[1], errors))
+		return false;
+	set_parameter(parameters, "host", options->host);
+	set_parameter(parameters, "port", options->port);
+	set_parameter(parameters, "user", options->user);
+	if (!has_parameter(parameters, "dbname") && !has_parameter(parameters, "service") &&
+		getenv("PGDATABASE") == NULL && getenv("PGSERVICE") == NULL)
+		set_parameter(parameters, "dbname", "postgres");
+	if (!has_parameter(parameters, "connect_timeout") && getenv("PGCONNECT_TIMEOUT") == NULL)
+		set_parameter(parameters, "connect_timeout", CONNECT_TIMEOUT);
+	set_parameter(parameters, "client_encoding", "UTF8");
+	set_parameter(parameters, "fallback_application_name", "pgha");
+	return true;
+}
 
+/* Connects; NULL after an error message. */
+static PGconn *
+connect_with(const Parameters *parameters, FILE *errors)
+{
+	PGconn	   *conn = PQconnectdbParams(parameters->keyword, parameters->value, 0);
+	const char *host = get_parameter(parameters, "host", "PGHOST");
+
+	if (conn != NULL && PQstatus(conn) == CONNECTION_OK)
+		return conn;
 	if (conn == NULL)
+	{
+		fprintf(errors, "pgha: error: out of memory\n");
 		return NULL;
+	}
+	fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
+	if (PQconnectionNeedsPassword(conn))
+		fprintf(errors, "HINT:  Put the password into a password file (~/.pgpass or PGPASSFILE).\n");
+	else if (host == NULL || strchr(host, ',') == NULL)
+		fprintf(errors, "HINT:  Any member can be asked: pgha ... 'host=db-1,db-2,db-3'.\n");
+	PQfinish(conn);
+	return NULL;
+}
 
-	/* The extension may be in any schema. */
-	found = pgha_client_query(conn,
-							  "SELECT coalesce((SELECT pg_catalog.set_config('search_path',"
-							  "   'pg_catalog, ' || pg_catalog.quote_ident(n.nspname), false)"
-							  " FROM pg_catalog.pg_extension e"
-							  " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
-							  " WHERE e.extname = 'pgha'), '')", NULL, READ_LIMIT_MS);
+/* Makes the extension's functions known to the session; the extension may be in any schema. */
+static PGconn *
+find_extension(PGconn *conn, FILE *errors)
+{
+	char	   *found = pgha_client_try_query(conn,
+											  "SELECT coalesce((SELECT pg_catalog.set_config('search_path',"
+											  "   'pg_catalog, ' || pg_catalog.quote_ident(n.nspname), false)"
+											  " FROM pg_catalog.pg_extension e"
+											  " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
+											  " WHERE e.extname = 'pgha'), '')", NULL, READ_LIMIT_MS, errors);
+
 	if (found != NULL && *found != '\0')
 	{
 		free(found);
 		return conn;
 	}
 	if (found != NULL)
-		fprintf(stderr, "pgha: error: the extension pgha is not in database \"%s\"\n"
+		fprintf(errors, "pgha: error: the extension pgha is not in database \"%s\"\n"
 				"HINT:  Run CREATE EXTENSION pgha; there on the primary, or name another database with -d.\n",
 				PQdb(conn));
 	free(found);
@@ -284,10 +394,138 @@ pgha_client_connect(const PghaClientOptions *options)
 	return NULL;
 }
 
+bool
+pgha_client_valid(const PghaClientOptions *options)
+{
+	Parameters	parameters = {.count = 0};
+	PQconninfoOption *parsed[2] = {NULL, NULL};
+	bool		valid = make_parameters(options, &parameters, parsed, stderr);
+
+	PQconninfoFree(parsed[0]);
+	PQconninfoFree(parsed[1]);
+	return valid;
+}
+
+PGconn *
+pgha_client_try_connect(const PghaClientOptions *options, const PghaPlace *place, FILE *errors)
+{
+	Parameters	parameters = {.count = 0};
+	PQconninfoOption *parsed[2] = {NULL, NULL};
+	PGconn	   *conn = NULL;
+
+	if (make_parameters(options, &parameters, parsed, errors))
+	{
+		if (place != NULL)
+		{
+			set_parameter(&parameters, "host", place->host);
+			set_parameter(&parameters, "hostaddr", place->hostaddr);
+			set_parameter(&parameters, "port", place->port);
+			set_parameter(&parameters, "target_session_attrs", "any");
+		}
+		conn = connect_with(&parameters, errors);
+	}
+	PQconninfoFree(parsed[0]);
+	PQconninfoFree(parsed[1]);
+	return conn != NULL ? find_extension(conn, errors) : NULL;
+}
+
+PGconn *
+pgha_client_connect(const PghaClientOptions *options)
+{
+	return pgha_client_try_connect(options, NULL, stderr);
+}
+
+/* Among several hosts of the connection: the one that is a primary.  NULL without a message if there is none. */
+static PGconn *
+connect_primary_listed(const PghaClientOptions *options, FILE *nowhere)
+{
+	Parameters	parameters = {.count = 0};
+	PQconninfoOption *parsed[2] = {NULL, NULL};
+	PGconn	   *conn = NULL;
+	const char *host;
+
+	if (make_parameters(options, &parameters, parsed, nowhere))
+	{
+		host = get_parameter(&parameters, "host", "PGHOST");
+		set_parameter(&parameters, "target_session_attrs", "primary");
+		if (host != NULL && strchr(host, ',') != NULL)
+			conn = connect_with(&parameters, nowhere);
+	}
+	PQconninfoFree(parsed[0]);
+	PQconninfoFree(parsed[1]);
+	return conn != NULL ? find_extension(conn, nowhere) : NULL;
+}
+
+/* Splits "10.0.3.21:5432" or "[fd00::1]:5432". */
+static bool
+split_address(char *address, PghaPlace *place)
+{
+	char	   *colon = strrchr(address, ':');
+
+	if (colon == NULL)
+		return false;
+	*colon = '\0';
+	place->port = colon + 1;
+	place->host = address;
+	place->hostaddr = "";
+	if (address[0] == '[' && colon > address && colon[-1] == ']')
+	{
+		colon[-1] = '\0';
+		place->host = address + 1;
+	}
+	return true;
+}
+
+PGconn *
+pgha_client_follow(PGconn *conn, const PghaClientOptions *options, FILE *errors)
+{
+	char	   *address = pgha_client_try_query(conn,
+												"SELECT coalesce((SELECT address FROM pgha_cluster()"
+												" WHERE reachable AND role = 'primary' AND state = 'primary' LIMIT 1), '')",
+												NULL, READ_LIMIT_MS, errors);
+	PghaPlace	place;
+	PGconn	   *primary = NULL;
+
+	if (address != NULL && split_address(address, &place))
+	{
+		/* An address of the environment would win over the host. */
+		(void) unsetenv("PGHOSTADDR");
+		primary = pgha_client_try_connect(options, &place, errors);
+	}
+	free(address);
+	return primary;
+}
+
+PGconn *
+pgha_client_connect_primary(const PghaClientOptions *options)
+{
+	FILE	   *nowhere = fopen("/dev/null", "w");
+	PGconn	   *primary = nowhere != NULL ? connect_primary_listed(options, nowhere) : NULL;
+	PGconn	   *conn = primary != NULL ? primary : pgha_client_connect(options);
+	char	   *recovering = NULL;
+
+	if (primary == NULL && conn != NULL)
+		recovering = pgha_client_query(conn, "SELECT pg_is_in_recovery()", NULL, READ_LIMIT_MS);
+	if (recovering != NULL && strcmp(recovering, "t") == 0)
+	{
+		primary = pgha_client_follow(conn, options, stderr);
+		if (primary != NULL)
+			fprintf(stderr, "pgha: this is a standby; goes on at the primary, %s:%s\n", PQhost(primary), PQport(primary));
+	}
+	free(recovering);
+	if (nowhere != NULL)
+		(void) fclose(nowhere);
+	if (primary == NULL)
+		return conn;			/* a standby says itself who the primary is */
+	if (primary != conn)
+		PQfinish(conn);
+	return primary;
+}
+
 /* ---- queries ---- */
 
-static long long
-clock_ms(void)
+long long
+pgha_client_clock(void)
 {
 	struct timespec now;
 
@@ -297,24 +535,24 @@ clock_ms(void)
 
 /* Waits for the answer; false after an error message. */
 static bool
-wait_for_answer(PGconn *conn, int limit_ms)
+wait_for_answer(PGconn *conn, int limit_ms, FILE *errors)
 {
-	long long	deadline = clock_ms() + limit_ms;
+	long long	deadline = pgha_client_clock() + limit_ms;
 
 	while (PQisBusy(conn))
 	{
 		struct pollfd set = {.fd = PQsocket(conn), .events = POLLIN};
-		long long	left = limit_ms > 0 ? deadline - clock_ms() : -1;
+		long long	left = limit_ms > 0 ? deadline - pgha_client_clock() : -1;
 
 		if (limit_ms > 0 && left <= 0)
 		{
-			fprintf(stderr, "pgha: error: the server has not answered for %d seconds\n"
+			fprintf(errors, "pgha: error: the server has not answered for %d seconds\n"
 					"HINT:  It may be frozen; ask another member.\n", limit_ms / 1000);
 			return false;
 		}
 		if (poll(&set, 1, (int) left) > 0 && !PQconsumeInput(conn))
 		{
-			fprintf(stderr, "pgha: error: %s", PQerrorMessage(conn));
+			fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
 			return false;
 		}
 	}
@@ -322,7 +560,7 @@ wait_for_answer(PGconn *conn, int limit_ms)
 }
 
 char *
-pgha_client_query(PGconn *conn, const char *query, const char *parameter, int limit_ms)
+pgha_client_try_query(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors)
 {
 	const char *const values[] = {parameter};
 	PGresult   *result;
@@ -330,19 +568,19 @@ pgha_client_query(PGconn *conn, const char *query, const char *parameter, int li
 
 	if (!PQsendQueryParams(conn, query, parameter != NULL ? 1 : 0, NULL, values, NULL, NULL, 0))
 	{
-		fprintf(stderr, "pgha: error: %s", PQerrorMessage(conn));
+		fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
 		return NULL;
 	}
-	if (!wait_for_answer(conn, limit_ms))
+	if (!wait_for_answer(conn, limit_ms, errors))
 		return NULL;
 
 	result = PQgetResult(conn);
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		print_result_error(conn, result);
+		pgha_client_print_error(conn, result, errors);
 	else if (PQntuples(result) != 1 || PQnfields(result) != 1)
-		fprintf(stderr, "pgha: error: the server's answer is not of the form expected\n");
+		fprintf(errors, "pgha: error: the server's answer is not of the form expected\n");
 	else if ((value = strdup(PQgetvalue(result, 0, 0))) == NULL)
-		fprintf(stderr, "pgha: error: out of memory\n");
+		fprintf(errors, "pgha: error: out of memory\n");
 	PQclear(result);
 	while ((result = PQgetResult(conn)) != NULL)
 		PQclear(result);
@@ -350,9 +588,9 @@ pgha_client_query(PGconn *conn, const char *query, const char *parameter, int li
 }
 
 json_t *
-pgha_client_query_json(PGconn *conn, const char *query, const char *parameter)
+pgha_client_try_query_json(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors)
 {
-	char	   *text = pgha_client_query(conn, query, parameter, READ_LIMIT_MS);
+	char	   *text = pgha_client_try_query(conn, query, parameter, limit_ms, errors);
 	json_error_t error;
 	json_t	   *value;
 
@@ -360,7 +598,19 @@ pgha_client_query_json(PGconn *conn, const char *query, const char *parameter)
 		return NULL;
 	value = json_loads(text, 0, &error);
 	if (value == NULL)
-		fprintf(stderr, "pgha: error: the server's answer cannot be read: %s\n", error.text);
+		fprintf(errors, "pgha: error: the server's answer cannot be read: %s\n", error.text);
 	free(text);
 	return value;
+}
+
+char *
+pgha_client_query(PGconn *conn, const char *query, const char *parameter, int limit_ms)
+{
+	return pgha_client_try_query(conn, query, parameter, limit_ms, stderr);
+}
+
+json_t *
+pgha_client_query_json(PGconn *conn, const char *query, const char *parameter)
+{
+	return pgha_client_try_query_json(conn, query, parameter, READ_LIMIT_MS, stderr);
 }

@@ -6,14 +6,20 @@
 #define PGHA_CLIENT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include <jansson.h>
 #include <libpq-fe.h>
+
+#include "terminal.h"
 
 /* Options a subcommand may take beside those of the connection. */
 #define PGHA_OPTION_JSON	1
 #define PGHA_OPTION_LIMIT	2
 #define PGHA_OPTION_FORCE	4
+#define PGHA_OPTION_WATCH	8
+#define PGHA_OPTION_COLOR	16
+#define PGHA_OPTION_RECOVER 32	/* a node, and a method */
 
 typedef struct PghaClientOptions
 {
@@ -25,7 +31,19 @@ typedef struct PghaClientOptions
 	bool		json;
 	bool		force;
 	int			limit;
+	double		watch;			/* seconds; 0: not asked for */
+	PghaColor	color;
+	const char *node;
+	const char *method;
 } PghaClientOptions;
+
+/* One host, instead of those that the options name. */
+typedef struct PghaPlace
+{
+	const char *host;
+	const char *hostaddr;		/* "": to be looked up */
+	const char *port;
+} PghaPlace;
 
 /* False after an error message about wrong usage. */
 extern bool pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *options);
@@ -36,6 +54,24 @@ extern bool pgha_client_options(int argc, char **argv, int allowed, PghaClientOp
  */
 extern PGconn *pgha_client_connect(const PghaClientOptions *options);
 
+/* The same, to one place (NULL: as the options say); messages go to `errors`. */
+extern PGconn *pgha_client_try_connect(const PghaClientOptions *options, const PghaPlace *place, FILE *errors);
+
+/* Can the options be understood at all?  False after an error message. */
+extern bool pgha_client_valid(const PghaClientOptions *options);
+
+/*
+ * Connects to the primary that the member at `conn` knows, with the same
+ * credentials.  NULL if it knows none, or after an error message.
+ */
+extern PGconn *pgha_client_follow(PGconn *conn, const PghaClientOptions *options, FILE *errors);
+
+/*
+ * Connects to the primary, also by way of a standby; if that cannot be done,
+ * to the member that the options name.  NULL after an error message.
+ */
+extern PGconn *pgha_client_connect_primary(const PghaClientOptions *options);
+
 /*
  * Runs a query of one row and one column with an optional text parameter, and
  * returns the value (to be freed), "" for null.  NULL after an error message.
@@ -45,5 +81,15 @@ extern char *pgha_client_query(PGconn *conn, const char *query, const char *para
 
 /* The same for a query whose value is JSON. */
 extern json_t *pgha_client_query_json(PGconn *conn, const char *query, const char *parameter);
+
+/* The same, with a limit for both and messages to `errors`. */
+extern char *pgha_client_try_query(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors);
+extern json_t *pgha_client_try_query_json(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors);
+
+/* Prints the error of a result as psql does. */
+extern void pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors);
+
+/* Monotonic time in ms. */
+extern long long pgha_client_clock(void);
 
 #endif							/* PGHA_CLIENT_H */

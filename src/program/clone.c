@@ -375,6 +375,7 @@ make_plan(PghaJobRun *run, Plan *plan, PGconn *leader)
 
 /* ---- copying ---- */
 
+/* "1234/5678 kB (21%), 0/1 tablespace", as pg_basebackup --progress says it. */
 static void
 take_line(const char *line, void *arg)
 {
@@ -409,7 +410,7 @@ run_clone_command(PghaJobRun *run, const Plan *plan)
 		{'n', run->conf->members.member[run->conf->self].name}, {0, NULL}
 	};
 	char		error[256];
-	PghaRun		program = {.cancelled = pgha_job_cancelled, .arg = run};
+	PghaRun		program = {.line = take_line, .cancelled = pgha_job_cancelled, .arg = run};
 	int			status;
 
 	(void) snprintf(port, sizeof(port), "%d", leader->port);

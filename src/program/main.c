@@ -37,7 +37,7 @@ static const char connection_options[] =
 "where no option is given.  A password is never asked for: use a password file.\n";
 
 static const Subcommand subcommands[] = {
-	{"status", "[--json] [CONNECTION]",
+	{"status", "[--json | --watch[=SECONDS]] [--color=WHEN] [CONNECTION]",
 		"shows the cluster: who leads, who follows, who could take over",
 		"Any running member can be asked.  Each row is a member as that one sees it:\n"
 		"\n"
@@ -46,10 +46,20 @@ static const Subcommand subcommands[] = {
 		"  Lag        WAL that it has not received yet\n"
 		"  Upstream   whom it streams from\n"
 		"  Candidate  may be promoted by itself; the lines below the table say why not\n"
+		"  Agent      its agent is connected to the member that answered; the primary\n"
+		"             knows of all agents, a standby of its own\n"
+		"\n"
+		"Below are the recoveries that run, as far as the member that answered knows.\n"
 		"\n"
 		"  -j, --json             print one JSON object\n"
+		"  -w, --watch[=SECONDS]  again and again (default: every second), until q or\n"
+		"                         Ctrl-C; goes on when the member that it asks is gone,\n"
+		"                         with another host of the connection string, or with\n"
+		"                         the same one when that is back\n"
+		"      --color=WHEN       auto (on a terminal, unless NO_COLOR is set), always\n"
+		"                         or never\n"
 		"\n"
-		"Exit code 3: no member leads, or more than one claims to.\n",
+		"Exit code 3: no member leads, or more than one claims to.  With --watch it is 0.\n",
 	pgha_status_main},
 	{"events", "[--json] [--limit=N] [CONNECTION]",
 		"shows what happened: promotions, fencings, losses, pauses",
@@ -76,6 +86,24 @@ static const Subcommand subcommands[] = {
 		"                         and commits that have not reached this standby\n"
 		"                         are lost\n",
 	pgha_promote_main},
+	{"recover", "NODE [--method=METHOD] [--color=WHEN] [CONNECTION]",
+		"brings a fallen node back as a standby, through the agent there",
+		"Any running member can be asked; a standby tells where the primary is, which is\n"
+		"then connected to with the same options.  Waits until the node streams, and\n"
+		"shows on a terminal how far it is.  If it is being recovered already, waits for\n"
+		"that.\n"
+		"\n"
+		"  -m, --method=METHOD    auto (start it, else rewind, else clone; default),\n"
+		"                         start, rewind or clone\n"
+		"      --color=WHEN       auto (on a terminal, unless NO_COLOR is set), always\n"
+		"                         or never\n"
+		"\n"
+		"Ctrl-C cancels the recovery, and waits until it is given up; again: ends at\n"
+		"once.  If the connection is lost or the program is ended by another signal, the\n"
+		"recovery goes on.\n"
+		"\n"
+		"Exit codes: 0 it streams; 1 failed; 2 wrong usage; 130 cancelled.\n",
+	pgha_recover_main},
 	{"agent", "[-D PGDATA] [--config=FILE] [--check]",
 		"runs the agent, which brings this host's server back after a failure",
 		"A service: it stays in the foreground and logs to stderr.  Run it as the user\n"
@@ -88,8 +116,20 @@ static const Subcommand subcommands[] = {
 		"                         says where it is to be\n"
 		"      --check            only read the configuration, and say what it comes to\n"
 		"\n"
-		"SIGHUP: read the configuration again.  SIGTERM: end; a recovery that is under\n"
-		"way goes on, and the next agent takes it over.\n",
+		"Signals: SIGHUP: read the configuration again (it also looks by itself whether\n"
+		"a file has changed).  SIGTERM, SIGINT: end; a recovery that is under way goes\n"
+		"on, and the next agent takes it over.  The server is left alone.\n"
+		"\n"
+		"Files in pgha.agent_directory (default: PGDATA.pgha, beside the data directory):\n"
+		"  agent.lock, job.lock   held by the agent, and by a recovery\n"
+		"  job                    the last recovery, and how far it is\n"
+		"  pgha_lost/TIME/        WAL that a rewind or clone threw away: segments, and\n"
+		"                         summary.txt\n"
+		"\n"
+		"Exit codes: 0 ended by a signal, or --check found no fault; 1 could not start\n"
+		"(run as root or as another user than the owner of the data directory, an agent\n"
+		"runs already, its directory cannot be made); 2 wrong usage, or the configuration\n"
+		"cannot be used.\n",
 	pgha_agent_main},
 	{"io", "peer", NULL, "Started by the server, as its child.\n", pgha_io_main},
 };
@@ -138,7 +178,8 @@ print_help(void)
 		   "  --help                 this help\n"
 		   "\n"
 		   "Exit codes: 0 done; 1 no connection, or the server reported an error; 2 wrong\n"
-		   "usage; 3 (status only) no member leads, or more than one claims to.\n",
+		   "usage; 3 (status only) no member leads, or more than one claims to; 130\n"
+		   "(recover only) cancelled by Ctrl-C.\n",
 		   connection_options);
 }
 

@@ -16,6 +16,7 @@
 #define EXIT_ERROR		1		/* no connection, or the server reported an error */
 #define EXIT_USAGE		2
 #define EXIT_NO_PRIMARY 3		/* pgha status: not exactly one member leads */
+#define EXIT_CANCELLED	130		/* pgha recover: Ctrl-C */
 
 /*
  * The subcommands.  argv[0] is the name of the subcommand; the result is an
@@ -26,6 +27,7 @@ extern int	pgha_events_main(int argc, char **argv);
 extern int	pgha_pause_main(int argc, char **argv);
 extern int	pgha_resume_main(int argc, char **argv);
 extern int	pgha_promote_main(int argc, char **argv);
+extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_agent_main(int argc, char **argv);
 extern int	pgha_io_main(int argc, char **argv);
 

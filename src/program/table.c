@@ -54,18 +54,6 @@ pgha_table_time(const json_t *row, const json_t *value, char *out, size_t size)
 	}
 }
 
-/* Characters, not bytes. */
-static int
-width(const char *text)
-{
-	int			count = 0;
-
-	for (; *text != '\0'; text++)
-		if (((unsigned char) *text & 0xC0) != 0x80)
-			count++;
-	return count;
-}
-
 static void
 make_cell(const json_t *row, const PghaColumn *column, char *out)
 {
@@ -80,44 +68,68 @@ make_cell(const json_t *row, const PghaColumn *column, char *out)
 }
 
 static void
-print_cell(const char *text, const PghaColumn *column, int column_width, bool last)
+print_cell(FILE *out, const char *text, const PghaColumn *column, int column_width, bool last, const char *paint)
 {
-	int			padding = column_width - width(text);
+	int			padding = column_width - pgha_text_width(text);
 
 	if (column->right)
-		printf("%*s%s", padding, "", text);
-	else
-		printf("%s%*s", text, last ? 0 : padding, "");
-	fputs(last ? "\n" : "  ", stdout);
+		fprintf(out, "%*s", padding, "");
+	fprintf(out, "%s%s%s", paint, text, *paint != '\0' ? pgha_paint(true, PGHA_PAINT_NONE) : "");
+	if (!column->right && !last)
+		fprintf(out, "%*s", padding, "");
+	fputs(last ? "\n" : "  ", out);
+}
+
+/* The width that a column needs; 0 if it is left out. */
+static int
+column_width(const json_t *rows, const PghaColumn *column)
+{
+	int			needed = pgha_text_width(column->title);
+	bool		wanted = false;
+	size_t		index;
+	const json_t *row;
+	char		cell[CELL_SIZE];
+
+	json_array_foreach(rows, index, row)
+	{
+		if (json_object_get(row, column->key) != NULL)
+			wanted = true;
+		make_cell(row, column, cell);
+		if (pgha_text_width(cell) > needed)
+			needed = pgha_text_width(cell);
+	}
+	return wanted ? needed : 0;
 }
 
 void
-pgha_table_print(const json_t *rows, const PghaColumn *columns, int count)
+pgha_table_print(FILE *out, const json_t *rows, const PghaColumn *columns, int count, bool coloured)
 {
-	int			widths[32] = {0};
+	int			widths[32];
+	int			last = 0;
 	size_t		index;
 	const json_t *row;
 	char		cell[CELL_SIZE];
 
 	for (int i = 0; i < count; i++)
 	{
-		widths[i] = width(columns[i].title);
-		json_array_foreach(rows, index, row)
-		{
-			make_cell(row, &columns[i], cell);
-			if (width(cell) > widths[i])
-				widths[i] = width(cell);
-		}
+		widths[i] = column_width(rows, &columns[i]);
+		if (widths[i] > 0)
+			last = i;
 	}
-
 	for (int i = 0; i < count; i++)
-		print_cell(columns[i].title, &columns[i], widths[i], i == count - 1);
+		if (widths[i] > 0)
+			print_cell(out, columns[i].title, &columns[i], widths[i], i == last, "");
 	json_array_foreach(rows, index, row)
 	{
 		for (int i = 0; i < count; i++)
 		{
+			PghaPaint	paint = columns[i].paint != NULL ? columns[i].paint(row) : PGHA_PAINT_NONE;
+
+			if (widths[i] == 0)
+				continue;
 			make_cell(row, &columns[i], cell);
-			print_cell(cell, &columns[i], widths[i], i == count - 1);
+			print_cell(out, cell, &columns[i], widths[i], i == last,
+					   paint != PGHA_PAINT_NONE ? pgha_paint(coloured, paint) : "");
 		}
 	}
 }

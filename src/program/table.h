@@ -8,6 +8,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+
+#include "terminal.h"
 
 typedef struct PghaColumn
 {
@@ -16,10 +19,14 @@ typedef struct PghaColumn
 	bool		right;			/* numbers */
 	/* Writes the cell; NULL: the value as it is. */
 	void		(*format) (const json_t *row, const json_t *value, char *out, size_t size);
+	PghaPaint	(*paint) (const json_t *row);	/* NULL: none */
 } PghaColumn;
 
-/* Prints an array of objects; an empty cell is a dash. */
-extern void pgha_table_print(const json_t *rows, const PghaColumn *columns, int count);
+/*
+ * Prints an array of objects; an empty cell is a dash, and a column of a key
+ * that no row has is left out.
+ */
+extern void pgha_table_print(FILE *out, const json_t *rows, const PghaColumn *columns, int count, bool coloured);
 
 /* A value as text: booleans as yes and no, null as nothing. */
 extern void pgha_table_value(const json_t *value, char *out, size_t size);

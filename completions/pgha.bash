@@ -1,0 +1,152 @@
+# Completion of pgha's command line for bash.
+#
+# Source it, or let bash-completion find it: it looks for the file "pgha" in
+# /usr/share/bash-completion/completions, where `make install` puts it.
+
+# The words of the command line that say where to connect to, into the array
+# `connection`, while the node is the word under the cursor.
+_pgha_connection()
+{
+	local i word
+	connection=()
+	for ((i = 2; i < ${#words[@]}; i++)); do
+		((i == cword)) && continue
+		word=${words[i]}
+		case $word in
+			-h | -p | -U | -d | --host | --port | --username | --dbname)
+				((i + 1 < ${#words[@]} && i + 1 != cword)) && connection+=("$word" "${words[i + 1]}")
+				((i++))
+				;;
+			-h* | -p* | -U* | -d* | --host=* | --port=* | --username=* | --dbname=*) connection+=("$word") ;;
+			-m | --method | --color) ((i++)) ;;
+			-*) ;;
+			*) connection+=("$(_pgha_unquote "$word")") ;;
+		esac
+	done
+}
+
+# Takes simple quotes off: 'host=db-1,db-2 user=pgha'
+_pgha_unquote()
+{
+	local text=$1
+	[[ $text == \'*\' || $text == \"*\" ]] && text=${text:1:${#text}-2}
+	printf '%s' "$text"
+}
+
+# Members that do not lead, as far as any member that answers knows; quiet.
+_pgha_nodes()
+{
+	local connection json primary
+	_pgha_connection
+	json=$(PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-2} "$(_pgha_unquote "${words[0]/#\~\//$HOME/}")" status --json "${connection[@]}" 2> /dev/null < /dev/null) || [[ -n $json ]] || return
+	primary=$(sed -n 's/^  "primary": "\(.*\)".*/\1/p' <<< "$json")
+	sed -n '/^  "members": \[/,/^  \]/s/^      "node": "\(.*\)".*/\1/p' <<< "$json" | grep -vxF -- "$primary"
+}
+
+# Has the node been named before the cursor?
+_pgha_node_named()
+{
+	local i
+	for ((i = 2; i < cword; i++)); do
+		case ${words[i]} in
+			-h | -p | -U | -d | -m | --host | --port | --username | --dbname | --method | --color) ((i++)) ;;
+			-*) ;;
+			*) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+# Puts the words of the line together again that readline has split at "=" and ":".
+_pgha_words()
+{
+	local i
+	words=()
+	cword=0
+	for ((i = 0; i < ${#COMP_WORDS[@]}; i++)); do
+		if ((i > 0)) && [[ ${COMP_WORDS[i]} == [=:]* || ${COMP_WORDS[i - 1]} == [=:] ]]; then
+			words[-1]+=${COMP_WORDS[i]}
+		else
+			words+=("${COMP_WORDS[i]}")
+		fi
+		((i == COMP_CWORD)) && cword=$((${#words[@]} - 1))
+	done
+}
+
+_pgha()
+{
+	local words cword current previous value
+	local connection_options='--host= --port= --username= --dbname='
+
+	_pgha_words
+	current=${words[cword]}
+	previous=
+	((cword > 0)) && previous=${words[cword - 1]}
+	COMPREPLY=()
+
+	if ((cword <= 1)); then
+		mapfile -t COMPREPLY < <(compgen -W 'status events pause resume promote recover agent help --help --version' -- "$current")
+		return
+	fi
+
+	# Values of options, as "--option value", "--option=value" and "-o value".
+	value=$current
+	if [[ $current == --*=* ]]; then
+		previous=${current%%=*}
+		value=${current#*=}
+	fi
+	case $previous in
+		--color)
+			mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$value")
+			return
+			;;
+		-m | --method)
+			mapfile -t COMPREPLY < <(compgen -W 'auto start rewind clone' -- "$value")
+			return
+			;;
+		-D | --pgdata)
+			mapfile -t COMPREPLY < <(compgen -d -- "$value")
+			compopt -o filenames 2> /dev/null
+			return
+			;;
+		-c | --config)
+			mapfile -t COMPREPLY < <(compgen -f -- "$value")
+			compopt -o filenames 2> /dev/null
+			return
+			;;
+		-h | --host)
+			mapfile -t COMPREPLY < <(compgen -A hostname -- "$value")
+			return
+			;;
+		-U | --username)
+			mapfile -t COMPREPLY < <(compgen -W 'postgres pgha' -- "$value")
+			return
+			;;
+		-p | -d | -n | --port | --dbname | --limit) return ;;
+		--watch) [[ $current == --watch=* ]] && return ;;
+	esac
+
+	case ${words[1]} in
+		status) value="--json --watch --color= $connection_options" ;;
+		events) value="--json --limit= $connection_options" ;;
+		pause | resume) value=$connection_options ;;
+		promote) value="--force $connection_options" ;;
+		recover) value="--method= --color= $connection_options" ;;
+		agent) value='--pgdata= --config= --check' ;;
+		help)
+			mapfile -t COMPREPLY < <(compgen -W 'status events pause resume promote recover agent' -- "$current")
+			return
+			;;
+		*) return ;;
+	esac
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$value --help" -- "$current")
+		# No space after what still needs a value.
+		[[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null
+	elif [[ ${words[1]} == recover ]] && ! _pgha_node_named; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_pgha_nodes)" -- "$current")
+	fi
+	return 0
+}
+
+complete -F _pgha pgha
