@@ -143,7 +143,11 @@ mentions_cut(const char *message)
 	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++)
 		if (mentions_errno(message, cut[i]))
 			return true;
-	return strstr(message, "server closed the connection unexpectedly") != NULL;
+	/* The last three are said of a connection with TLS. */
+	return strstr(message, "server closed the connection unexpectedly") != NULL ||
+		strstr(message, "SSL SYSCALL error: EOF detected") != NULL ||
+		strstr(message, "SSL connection has been closed unexpectedly") != NULL ||
+		strstr(message, "unexpected eof while reading") != NULL;
 }
 
 /*

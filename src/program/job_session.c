@@ -64,6 +64,20 @@ pgha_job_query(PGconn *conn, const char *query, const char *parameter,
 	return value;
 }
 
+/* What to do about a failed connect. */
+static const char *
+hint_for(const char *error)
+{
+	/* libpq ignores a passfile that it thinks is not private, and only warns on stderr. */
+	if (strstr(error, "no password supplied") != NULL)
+		return "Name a passfile with the role's password in pgha.conninfo; one that others can read"
+			" (mode above 0600) is ignored.";
+	if (strstr(error, "certificate") != NULL || strstr(error, "SSL") != NULL)
+		return "See the server's certificate and pg_hba.conf there, and the sslmode, sslrootcert, sslcert and"
+			" sslkey of pgha.conninfo here.";
+	return "See that pg_hba.conf there and pgha.conninfo here fit together.";
+}
+
 PGconn *
 pgha_job_leader(PghaJobRun *run)
 {
@@ -82,8 +96,7 @@ pgha_job_leader(PghaJobRun *run)
 	conn = pgha_job_connect(run->conf, run->leader, NULL, error, sizeof(error));
 	if (conn == NULL)
 	{
-		pgha_job_fail(run, STATE_CONNECTION, error,
-					  "See that pg_hba.conf there and pgha.conninfo here fit together.",
+		pgha_job_fail(run, STATE_CONNECTION, error, hint_for(error),
 					  "could not connect to the primary \"%s\"", address->name);
 		return NULL;
 	}
