@@ -26,7 +26,16 @@ SELECT state FROM pgha_agent_poll('solo', '/data', 'running', 'primary', NULL, N
 SELECT state FROM pgha_agent_poll('nobody', '/data', 'running', '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0);
 SELECT state FROM pgha_agent_poll(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 
+-- this session is that of solo's agent; what it sends is shown to people
+SELECT state FROM pgha_agent_poll(repeat(E'\u00e4', 100000), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0);
+SELECT order_id FROM pgha_agent_poll('solo', NULL, NULL, 'primary', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0);
+SELECT order_id FROM pgha_agent_poll('solo', E'/da\nta', E'\x1b[2J', '', 43, repeat('m', 100000), E'clon\ning', -1, -1024,
+	repeat(E'\u00e4', 100000), 'splendid', '00000', E'two\nlines\x1b[2J', repeat('h', 100000), 0);
+SELECT length(method), phase, done_bytes, total_bytes, outcome, octet_length(message), server FROM pgha_recovery_progress();
+
 -- events
+SELECT pgha_agent_event(E'te\nst', 'x');
+SELECT pgha_agent_event(repeat('t', 32), 'x');
 SELECT pgha_agent_event('test', NULL);
 SELECT pgha_agent_event('test', E'two\nlines');
 DO $$
@@ -42,7 +51,17 @@ SELECT node, kind, what FROM pgha_events() WHERE kind = 'test';
 -- the role of the connections
 SELECT pgha_setup_role('regress_pgha_agent');
 SELECT pgha_setup_role('regress_pgha_agent');
-SELECT rolcanlogin, rolreplication, rolsuper FROM pg_roles WHERE rolname = 'regress_pgha_agent';
+-- all of the extension's that it may execute
+SELECT p.oid::regprocedure AS function FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
+	WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
+	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgha')
+	AND has_function_privilege('regress_pgha_agent', p.oid, 'EXECUTE')
+	ORDER BY p.oid::regprocedure::text COLLATE "C";
+-- all that was granted to it, by the functions' names and otherwise
+SELECT p.oid::regprocedure AS function FROM pg_proc p, aclexplode(p.proacl) a
+	WHERE a.grantee = 'regress_pgha_agent'::regrole ORDER BY p.oid::regprocedure::text COLLATE "C";
+SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE m.member = 'regress_pgha_agent'::regrole;
+SELECT rolcanlogin, rolreplication, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls FROM pg_roles WHERE rolname = 'regress_pgha_agent';
 SET ROLE regress_pgha_agent;
 SELECT state FROM pgha_agent_poll('solo', '/data', 'running', '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0);
 SELECT count(*) > 0 FROM pg_ls_dir('.', true, false);
@@ -60,4 +79,21 @@ CREATE EXTENSION pgha VERSION '1.0';
 SELECT count(*) FROM pgha_cluster();
 ALTER EXTENSION pgha UPDATE TO '1.1';
 SELECT count(*) FROM pgha_cluster();
+
+-- in a schema and for a role of odd names, which existed before
+CREATE SCHEMA "odd ""schema""; --";
+ALTER EXTENSION pgha SET SCHEMA "odd ""schema""; --";
+CREATE ROLE "regress_o'dd ""pgha"" %I" NOLOGIN;
+SELECT "odd ""schema""; --".pgha_setup_role('regress_o''dd "pgha" %I');
+SELECT rolname, rolcanlogin, rolreplication FROM pg_roles WHERE rolname LIKE 'regress_o%';
+SET ROLE "regress_o'dd ""pgha"" %I";
+SELECT agent FROM "odd ""schema""; --".pgha_recovery_progress();
+SELECT "odd ""schema""; --".pgha_agent_event('test', 'from another schema');
+SELECT "odd ""schema""; --".pgpool_pgctl('stop', 'fast');
+RESET ROLE;
+REVOKE ALL ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean), pg_read_binary_file(text),
+	pg_read_binary_file(text, bigint, bigint, boolean) FROM "regress_o'dd ""pgha"" %I";
+DROP OWNED BY "regress_o'dd ""pgha"" %I";
 DROP EXTENSION pgha;
+DROP SCHEMA "odd ""schema""; --";
+DROP ROLE "regress_o'dd ""pgha"" %I";

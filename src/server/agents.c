@@ -15,11 +15,18 @@
  * jobs anew.
  *
  * The agent is trusted as far as its role goes: it can say that a job of its
- * node has ended, and write events.  It can order nothing.
+ * node has ended, and write events.  It can order nothing.  All agents log in as
+ * the same role, so one could pass for that of another node: that cannot be told
+ * from an agent that has moved, but each session is that of one node only, and
+ * the server log tells from where it came.  What an agent sends is shown to
+ * people: it is cut to a size and freed of control characters.
  */
 #include "postgres.h"
 
+#include <netdb.h>
+
 #include "access/xlog.h"
+#include "common/ip.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -27,6 +34,7 @@
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "storage/ipc.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -92,11 +100,23 @@ PghaCopyText(char *to, const char *text, size_t size)
 	to[length] = '\0';
 }
 
+/* How little a slot is needed: 0: it is; 1: connected, but no member; 2: neither; 3: free. */
+static int
+spareness(const PghaAgent *agent)
+{
+	if (agent->node[0] == '\0')
+		return 3;
+	if (pgha_members_find(&PghaShmem->view.members, agent->node) != PGHA_NOBODY)
+		return 0;
+	return agent->pid != 0 ? 1 : 2;
+}
+
 PghaAgent *
 PghaAgentOf(const char *node)
 {
 	PghaBoard  *board = PghaTheBoard();
 	PghaAgent  *spare = NULL;
+	int			best = 0;
 
 	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
 	{
@@ -104,11 +124,11 @@ PghaAgentOf(const char *node)
 
 		if (strcmp(agent->node, node) == 0)
 			return agent;
-		if (agent->node[0] == '\0')
-			spare = spare != NULL && spare->node[0] == '\0' ? spare : agent;
-		else if (agent->pid == 0 && spare == NULL &&
-				 pgha_members_find(&PghaShmem->view.members, agent->node) == PGHA_NOBODY)
+		if (spareness(agent) > best)
+		{
+			best = spareness(agent);
 			spare = agent;
+		}
 	}
 	if (spare != NULL)
 	{
@@ -185,22 +205,63 @@ text_argument(FunctionCallInfo fcinfo, int n, char *otherwise)
 	return PG_ARGISNULL(n) ? otherwise : text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
-/* Makes this session the agent's; an older one of the same node is told so at its next poll. */
+/* Copies what people will read: control characters become blanks, line breaks only where `lines`. */
 static void
+copy_shown(char *to, const char *text, size_t size, bool lines)
+{
+	PghaCopyText(to, text, size);
+	for (; *to != '\0'; to++)
+	{
+		if (((unsigned char) *to < ' ' && !(lines && *to == '\n')) || *to == '\177')
+			*to = ' ';
+	}
+}
+
+/*
+ * Makes this session the agent's; an older one of the same node is told so at
+ * its next poll.  Returns the pid of that one, or 0.
+ */
+static pid_t
 register_session(PghaAgent *agent)
 {
+	pid_t		before = agent->pid;
+
 	if (my_node[0] == '\0')
 		before_shmem_exit(agent_leaves, (Datum) 0);
 	strlcpy(my_node, agent->node, sizeof(my_node));
 	agent->pid = MyProcPid;
+	return before == MyProcPid ? 0 : before;
 }
 
+/* The state of a failure; what is none, or says that all is well, is not believed. */
 static int
 sqlstate_of(const char *text)
 {
-	if (strlen(text) != 5 || strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5)
+	if (strlen(text) != 5 || strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 ||
+		(text[0] == '0' && strchr("012", text[1]) != NULL))
 		return ERRCODE_INTERNAL_ERROR;
 	return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]);
+}
+
+/* Says from where an agent has come.  `before`: the process of one that it replaces, or 0. */
+static void
+log_connect(const char *node, pid_t before)
+{
+	char		host[NI_MAXHOST] = "an unknown place";
+
+	if (MyBEEntry != NULL)
+		(void) pg_getnameinfo_all(&MyBEEntry->st_clientaddr.addr, MyBEEntry->st_clientaddr.salen,
+								  host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+	ereport(LOG,
+			(errmsg("pgha: the agent of node \"%s\" has connected from %s", node, host),
+			 before != 0 ? errdetail("It replaces another one, that of process %d.", (int) before) : 0,
+			 errhidestmt(true)));
+}
+
+static const char *
+outcome_of(const char *text)
+{
+	return strcmp(text, "done") == 0 || strcmp(text, "cancelled") == 0 ? text : "failed";
 }
 
 /* Writes down what the agent says of the job that it carries out, or has just ended. */
@@ -225,21 +286,21 @@ take_job(FunctionCallInfo fcinfo, PghaJob *job)
 
 	job->taken = true;
 	job->updated = GetCurrentTimestamp();
-	PghaCopyText(job->method, text_argument(fcinfo, ARG_METHOD, ""), sizeof(job->method));
-	PghaCopyText(job->phase, text_argument(fcinfo, ARG_PHASE, ""), sizeof(job->phase));
-	PghaCopyText(job->message, message, sizeof(job->message));
-	job->done = PG_ARGISNULL(ARG_DONE) ? 0 : PG_GETARG_INT64(ARG_DONE);
-	job->total = PG_ARGISNULL(ARG_TOTAL) ? 0 : PG_GETARG_INT64(ARG_TOTAL);
+	copy_shown(job->method, text_argument(fcinfo, ARG_METHOD, ""), sizeof(job->method), false);
+	copy_shown(job->phase, text_argument(fcinfo, ARG_PHASE, ""), sizeof(job->phase), false);
+	copy_shown(job->message, message, sizeof(job->message), false);
+	job->done = PG_ARGISNULL(ARG_DONE) ? 0 : Max(PG_GETARG_INT64(ARG_DONE), 0);
+	job->total = PG_ARGISNULL(ARG_TOTAL) ? 0 : Max(PG_GETARG_INT64(ARG_TOTAL), 0);
 	if (PG_ARGISNULL(ARG_OUTCOME))
 		return;
 
-	PghaCopyText(job->outcome, text_argument(fcinfo, ARG_OUTCOME, ""), sizeof(job->outcome));
+	strlcpy(job->outcome, outcome_of(text_argument(fcinfo, ARG_OUTCOME, "")), sizeof(job->outcome));
 	if (strcmp(job->outcome, "done") == 0)
 		return;
 	job->failure.sqlstate = sqlstate_of(text_argument(fcinfo, ARG_SQLSTATE, ""));
-	PghaCopyText(job->failure.message, message, sizeof(job->failure.message));
-	PghaCopyText(job->failure.detail, text_argument(fcinfo, ARG_DETAIL, ""), sizeof(job->failure.detail));
-	PghaCopyText(job->failure.hint, text_argument(fcinfo, ARG_HINT, ""), sizeof(job->failure.hint));
+	copy_shown(job->failure.message, message, sizeof(job->failure.message), false);
+	copy_shown(job->failure.detail, text_argument(fcinfo, ARG_DETAIL, ""), sizeof(job->failure.detail), true);
+	copy_shown(job->failure.hint, text_argument(fcinfo, ARG_HINT, ""), sizeof(job->failure.hint), true);
 }
 
 /* It has no job, though the board says that it had begun one: it was lost with the agent's files. */
@@ -261,7 +322,9 @@ take_report(FunctionCallInfo fcinfo, const char *node)
 	char	   *data_directory = text_argument(fcinfo, ARG_DATA_DIRECTORY, "");
 	char	   *server = text_argument(fcinfo, ARG_SERVER, "");
 	PghaAgent  *agent;
+	bool		connects = my_node[0] == '\0';
 	bool		replaced = false;
+	pid_t		before = 0;
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	agent = PghaAgentOf(node);
@@ -270,9 +333,9 @@ take_report(FunctionCallInfo fcinfo, const char *node)
 		replaced = strcmp(my_node, node) == 0 && agent->pid != MyProcPid;
 		if (!replaced)
 		{
-			register_session(agent);
-			PghaCopyText(agent->data_directory, data_directory, sizeof(agent->data_directory));
-			PghaCopyText(agent->server, server, sizeof(agent->server));
+			before = register_session(agent);
+			copy_shown(agent->data_directory, data_directory, sizeof(agent->data_directory), false);
+			copy_shown(agent->server, server, sizeof(agent->server), false);
 			if (!PG_ARGISNULL(ARG_JOB) && PG_GETARG_INT64(ARG_JOB) == agent->command_id)
 				agent->command_id = 0;
 			else if (!PG_ARGISNULL(ARG_JOB))
@@ -293,7 +356,35 @@ take_report(FunctionCallInfo fcinfo, const char *node)
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("another agent of node \"%s\" has connected", node),
 				 errhint("Run one agent for each node, with that node's configuration.")));
+	if (connects)
+		log_connect(node, before);
 	PghaAgentsWake();
+}
+
+/*
+ * May this session be the agent of `node`?  A session stays with the node that
+ * it named first.
+ */
+static void
+check_node_argument(const char *node)
+{
+	char		shown[PGHA_NAME_SIZE];
+	bool		member;
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	member = !PghaShmem->view.valid || pgha_members_find(&PghaShmem->view.members, node) != PGHA_NOBODY;
+	LWLockRelease(PghaShmem->lock);
+	copy_shown(shown, node, sizeof(shown), false);
+	if (!member || !pgha_name_valid(node))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("node \"%s\" is not one of pgha.members", shown),
+				 errhint("Write the same pgha.members on all nodes, and reload them.")));
+	if (my_node[0] != '\0' && strcmp(my_node, node) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this session is that of the agent of node \"%s\"", my_node),
+				 errhint("Each agent has a session of its own.")));
 }
 
 /* The second half: is there anything new?  Always fills *news. */
@@ -347,7 +438,6 @@ pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 	int64		own_job = PG_ARGISNULL(ARG_JOB) ? 0 : PG_GETARG_INT64(ARG_JOB);
 	int			limit = PG_ARGISNULL(ARG_WAIT) ? 0 : Min(Max(PG_GETARG_INT32(ARG_WAIT), 0), MAX_WAIT_MS);
 	bool		in_recovery;
-	bool		member;
 	instr_time	start;
 	News		news;
 	TupleDesc	tupdesc;
@@ -358,15 +448,11 @@ pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	LWLockAcquire(PghaShmem->lock, LW_SHARED);
-	member = !PghaShmem->view.valid || pgha_members_find(&PghaShmem->view.members, node) != PGHA_NOBODY;
-	LWLockRelease(PghaShmem->lock);
-	if (!member || !pgha_name_valid(node))
+	check_node_argument(node);
+	if (!PG_ARGISNULL(ARG_JOB) && own_job <= 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("node \"%s\" is not one of pgha.members", node),
-				 errhint("Write the same pgha.members on all nodes, and reload them.")));
-
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the id of a job must be greater than zero")));
 	take_report(fcinfo, node);
 
 	INSTR_TIME_SET_CURRENT(start);
@@ -417,11 +503,10 @@ pgha_sql_agent_event(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("kind and what must not be null or empty")));
-	for (char *c = what; *c != '\0'; c++)
-	{
-		if ((unsigned char) *c < ' ')
-			*c = ' ';
-	}
+	if (strspn(kind, "abcdefghijklmnopqrstuvwxyz_") != strlen(kind) || strlen(kind) >= sizeof(board->event[0].kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the kind of an event must be a word of lower-case letters")));
 
 	board = PghaTheBoard();
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
@@ -430,8 +515,8 @@ pgha_sql_agent_event(PG_FUNCTION_ARGS)
 	{
 		PghaQueuedEvent *event = &board->event[board->event_count++];
 
-		PghaCopyText(event->kind, kind, sizeof(event->kind));
-		PghaCopyText(event->what, what, sizeof(event->what));
+		strlcpy(event->kind, kind, sizeof(event->kind));
+		copy_shown(event->what, what, sizeof(event->what), false);
 	}
 	LWLockRelease(board->lock);
 	if (!queued)

@@ -678,7 +678,7 @@ tend_agents(void)
 
 	while (PghaAgentsNextEvent(&event))
 	{
-		ereport(LOG, (errmsg("pgha: %s", event.what)));
+		ereport(LOG, (errmsg("pgha agent: %s", event.what)));
 		(void) PghaEventsAdd(event.kind, node.durable.claim.term, event.what);
 	}
 }
