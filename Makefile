@@ -33,7 +33,7 @@ WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security
 DEPS = build-essential postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
 	libjansson-dev libpgpool-dev libipc-run-perl
 TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 iptables procps valgrind python3 rsync \
-	libio-pty-perl mandoc man-db
+	libio-pty-perl mandoc man-db pgbackrest systemd
 
 .DEFAULT_GOAL := all
 

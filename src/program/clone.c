@@ -48,6 +48,7 @@ typedef struct Place
 
 typedef struct Plan
 {
+	uint64_t	system_identifier;	/* of the primary; 0: not known */
 	int			count;			/* tablespaces with a place of their own */
 	Place		tablespace[MAX_PLACES];
 	int64_t		size;			/* of the data directory with WAL */
@@ -57,6 +58,32 @@ typedef struct Plan
 	char		target[PATH_MAX];	/* directory to be filled */
 	char		slot[64];		/* empty: a temporary one */
 } Plan;
+
+/* ---- whose directory is it? ---- */
+
+static bool
+exists_in(const char *directory, const char *name)
+{
+	char		path[PATH_MAX + 32];
+
+	(void) snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return access(path, F_OK) == 0;
+}
+
+/* What an earlier job has emptied is ours; else something in it must be PostgreSQL's. */
+bool
+pgha_clone_check_place(PghaJobRun *run)
+{
+	const char *data = run->conf->data;
+	pid_t		pid;
+
+	if (!run->data_ok || pgha_server_look(run->conf, &pid) == PGHA_SERVER_ABSENT ||
+		exists_in(data, "PG_VERSION") || (exists_in(data, "base") && exists_in(data, "global")))
+		return true;
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, "It is neither empty nor missing, and has no file PG_VERSION.",
+						 "Correct data_directory, or move away what is there.",
+						 "\"%s\" is not a data directory of PostgreSQL", data);
+}
 
 /* ---- where things go ---- */
 
@@ -146,6 +173,7 @@ ask_sizes(PghaJobRun *run, Plan *plan, PGconn *leader)
 {
 	char		error[512];
 	char	   *wal;
+	char	   *system;
 	PGresult   *result = PQexec(leader,
 								"SELECT oid, pg_catalog.pg_tablespace_location(oid),"
 								" coalesce(pg_catalog.pg_tablespace_size(oid), 0)"
@@ -166,6 +194,10 @@ ask_sizes(PghaJobRun *run, Plan *plan, PGconn *leader)
 						 error, sizeof(error));
 	plan->wal.size = wal != NULL ? strtoll(wal, NULL, 10) : 0;
 	free(wal);
+	system = pgha_job_query(leader, "SELECT system_identifier FROM pg_catalog.pg_control_system()", NULL,
+							error, sizeof(error));
+	plan->system_identifier = system != NULL ? strtoull(system, NULL, 10) : 0;
+	free(system);
 	if (!plan->separate_wal)
 		plan->size += plan->wal.size;
 	return true;
@@ -413,6 +445,10 @@ run_clone_command(PghaJobRun *run, const Plan *plan)
 	PghaRun		program = {.line = take_line, .cancelled = pgha_job_cancelled, .arg = run};
 	int			status;
 
+	/* There is not a tool that would mind an empty directory; some need it. */
+	if (!pgha_make_directory(plan->target))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s",
+							 plan->target, strerror(errno));
 	(void) snprintf(port, sizeof(port), "%d", leader->port);
 	program.argv = pgha_command_split(run->conf->clone_command, escapes, error, sizeof(error));
 	if (program.argv == NULL)
@@ -662,16 +698,35 @@ copy(PghaJobRun *run, const Plan *plan)
 	return run->conf->clone_command[0] != '\0' ? run_clone_command(run, plan) : run_pg_basebackup(run, plan);
 }
 
+/* Is it a copy of the primary?  Another tool may have taken another backup, or none. */
+static bool
+check_copy(PghaJobRun *run, const Plan *plan)
+{
+	static PghaAgentConf there;
+	PghaControl control;
+	char		error[600];
+
+	if (!exists_in(plan->target, "PG_VERSION"))
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It must fill the directory that %d stands for.",
+							 "\"%s\" is not a data directory after the clone", plan->target);
+	there = *run->conf;
+	(void) snprintf(there.data, sizeof(there.data), "%s", plan->target);
+	if (!pgha_server_control(&there, &control, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, NULL, "the clone cannot be read");
+	if (plan->system_identifier != 0 && control.system_identifier != plan->system_identifier)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, "The system identifiers differ.",
+							 "See what pgha.clone_command copies from.",
+							 "the clone is not one of the primary \"%s\"",
+							 run->conf->members.member[run->leader].name);
+	return true;
+}
+
 /* pg_basebackup has synced what it wrote; another tool perhaps has not. */
 static bool
 finish_copy(PghaJobRun *run, const Plan *plan)
 {
-	char		path[PATH_MAX + 32];
-
-	(void) snprintf(path, sizeof(path), "%s/PG_VERSION", plan->target);
-	if (access(path, F_OK) != 0)
-		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It must fill the directory that %d stands for.",
-							 "\"%s\" is not a data directory after the clone", plan->target);
+	if (!check_copy(run, plan))
+		return false;
 	if (chmod(plan->target, plan->in_place ? 0701 : 0700) != 0)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not set permissions of \"%s\": %s",
 							 plan->target, strerror(errno));

@@ -125,6 +125,12 @@ extern PghaRewind pgha_rewind(PghaJobRun *run);
 /* Clones the leader, beside the old directory or in place, and starts the server (clone.c). */
 extern bool pgha_clone(PghaJobRun *run);
 
+/*
+ * May the data directory be written to and be replaced?  Not if it is somebody
+ * else's: fails then (clone.c).
+ */
+extern bool pgha_clone_check_place(PghaJobRun *run);
+
 /* Finishes or clears away what an earlier process of a job left of a clone (clone.c). */
 extern bool pgha_clone_tidy(PghaJobRun *run);
 

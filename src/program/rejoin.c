@@ -392,7 +392,7 @@ pgha_rejoin(PghaJobRun *run)
 	pid_t		pid;
 	PghaServer	server;
 
-	if (!pgha_clone_tidy(run))
+	if (!pgha_clone_tidy(run) || !pgha_clone_check_place(run))
 		return false;
 	server = pgha_server_look(run->conf, &pid);
 	if (run->order.method == PGHA_METHOD_CLONE)

@@ -8,12 +8,17 @@
  * agent directory: all regular files at the top of PGDATA that are not
  * PostgreSQL's, and what the configuration includes from below it.  Afterwards
  * they are put back.  They are a few kB.
+ *
+ * A node that is built for the first time has none.  Its postgresql.auto.conf is
+ * then the primary's, or what a tool has written, and is freed of what can only
+ * be true of another node.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,6 +33,15 @@ static const char *const not_ours[] = {
 	"PG_VERSION", "postmaster.pid", "postmaster.opts", "backup_label", "backup_label.old", "backup_manifest",
 	"tablespace_map", "tablespace_map.old", "standby.signal", "recovery.signal", "current_logfiles",
 	"pgha.state", "pgha.state.new", "pg_internal.init", "logfile", "log"
+};
+
+/* Settings that are no other node's business, wherever postgresql.auto.conf came from. */
+static const char *const not_theirs[] = {
+	"port", "listen_addresses", "unix_socket_directories", "cluster_name", "external_pid_file",
+	"hba_file", "ident_file", "primary_conninfo", "primary_slot_name", "promote_trigger_file",
+	"restore_command", "recovery_target", "recovery_target_action", "recovery_target_inclusive",
+	"recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_timeline",
+	"recovery_target_xid", "pgha.node", "pgha.priority", "pgha.agent_directory"
 };
 
 static bool
@@ -177,6 +191,52 @@ pgha_settings_restore(PghaJobRun *run, const char *data)
 	return restore_below(run, directory, data, "");
 }
 
+static bool
+is_theirs(const char *line)
+{
+	size_t		length = strcspn(line, " =");
+
+	for (size_t i = 0; i < sizeof(not_theirs) / sizeof(not_theirs[0]); i++)
+	{
+		if (length == strlen(not_theirs[i]) && strncasecmp(line, not_theirs[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Takes another node's settings out of a postgresql.auto.conf, unless it is our own. */
+static bool
+clean_auto_conf(PghaJobRun *run, const char *data)
+{
+	char		path[PATH_MAX + 64];
+	char	   *text;
+	char	   *kept;
+	char	   *line;
+	char	   *rest;
+	size_t		size;
+	size_t		length = 0;
+	bool		done;
+
+	(void) snprintf(path, sizeof(path), "%s/settings/postgresql.auto.conf", run->conf->directory);
+	if (access(path, F_OK) == 0)
+		return true;
+	(void) snprintf(path, sizeof(path), "%s/postgresql.auto.conf", data);
+	text = pgha_read_file(path, &size);
+	if (text == NULL)
+		return errno == ENOENT || failed(run, "read file", path);
+	kept = malloc(size + 2);
+	rest = text;
+	while (kept != NULL && (line = strsep(&rest, "\n")) != NULL)
+	{
+		if (*line != '\0' && !is_theirs(line))
+			length += (size_t) sprintf(kept + length, "%s\n", line);
+	}
+	done = kept != NULL && pgha_write_file(path, kept, length, 0600, true);
+	free(kept);
+	free(text);
+	return done || failed(run, "write file", path);
+}
+
 bool
 pgha_make_standby(PghaJobRun *run, const char *data)
 {
@@ -185,7 +245,10 @@ pgha_make_standby(PghaJobRun *run, const char *data)
 	(void) snprintf(path, sizeof(path), "%s/pgha.state", data);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return failed(run, "remove file", path);
-	if (!pgha_settings_restore(run, data))
+	(void) snprintf(path, sizeof(path), "%s/recovery.signal", data);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return failed(run, "remove file", path);
+	if (!pgha_settings_restore(run, data) || !clean_auto_conf(run, data))
 		return false;
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", data);
 	if (!pgha_write_file(path, "", 0, 0600, true))
