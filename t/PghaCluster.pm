@@ -928,8 +928,13 @@ sub kill9
 	$self->note_segments;
 	my ($start, @pids) = $self->stop_processes;
 	kill 'KILL', @pids;
+	# A postmaster that an agent has started since we last looked is our child, too,
+	# and as a zombie would still hold its lock file.
 	$self->{cluster}->wait_for("the processes of $self->{name} to be gone",
-		sub { !$self->is_running && !$self->processes });
+		sub {
+			waitpid($_, WNOHANG) foreach grep { $_ != ($self->{pid} // 0) } @pids;
+			return !$self->is_running && !$self->processes && !grep { kill 0, $_ } @pids;
+		});
 	return $start;
 }
 
