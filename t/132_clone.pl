@@ -127,8 +127,9 @@ is($a->value(q{SELECT pgha_recover_node('b')}), 't', 'a stopped standby starts f
 like($notices, qr/ERROR:  53100: there is no room for a clone.*MB are needed.*pgha.clone_in_place/s, 'no room: an error that says how much') or diag $b->agent_text;
 ok($b->is_running, 'nothing was touched');
 $b->wait_streaming;
+$mark = $b->agent_mark;
 PghaCluster::spew($b->{conf}, PghaCluster::slurp($b->{conf}) . "pgha.clone_in_place = on\n");
-$b->wait_agent_log(qr/read the configuration again/);
+$b->wait_agent_log(qr/read the configuration again/, $mark);
 ($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')});
 is($out, 't', 'pgha.clone_in_place = on: it is cloned where it stands') or diag $notices, $b->agent_text;
 like($b->agent_text, qr/in place/, 'in place');
@@ -136,9 +137,10 @@ $b->wait_streaming;
 is($b->value('SELECT count(*) FROM spaced'), '1000', 'with all its data');
 
 # Cancelled in the middle: the node is as it was.
+$mark = $b->agent_mark;
 PghaCluster::spew($b->{conf}, PghaCluster::slurp($b->{conf}) . "pgha.clone_in_place = off\n"
 	. "pgha.clone_command = '/bin/sleep 600'\n");
-$b->wait_agent_log(qr/read the configuration again.*read the configuration again/s);
+$b->wait_agent_log(qr/read the configuration again/, $mark);
 PghaCluster::must_run([ 'mount', '-o', 'remount,size=1G', $small ]);
 my $session = $a->background(q{SELECT pgha_recover_node('b', 'clone')});
 $cluster->wait_for('the clone to be under way', sub { ($a->value(q{SELECT phase FROM pgha_recovery_progress() WHERE node = 'b' AND outcome IS NULL}) // '') eq 'cloning' });

@@ -67,14 +67,14 @@ sub set_hba
 }
 
 my @scram = map { "hostssl $_ pgha 127.0.0.1/32 scram-sha-256" } qw(replication postgres);
-my @cert = map { "hostssl $_ pgha 127.0.0.1/32 cert clientcert=verify-full" } qw(replication postgres);
+my @cert = map { "hostssl $_ pgha 127.0.0.1/32 cert clientcert=verify-full" } qw(replication ops);
 my $passfile = "$tls/passfile";
 
 sub write_passfile { PghaCluster::spew($passfile, "*:*:*:pgha:$_[0]\n"); chmod $_[1] // 0600, $passfile; }
 
 my $verify = "user=pgha sslmode=verify-full sslrootcert=$tls/ca.crt";
 my $with_password = "$verify passfile=$passfile channel_binding=require";
-my $with_certificate = "$verify sslcert=$tls/client.crt sslkey=$tls/client.key passfile=/dev/null";
+my $with_certificate = "$verify sslcert=$tls/client.crt sslkey=$tls/client.key passfile=/dev/null dbname=ops";
 
 # ---- what the agent runs ----
 
@@ -114,6 +114,7 @@ foreach my $node ($a, $b)
 }
 $a->start;
 $b->start;
+$a->wait_writable;
 $cluster->wait_following($a, $b);
 $_->start_agent foreach $a, $b;
 
@@ -242,8 +243,13 @@ like($err, qr/no agent of node "$standby->{name}" is connected.*HINT: .*see its 
 $primary->sql("ALTER ROLE pgha PASSWORD '$password'");
 $standby->wait_agent;
 
-# ---- with client certificates ----
+# ---- with client certificates, and in another database, updated from version 1.0 ----
 
+$primary->sql('CREATE DATABASE ops');
+$primary->sql(q{CREATE EXTENSION pgha VERSION '1.0'}, database => 'ops');
+$primary->sql('ALTER EXTENSION pgha UPDATE', database => 'ops');
+$primary->sql('SELECT pgha_setup_role()', database => 'ops');
+$cluster->wait_following($primary, $standby);
 foreach my $node ($a, $b)
 {
 	set_hba($node, @cert);

@@ -152,6 +152,19 @@ is(scalar(() = glob("$c->{data}.old-* $c->{data}.new-*")), 0, 'no directory is l
 $c->wait_streaming;
 destroy();
 
+# ---- another cluster's data directory ----
+
+PghaCluster::must_run([ 'cp', '-a', "$base/other", $c->{data} ]);
+configure_c();
+$c->start_agent(@agent);
+($out, $text) = recover('clone');
+is($out, 't', 'the data directory of another cluster is replaced if that is ordered') or diag $text, $c->agent_text;
+my ($kept) = glob("$c->{data}.old-*");
+ok(defined $kept && -e "$kept/PG_VERSION", 'and kept');
+$c->wait_streaming;
+PghaCluster::must_run([ 'rm', '-rf', $kept // '/nonexistent' ]);
+destroy();
+
 # ---- pgBackRest ----
 
 my $rest = "$base/pgbackrest";

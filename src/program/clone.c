@@ -655,12 +655,24 @@ stop_old(PghaJobRun *run)
 					  "the old server could not be stopped");
 }
 
+/* Does what is to be replaced belong to another cluster than the primary does? */
+static bool
+is_foreign(const PghaJobRun *run, const Plan *plan)
+{
+	PghaControl control;
+	char		error[600];
+
+	return run->data_ok && plan->system_identifier != 0 &&
+		pgha_server_control(run->conf, &control, error, sizeof(error)) &&
+		control.system_identifier != plan->system_identifier;
+}
+
 /*
  * Keeps what the old copy has beyond the leader's history.  Where that cannot
- * be told, the old copy itself is kept.
+ * be told, or it is another cluster's, the old copy itself is kept.
  */
 static bool
-save_lost(PghaJobRun *run)
+save_lost(PghaJobRun *run, const Plan *plan)
 {
 	PghaControl control;
 	PghaFork	fork;
@@ -671,6 +683,11 @@ save_lost(PghaJobRun *run)
 	if (!run->data_ok || access(run->conf->data, F_OK) != 0 ||
 		!pgha_server_control(run->conf, &control, error, sizeof(error)))
 		return true;
+	if (is_foreign(run, plan))
+	{
+		run->keep_old = true;
+		return true;
+	}
 	leader = pgha_job_leader(run);
 	if (leader == NULL)
 		return false;
@@ -747,7 +764,7 @@ clone_beside(PghaJobRun *run, const Plan *plan)
 		run->new_directory[0] = '\0';
 		return false;
 	}
-	if (!stop_old(run) || !save_lost(run))
+	if (!stop_old(run) || !save_lost(run, plan))
 		return false;
 
 	run->irrevocable = true;
@@ -763,7 +780,12 @@ clone_in_place(PghaJobRun *run, const Plan *plan)
 {
 	char		error[512];
 
-	if (!stop_old(run) || !save_lost(run) || !pgha_settings_save(run) || !pgha_job_check_cancel(run))
+	if (is_foreign(run, plan))
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, "The system identifiers differ.",
+							 "Correct data_directory, or move away what is there.",
+							 "\"%s\" is the data directory of another cluster, and is not given up for a clone in place",
+							 run->conf->data);
+	if (!stop_old(run) || !save_lost(run, plan) || !pgha_settings_save(run) || !pgha_job_check_cancel(run))
 		return false;
 	run->irrevocable = true;
 	run->data_ok = false;
@@ -805,6 +827,7 @@ pgha_clone_finish(PghaJobRun *run)
 			 !remove_data(run->old_directory, true))
 		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->old_directory, strerror(errno));
 	run->old_directory[0] = '\0';
+	run->keep_old = false;
 	(void) pgha_job_record(run);
 }
 

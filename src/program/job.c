@@ -118,6 +118,8 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		(void) pgha_parse_uint64(value, &run->new_inode);
 	else if (strcmp(key, "old_directory") == 0)
 		(void) snprintf(run->old_directory, sizeof(run->old_directory), "%s", value);
+	else if (strcmp(key, "keep_old") == 0)
+		run->keep_old = strcmp(value, "1") == 0;
 }
 
 /* Reads the file `job`: lines of two fields.  *run may be NULL. */
@@ -251,6 +253,7 @@ write_job(PghaJobRun *run, const char *outcome)
 	add_field(&line, "new_directory", run->new_directory);
 	add_number(&line, "new_inode", (int64_t) run->new_inode);
 	add_field(&line, "old_directory", run->old_directory);
+	add_number(&line, "keep_old", run->keep_old);
 	add_field(&line, "outcome", outcome);
 	add_field(&line, "sqlstate", run->sqlstate);
 	add_field(&line, "message", run->message);

@@ -31,6 +31,7 @@ typedef struct PghaJobRun
 	char		new_directory[PATH_MAX];	/* a clone that is being made, or waits to be swapped in */
 	uint64_t	new_inode;		/* of the clone, once it is whole; 0 before */
 	char		old_directory[PATH_MAX];	/* where the former data directory went */
+	bool		keep_old;		/* ... and it must not be deleted: what it alone has could not be told */
 
 	/* why it failed */
 	char		sqlstate[6];
@@ -38,7 +39,6 @@ typedef struct PghaJobRun
 	char		detail[1024];
 	char		hint[512];
 
-	bool		keep_old;		/* what the old copy alone has could not be told */
 	bool		irrevocable;	/* too late to cancel */
 	pgha_wal_lsn wal_end;		/* of the own server when it last ran; 0: not known */
 	int			leader;			/* member to follow, or PGHA_NOBODY */
