@@ -72,7 +72,7 @@ hint_for(const char *error)
 	if (strstr(error, "no password supplied") != NULL)
 		return "Name a passfile with the role's password in pgha.conninfo; one that others can read"
 			" (mode above 0600) is ignored.";
-	if (strstr(error, "certificate") != NULL || strstr(error, "SSL") != NULL)
+	if (strstr(error, "certificate") != NULL || strstr(error, "private key") != NULL || strstr(error, "SSL error") != NULL)
 		return "See the server's certificate and pg_hba.conf there, and the sslmode, sslrootcert, sslcert and"
 			" sslkey of pgha.conninfo here.";
 	return "See that pg_hba.conf there and pgha.conninfo here fit together.";
