@@ -18,6 +18,7 @@ endif
 EXTENSION = pgha
 DATA = pgha--1.0.sql pgha--1.0--1.1.sql
 MODULE_big = pgha
+DOCS = examples/postgresql.conf examples/pg_hba.conf examples/pgpool.conf
 
 CORE_SOURCES = $(wildcard src/core/*.c)
 COMMON_SOURCES = $(wildcard src/common/*.c)
@@ -74,6 +75,9 @@ REGRESS = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
 EXTRA_CLEAN = build tmp_check results regression.diffs regression.out
 
 include $(PGXS)
+
+# The examples have names that others may have, too.
+docmoduledir = pgha
 
 # The flags that PostgreSQL was built with are gcc's.
 ifneq ($(findstring clang,$(CC)),)

@@ -1313,7 +1313,7 @@ sub start
 	PghaCluster::give_to_postgres($directory);
 
 	my %local = (
-		listen_addresses => '127.0.0.1', port => $self->{port},
+		listen_addresses => '127.0.0.1', port => $self->{port}, recovery_user => 'postgres',
 		pcp_listen_addresses => '127.0.0.1', pcp_port => $self->{pcp_port},
 		socket_dir => $directory, pcp_socket_dir => $directory, wd_ipc_socket_dir => $directory,
 		pid_file_name => "$directory/pgpool.pid", logdir => $directory);
