@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../common/errors.h"
 #include "durable.h"
@@ -312,7 +313,12 @@ data_is_bad(const PghaJobRun *run)
 		"could not read file", "could not open file \"base", "could not open file \"global",
 		"could not open file \"pg_", "invalid"
 	};
+	char		control[PATH_MAX + 32];
 
+	/* Without pg_control it is none, whatever the server missed first. */
+	(void) snprintf(control, sizeof(control), "%s/global/pg_control", run->conf->data);
+	if (access(control, F_OK) != 0 && errno == ENOENT)
+		return true;
 	if (strstr(run->detail, "configuration") != NULL || strstr(run->detail, "parameter") != NULL ||
 		strstr(run->detail, "invalid permissions") != NULL)
 		return false;
