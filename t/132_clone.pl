@@ -74,7 +74,9 @@ is(scalar(() = glob("$wal_b/wal/pgha-*")), 1, 'of the WAL neither');
 # The data directory is gone.
 my $mark = $b->agent_mark;
 $b->kill9;
-PghaCluster::must_run([ 'rm', '-rf', $b->{data} ]);
+# At once: the agent is about to start what has crashed.
+rename $b->{data}, "$base/gone" or die "$b->{data}: $!";
+PghaCluster::must_run([ 'rm', '-rf', "$base/gone" ]);
 $cluster->wait_for('the agent to see it', sub { ($a->value(q{SELECT server FROM pgha_recovery_progress() WHERE node = 'b'}) // '') eq 'absent' });
 ($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'rewind')});
 like($notices, qr/ERROR:  55000: there is no data directory.*HINT:  Use the method clone/s, 'nothing to rewind: an error with a way out');

@@ -879,6 +879,7 @@ sub find_server
 	my ($self) = @_;
 	return 0 unless $self->{has_agent};
 	my ($pid) = (PghaCluster::slurp("$self->{data}/postmaster.pid") // '') =~ /^(\d+)/;
+	$self->reap($pid) if defined $pid;
 	return 0 unless defined $pid && (readlink("/proc/$pid/cwd") // '') eq $self->{data}
 		&& PghaCluster::command_line($pid) =~ m{^\S*/postgres };
 	$self->{pid} = $pid;
@@ -928,14 +929,18 @@ sub kill9
 	$self->note_segments;
 	my ($start, @pids) = $self->stop_processes;
 	kill 'KILL', @pids;
-	# A postmaster that an agent has started since we last looked is our child, too,
-	# and as a zombie would still hold its lock file.
 	$self->{cluster}->wait_for("the processes of $self->{name} to be gone",
-		sub {
-			waitpid($_, WNOHANG) foreach grep { $_ != ($self->{pid} // 0) } @pids;
-			return !$self->is_running && !$self->processes && !grep { kill 0, $_ } @pids;
-		});
+		sub { $self->reap(@pids); return !$self->is_running && !$self->processes });
 	return $start;
+}
+
+# What an agent started has become our child.  A postmaster that is a zombie would
+# still hold its lock files in the eyes of the next one.
+sub reap
+{
+	my ($self, @pids) = @_;
+	waitpid($_, WNOHANG) foreach grep { $_ != ($self->{pid} // 0) } @pids;
+	return;
 }
 
 # The postmaster alone; its children notice and leave by themselves.
