@@ -47,6 +47,8 @@
 
 /* Longest wait of one poll: a smart shutdown waits for it, too. */
 #define MAX_WAIT_MS		10000
+/* An agent that has not polled for this time (microseconds) is as good as gone. */
+#define SILENCE_LIMIT	INT64CONST(15000000)
 
 PG_FUNCTION_INFO_V1(pgha_sql_agent_poll);
 PG_FUNCTION_INFO_V1(pgha_sql_agent_event);
@@ -139,6 +141,12 @@ PghaAgentOf(const char *node)
 }
 
 bool
+PghaAgentPresent(const PghaAgent *agent)
+{
+	return agent->pid != 0 && PghaNow() - agent->heard < SILENCE_LIMIT;
+}
+
+bool
 PghaAgentConnected(const char *node)
 {
 	PghaBoard  *board = PghaTheBoard();
@@ -146,7 +154,7 @@ PghaAgentConnected(const char *node)
 
 	LWLockAcquire(board->lock, LW_SHARED);
 	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
-		connected |= strcmp(board->agent[i].node, node) == 0 && board->agent[i].pid != 0;
+		connected |= strcmp(board->agent[i].node, node) == 0 && PghaAgentPresent(&board->agent[i]);
 	LWLockRelease(board->lock);
 	return connected;
 }
@@ -230,6 +238,7 @@ register_session(PghaAgent *agent)
 		before_shmem_exit(agent_leaves, (Datum) 0);
 	strlcpy(my_node, agent->node, sizeof(my_node));
 	agent->pid = MyProcPid;
+	agent->heard = PghaNow();
 	return before == MyProcPid ? 0 : before;
 }
 
@@ -264,6 +273,17 @@ outcome_of(const char *text)
 	return strcmp(text, "done") == 0 || strcmp(text, "cancelled") == 0 ? text : "failed";
 }
 
+/* It has no job, though the board says that it had begun one: it was lost with the agent's files. */
+static void
+job_lost(PghaJob *job)
+{
+	strlcpy(job->outcome, "failed", sizeof(job->outcome));
+	job->updated = GetCurrentTimestamp();
+	job->failure.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+	strlcpy(job->failure.message, "the agent no longer knows of the recovery", sizeof(job->failure.message));
+	strlcpy(job->failure.hint, "See the agent's log, and start the recovery again.", sizeof(job->failure.hint));
+}
+
 /* Writes down what the agent says of the job that it carries out, or has just ended. */
 static void
 take_job(FunctionCallInfo fcinfo, PghaJob *job)
@@ -274,6 +294,14 @@ take_job(FunctionCallInfo fcinfo, PghaJob *job)
 	if (job->id != id)
 	{
 		int			waiters = job->outcome[0] == '\0' ? job->waiters : 0;
+
+		/* What the agent did before is no answer to the order that it is about to see, or has lost. */
+		if (job->id != 0 && job->outcome[0] == '\0' && !PG_ARGISNULL(ARG_OUTCOME))
+		{
+			if (job->taken)
+				job_lost(job);
+			return;
+		}
 
 		/* One that it began by itself, or for a former primary; whoever waits, waits for this one. */
 		memset(job, 0, sizeof(*job));
@@ -301,17 +329,6 @@ take_job(FunctionCallInfo fcinfo, PghaJob *job)
 	copy_shown(job->failure.message, message, sizeof(job->failure.message), false);
 	copy_shown(job->failure.detail, text_argument(fcinfo, ARG_DETAIL, ""), sizeof(job->failure.detail), true);
 	copy_shown(job->failure.hint, text_argument(fcinfo, ARG_HINT, ""), sizeof(job->failure.hint), true);
-}
-
-/* It has no job, though the board says that it had begun one: it was lost with the agent's files. */
-static void
-job_lost(PghaJob *job)
-{
-	strlcpy(job->outcome, "failed", sizeof(job->outcome));
-	job->updated = GetCurrentTimestamp();
-	job->failure.sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-	strlcpy(job->failure.message, "the agent no longer knows of the recovery", sizeof(job->failure.message));
-	strlcpy(job->failure.hint, "See the agent's log, and start the recovery again.", sizeof(job->failure.hint));
 }
 
 /* The first half of a poll: what the agent says. */

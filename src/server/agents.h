@@ -47,6 +47,7 @@ typedef struct PghaAgent
 {
 	char		node[PGHA_NAME_SIZE];	/* empty: slot is free */
 	pid_t		pid;			/* backend of its session here; 0: not connected */
+	pgha_time	heard;			/* of its last poll */
 	TimestampTz left;			/* when its session ended; 0: never had one */
 	char		data_directory[MAXPGPATH];
 	char		server[16];		/* what it says of its host's server */
@@ -97,7 +98,10 @@ extern PghaBoard *PghaTheBoard(void);
  */
 extern PghaAgent *PghaAgentOf(const char *node);
 
-/* Is an agent of `node` connected to this server? */
+/* Is it connected, and does it poll?  One that is stopped keeps its session.  The lock must be held. */
+extern bool PghaAgentPresent(const PghaAgent *agent);
+
+/* Is an agent of `node` connected to this server, and does it poll? */
 extern bool PghaAgentConnected(const char *node);
 
 /* Wakes all who wait for a change of the board, or of the monitor's state. */

@@ -42,7 +42,6 @@ typedef struct Wait
 {
 	const char *node;
 	bool		counted;		/* among the waiters of its job */
-	bool		ordered;		/* ... which this server ordered */
 } Wait;
 
 bool
@@ -233,7 +232,6 @@ join_job(Wait *wait, const char *method, PghaFailure *failure)
 		}
 		job->waiters++;
 		wait->counted = true;
-		wait->ordered = job->ordered;
 		strlcpy(running, job->method, sizeof(running));
 	}
 	LWLockRelease(board->lock);
@@ -270,7 +268,7 @@ leave_job(int code, Datum arg)
 		PghaJob    *job = &agent->job;
 
 		job->waiters--;
-		if (code == 0 && wait->ordered && job->waiters == 0 && job->outcome[0] == '\0')
+		if (code == 0 && job->ordered && job->waiters == 0 && job->outcome[0] == '\0')
 		{
 			job->cancel = true;
 			if (!job->taken)
@@ -367,7 +365,7 @@ await_job(const char *node, PghaFailure *failure)
 
 		LWLockAcquire(board->lock, LW_EXCLUSIVE);
 		agent = PghaAgentOf(node);
-		connected = agent != NULL && agent->pid != 0;
+		connected = agent != NULL && PghaAgentPresent(agent);
 		if (agent != NULL)
 			job = agent->job;
 		else
@@ -443,7 +441,7 @@ PghaCommandAgent(const char *command, const char *argument, PghaFailure *failure
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	agent = PghaAgentOf(pgha_node);
-	connected = agent != NULL && agent->pid != 0;
+	connected = agent != NULL && PghaAgentPresent(agent);
 	if (connected)
 	{
 		agent->command_id = PghaNewJobId();
@@ -516,8 +514,8 @@ put_agent(PghaRow *row, const PghaAgent *agent)
 		for (int i = 0; i < 10; i++)
 			PghaPutNull(row);
 	}
-	PghaPutBool(row, agent->pid != 0);
-	PghaPutTextOrNull(row, agent->pid != 0 ? agent->server : "");
+	PghaPutBool(row, PghaAgentPresent(agent));
+	PghaPutTextOrNull(row, PghaAgentPresent(agent) ? agent->server : "");
 }
 
 /*
