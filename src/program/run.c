@@ -116,7 +116,19 @@ become(PghaRun *run, int output, pid_t parent)
 	_exit(STATUS_NOT_RUN);
 }
 
-/* Reads until the program ends its output; ends it itself if it must. */
+/* It has ended, and is not reaped yet. */
+static bool
+has_ended(pid_t pid)
+{
+	siginfo_t	info = {.si_pid = 0};
+
+	return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/*
+ * Reads until the program ends its output, or ends while a process that it has
+ * started keeps that open; ends it itself if it must.
+ */
 static void
 watch(PghaRun *run, pid_t pid, int fd)
 {
@@ -127,7 +139,9 @@ watch(PghaRun *run, pid_t pid, int fd)
 
 	for (;;)
 	{
-		if (poll(&set, 1, LOOK_EVERY_MS) > 0 && !read_output(&output, fd))
+		int			ready = poll(&set, 1, LOOK_EVERY_MS);
+
+		if (ready > 0 ? !read_output(&output, fd) : ready == 0 && has_ended(pid))
 			break;
 		if (kill_at == 0 && run->cancelled != NULL && run->cancelled(run->arg))
 			run->was_cancelled = true;
