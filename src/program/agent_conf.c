@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../common/errors.h"
+#include "mark.h"
 
 /* PostgreSQL's own limit (CONF_FILE_MAX_DEPTH). */
 #define MAX_DEPTH	10
@@ -493,22 +494,57 @@ default_passfile(PghaAgentConf *conf)
 		(void) snprintf(conf->pgpool_passfile, sizeof(conf->pgpool_passfile), "%s/.pcppass", user->pw_dir);
 }
 
+/*
+ * The file `name` of the data directory.  While that is not whole, what stands
+ * there may be another node's, or not there: then it is the copy that a recovery
+ * made beforehand (settings.c).  False if the path is too long.
+ */
+static bool
+own_file(Reader *reader, const char *data, const char *name, char *path)
+{
+	const char *directory = value_of(reader, AGENT_DIRECTORY, "");
+	char		copy[PATH_MAX];
+
+	if (snprintf(path, PATH_MAX, "%s/%s", data, name) >= PATH_MAX)
+		return pgha_fail(reader->error, reader->error_size, "path \"%.100s...\" is too long", data);
+	if (snprintf(copy, sizeof(copy), "%s%s/settings/%s", directory[0] != '\0' ? directory : data,
+				 directory[0] != '\0' ? "" : ".pgha", name) >= (int) sizeof(copy) ||
+		access(copy, R_OK) != 0 || (!pgha_mark_is_set(data) && access(path, F_OK) == 0))
+		return true;
+	memcpy(path, copy, sizeof(copy));
+	reader->conf->saved = true;
+	return true;
+}
+
+/* Reads postgresql.conf, of a data directory or as given. */
+static bool
+read_main_file(Reader *reader, const char *data, const char *config_file)
+{
+	PghaAgentConf *conf = reader->conf;
+	char		real[PATH_MAX];
+	char		path[PATH_MAX];
+
+	if (config_file != NULL)
+		return absolute(reader, config_file, conf->config_file) &&
+			read_file(reader, conf->config_file, true, 0);
+	if (!absolute(reader, data, real) || !own_file(reader, real, "postgresql.conf", path))
+		return false;
+	if (snprintf(conf->config_file, sizeof(conf->config_file), "%s/postgresql.conf", real) >= (int) sizeof(conf->config_file))
+		return pgha_fail(reader->error, reader->error_size, "path \"%.100s...\" is too long", real);
+	if (pgha_mark_is_set(real) && !conf->saved)
+		return pgha_fail(reader->error, reader->error_size,
+						 "the data directory \"%s\" is not whole, its configuration may be another node's:"
+						 " give --config with the copy in settings/ of pgha.agent_directory", real);
+	return read_file(reader, path, true, 0);
+}
+
 static bool
 read_all(Reader *reader, const char *data, const char *config_file)
 {
 	PghaAgentConf *conf = reader->conf;
 	char		path[PATH_MAX];
 
-	if (!find_programs(reader))
-		return false;
-	if (config_file == NULL)
-	{
-		if (snprintf(path, sizeof(path), "%s/postgresql.conf", data) >= (int) sizeof(path))
-			return pgha_fail(reader->error, reader->error_size, "path \"%.100s...\" is too long", data);
-		config_file = path;
-	}
-	if (!absolute(reader, config_file, conf->config_file) ||
-		!read_file(reader, conf->config_file, true, 0))
+	if (!find_programs(reader) || !read_main_file(reader, data, config_file))
 		return false;
 
 	if (data == NULL)
@@ -523,8 +559,7 @@ read_all(Reader *reader, const char *data, const char *config_file)
 		return false;
 	conf->config_outside = !is_inside(conf->config_file, conf->data);
 
-	if (snprintf(path, sizeof(path), "%s/postgresql.auto.conf", conf->data) >= (int) sizeof(path) ||
-		!read_file(reader, path, false, 0) ||
+	if (!own_file(reader, conf->data, "postgresql.auto.conf", path) || !read_file(reader, path, false, 0) ||
 		!take_values(reader) || !take_directory(reader))
 		return false;
 	default_passfile(conf);

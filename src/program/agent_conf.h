@@ -26,6 +26,7 @@ typedef struct PghaAgentConf
 	/* where things are; absolute paths without symbolic links in the last component */
 	char		data[PATH_MAX]; /* PGDATA; need not exist yet */
 	char		config_file[PATH_MAX];	/* postgresql.conf */
+	bool		saved;			/* read from the copies in the agent's directory: PGDATA is not whole */
 	bool		config_outside; /* it is not inside of data: the server must be told of it */
 	char		bin[PATH_MAX];	/* PostgreSQL's programs: the directory of this program */
 	char		directory[PATH_MAX];	/* pgha.agent_directory */
