@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -48,6 +49,7 @@
 
 /* A server that is down may be about to restart itself, or be started by the system. */
 #define DOWN_BEFORE_START_MS	2000
+#define NO_LEADER_BEFORE_START_MS	15000
 /* A standby that does not stream though the primary is there. */
 #define NO_STREAM_BEFORE_CLONE_MS	30000
 
@@ -70,6 +72,7 @@ static PghaSession own = {.what = "own server", .member = PGHA_NOBODY};
 static PghaSession primary = {.what = "primary", .member = PGHA_NOBODY};
 static PghaServer server;
 static PghaJobStatus job;
+static PghaJobStatus not_begun;	/* a job whose process could not even write its file */
 
 static int64_t look_at = 0;		/* when a server that is down is looked at again */
 static int64_t down_since = 0;	/* 0: the server runs */
@@ -165,7 +168,7 @@ reload(int64_t now)
 	next = now + CONF_EVERY_MS;
 	if (stamp == 0)
 		stamp = files_stamp(&conf);
-	if (!told_to_reload && files_stamp(&conf) == stamp)
+	if (!told_to_reload && !conf.saved && files_stamp(&conf) == stamp)
 		return;
 	told_to_reload = 0;
 
@@ -181,6 +184,11 @@ reload(int64_t now)
 	}
 	complaint[0] = '\0';
 	stamp = files_stamp(&fresh);
+	if (conf.saved && fresh.saved)
+	{
+		pgha_agent_conf_free(&fresh);
+		return;
+	}
 	if (strcmp(fresh.data, conf.data) != 0 || strcmp(fresh.directory, conf.directory) != 0 ||
 		strcmp(fresh.members.member[fresh.self].name, conf.members.member[conf.self].name) != 0)
 	{
@@ -279,25 +287,27 @@ look_at_server(int64_t now)
 
 /* ---- jobs ---- */
 
+static void look_at_job(int64_t now);
+static void tell_once(const char *text);
+
 static void
 start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *why)
 {
 	PghaJobOrder order = {.id = id, .method = method, .ordered = ordered, .leader = leader};
+	PghaJobStatus failed;
 
 	if (job.running != 0)
 		return;
 	pgha_agent_log("recovery (%s): %s", pgha_method_word(method), why);
-	if (pgha_job_start(&conf, &order) < 0)
-		pgha_agent_log("could not start a process: %s", strerror(errno));
+	if (pgha_job_start(&conf, &order, &failed))
+		memset(&not_begun, 0, sizeof(not_begun));
 	else
 	{
-		job_seen_running = true;
-		memset(&job, 0, sizeof(job));
-		job.known = true;
-		job.running = -1;		/* not seen yet */
-		job.order = order;
-		(void) snprintf(job.phase, sizeof(job.phase), "waiting");
+		pgha_agent_log("the recovery could not begin: %s", failed.message);
+		not_begun = failed;
 	}
+	job_seen_running = true;
+	look_at_job(pgha_session_clock());
 }
 
 static int64_t
@@ -313,31 +323,24 @@ new_id(void)
 static void
 look_at_job(int64_t now)
 {
-	static int64_t began = 0;
-	int64_t		starting = job.running == -1 ? job.order.id : 0;
+	pid_t		pid;
 
 	pgha_job_status(&conf, &job);
-
-	/* It has not taken its lock yet. */
-	if (starting != 0 && job.running == 0 && job.order.id != starting)
-	{
-		if (began == 0)
-			began = now;
-		if (now - began < 5000)
-		{
-			memset(&job, 0, sizeof(job));
-			job.known = true;
-			job.order.id = starting;
-			job.running = -1;
-			return;
-		}
-	}
-	began = 0;
 	if (job.running != 0)
 	{
 		job_seen_running = true;
 		return;
 	}
+	if (not_begun.known)
+	{
+		not_begun.data_ok = job.data_ok;
+		job = not_begun;
+	}
+
+	/* Looked at after the job's end was seen: what runs now was not stopped by it. */
+	if (job.known && (!job.data_ok || job.stopped) && !not_begun.known &&
+		pgha_server_look(&conf, &pid) == PGHA_SERVER_RUNNING && !pgha_job_server_runs(&conf))
+		tell_once("the job file in the agent's directory cannot be written");
 	if (!job_seen_running)
 		return;
 	job_seen_running = false;
@@ -374,7 +377,8 @@ command_server(const char *command, const char *mode)
 		(void) setsid();
 		for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
 			(void) close(fd);
-		(void) signal(SIGCHLD, SIG_DFL);
+		for (int i = 1; i < NSIG; i++)
+			(void) signal(i, SIG_DFL);
 		if (strcmp(command, "start") != 0)
 			done = pgha_server_stop(&conf, mode, 300000, error, sizeof(error));
 		if (done && strcmp(command, "stop") != 0)
@@ -449,9 +453,11 @@ reconcile(int64_t now)
 		return;
 
 	/* Its process has died, with or without the agent before this one. */
-	if (job.known && job.outcome[0] == '\0' && (job.order.ordered || conf.auto_rejoin != PGHA_REJOIN_OFF))
+	if (job.known && job.outcome[0] == '\0' &&
+		(job.order.ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
 	{
-		if (leader != PGHA_NOBODY || now - down_since > 15000)
+		/* Alone, a server that is down can at least be started. */
+		if (leader != PGHA_NOBODY || (down_since != 0 && now - down_since > NO_LEADER_BEFORE_START_MS))
 			start_job(job.order.id, job.order.method, job.order.ordered, leader, "an interrupted one is begun again");
 		return;
 	}
@@ -468,6 +474,8 @@ reconcile(int64_t now)
 	}
 	else if (server == PGHA_SERVER_CRASHED && now - down_since >= DOWN_BEFORE_START_MS)
 		start_job(new_id(), method, false, leader, "the server has crashed");
+	else if (server == PGHA_SERVER_STOPPED && job.known && job.stopped)
+		start_job(new_id(), method, false, leader, "the server was stopped for a recovery that has failed");
 	else if (runs() && own.answered && leader != PGHA_NOBODY && strcmp(own.poll.state, "diverged") == 0)
 		start_job(new_id(), method, false, leader, "the server's WAL has diverged from the primary's");
 	else if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY && not_streaming_since != 0 &&
@@ -721,9 +729,19 @@ pgha_agent_main(int argc, char **argv)
 	}
 	(void) setvbuf(stderr, NULL, _IOLBF, 0);
 
+	/*
+	 * A killed postmaster that nobody reaps holds its lock files for ever; not
+	 * every container has an init process.  What a job starts becomes our child.
+	 */
+	(void) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+
 	/* Paths may have been relative. */
-	option_data = strdup(conf.data);
-	option_config = strdup(conf.config_file);
+	if (option_config != NULL)
+		option_config = strdup(conf.config_file);
+	if (option_config != NULL && option_data != NULL)
+		option_data = strdup(conf.data);
+	else if (option_config == NULL)
+		option_data = strndup(conf.config_file, (size_t) (strrchr(conf.config_file, '/') - conf.config_file));
 	if (chdir(conf.directory) != 0)
 	{
 		fprintf(stderr, "pgha: error: could not change to directory \"%s\": %s\n", conf.directory, strerror(errno));

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../common/command.h"
@@ -31,6 +32,7 @@
 
 #define MAX_PLACES		64
 #define PREFIX			"pgha-"
+#define REMOVE_TRIES	25
 
 /* Above what the primary says it holds, for what it writes meanwhile. */
 #define MARGIN_PERCENT	5
@@ -364,6 +366,16 @@ check_room(PghaJobRun *run, const Plan *plan)
 	return true;
 }
 
+/* pg_basebackup fills an empty directory only. */
+static bool
+holds_lost_and_found(const PghaAgentConf *conf)
+{
+	char		path[PATH_MAX + 32];
+
+	(void) snprintf(path, sizeof(path), "%s/lost+found", conf->data);
+	return access(path, F_OK) == 0;
+}
+
 /* Beside the old directory if possible, in place if that is allowed. */
 static bool
 choose_place(PghaJobRun *run, Plan *plan)
@@ -381,6 +393,10 @@ choose_place(PghaJobRun *run, Plan *plan)
 			pgha_job_fail(run, STATE_NOT_IN_STATE, obstacle,
 						  "Set pgha.clone_in_place = on: the old copy is then given up before the new one is there.",
 						  "no copy can be made beside the data directory \"%s\"", run->conf->data);
+	if (holds_lost_and_found(run->conf))
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, "It holds the directory \"lost+found\".",
+							 "Make the data directory a directory below the mount point.",
+							 "the data directory \"%s\" cannot be emptied", run->conf->data);
 	plan->in_place = true;
 	(void) snprintf(plan->target, sizeof(plan->target), "%s", run->conf->data);
 	return check_room(run, plan);
@@ -421,15 +437,72 @@ take_line(const char *line, void *arg)
 static bool
 report_copy(PghaJobRun *run, const PghaRun *program, const char *name, int status)
 {
-	bool		full = strstr(program->last, "No space left") != NULL;
-	bool		login = strstr(program->last, "password") != NULL || strstr(program->last, "pg_hba.conf") != NULL;
-
 	if (program->was_cancelled)
 		return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while cloning");
-	return pgha_job_fail(run, full ? STATE_DISK_FULL : STATE_NOT_IN_STATE, program->last,
-						 full ? "Make room there." :
-						 login ? "See pg_hba.conf of the primary, and pgha.conninfo and its passfile here." : NULL,
-						 "%s failed with status %d", name, status);
+	return pgha_job_program_failed(run, program, NULL, "%s failed with status %d", name, status);
+}
+
+/* ---- what is outside of the data directory ---- */
+
+/*
+ * pg_basebackup makes the links to tablespaces last, and leaves those copies
+ * behind when it fails.  So their paths stand in the file `copies` until they
+ * belong to a data directory that is whole; each ends with a zero byte.
+ */
+static void
+copies_path(const PghaJobRun *run, char *path)
+{
+	(void) snprintf(path, PATH_MAX + 32, "%s/copies", run->conf->directory);
+}
+
+static bool
+note_copies(PghaJobRun *run, const Plan *plan)
+{
+	static char text[(MAX_PLACES + 1) * PATH_MAX];
+	char		path[PATH_MAX + 32];
+	size_t		length = 0;
+
+	for (int i = 0; i <= plan->count; i++)
+	{
+		const char *target = i < plan->count ? plan->tablespace[i].target : plan->wal.target;
+		size_t		size = strlen(target) + 1;
+
+		if (size > 1)
+			memcpy(text + length, target, size);
+		length += size > 1 ? size : 0;
+	}
+	copies_path(run, path);
+	return length == 0 || pgha_write_file(path, text, length, 0600, true) ||
+		pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL,
+					  "See that the agent's directory can be written to.",
+					  "could not write file \"%s\": %s", path, strerror(errno));
+}
+
+static void
+forget_copies(const PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+
+	copies_path(run, path);
+	(void) unlink(path);
+}
+
+static void
+remove_copies(const PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+	size_t		length = 0;
+	char	   *text;
+
+	copies_path(run, path);
+	text = pgha_read_file(path, &length);
+	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
+	{
+		if (is_copy(text + at))
+			(void) pgha_remove_tree(text + at, true);
+	}
+	free(text);
+	forget_copies(run);
 }
 
 static bool
@@ -587,6 +660,24 @@ remove_data(const char *data, bool itself)
 	return pgha_remove_tree(data, itself);
 }
 
+/*
+ * Removes a clone that will not be used.  A pg_basebackup that was killed may
+ * have left its process for the WAL, which adds a file before it ends, too.
+ */
+static void
+give_up_copy(PghaJobRun *run)
+{
+	static const struct timespec pause = {.tv_nsec = 200000000};
+
+	remove_copies(run);
+	for (int i = 0; i < REMOVE_TRIES && !remove_data(run->new_directory, true); i++)
+		(void) nanosleep(&pause, NULL);
+	if (access(run->new_directory, F_OK) == 0)
+		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->new_directory, strerror(errno));
+	run->new_directory[0] = '\0';
+	run->new_inode = 0;
+}
+
 /* ---- the swap ---- */
 
 static bool
@@ -600,6 +691,15 @@ inode_of(const char *path, uint64_t *inode)
 	return true;
 }
 
+/* Is the directory at `path` the whole clone? */
+static bool
+is_clone(const PghaJobRun *run, const char *path)
+{
+	uint64_t	inode;
+
+	return inode_of(path, &inode) && inode == run->new_inode;
+}
+
 /*
  * Puts the whole clone in the place of the data directory.  Can be repeated
  * after a crash at any point: the inode of the clone tells where it is.
@@ -608,12 +708,12 @@ static bool
 swap_in(PghaJobRun *run)
 {
 	const char *data = run->conf->data;
-	uint64_t	inode = 0;
-	bool		old_exists = access(data, F_OK) == 0;
 
-	if (old_exists && inode_of(data, &inode) && inode == run->new_inode)
+	if (is_clone(run, data))
 		;						/* exchanged already */
-	else if (old_exists)
+	else if (!is_clone(run, run->new_directory))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "the clone \"%s\" has vanished", run->new_directory);
+	else if (access(data, F_OK) == 0)
 	{
 		if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) != 0 &&
 			(rename(data, run->old_directory) != 0 || rename(run->new_directory, data) != 0))
@@ -635,7 +735,11 @@ swap_in(PghaJobRun *run)
 	if (access(run->old_directory, F_OK) != 0)
 		run->old_directory[0] = '\0';
 	run->data_ok = true;
-	return pgha_job_record(run);
+	run->cloned = true;
+	if (!pgha_job_record(run))
+		return false;
+	forget_copies(run);
+	return true;
 }
 
 /* Stops the old server if it runs; one that cannot be stopped cleanly is going away anyhow. */
@@ -647,6 +751,7 @@ stop_old(PghaJobRun *run)
 
 	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
 		return true;
+	run->stopped = true;
 	if (!pgha_job_phase(run, "stopping", "stops the old server"))
 		return false;
 	return pgha_server_stop(run->conf, "fast", 60000, error, sizeof(error)) ||
@@ -755,65 +860,106 @@ finish_copy(PghaJobRun *run, const Plan *plan)
 static bool
 clone_beside(PghaJobRun *run, const Plan *plan)
 {
-	if (!pgha_settings_save(run))
+	/* Of an earlier clone that never came to stream. */
+	pgha_clone_finish(run);
+	if (!pgha_settings_save(run) || !note_copies(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
-	if (!copy(run, plan) || !finish_copy(run, plan) || !pgha_job_check_cancel(run))
+	if (!copy(run, plan) || !finish_copy(run, plan) || !pgha_job_check_cancel(run) ||
+		!stop_old(run) || !save_lost(run, plan))
 	{
-		(void) remove_data(plan->target, true);
-		run->new_directory[0] = '\0';
+		give_up_copy(run);
 		return false;
 	}
-	if (!stop_old(run) || !save_lost(run, plan))
-		return false;
 
 	run->irrevocable = true;
 	(void) inode_of(plan->target, &run->new_inode);
 	(void) snprintf(run->old_directory, sizeof(run->old_directory), "%.*s.old-%s",
 					PATH_MAX - 64, run->conf->data, run->stamp);
-	return pgha_job_phase(run, "swapping", "puts the clone in the place of \"%s\"", run->conf->data) &&
-		swap_in(run);
+	if (pgha_job_phase(run, "swapping", "puts the clone in the place of \"%s\"", run->conf->data) &&
+		swap_in(run))
+		return true;
+	run->irrevocable = false;
+	if (run->new_directory[0] != '\0' && !is_clone(run, run->conf->data) && access(run->conf->data, F_OK) == 0)
+	{
+		give_up_copy(run);
+		run->old_directory[0] = '\0';
+	}
+	return false;
+}
+
+/* Nothing has been changed yet: takes the mark off again. */
+static bool
+unmark(PghaJobRun *run)
+{
+	char		error[512];
+
+	run->irrevocable = false;
+	run->data_ok = true;
+	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
+		fprintf(stderr, "pgha agent: %s\n", error);
+	return false;
 }
 
 static bool
 clone_in_place(PghaJobRun *run, const Plan *plan)
 {
 	char		error[512];
+	bool		whole = run->data_ok && access(run->conf->data, F_OK) == 0;
 
 	if (is_foreign(run, plan))
 		return pgha_job_fail(run, STATE_NOT_IN_STATE, "The system identifiers differ.",
 							 "Correct data_directory, or move away what is there.",
 							 "\"%s\" is the data directory of another cluster, and is not given up for a clone in place",
 							 run->conf->data);
-	if (!stop_old(run) || !save_lost(run, plan) || !pgha_settings_save(run) || !pgha_job_check_cancel(run))
+	if (!stop_old(run) || !save_lost(run, plan) || !pgha_settings_save(run) || !note_copies(run, plan) ||
+		!pgha_job_check_cancel(run))
 		return false;
+	if (!pgha_make_directory(run->conf->data) || !pgha_mark_set(run->conf->data, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not mark \"%s\": %s", run->conf->data, strerror(errno));
 	run->irrevocable = true;
-	run->data_ok = false;
 	if (!pgha_job_phase(run, "swapping", "empties \"%s\"", run->conf->data))
-		return false;
-	if (!pgha_mark_set(run->conf->data, error, sizeof(error)))
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
+		return whole ? unmark(run) : false;
+	run->data_ok = false;
+	if (!pgha_job_record(run))
+		return whole ? unmark(run) : false;
 	if (!remove_data(run->conf->data, false))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!copy(run, plan) || !finish_copy(run, plan))
+	{
+		remove_copies(run);
 		return false;
-	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
-	run->data_ok = true;
-	return pgha_job_record(run);
+	}
+
+	/* First remembered, then unmarked: a mark that a crash leaves behind has no meaning then. */
+	run->data_ok = run->cloned = true;
+	if (!pgha_job_record(run))
+	{
+		run->data_ok = run->cloned = false;
+		return false;
+	}
+	forget_copies(run);
+	return pgha_mark_clear(run->conf->data, error, sizeof(error)) ||
+		pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
 }
 
 bool
 pgha_clone_tidy(PghaJobRun *run)
 {
-	if (run->new_directory[0] == '\0')
-		return true;
-	if (run->new_inode != 0)
+	if (run->new_directory[0] != '\0' && run->new_inode != 0 &&
+		(is_clone(run, run->new_directory) || is_clone(run, run->conf->data)))
 		return stop_old(run) && swap_in(run);
-	if (access(run->new_directory, F_OK) == 0)
-		(void) remove_data(run->new_directory, true);
-	run->new_directory[0] = '\0';
-	return pgha_job_record(run);
+	if (run->new_directory[0] != '\0')
+	{
+		give_up_copy(run);
+		return pgha_job_record(run);
+	}
+	/* Of a clone in place. */
+	if (run->data_ok)
+		forget_copies(run);
+	else
+		remove_copies(run);
+	return true;
 }
 
 void
@@ -831,21 +977,11 @@ pgha_clone_finish(PghaJobRun *run)
 	(void) pgha_job_record(run);
 }
 
-bool
-pgha_clone(PghaJobRun *run)
+/* Starts what has been put into place. */
+static bool
+start_clone(PghaJobRun *run)
 {
-	static Plan plan;
-	PGconn	   *leader = pgha_job_leader(run);
-	bool		planned;
-
-	if (leader == NULL)
-		return false;
-	planned = make_plan(run, &plan, leader);
-	PQfinish(leader);
-	if (!planned || !(plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)))
-		return false;
-
-	/* From here on the node is what it is to be; only its start is left. */
+	/* The node is what it is to be: the job can be given up again. */
 	run->irrevocable = false;
 	if (!pgha_start(run))
 		return false;
@@ -863,4 +999,23 @@ pgha_clone(PghaJobRun *run)
 			break;
 	}
 	return false;
+}
+
+bool
+pgha_clone(PghaJobRun *run)
+{
+	static Plan plan;
+	PGconn	   *leader;
+	bool		planned;
+
+	/* The process of this job before this one came that far. */
+	if (run->cloned)
+		return start_clone(run);
+	leader = pgha_job_leader(run);
+	if (leader == NULL)
+		return false;
+	planned = make_plan(run, &plan, leader);
+	PQfinish(leader);
+	return planned && (plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)) &&
+		start_clone(run);
 }

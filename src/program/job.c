@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,10 +29,16 @@
 #include "durable.h"
 #include "job_run.h"
 #include "rejoin.h"
+#include "run.h"
 
 #define PROGRESS_EVERY_S	1
+/* A job that has not begun by then is left to itself. */
+#define BEGIN_LIMIT_MS	10000
 
 static volatile sig_atomic_t told_to_end = 0;
+
+/* What the file `job` said when this job began. */
+static PghaJobStatus ended_before;
 
 static const char *const method_words[] = {"auto", "rejoin", "rewind", "clone", "start"};
 
@@ -96,6 +103,8 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		status->order.ordered = number != 0;
 	else if (strcmp(key, "data_ok") == 0)
 		status->data_ok = number != 0;
+	else if (strcmp(key, "stopped") == 0)
+		status->stopped = number != 0;
 	else if (strcmp(key, "phase") == 0)
 		(void) snprintf(status->phase, sizeof(status->phase), "%s", value);
 	else if (strcmp(key, "outcome") == 0)
@@ -118,8 +127,10 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		(void) pgha_parse_uint64(value, &run->new_inode);
 	else if (strcmp(key, "old_directory") == 0)
 		(void) snprintf(run->old_directory, sizeof(run->old_directory), "%s", value);
+	else if (strcmp(key, "cloned") == 0)
+		run->cloned = number != 0;
 	else if (strcmp(key, "keep_old") == 0)
-		run->keep_old = strcmp(value, "1") == 0;
+		run->keep_old = number != 0;
 }
 
 /* Reads the file `job`: lines of two fields.  *run may be NULL. */
@@ -213,6 +224,24 @@ pgha_job_fail(PghaJobRun *run, const char *sqlstate, const char *detail, const c
 	return false;
 }
 
+bool
+pgha_job_program_failed(PghaJobRun *run, const PghaRun *program, const char *hint, const char *format,...)
+{
+	bool		full = strstr(program->last, "No space left") != NULL ||
+		strstr(program->last, "quota exceeded") != NULL;
+	bool		login = strstr(program->last, "password") != NULL || strstr(program->last, "pg_hba.conf") != NULL;
+	char		text[sizeof(run->message)];
+	va_list		args;
+
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return pgha_job_fail(run, full ? STATE_DISK_FULL : STATE_NOT_IN_STATE, program->last,
+						 full ? "Make room there." :
+						 login ? "See pg_hba.conf of the primary, and pgha.conninfo and its passfile here." : hint,
+						 "%s", text);
+}
+
 static void
 add_field(PghaLine *line, const char *key, const char *value)
 {
@@ -250,6 +279,8 @@ write_job(PghaJobRun *run, const char *outcome)
 	add_number(&line, "started", run->started);
 	add_field(&line, "phase", run->phase);
 	add_number(&line, "data_ok", run->data_ok);
+	add_number(&line, "cloned", run->cloned);
+	add_number(&line, "stopped", run->stopped);
 	add_field(&line, "new_directory", run->new_directory);
 	add_number(&line, "new_inode", (int64_t) run->new_inode);
 	add_field(&line, "old_directory", run->old_directory);
@@ -268,7 +299,8 @@ pgha_job_record(PghaJobRun *run)
 {
 	if (write_job(run, ""))
 		return true;
-	return pgha_job_fail(run, STATE_IO, NULL, "See that the agent's directory can be written to.",
+	return pgha_job_fail(run, errno == ENOSPC || errno == EDQUOT ? STATE_DISK_FULL : STATE_IO, NULL,
+						 "See that the agent's directory can be written to.",
 						 "could not write the job file in \"%s\": %s", run->conf->directory, strerror(errno));
 }
 
@@ -291,11 +323,11 @@ write_progress(PghaJobRun *run, const char *message, int64_t done, int64_t total
 static char phase_message[512];
 
 /*
- * For the tests only: the process stops itself on entering the phase named in
- * this environment variable, so that it can be killed there.
+ * For the tests only: the process stops itself at the point named in this
+ * environment variable, so that it can be killed there.
  */
-static void
-stop_for_test(const char *phase)
+void
+pgha_job_test_stop(const char *phase)
 {
 	const char *at = getenv("PGHA_TEST_STOP_AT");
 
@@ -316,7 +348,7 @@ pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 	fprintf(stderr, "pgha agent: recovery: %s: %s\n", phase, phase_message);
 	if (!pgha_job_record(run))
 		return false;
-	stop_for_test(phase);
+	pgha_job_test_stop(phase);
 	return true;
 }
 
@@ -386,10 +418,13 @@ set_up_signals(void)
 
 /* Everything but the standard streams belongs to the agent. */
 static void
-close_files(void)
+close_files(int but)
 {
 	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-		(void) close(fd);
+	{
+		if (fd != but)
+			(void) close(fd);
+	}
 }
 
 static bool
@@ -408,20 +443,30 @@ take_lock(const PghaAgentConf *conf)
 static void
 init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
 {
-	PghaJobStatus before;
 	time_t		now = time(NULL);
 	struct tm	utc;
 
 	memset(run, 0, sizeof(*run));
-	read_job(conf, &before, run);
+	read_job(conf, &ended_before, run);
 	run->conf = conf;
 	run->order = *order;
-	run->data_ok = before.data_ok;
+	run->cloned &= ended_before.order.id == order->id;
+	run->known = ended_before.known;
+	run->data_ok = ended_before.data_ok;
+	run->stopped = ended_before.stopped;
 	run->leader = order->leader;
 	run->started = now;
 	(void) gmtime_r(&now, &utc);
 	(void) strftime(run->stamp, sizeof(run->stamp), "%Y%m%dT%H%M%SZ", &utc);
 	(void) snprintf(run->phase, sizeof(run->phase), "waiting");
+}
+
+/* The one that ended before has failed for the same reason: it need not be told again. */
+static bool
+is_known_failure(const PghaJobRun *run, const PghaJobStatus *before)
+{
+	return !run->order.ordered && strcmp(before->outcome, "failed") == 0 &&
+		strcmp(run->message, before->message) == 0 && strcmp(run->detail, before->detail) == 0;
 }
 
 static void
@@ -431,40 +476,146 @@ end_job(PghaJobRun *run, bool done)
 		strcmp(run->sqlstate, STATE_CANCELLED) == 0 ? "cancelled" : "failed";
 
 	if (done)
-		run->sqlstate[0] = run->detail[0] = run->hint[0] = '\0';
-	fprintf(stderr, "pgha agent: recovery %s%s%s%s%s%s%s\n", outcome,
-			run->message[0] != '\0' ? ": " : "", run->message,
-			!done && run->detail[0] != '\0' ? "; " : "", done ? "" : run->detail,
-			!done && run->hint[0] != '\0' ? "; " : "", done ? "" : run->hint);
+		run->sqlstate[0] = run->message[0] = run->detail[0] = run->hint[0] = '\0';
+	if (done || !is_known_failure(run, &ended_before))
+		fprintf(stderr, "pgha agent: recovery %s%s%s%s%s%s%s\n", outcome,
+				run->message[0] != '\0' ? ": " : "", run->message,
+				run->detail[0] != '\0' ? "; " : "", run->detail,
+				run->hint[0] != '\0' ? "; " : "", run->hint);
+	else
+		fprintf(stderr, "pgha agent: recovery failed again, for the same reason\n");
 	if (!write_job(run, outcome))
 		fprintf(stderr, "pgha agent: could not write the job file: %s\n", strerror(errno));
 }
 
+/*
+ * Takes the lock and makes the job known.  What the agent is to learn of it
+ * goes through the pipe: nothing but a zero byte, or the failure.
+ */
+static bool
+begin_job(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order, int pipe_end)
+{
+	PghaJobStatus failed = {.known = false};
+	bool		begun = false;
+
+	if (take_lock(conf))
+	{
+		init_run(run, conf, order);
+		begun = pgha_job_record(run);
+	}
+	else
+		pgha_job_fail(run, STATE_IO, NULL, "See that the agent's directory can be written to.",
+					  "could not lock the file \"job.lock\" in \"%s\": %s", conf->directory, strerror(errno));
+	if (!begun)
+	{
+		memcpy(failed.sqlstate, run->sqlstate, sizeof(failed.sqlstate));
+		memcpy(failed.message, run->message, sizeof(failed.message));
+		memcpy(failed.hint, run->hint, sizeof(failed.hint));
+	}
+	if (write(pipe_end, &failed, begun ? 1 : sizeof(failed)) < 0)
+	{
+		/* The agent has gone. */
+	}
+	(void) close(pipe_end);
+	return begun;
+}
+
 static void
-run_job(const PghaAgentConf *conf, const PghaJobOrder *order)
+run_job(const PghaAgentConf *conf, const PghaJobOrder *order, int pipe_end)
 {
 	static PghaJobRun run;
 
 	set_up_signals();
-	close_files();
-	if (!take_lock(conf))
+	close_files(pipe_end);
+	if (!begin_job(&run, conf, order, pipe_end))
 		_exit(1);
-	init_run(&run, conf, order);
-	end_job(&run, pgha_job_record(&run) && pgha_rejoin(&run));
+	pgha_job_test_stop(run.phase);
+	end_job(&run, pgha_rejoin(&run));
 	_exit(0);
 }
 
-pid_t
-pgha_job_start(const PghaAgentConf *conf, const PghaJobOrder *order)
+/* The agent's side of the pipe.  False with *failed filled if the job has not begun. */
+static bool
+await_begin(int pipe_end, PghaJobStatus *failed)
 {
-	pid_t		pid;
+	struct pollfd set = {.fd = pipe_end, .events = POLLIN};
+	char	   *text = (char *) failed;
+	size_t		filled = 0;
+	ssize_t		got;
 
+	/* SA_RESTART does not hold for poll(). */
+	while (poll(&set, 1, BEGIN_LIMIT_MS) < 0 && errno == EINTR)
+		;
+	if ((set.revents & (POLLIN | POLLHUP)) == 0)
+		return true;
+	while (filled < sizeof(*failed) && (got = read(pipe_end, text + filled, sizeof(*failed) - filled)) > 0)
+		filled += (size_t) got;
+	if (filled == 1)
+		return true;
+	if (filled < sizeof(*failed))
+		memset(failed, 0, sizeof(*failed));
+	return false;
+}
+
+bool
+pgha_job_start(const PghaAgentConf *conf, const PghaJobOrder *order, PghaJobStatus *failed)
+{
+	int			fd[2] = {-1, -1};
+	pid_t		pid = -1;
+	bool		begun = false;
+
+	memset(failed, 0, sizeof(*failed));
 	(void) fflush(NULL);
-	pid = fork();
+	if (pipe2(fd, O_CLOEXEC) == 0)
+		pid = fork();
 	if (pid == 0)
 	{
 		(void) setsid();
-		run_job(conf, order);
+		run_job(conf, order, fd[1]);
 	}
-	return pid;
+	if (pid < 0)
+		(void) snprintf(failed->message, sizeof(failed->message), "could not start a process: %s", strerror(errno));
+	(void) close(fd[1]);
+	if (pid > 0)
+		begun = await_begin(fd[0], failed);
+	(void) close(fd[0]);
+	if (begun)
+		return true;
+	failed->known = true;
+	failed->order = *order;
+	(void) snprintf(failed->phase, sizeof(failed->phase), "waiting");
+	(void) snprintf(failed->outcome, sizeof(failed->outcome), "failed");
+	if (failed->message[0] == '\0')
+		(void) snprintf(failed->message, sizeof(failed->message), "the process of the recovery has died");
+	if (failed->sqlstate[0] == '\0')
+		(void) snprintf(failed->sqlstate, sizeof(failed->sqlstate), STATE_NOT_IN_STATE);
+	return false;
+}
+
+/* Sets a field of one digit. */
+static void
+set_digit(char *text, const char *key, char digit)
+{
+	char	   *field = strstr(text, key);
+
+	if (field != NULL)
+		field[strlen(key)] = digit;
+}
+
+bool
+pgha_job_server_runs(const PghaAgentConf *conf)
+{
+	char		path[PATH_MAX + 32];
+	char	   *text;
+	bool		done;
+
+	file_path(conf, "job", path);
+	text = pgha_read_file(path, NULL);
+	if (text == NULL)
+		return errno == ENOENT;
+	set_digit(text, "\ndata_ok\t", '1');
+	set_digit(text, "\nstopped\t", '0');
+	done = pgha_write_file(path, text, strlen(text), 0600, true);
+	free(text);
+	return done;
 }

@@ -39,6 +39,7 @@ typedef struct PghaJobStatus
 	pid_t		running;		/* process that carries it out; 0: ended, or died */
 	PghaJobOrder order;
 	bool		data_ok;		/* false: the data directory is not whole, only a clone helps */
+	bool		stopped;		/* the server was stopped by it, and not started since: not by an administrator */
 	char		phase[32];
 	int64_t		done;			/* bytes */
 	int64_t		total;
@@ -53,10 +54,15 @@ typedef struct PghaJobStatus
 extern void pgha_job_status(const PghaAgentConf *conf, PghaJobStatus *status);
 
 /*
- * Starts a process that carries the job out; it outlives this one.  Its pid, or
- * -1 with errno set.  Must not be called while another job runs.
+ * Starts a process that carries the job out; it outlives this one.  When this
+ * returns true the file `job` is that job's.  False if it could not begin:
+ * *failed then tells why, as that of a job that has ended.  Must not be called
+ * while another job runs.
  */
-extern pid_t pgha_job_start(const PghaAgentConf *conf, const PghaJobOrder *order);
+extern bool pgha_job_start(const PghaAgentConf *conf, const PghaJobOrder *order, PghaJobStatus *failed);
+
+/* The server runs: the data directory is whole, and nobody has stopped it.  False with errno. */
+extern bool pgha_job_server_runs(const PghaAgentConf *conf);
 
 /* Asks the running job to end. */
 extern void pgha_job_cancel(const PghaJobStatus *status);

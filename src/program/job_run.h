@@ -28,10 +28,13 @@ typedef struct PghaJobRun
 	/* what `job` remembers */
 	char		phase[32];
 	bool		data_ok;		/* PGDATA is whole */
+	bool		known;			/* `job` was there when this one began: data_ok is to be believed */
 	char		new_directory[PATH_MAX];	/* a clone that is being made, or waits to be swapped in */
 	uint64_t	new_inode;		/* of the clone, once it is whole; 0 before */
 	char		old_directory[PATH_MAX];	/* where the former data directory went */
-	bool		keep_old;		/* ... and it must not be deleted: what it alone has could not be told */
+	bool		cloned;			/* this job's clone is in the place of the data directory */
+	bool		stopped;		/* the server was stopped for this, and has not been started since */
+	bool		keep_old;		/* what that one alone has could not be told */
 
 	/* why it failed */
 	char		sqlstate[6];
@@ -48,6 +51,14 @@ typedef struct PghaJobRun
 extern bool pgha_job_fail(PghaJobRun *run, const char *sqlstate, const char *detail, const char *hint,
 						  const char *format,...) __attribute__((format(printf, 5, 6)));
 
+/*
+ * The same after another program has failed: its output is the detail, and tells
+ * whether the disk is full or a login was refused; `hint` is for other causes.
+ */
+struct PghaRun;
+extern bool pgha_job_program_failed(PghaJobRun *run, const struct PghaRun *program, const char *hint,
+									const char *format,...) __attribute__((format(printf, 4, 5)));
+
 /* SQLSTATEs of failures. */
 #define STATE_NOT_IN_STATE	"55000" /* object_not_in_prerequisite_state */
 #define STATE_DISK_FULL		"53100"
@@ -59,6 +70,9 @@ extern bool pgha_job_fail(PghaJobRun *run, const char *sqlstate, const char *det
 /* Enters a phase: shown, remembered in `job`.  False if that cannot be written. */
 extern bool pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 			__attribute__((format(printf, 3, 4)));
+
+/* A point at which tests kill the job; each phase is one (job.c). */
+extern void pgha_job_test_stop(const char *point);
 
 /* Shows how far the phase is; the file is written at most once a second. */
 extern void pgha_job_progress(PghaJobRun *run, int64_t done, int64_t total);
@@ -108,6 +122,9 @@ extern PghaVerdict pgha_await_verdict(PghaJobRun *run);
 
 /* Starts the own server unless it runs (rejoin.c). */
 extern bool pgha_start(PghaJobRun *run);
+
+/* Starts it after a failure that left the node as it was: it serves reads again.  Best effort (rejoin.c). */
+extern void pgha_start_again(PghaJobRun *run);
 
 /* Stops it, so that it is shut down cleanly (rejoin.c). */
 extern bool pgha_stop(PghaJobRun *run);

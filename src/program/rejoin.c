@@ -21,8 +21,10 @@
 #include "../common/errors.h"
 #include "durable.h"
 #include "extension.h"
+#include "mark.h"
 
 #define START_LIMIT_MS		(24 * 3600 * 1000)	/* crash recovery takes what it takes; it can be cancelled */
+#define START_AGAIN_LIMIT_MS	60000
 #define STOP_LIMIT_MS		300000
 #define LOOK_EVERY_MS		200
 /* Without any change in what the server does: */
@@ -50,19 +52,42 @@ pgha_start(PghaJobRun *run)
 	pid_t		pid;
 
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
+	{
+		run->stopped = false;
 		return true;
+	}
 	if (!pgha_job_phase(run, "starting", "starts the server") ||
 		(run->leader != PGHA_NOBODY && run->leader != run->conf->self &&
 		 !write_standby_signal(run, run->conf->data)))
 		return false;
 	if (pgha_server_start(run->conf, START_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))
+	{
+		run->stopped = false;
 		return true;
+	}
 	if (!pgha_job_check_cancel(run))
 		return false;
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, error,
 						 "See the server's log, and postgres.log in the agent's directory. The method clone builds the node anew.",
 						 "the server of node \"%s\" could not be started",
 						 run->conf->members.member[run->conf->self].name);
+}
+
+void
+pgha_start_again(PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+	char		error[600] = "standby.signal cannot be written";
+	pid_t		pid;
+
+	/* Without pgha_job_fail(): the reason of the failure stays. */
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
+	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING ||
+		(pgha_write_file(path, "", 0, 0600, true) &&
+		 pgha_server_start(run->conf, START_AGAIN_LIMIT_MS, NULL, NULL, error, sizeof(error))))
+		run->stopped = false;
+	else
+		fprintf(stderr, "pgha agent: the server could not be started again: %s\n", error);
 }
 
 bool
@@ -74,6 +99,7 @@ pgha_stop(PghaJobRun *run)
 
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
 	{
+		run->stopped = true;
 		if (!pgha_job_phase(run, "stopping", "stops the server"))
 			return false;
 		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, error, sizeof(error)))
@@ -309,9 +335,9 @@ static bool
 data_is_bad(const PghaJobRun *run)
 {
 	static const char *const signs[] = {
-		"PANIC", "checkpoint record", "timeline", "data directory", "pg_control", "database system",
+		"PANIC", "checkpoint record", "timeline", "data directory", "pg_control", "find the database system",
 		"could not read file", "could not open file \"base", "could not open file \"global",
-		"could not open file \"pg_", "invalid"
+		"could not open file \"pg_", "incorrect checksum", "control file"
 	};
 	char		control[PATH_MAX + 32];
 
@@ -320,7 +346,8 @@ data_is_bad(const PghaJobRun *run)
 	if (access(control, F_OK) != 0 && errno == ENOENT)
 		return true;
 	if (strstr(run->detail, "configuration") != NULL || strstr(run->detail, "parameter") != NULL ||
-		strstr(run->detail, "invalid permissions") != NULL)
+		strstr(run->detail, "invalid permissions") != NULL || strstr(run->detail, "wrong ownership") != NULL ||
+		strstr(run->detail, "ermission denied") != NULL || strstr(run->detail, "No space left") != NULL)
 		return false;
 	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
 	{
@@ -392,15 +419,25 @@ start_and_judge(PghaJobRun *run)
 	return false;
 }
 
-bool
-pgha_rejoin(PghaJobRun *run)
+static bool
+rejoin(PghaJobRun *run)
 {
+	char		error[512];
 	pid_t		pid;
 	PghaServer	server;
 
 	if (!pgha_clone_tidy(run) || !pgha_clone_check_place(run))
 		return false;
 	server = pgha_server_look(run->conf, &pid);
+	if (server == PGHA_SERVER_RUNNING)
+		run->data_ok = true;
+	else if (server == PGHA_SERVER_MARKED && run->known && run->data_ok)
+	{
+		/* A rewind or clone was interrupted before it changed anything, or after it was whole. */
+		if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
+			return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
+		server = pgha_server_look(run->conf, &pid);
+	}
 	if (run->order.method == PGHA_METHOD_CLONE)
 		return pgha_clone(run);
 	if (server == PGHA_SERVER_ABSENT)
@@ -416,4 +453,15 @@ pgha_rejoin(PghaJobRun *run)
 		return false;
 	pgha_clone_finish(run);
 	return true;
+}
+
+bool
+pgha_rejoin(PghaJobRun *run)
+{
+	bool		done = rejoin(run);
+
+	/* A server that was running goes on: nobody has stopped it on purpose. */
+	if (!done && run->stopped && run->data_ok)
+		pgha_start_again(run);
+	return done;
 }

@@ -40,7 +40,10 @@ take_line(const char *line, void *arg)
 	if (strstr(line, "no rewind required") != NULL)
 		watch->no_rewind = true;
 	else if (strstr(line, "need to copy") != NULL)
+	{
 		watch->run->irrevocable = true;
+		pgha_job_test_stop("copying");
+	}
 	else if (sscanf(line, " %lld/%lld kB", &done, &total) == 2)
 		pgha_job_progress(watch->run, done * 1024, total * 1024);
 }
@@ -133,26 +136,22 @@ run_pg_rewind(PghaJobRun *run, Watch *watch, PghaRun *program)
 	return pgha_run(program);
 }
 
-/* The directory is as it was: it may be started again. */
+/*
+ * The directory is whole: as it was, or rewound.  It may be started again.  That
+ * is remembered first; a mark that a crash leaves behind is then known to be
+ * without a meaning.
+ */
 static bool
 take_back(PghaJobRun *run)
 {
 	char		error[512];
+	bool		recorded;
 
+	run->data_ok = true;
+	recorded = pgha_job_record(run);
 	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
-	run->data_ok = true;
-	return true;
-}
-
-/* After a failure that left the node as it was: it serves reads again. */
-static void
-start_again(PghaJobRun *run)
-{
-	char		error[600];
-
-	if (!pgha_server_start(run->conf, 60000, NULL, NULL, error, sizeof(error)))
-		fprintf(stderr, "pgha agent: the server could not be started again: %s\n", error);
+	return recorded;
 }
 
 /* Everything before the data directory changes. */
@@ -174,7 +173,7 @@ prepare(PghaJobRun *run)
 		if (!check_control(run, &control) ||
 			!pgha_fork_find(run, leader, &control, &fork) ||
 			!pgha_fork_proven(run, leader, &control, &fork))
-			result = PGHA_REWIND_IMPOSSIBLE;
+			result = strcmp(run->sqlstate, STATE_CONNECTION) == 0 ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run))
 			result = PGHA_REWIND_DONE;
 	}
@@ -201,8 +200,8 @@ rewind_marked(PghaJobRun *run)
 	else if (program.was_cancelled)
 		pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while rewinding; nothing had been changed");
 	else
-		pgha_job_fail(run, STATE_NOT_IN_STATE, program.last, clone_hint,
-					  "pg_rewind failed%s", run->irrevocable ? " in the middle; the data directory is not whole" : "");
+		pgha_job_program_failed(run, &program, clone_hint, "pg_rewind failed%s",
+								run->irrevocable ? " in the middle; the data directory is not whole" : "");
 
 	if (run->irrevocable)
 	{
@@ -221,20 +220,21 @@ change_data(PghaJobRun *run)
 	char		error[512];
 	PghaRewind	result;
 
-	run->data_ok = false;
-	if (!pgha_job_phase(run, "rewinding", "rewinds to the history of \"%s\"",
-						run->conf->members.member[run->leader].name))
-		return PGHA_REWIND_FAILED;
 	if (!pgha_mark_set(run->conf->data, error, sizeof(error)))
 	{
-		run->data_ok = true;
 		pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
+		return PGHA_REWIND_FAILED;
+	}
+	if (pgha_job_phase(run, "rewinding", "rewinds to the history of \"%s\"",
+					   run->conf->members.member[run->leader].name))
+		run->data_ok = false;
+	if (run->data_ok || !pgha_job_record(run))
+	{
+		(void) take_back(run);
 		return PGHA_REWIND_FAILED;
 	}
 	result = rewind_marked(run);
 	if (result == PGHA_REWIND_DONE && !take_back(run))
-		return PGHA_REWIND_FAILED;
-	if (!pgha_job_record(run))
 		return PGHA_REWIND_FAILED;
 	return result;
 }
@@ -250,7 +250,7 @@ pgha_rewind(PghaJobRun *run)
 	{
 		/* It serves reads meanwhile, whether a clone follows or not. */
 		if (run->data_ok)
-			start_again(run);
+			pgha_start_again(run);
 		return result;
 	}
 	if (!pgha_start(run))

@@ -5,8 +5,8 @@
  *
  * Whether it runs is what postmaster.pid says, checked against /proc: a stale
  * file, or a pid that another process has now, is no server.  How it ended is
- * what pg_control says, read by pg_controldata.  A started server is nobody's
- * child: it must outlive the agent.
+ * what pg_control says, read by pg_controldata.  A started server outlives the
+ * agent, which only reaps it.
  */
 #include "server_ctl.h"
 
@@ -255,7 +255,7 @@ become_postmaster(const PghaAgentConf *conf, int log)
 	_exit(1);
 }
 
-/* Starts a postmaster that is nobody's child. */
+/* Starts a postmaster that is not our child: a job ends, and it goes on. */
 static bool
 spawn_postmaster(const PghaAgentConf *conf, const char *log_path, char *error, size_t error_size)
 {
@@ -281,7 +281,10 @@ spawn_postmaster(const PghaAgentConf *conf, const char *log_path, char *error, s
 	return true;
 }
 
-/* The last line that tells of a failure, of those written into the log since it had `from` bytes. */
+/*
+ * The last line that tells of a failure, of those written into the log since it
+ * had `from` bytes; not that clients were sent away meanwhile.
+ */
 static void
 last_complaint(const char *log_path, off_t from, char *line, size_t size)
 {
@@ -300,7 +303,7 @@ last_complaint(const char *log_path, off_t from, char *line, size_t size)
 			start = start != NULL ? start : strstr(text, "PANIC:");
 			start = start != NULL ? start : strstr(text, "could not ");
 			text[strcspn(text, "\n")] = '\0';
-			if (start != NULL)
+			if (start != NULL && strstr(start, "the database system is") == NULL)
 				(void) snprintf(line, size, "%s", start);
 		}
 	}
