@@ -870,7 +870,7 @@ sub is_running
 	$self->{status} = $? if $reaped == $self->{pid};
 	$self->{pid} = undef;
 	$self->{frozen} = 0;
-	return 0;
+	return $self->find_server;		# another one may have been started meanwhile
 }
 
 # A server that the agent has started is not our child.
@@ -1016,10 +1016,11 @@ sub start_agent
 	$self->{agent_log} = "$cluster->{base}/log/$self->{name}.agent.log";
 	$self->{agent_pid} = PghaCluster::spawn(
 		[
-			$self->here, $cluster->die_with_us('TERM'), PghaCluster::pgha_program(), 'agent',
+			$self->here, $cluster->die_with_us('TERM'), '/usr/bin/env', map({ "$_=$option{env}{$_}" } keys %{ $option{env} // {} }),
+			PghaCluster::pgha_program(), 'agent',
 			$option{arguments} ? @{ $option{arguments} } : ('-D', $self->{data})
 		],
-		log => $self->{agent_log}, env => $option{env});
+		log => $self->{agent_log});
 	$self->wait_agent unless defined $option{wait} && !$option{wait};
 	return $self;
 }
