@@ -437,6 +437,18 @@ is_paused(void)
 	return (own.answered && own.poll.paused) || (primary.answered && primary.poll.paused);
 }
 
+/*
+ * A crashed server is started soon if somebody leads.  Otherwise it may be the
+ * primary whose failover has just begun: it must not come in between.
+ */
+static int64_t
+time_before_start(int leader)
+{
+	if (leader != PGHA_NOBODY || conf.members.count < 2)
+		return DOWN_BEFORE_START_MS;
+	return DOWN_BEFORE_START_MS + 2 * (int64_t) conf.failure_timeout_ms;
+}
+
 static void
 reconcile(int64_t now)
 {
@@ -472,7 +484,7 @@ reconcile(int64_t now)
 			tell_once("the data directory is not whole, as a rewind or clone was interrupted: run"
 					  " pgha_recover_node() with the method clone on the primary, or set pgha.auto_rejoin = clone");
 	}
-	else if (server == PGHA_SERVER_CRASHED && now - down_since >= DOWN_BEFORE_START_MS)
+	else if (server == PGHA_SERVER_CRASHED && now - down_since >= time_before_start(leader))
 		start_job(new_id(), method, false, leader, "the server has crashed");
 	else if (server == PGHA_SERVER_STOPPED && job.known && job.stopped)
 		start_job(new_id(), method, false, leader, "the server was stopped for a recovery that has failed");

@@ -45,6 +45,37 @@ write_standby_signal(PghaJobRun *run, const char *data)
 	return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create file \"%s\": %s", path, strerror(errno));
 }
 
+/*
+ * Tells a former primary, before it starts, of which term its successor is
+ * (server/boot.c): it must not lead again because the network fails just then.
+ * Best effort; without it the server asks the members itself.
+ */
+static void
+tell_term(PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+	char		query[256];
+	char		error[512];
+	PGconn	   *conn = pgha_job_connect(run->conf, run->leader, NULL, error, sizeof(error));
+	char	   *schema;
+	char	   *term = NULL;
+
+	if (conn == NULL)
+		return;
+	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	if (schema != NULL && *schema != '\0')
+	{
+		(void) snprintf(query, sizeof(query), "SELECT term FROM %s.pgha_status() WHERE state = 'primary'", schema);
+		term = pgha_job_query(conn, query, NULL, error, sizeof(error));
+	}
+	(void) snprintf(path, sizeof(path), "%s/pgha.follow", run->conf->data);
+	if (term != NULL && *term != '\0' && !pgha_write_file(path, term, strlen(term), 0600, true))
+		fprintf(stderr, "pgha agent: could not write file \"%s\": %s\n", path, strerror(errno));
+	free(term);
+	free(schema);
+	PQfinish(conn);
+}
+
 bool
 pgha_start(PghaJobRun *run)
 {
@@ -56,9 +87,13 @@ pgha_start(PghaJobRun *run)
 		run->stopped = false;
 		return true;
 	}
-	if (!pgha_job_phase(run, "starting", "starts the server") ||
-		(run->leader != PGHA_NOBODY && run->leader != run->conf->self &&
-		 !write_standby_signal(run, run->conf->data)))
+	if (run->leader != PGHA_NOBODY && run->leader != run->conf->self)
+	{
+		tell_term(run);
+		if (!write_standby_signal(run, run->conf->data))
+			return false;
+	}
+	if (!pgha_job_phase(run, "starting", "starts the server"))
 		return false;
 	if (pgha_server_start(run->conf, START_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))
 	{

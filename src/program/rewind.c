@@ -154,6 +154,20 @@ take_back(PghaJobRun *run)
 	return recorded;
 }
 
+/*
+ * pg_rewind takes this node's timeline from its last checkpoint, too (up to
+ * PostgreSQL 15).  WAL on a later one, after which no checkpoint was made, it
+ * would not see.
+ */
+static bool
+check_timeline(PghaJobRun *run, const PghaControl *control, const PghaFork *fork)
+{
+	return control->checkpoint_timeline >= fork->own_timeline ||
+		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+					  "node \"%s\" cannot be rewound: it has made no checkpoint on its timeline %u",
+					  run->conf->members.member[run->conf->self].name, fork->own_timeline);
+}
+
 /* Everything before the data directory changes. */
 static PghaRewind
 prepare(PghaJobRun *run)
@@ -172,6 +186,7 @@ prepare(PghaJobRun *run)
 		/* Now pg_control says where the WAL ends. */
 		if (!check_control(run, &control) ||
 			!pgha_fork_find(run, leader, &control, &fork) ||
+			!check_timeline(run, &control, &fork) ||
 			!pgha_fork_proven(run, leader, &control, &fork))
 			result = strcmp(run->sqlstate, STATE_CONNECTION) == 0 ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run))

@@ -32,7 +32,7 @@
 static const char *const not_ours[] = {
 	"PG_VERSION", "postmaster.pid", "postmaster.opts", "backup_label", "backup_label.old", "backup_manifest",
 	"tablespace_map", "tablespace_map.old", "standby.signal", "recovery.signal", "current_logfiles",
-	"pgha.state", "pgha.state.new", "pg_internal.init", "logfile", "log"
+	"pgha.state", "pgha.state.new", "pgha.follow", "pg_internal.init", "logfile", "log"
 };
 
 /* Settings that are no other node's business, wherever postgresql.auto.conf came from. */

@@ -28,10 +28,14 @@
 #include "compat.h"
 #include "config.h"
 #include "fence.h"
+#include "files.h"
 #include "io_child.h"
 #include "promote.h"
 #include "shmem.h"
 #include "state.h"
+
+/* Written by the agent (program/rejoin.c). */
+#define FOLLOW_FILE		"pgha.follow"
 
 /* The set in force when shared memory was made, in case the one in the files is bad. */
 static PghaConfig config;
@@ -195,6 +199,37 @@ decide(const PghaDurable *remembered, bool crash_restart)
 }
 
 /*
+ * The agent starts a server whose successor it has just spoken to; it leaves
+ * the successor's term in FOLLOW_FILE.  What it knows must not depend on whether
+ * the members can be reached a moment later.
+ */
+static void
+take_advice(PghaDurable *durable)
+{
+	char		text[32];
+	int			length = PghaReadFile(FOLLOW_FILE, text, sizeof(text) - 1);
+	uint64		term;
+
+	if (length < 0)
+		return;
+	text[length] = '\0';
+	term = strtoull(text, NULL, 10);
+	if (durable->role == PGHA_ROLE_PRIMARY && !durable->fenced && term > durable->claim.term)
+	{
+		ereport(LOG,
+				(errmsg("pgha: the agent knows of a leader of term %llu, starting as a standby",
+						(unsigned long long) term)));
+		durable->fenced = true;
+		durable->role = PGHA_ROLE_STANDBY;
+		if (!PghaStateWrite(&config.settings, durable) || !PghaWriteStandbySignal())
+			ereport(FATAL,
+					(errcode_for_file_access(),
+					 errmsg("could not remember that this server gave up leadership")));
+	}
+	(void) unlink(FOLLOW_FILE);
+}
+
+/*
  * A former primary may be past the fork of a later leader's history.  It must
  * not replay that leader's WAL from the archive before the two were compared.
  */
@@ -275,6 +310,7 @@ PghaBoot(void)
 	SetConfigOption("primary_slot_name", "", PGC_POSTMASTER, PGC_S_OVERRIDE);
 
 	(void) PghaStateRead(&config.settings, &durable);
+	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))
 		decide(&durable, crash_restart);
 	if (file_exists(STANDBY_SIGNAL_FILE))
