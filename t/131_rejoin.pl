@@ -60,6 +60,6 @@ $a->set('pgha.auto_rejoin' => 'off');
 $a->wait_agent_log(qr/read the configuration again/);
 $a->kill9;
 ok($cluster->stays_false(sub { $a->is_running }, 6), 'auto_rejoin = off: a crashed server stays down');
-is($b->value(q{SELECT pgha_recover_node('a')}), 't', 'until it is ordered up');
+is($b->value(q{SELECT pgha_recover_node('a')}, timeout => 120), 't', 'until it is ordered up');
 
 done_testing();

@@ -124,7 +124,7 @@ PghaCluster::spew($b->{conf}, "$text\npgha.agent_directory = '$base/agent_b'\n")
 no warnings 'redefine';
 *PghaCluster::Node::agent_directory = sub { my ($self) = @_; return $self->{name} eq 'b' ? "$base/agent_b" : "$self->{data}.pgha"; };
 $b->start_agent(arguments => [ '--config', $b->{conf} ]);
-is($a->value(q{SELECT pgha_recover_node('b')}), 't', 'a stopped standby starts from there');
+is($a->value(q{SELECT pgha_recover_node('b')}, timeout => 120), 't', 'a stopped standby starts from there');
 ($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')});
 like($notices, qr/ERROR:  53100: there is no room for a clone.*MB are needed.*pgha.clone_in_place/s, 'no room: an error that says how much') or diag $b->agent_text;
 ok($b->is_running, 'nothing was touched');

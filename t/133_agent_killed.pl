@@ -142,7 +142,7 @@ $primary->wait_agent_log(qr/is not whole.*pgha.auto_rejoin = clone/, $mark);
 pass('and the agent says what to do');
 is($other->value(qq{SELECT server FROM pgha_recovery_progress() WHERE node = '$primary->{name}'}), 'marked', 'the primary is told so');
 like($other->error(qq{SELECT pgha_recover_node('$primary->{name}', 'rewind')}), qr/is not whole.*clone/s, 'so is who orders a rewind');
-is($other->value(qq{SELECT pgha_recover_node('$primary->{name}', 'clone')}), 't', 'a clone mends it');
+is($other->value(qq{SELECT pgha_recover_node('$primary->{name}', 'clone')}, timeout => 120), 't', 'a clone mends it');
 $primary->wait_streaming;
 
 # ---- the agent alone ----

@@ -27,7 +27,11 @@ foreach my $round (1 .. $ROUNDS)
 	$writer->wait_acknowledged(scalar($writer->acknowledged) + 20);
 	$primary->kill9;
 	last unless $cluster->wait_single_primary(among => [$other]) == $other;
-	$primary->wait_streaming;
+	eval { $primary->wait_streaming; 1 } or do
+	{
+		diag "$primary->{name} in round $round: ", ($primary->psql('SELECT * FROM pgha_cluster()'))[1];
+		die $@;
+	};
 	$came_back++;
 	$primary = $other;
 }

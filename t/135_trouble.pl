@@ -157,7 +157,7 @@ $cluster->wait_for('the node to be back or marked', sub {
 	$b->state eq 'standby' || ($a->value(q{SELECT server FROM pgha_recovery_progress() WHERE node = 'b'}) // '') eq 'marked' });
 if ($b->state ne 'standby')
 {
-	is($a->value(q{SELECT pgha_recover_node('b', 'clone')}), 't', 'marked: a clone mends it') or diag $b->agent_text;
+	is($a->value(q{SELECT pgha_recover_node('b', 'clone')}, timeout => 120), 't', 'marked: a clone mends it') or diag $b->agent_text;
 }
 $b->wait_streaming;
 is(leftovers(), '', 'nothing is left over');
