@@ -116,7 +116,7 @@ foreach my $method (qw(auto clone rewind start))
 }
 my $mark = $c->agent_mark;
 configure_c('pgha.auto_rejoin' => 'clone');
-$c->wait_agent_log(qr/recovery failed: "\Q$c->{data}\E" is not a data directory of PostgreSQL/, $mark);
+$c->wait_agent_log(qr/recovery failed again, for the same reason/, $mark);
 is(join(' ', sort map { s{.*/}{}r } glob("$c->{data}/{*,.??*}")), 'precious', 'nor does pgha.auto_rejoin = clone touch it');
 is(scalar(() = glob("$c->{data}?*")), 1, 'nothing but the directory of the agent is beside it');
 
@@ -144,6 +144,13 @@ like($text, qr/pgha.clone_command failed with status 3.*DETAIL:  %: 127.0.0.1 $a
 configure_c('pgha.clone_command' => '/bin/true');
 ($out, $text) = recover('clone');
 like($text, qr/is not a data directory after the clone.*HINT:  It must fill the directory that %d stands for/s, 'one that does nothing');
+directory("$base/used/PG_15_202209061");
+directory("$base/used/pgha-20200101T000000Z");
+configure_c('pgha.clone_command' => qq{/bin/sh -c 'mkdir %d/pg_tblspc && ln -s $base/used %d/pg_tblspc/16999}
+	. qq{ && ln -s $base/used/pgha-20200101T000000Z %d/pg_wal; exit 1'});
+($out, $text) = recover('clone');
+like($text, qr/failed with status 1/, 'one that fails after it has made links to what is in use');
+is(scalar(() = glob("$base/used/*")), 2, 'what the links of a failed copy point to is not touched');
 PghaCluster::must_run([ PghaCluster::as_postgres(), $c->program('initdb'), '-D', "$base/other", '-A', 'trust', '--no-sync' ]);
 configure_c('pgha.clone_command' => "/bin/cp -a $base/other/. %d");
 ($out, $text) = recover('clone');

@@ -487,22 +487,26 @@ forget_copies(const PghaJobRun *run)
 	(void) unlink(path);
 }
 
-static void
+/* False if one could not be removed: they stay noted. */
+static bool
 remove_copies(const PghaJobRun *run)
 {
 	char		path[PATH_MAX + 32];
 	size_t		length = 0;
 	char	   *text;
+	bool		done = true;
 
 	copies_path(run, path);
 	text = pgha_read_file(path, &length);
 	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
 	{
 		if (is_copy(text + at))
-			(void) pgha_remove_tree(text + at, true);
+			done &= pgha_remove_tree(text + at, true);
 	}
 	free(text);
-	forget_copies(run);
+	if (done)
+		forget_copies(run);
+	return done;
 }
 
 static bool
@@ -578,32 +582,31 @@ run_pg_basebackup(PghaJobRun *run, const Plan *plan)
 	return status == 0 || report_copy(run, &program, "pg_basebackup", status);
 }
 
-/* Removes what an unfinished copy has put outside of its directory. */
-static void
-remove_outside(const char *data)
+/* Does the data directory have its WAL or a tablespace at this place? */
+static bool
+is_used_by(const char *data, const char *place)
 {
 	char		path[PATH_MAX + 32];
 	char		target[PATH_MAX];
 	DIR		   *dir;
 	struct dirent *entry;
+	bool		used = read_link(data, "pg_wal", target) && strcmp(target, place) == 0;
 
-	if (read_link(data, "pg_wal", target) && is_copy(target))
-		(void) pgha_remove_tree(target, true);
 	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
 	dir = opendir(path);
-	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	while (dir != NULL && !used && (entry = readdir(dir)) != NULL)
 	{
 		char		name[300];
 
 		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
-		if (read_link(data, name, target) && is_copy(target))
-			(void) pgha_remove_tree(target, true);
+		used = read_link(data, name, target) && strcmp(target, place) == 0;
 	}
 	if (dir != NULL)
 		(void) closedir(dir);
+	return used;
 }
 
-/* The same for a place that was in use before pgha made its copies: all but those. */
+/* Empties a place that was in use before pgha made its copies: of what begins so, all but those. */
 static void
 empty_root(const char *root, const char *beginning)
 {
@@ -630,21 +633,55 @@ empty_root(const char *root, const char *beginning)
 		(void) closedir(dir);
 }
 
-/* Removes a data directory with its storage outside, wherever that is. */
-static bool
-remove_data(const char *data, bool itself)
+/* What the directory of a tablespace is called that belongs to this data directory, but for the catalog version. */
+static void
+tablespace_beginning(const char *data, char *beginning, size_t size)
 {
 	char		path[PATH_MAX + 32];
+	char	   *version;
+
+	(void) snprintf(path, sizeof(path), "%s/PG_VERSION", data);
+	version = pgha_read_file(path, NULL);
+	/* Without a version there is none that could be told from another cluster's. */
+	(void) snprintf(beginning, size, "PG_%.*s_", version != NULL ? (int) strcspn(version, "\r\n") : 0,
+					version != NULL ? version : "");
+	free(version);
+}
+
+/*
+ * Removes what the link `name` of a data directory points to, as far as it is
+ * that one's: unless the data directory `kept` (NULL: none) has its own there.
+ */
+static void
+remove_outside(const char *data, const char *name, const char *kept, const char *const *beginnings)
+{
 	char		target[PATH_MAX];
+
+	if (!read_link(data, name, target) || (kept != NULL && is_used_by(kept, target)))
+		return;
+	if (is_copy(target))
+		(void) pgha_remove_tree(target, true);
+	for (; !is_copy(target) && *beginnings != NULL; beginnings++)
+		empty_root(target, *beginnings);
+}
+
+/*
+ * Removes a data directory with its storage outside, wherever that is, but
+ * nothing that `kept` (NULL: none) uses: another tool may have placed the
+ * tablespaces of the new copy where those of the old one were.
+ */
+static bool
+remove_data(const char *data, bool itself, const char *kept)
+{
+	static const char *const of_wal[] = {"0", "archive_status", NULL};
+	char		beginning[32];
+	const char *const of_tablespace[] = {beginning, NULL};
+	char		path[PATH_MAX + 32];
 	DIR		   *dir;
 	struct dirent *entry;
 
-	remove_outside(data);
-	if (read_link(data, "pg_wal", target) && !is_copy(target))
-	{
-		empty_root(target, "0");
-		empty_root(target, "archive_status");
-	}
+	remove_outside(data, "pg_wal", kept, of_wal);
+	tablespace_beginning(data, beginning, sizeof(beginning));
 	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
 	dir = opendir(path);
 	while (dir != NULL && (entry = readdir(dir)) != NULL)
@@ -652,8 +689,7 @@ remove_data(const char *data, bool itself)
 		char		name[300];
 
 		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
-		if (read_link(data, name, target) && !is_copy(target))
-			empty_root(target, "PG_");
+		remove_outside(data, name, kept, of_tablespace);
 	}
 	if (dir != NULL)
 		(void) closedir(dir);
@@ -661,16 +697,17 @@ remove_data(const char *data, bool itself)
 }
 
 /*
- * Removes a clone that will not be used.  A pg_basebackup that was killed may
- * have left its process for the WAL, which adds a file before it ends, too.
+ * Removes a clone that will not be used.  What pgha wanted outside of it stands
+ * in `copies`; links in it are not followed: another tool may have made them to
+ * what the node uses.  A pg_basebackup that was killed may have left its process
+ * for the WAL, which adds a file before it ends, too.
  */
 static void
 give_up_copy(PghaJobRun *run)
 {
 	static const struct timespec pause = {.tv_nsec = 200000000};
 
-	remove_copies(run);
-	for (int i = 0; i < REMOVE_TRIES && !remove_data(run->new_directory, true); i++)
+	for (int i = 0; i < REMOVE_TRIES && !(remove_copies(run) & pgha_remove_tree(run->new_directory, true)); i++)
 		(void) nanosleep(&pause, NULL);
 	if (access(run->new_directory, F_OK) == 0)
 		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->new_directory, strerror(errno));
@@ -923,11 +960,11 @@ clone_in_place(PghaJobRun *run, const Plan *plan)
 	run->data_ok = false;
 	if (!pgha_job_record(run))
 		return whole ? unmark(run) : false;
-	if (!remove_data(run->conf->data, false))
+	if (!remove_data(run->conf->data, false, NULL))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!copy(run, plan) || !finish_copy(run, plan))
 	{
-		remove_copies(run);
+		(void) remove_copies(run);
 		return false;
 	}
 
@@ -958,7 +995,7 @@ pgha_clone_tidy(PghaJobRun *run)
 	if (run->data_ok)
 		forget_copies(run);
 	else
-		remove_copies(run);
+		(void) remove_copies(run);
 	return true;
 }
 
@@ -970,7 +1007,7 @@ pgha_clone_finish(PghaJobRun *run)
 	if (run->conf->keep_old_data || run->keep_old)
 		fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
 	else if (pgha_job_phase(run, "cleaning up", "deletes \"%s\"", run->old_directory) &&
-			 !remove_data(run->old_directory, true))
+			 !remove_data(run->old_directory, true, run->conf->data))
 		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->old_directory, strerror(errno));
 	run->old_directory[0] = '\0';
 	run->keep_old = false;
