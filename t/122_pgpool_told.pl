@@ -6,6 +6,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
+use IO::Socket::INET;
 use PghaCluster;
 use Test::More;
 
@@ -13,9 +14,12 @@ plan skip_all => 'pgpool is not installed (make deps)' unless PghaCluster::Pgpoo
 
 my $cluster = PghaCluster->new(nodes => 2)->build(sql => 'CREATE ROLE pgpool LOGIN; GRANT pg_monitor TO pgpool');
 my ($a, $b) = $cluster->nodes;
+
+# The first pgpool of the list is frozen: it takes connections, and says nothing.
+my $frozen = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die "could not listen: $!";
 my $pgpool = PghaCluster::Pgpool->start($cluster);
 $cluster->wait_for('pgpool to know all nodes', sub { 2 == grep { $_->[0] eq 'up' } values %{ $pgpool->view } });
-$_->set('pgha.pgpool' => "127.0.0.1:$pgpool->{pcp_port}", 'pgha.pgpool_passfile' => "$pgpool->{directory}/pcppass") foreach $a, $b;
+$_->set('pgha.pgpool' => '127.0.0.1:' . $frozen->sockport . ", 127.0.0.1:$pgpool->{pcp_port}", 'pgha.pgpool_passfile' => "$pgpool->{directory}/pcppass") foreach $a, $b;
 $_->start_agent foreach $a, $b;
 
 sub knows
@@ -52,6 +56,10 @@ $pgpool->pcp('pcp_promote_node', $b);
 knows('who the primary is, whatever it was told', $a, $b);
 like($a->agent_text . $b->agent_text, qr/told to (attach|promote) node/, 'the agent says what it told');
 unlike($a->agent_text . $b->agent_text, qr/:pgha:pgha|md5/, 'but no password');
+
+$a->wait_agent_log(qr/pgpool 127.0.0.1:@{[ $frozen->sockport ]}: no answer within \d+ seconds/, 0, 90);
+pass('the agent tells of the pgpool that does not answer, which does not keep the other one');
+undef $frozen;
 
 # A password file that others can read is not used.
 chmod 0644, "$pgpool->{directory}/pcppass";

@@ -56,6 +56,9 @@
 #define PAUSE_FIRST_MS		5000
 #define PAUSE_MAX_MS		300000
 #define PGPOOL_EVERY_MS		10000
+/* One that is in the middle of a failover refuses: that many tries follow soon. */
+#define PGPOOL_SOON_MS		1000
+#define PGPOOL_SOON_TRIES	15
 
 /* Outcome of a job that ended while no agent ran: told if it is not older. */
 #define FRESH_OUTCOME_S		600
@@ -85,6 +88,7 @@ static char told[256];			/* what an administrator was told to do */
 
 static pid_t pgpool_pid = 0;
 static int64_t pgpool_at = 0;
+static int	pgpool_failures = 0;	/* in a row */
 
 void
 pgha_agent_log(const char *format,...)
@@ -504,7 +508,7 @@ tell_pgpool(int64_t now)
 	bool		is_primary = own_is_primary();
 
 	if (is_primary && !was_primary)
-		pgpool_at = 0;
+		pgpool_at = pgpool_failures = 0;
 	was_primary = is_primary;
 	if (conf.pgpool[0] == '\0' || !is_primary || pgpool_pid != 0 || now < pgpool_at)
 		return;
@@ -526,9 +530,12 @@ reap(void)
 			continue;
 		pgpool_pid = 0;
 
-		/* Not all agree yet: sooner than usual. */
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			pgpool_at = pgha_session_clock() + 1000;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == PGHA_PGPOOL_AGREES)
+			pgpool_failures = 0;
+		else if (WIFEXITED(status) && WEXITSTATUS(status) == PGHA_PGPOOL_LATER)
+			pgpool_at = pgha_session_clock() + PGPOOL_SOON_MS;
+		else if (pgpool_failures++ < PGPOOL_SOON_TRIES)
+			pgpool_at = pgha_session_clock() + PGPOOL_SOON_MS;
 	}
 }
 

@@ -17,21 +17,25 @@
  *
  * Nothing is sent where pgpool's books agree with what the primary sees.
  *
- * libpcp blocks, and keeps its state in one connection at a time: all this
- * happens in a process of its own that an alarm ends.
+ * libpcp blocks, and keeps its state in one connection at a time: each pgpool is
+ * talked to in a process of its own that an alarm ends.
  */
 #include "pcp.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The header of libpcp expects PostgreSQL's name for it. */
@@ -43,7 +47,7 @@ typedef uint64_t uint64;
 #include "extension.h"
 #include "job_run.h"
 
-/* The whole process; a frozen pgpool must not keep it. */
+/* For the own server, and for each pgpool: a frozen one must not keep us. */
 #define LIMIT_S			30
 
 /* What the primary knows of a member. */
@@ -56,7 +60,61 @@ typedef enum Known
 } Known;
 
 static const PghaAgentConf *conf;
+static bool failed = false;
 static Known role[PGHA_MAX_MEMBERS];
+
+/* ---- complaints ---- */
+
+/* What was complained of lately; shared by the processes, since none of them lives long. */
+#define MAX_COMPLAINTS		16
+#define COMPLAIN_EVERY_S	600
+
+typedef struct Complaint
+{
+	uint64_t	hash;			/* FNV-1a of the text */
+	time_t		at;
+} Complaint;
+
+static Complaint *complaints = NULL;
+
+/* Was this said within COMPLAIN_EVERY_S?  If not, it is now. */
+static bool
+is_said(const char *text)
+{
+	uint64_t	hash = UINT64_C(14695981039346656037);
+	time_t		now = time(NULL);
+	Complaint  *oldest = complaints;
+
+	if (complaints == NULL)
+		return false;
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (unsigned char) *text) * UINT64_C(1099511628211);
+	for (Complaint *c = complaints; c < complaints + MAX_COMPLAINTS; c++)
+	{
+		if (c->hash == hash && now - c->at < COMPLAIN_EVERY_S && now >= c->at)
+			return true;
+		if (c->at < oldest->at)
+			oldest = c;
+	}
+	oldest->hash = hash;
+	oldest->at = now;
+	return false;
+}
+
+/* Says what keeps a pgpool from being told, unless that was said lately. */
+static void
+complain(const char *format,...)
+{
+	va_list		args;
+	char		text[1200];
+
+	failed = true;
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (!is_said(text))
+		pgha_agent_log("%s", text);
+}
 
 /* ---- who is what ---- */
 
@@ -146,13 +204,13 @@ find_password(const char *host, int port, char *password, size_t size)
 
 	if (file == NULL || fstat(fileno(file), &st) != 0)
 	{
-		pgha_agent_log("pgpool: could not open password file \"%s\": %s", conf->pgpool_passfile, strerror(errno));
+		complain("pgpool: could not open password file \"%s\": %s", conf->pgpool_passfile, strerror(errno));
 		return false;
 	}
 	(void) snprintf(port_text, sizeof(port_text), "%d", port);
 	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		pgha_agent_log("pgpool: password file \"%s\" can be read by others: change its permissions to 0600",
-					   conf->pgpool_passfile);
+		complain("pgpool: password file \"%s\" can be read by others: change its permissions to 0600",
+				 conf->pgpool_passfile);
 	else
 	{
 		while (!found && fgets(line, sizeof(line), file) != NULL)
@@ -168,8 +226,8 @@ find_password(const char *host, int port, char *password, size_t size)
 				(void) snprintf(password, size, "%s", take_field(&cursor));
 		}
 		if (!found)
-			pgha_agent_log("pgpool: password file \"%s\" has no line for %s:%d:%s", conf->pgpool_passfile,
-						   host, port, conf->pgpool_user);
+			complain("pgpool: password file \"%s\" has no line for %s:%d:%s", conf->pgpool_passfile,
+					 host, port, conf->pgpool_user);
 	}
 	(void) fclose(file);
 	explicit_bzero(line, sizeof(line));
@@ -276,8 +334,8 @@ apply(PCPConnInfo *pcp, const char *pgpool, int backend, Remedy remedy, const ch
 		pgha_agent_log("pgpool %s: told to %s node %d (\"%s\")", pgpool, words[remedy], backend, member);
 		return true;
 	}
-	pgha_agent_log("pgpool %s: could not %s node %d (\"%s\"): %s", pgpool, words[remedy], backend, member,
-				   pcp_get_last_error(pcp) != NULL ? pcp_get_last_error(pcp) : "no reason given");
+	complain("pgpool %s: could not %s node %d (\"%s\"): %s", pgpool, words[remedy], backend, member,
+			 pcp_get_last_error(pcp) != NULL ? pcp_get_last_error(pcp) : "no reason given");
 	return false;
 }
 
@@ -295,7 +353,7 @@ correct_backend(PCPConnInfo *pcp, const char *pgpool, int backend, bool primary_
 
 	if (!succeeded(pcp, result) || (info = pcp_get_binary_data(result, 0)) == NULL)
 	{
-		pgha_agent_log("pgpool %s: could not ask for node %d", pgpool, backend);
+		complain("pgpool %s: could not ask for node %d", pgpool, backend);
 		return false;
 	}
 	member = member_of(info->backend_hostname, info->backend_port);
@@ -323,8 +381,8 @@ correct_pgpool(char *host, int port)
 	explicit_bzero(password, sizeof(password));
 	if (pcp == NULL || PCPConnectionStatus(pcp) != PCP_CONNECTION_OK)
 	{
-		pgha_agent_log("pgpool %s: could not log in over PCP: %s", name,
-					   pcp != NULL && pcp_get_last_error(pcp) != NULL ? pcp_get_last_error(pcp) : "no answer");
+		complain("pgpool %s: could not log in over PCP: %s", name,
+				 pcp != NULL && pcp_get_last_error(pcp) != NULL ? pcp_get_last_error(pcp) : "no answer");
 		return false;
 	}
 	result = pcp_node_count(pcp);
@@ -339,29 +397,87 @@ correct_pgpool(char *host, int port)
 	return agrees && count > 0;
 }
 
-static void
+static int
+exit_code(bool agrees)
+{
+	return failed ? PGHA_PGPOOL_FAILED : agrees ? PGHA_PGPOOL_AGREES : PGHA_PGPOOL_LATER;
+}
+
+/* Each in a process of its own: one whose host is gone must not keep the others. */
+static pid_t
+start_one(char *host, int port)
+{
+	pid_t		pid = fork();
+
+	if (pid == 0)
+	{
+		(void) alarm(LIMIT_S);
+		_exit(exit_code(correct_pgpool(host, port)));
+	}
+	if (pid < 0)
+		complain("pgpool %s:%d: could not start a process: %s", host, port, strerror(errno));
+	return pid;
+}
+
+/* The exit code of that process, or what its end by the alarm comes to. */
+static int
+await_one(pid_t pid, const char *host, int port)
+{
+	int			status;
+
+	while (waitpid(pid, &status, 0) < 0)
+	{
+		if (errno != EINTR)
+			return PGHA_PGPOOL_FAILED;
+	}
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	complain("pgpool %s:%d: no answer within %d seconds", host, port, LIMIT_S);
+	return PGHA_PGPOOL_FAILED;
+}
+
+static int
 tell_all(void)
 {
 	PghaPgpools pgpools;
+	pid_t		pid[PGHA_MAX_PGPOOLS];
 	char		error[256];
-	bool		agree = true;
+	int			worst = PGHA_PGPOOL_AGREES;
 
 	if (!pgha_pgpools_parse(conf->pgpool, &pgpools, error, sizeof(error)))
 	{
-		pgha_agent_log("pgha.pgpool cannot be used: %s", error);
-		_exit(1);
+		complain("pgha.pgpool cannot be used: %s", error);
+		return PGHA_PGPOOL_FAILED;
 	}
 	if (!ask_roles())
-		_exit(1);
+		return PGHA_PGPOOL_LATER;
+	(void) alarm(0);
 	for (int i = 0; i < pgpools.count; i++)
-		agree &= correct_pgpool(pgpools.pgpool[i].host, pgpools.pgpool[i].port);
-	_exit(agree ? 0 : 1);
+		pid[i] = start_one(pgpools.pgpool[i].host, pgpools.pgpool[i].port);
+	for (int i = 0; i < pgpools.count; i++)
+	{
+		int			code = pid[i] < 0 ? PGHA_PGPOOL_FAILED :
+			await_one(pid[i], pgpools.pgpool[i].host, pgpools.pgpool[i].port);
+
+		worst = code > worst ? code : worst;
+	}
+	if (worst == PGHA_PGPOOL_AGREES && complaints != NULL)
+		memset(complaints, 0, MAX_COMPLAINTS * sizeof(Complaint));
+	return worst;
 }
 
 pid_t
 pgha_pgpool_tell(const PghaAgentConf *configuration)
 {
 	pid_t		pid;
+
+	if (complaints == NULL)
+	{
+		complaints = mmap(NULL, MAX_COMPLAINTS * sizeof(Complaint), PROT_READ | PROT_WRITE,
+						  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (complaints == MAP_FAILED)
+			complaints = NULL;
+	}
 
 	(void) fflush(NULL);
 	pid = fork();
@@ -374,6 +490,5 @@ pgha_pgpool_tell(const PghaAgentConf *configuration)
 		(void) close(fd);
 	(void) alarm(LIMIT_S);
 	conf = configuration;
-	tell_all();
-	return 0;					/* not reached */
+	_exit(tell_all());
 }
