@@ -779,6 +779,21 @@ swap_in(PghaJobRun *run)
 	return true;
 }
 
+/*
+ * Does the leader still lead?  A copy may have taken hours, from elsewhere than
+ * the leader, and the old server may be the primary by now: it must not be stopped.
+ */
+static bool
+leader_leads(PghaJobRun *run)
+{
+	PGconn	   *leader = pgha_job_leader(run);
+
+	if (leader == NULL)
+		return false;
+	PQfinish(leader);
+	return true;
+}
+
 /* Stops the old server if it runs; one that cannot be stopped cleanly is going away anyhow. */
 static bool
 stop_old(PghaJobRun *run)
@@ -903,7 +918,7 @@ clone_beside(PghaJobRun *run, const Plan *plan)
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
 	if (!copy(run, plan) || !finish_copy(run, plan) || !pgha_job_check_cancel(run) ||
-		!stop_old(run) || !save_lost(run, plan))
+		!leader_leads(run) || !stop_old(run) || !save_lost(run, plan))
 	{
 		give_up_copy(run);
 		return false;
