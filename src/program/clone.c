@@ -696,6 +696,14 @@ remove_data(const char *data, bool itself, const char *kept)
 	return pgha_remove_tree(data, itself);
 }
 
+static bool
+remove_clone(const PghaJobRun *run)
+{
+	bool		outside = remove_copies(run);
+
+	return pgha_remove_tree(run->new_directory, true) && outside;
+}
+
 /*
  * Removes a clone that will not be used.  What pgha wanted outside of it stands
  * in `copies`; links in it are not followed: another tool may have made them to
@@ -707,7 +715,7 @@ give_up_copy(PghaJobRun *run)
 {
 	static const struct timespec pause = {.tv_nsec = 200000000};
 
-	for (int i = 0; i < REMOVE_TRIES && !(remove_copies(run) & pgha_remove_tree(run->new_directory, true)); i++)
+	for (int i = 0; i < REMOVE_TRIES && !remove_clone(run); i++)
 		(void) nanosleep(&pause, NULL);
 	if (access(run->new_directory, F_OK) == 0)
 		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->new_directory, strerror(errno));
