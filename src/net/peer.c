@@ -7,6 +7,12 @@
  * end a request.  Only the look-up of a host name blocks, in libpq's
  * PQconnectStart(); the server replaces a child that is late because of it.
  *
+ * To connect and log in takes several journeys and a new process over there.
+ * On a long line or a busy host that may be longer than the limit of a request,
+ * and would be each time: so a request that ends before it leaves the connection
+ * as it is to the next one.  The command is sent by the request that it answers:
+ * an answer is never older than its request.
+ *
  * How a failed connect is told apart: libpq gives no SQLSTATE for it, but with
  * PQERRORS_VERBOSE it is in the error message, in front of the text, whatever
  * the language of the server.  A message without SQLSTATE is from libpq itself,
@@ -21,6 +27,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+/*
+ * How long one attempt to connect may take over several requests (us): until it
+ * is accepted, no longer than the kernel takes to repeat its first packet, which
+ * a new attempt sends as well; and with the login.
+ */
+#define ACCEPT_PATIENCE	1000000
+#define LOGIN_PATIENCE	10000000
 
 #define SQLSTATE_LENGTH 5
 #define CANNOT_CONNECT_NOW	"57P03"
@@ -60,6 +74,7 @@ pgha_peer_close(PghaPeer *peer)
 	peer->result = NULL;
 	PQfinish(peer->conn);
 	peer->conn = NULL;
+	peer->connecting = false;
 }
 
 /*
@@ -174,12 +189,9 @@ lost(PghaPeer *peer)
 	return ATTEMPT_LOST;
 }
 
-/*
- * Class of a failed connect.  `reached`: a connection was made, and then login
- * failed.
- */
+/* Class of a failed connect. */
 static Attempt
-classify_failure(PghaPeer *peer, bool reached, PghaOutcome *outcome)
+classify_failure(PghaPeer *peer, PghaOutcome *outcome)
 {
 	const char *message = PQerrorMessage(peer->conn);
 	const char *sqlstate = find_sqlstate(message);
@@ -188,9 +200,9 @@ classify_failure(PghaPeer *peer, bool reached, PghaOutcome *outcome)
 	if (sqlstate != NULL)
 		*outcome = strncmp(sqlstate, CANNOT_CONNECT_NOW, SQLSTATE_LENGTH) == 0 ?
 			PGHA_OUTCOME_STARTING : PGHA_OUTCOME_ERROR;
-	else if (reached && mentions_cut(message))
+	else if (peer->reached && mentions_cut(message))
 		return lost(peer);
-	else if (reached)
+	else if (peer->reached)
 		*outcome = PGHA_OUTCOME_ERROR;
 	/* ENOENT: no socket file.  Of a host's addresses none may be out of reach. */
 	else if (!mentions_cut(message) &&
@@ -232,41 +244,69 @@ start_connect(PghaPeer *peer, const char *options)
 		return fail(peer, PGHA_OUTCOME_ERROR, "out of memory");
 	(void) PQsetNoticeProcessor(peer->conn, drop_notice, NULL);
 	(void) PQsetErrorVerbosity(peer->conn, PQERRORS_VERBOSE);
+	peer->connecting = true;
+	peer->reached = false;
+	peer->next = PGRES_POLLING_WRITING;
+	peer->begun = pgha_clock();
 	return PGHA_OUTCOME_OK;
 }
 
-/* Connects.  With another outcome than OK there is no connection. */
+/* Is a connection that was not made in time worth waiting for in the next request? */
+static bool
+may_still_connect(const PghaPeer *peer)
+{
+	return pgha_clock() - peer->begun < (peer->reached ? LOGIN_PATIENCE : ACCEPT_PATIENCE);
+}
+
+/* One step of a connect that is neither made nor failed; SILENT at the deadline. */
+static PghaOutcome
+advance_connect(PghaPeer *peer, int64_t deadline)
+{
+	PghaOutcome outcome = wait_ready(peer, peer->next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline,
+									 peer->reached ? "no answer to the login within the time limit"
+									 : "no connection within the time limit");
+
+	if (outcome != PGHA_OUTCOME_OK)
+		return outcome;
+	peer->next = PQconnectPoll(peer->conn);
+	switch (PQstatus(peer->conn))
+	{
+		case CONNECTION_STARTED:
+		case CONNECTION_NEEDED:
+		case CONNECTION_BAD:
+			break;
+		default:
+			peer->reached = true;
+	}
+	return outcome;
+}
+
+/*
+ * Connects, or goes on with what an earlier request has begun.  With another
+ * outcome than OK there is no connection that can be used.
+ */
 static Attempt
 connect_peer(PghaPeer *peer, const char *options, int64_t deadline, PghaOutcome *outcome)
 {
-	PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-	bool		reached = false;
+	bool		begun_before = peer->connecting;
 
-	*outcome = start_connect(peer, options);
+	*outcome = begun_before ? PGHA_OUTCOME_OK : start_connect(peer, options);
 	while (*outcome == PGHA_OUTCOME_OK && PQstatus(peer->conn) != CONNECTION_OK)
 	{
 		if (PQstatus(peer->conn) == CONNECTION_BAD)
 		{
-			if (classify_failure(peer, reached, outcome) == ATTEMPT_LOST)
+			/* It may have failed before this request: that says nothing of now. */
+			if (begun_before)
+				return lost(peer);
+			if (classify_failure(peer, outcome) == ATTEMPT_LOST)
 				return ATTEMPT_LOST;
 			break;
 		}
-		*outcome = wait_ready(peer, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline,
-							  reached ? "no answer to the login within the time limit"
-							  : "no connection within the time limit");
-		if (*outcome != PGHA_OUTCOME_OK)
-			break;
-		next = PQconnectPoll(peer->conn);
-		switch (PQstatus(peer->conn))
-		{
-			case CONNECTION_STARTED:
-			case CONNECTION_NEEDED:
-			case CONNECTION_BAD:
-				break;
-			default:
-				reached = true;
-		}
+		*outcome = advance_connect(peer, deadline);
+		if (*outcome == PGHA_OUTCOME_SILENT && may_still_connect(peer))
+			return ATTEMPT_DONE;
 	}
+	peer->connecting = false;
 
 	/* Also keeps PQfinish() from waiting. */
 	if (*outcome == PGHA_OUTCOME_OK && PQsetnonblocking(peer->conn, 1) != 0)
@@ -367,7 +407,7 @@ try_once(PghaPeer *peer, const char *command, int column, const char *options,
 		 int64_t deadline, PghaOutcome *outcome)
 {
 	*outcome = PGHA_OUTCOME_OK;
-	if (peer->conn == NULL &&
+	if ((peer->conn == NULL || peer->connecting) &&
 		connect_peer(peer, options, deadline, outcome) == ATTEMPT_LOST)
 		return ATTEMPT_LOST;
 	if (*outcome != PGHA_OUTCOME_OK)

@@ -41,6 +41,10 @@ typedef struct PghaPeer
 	PghaWaitFunction wait;
 	void	   *wait_arg;
 	PGconn	   *conn;			/* NULL: not connected */
+	bool		connecting;		/* it is still being made ... */
+	bool		reached;		/* ... and the other side has accepted it */
+	PostgresPollingStatusType next; /* what it waits for */
+	int64_t		begun;			/* when that began */
 	PGresult   *result;			/* of the last request that ended with OK */
 	char		message[512];	/* of the last that did not: one line of printable ASCII */
 } PghaPeer;
@@ -56,7 +60,8 @@ extern void pgha_peer_init(PghaPeer *peer, const char *conninfo,
  * Runs a replication command whose answer is one row, and sets *text to its
  * value in `column`, valid until the next call.  Connects first if there is no
  * connection, and once more if it turns out to be lost; the new session then
- * gets the parameter settings `options` ("-c name=value").
+ * gets the parameter settings `options` ("-c name=value").  A connection that
+ * is not made by the deadline may be completed by the next call.
  */
 extern PghaOutcome pgha_peer_ask(PghaPeer *peer, const char *command, int column,
 								 const char *options, int64_t deadline, const char **text);

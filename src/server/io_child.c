@@ -35,6 +35,9 @@
 
 /* A child that has not ended this long after SIGTERM is killed. */
 #define END_LIMIT_MS	20
+/* How late a child may be (microseconds) on a busy host: one that answered before, and a new one. */
+#define LATE_LIMIT		500000
+#define START_LIMIT		3000000
 
 void
 PghaChildInit(PghaChild *child)
@@ -133,6 +136,7 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 	child->fd = pair[0];
 	child->filled = 0;
 	child->request = 0;
+	child->answered = false;
 	strlcpy(child->conninfo, conninfo, sizeof(child->conninfo));
 	fcntl(child->fd, F_SETFL, O_NONBLOCK);
 
@@ -158,8 +162,12 @@ PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
 	if (child->fd < 0)
 		return false;
 	child->request = ++last_request;
-	/* The child keeps the limit itself; the deadline is for one that hangs. */
-	child->deadline = now + limit + limit / 2;
+	/*
+	 * The child keeps the limit itself; the deadline is for one that hangs.  If
+	 * a new one were killed for being slow, so would be the next.
+	 */
+	child->deadline = now + limit +
+		(child->answered ? Max(limit / 2, LATE_LIMIT) : Max(limit / 2, START_LIMIT));
 	length = snprintf(line, sizeof(line), "%llu\t%lld\t%s\t%llu\n",
 					  (unsigned long long) child->request, (long long) limit / 1000,
 					  command, (unsigned long long) argument);
@@ -224,6 +232,7 @@ PghaChildPoll(PghaChild *child, char **outcome, char **text)
 			return PGHA_CHILD_GONE;
 		}
 		child->request = 0;
+		child->answered = true;
 		return PGHA_CHILD_REPLY;
 	}
 	if (child->filled == sizeof(child->buffer))
