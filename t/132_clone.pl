@@ -12,7 +12,8 @@ use Test::More;
 
 plan skip_all => 'mounting needs root' unless PghaCluster::is_root();
 
-my $cluster = PghaCluster->new(nodes => 2, agents => 1, settings => { max_wal_size => '64MB', min_wal_size => '32MB' })->build;
+my $cluster = PghaCluster->new(nodes => 2, agents => 1,
+	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '64MB', min_wal_size => '32MB' })->build;
 my ($a, $b) = $cluster->nodes;
 my $base = $cluster->{base};
 my @mounts;

@@ -14,7 +14,7 @@ use Test::More;
 plan skip_all => 'mounting needs root' unless PghaCluster::is_root();
 
 my $cluster = PghaCluster->new(nodes => 2, agents => 1, wal_segsize => 1,
-	settings => { max_wal_size => '16MB', min_wal_size => '4MB', 'pgha.auto_rejoin' => 'clone', 'pgha.slot_keep_size' => '64MB' })->build;
+	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '16MB', min_wal_size => '4MB', 'pgha.auto_rejoin' => 'clone', 'pgha.slot_keep_size' => '64MB' })->build;
 my ($a, $b) = $cluster->nodes;
 my $base = $cluster->{base};
 
@@ -94,6 +94,11 @@ sub finish
 	$node->start_agent(wait => 0);
 	$node->wait_streaming(90);
 	$cluster->wait_for("$what: the job to have ended", sub { $node->job_field('outcome') =~ /./ && !$node->job_pids });
+
+	# Before the primary has heard of that, an order would join the old job.
+	$cluster->wait_for("$what: the primary to know", sub {
+		my $primary = $cluster->primary // return 0;
+		return ($primary->value("SELECT outcome FROM pgha_recovery_progress() WHERE node = '$node->{name}' AND agent") // '') =~ /./ });
 	is($node->job_field('outcome'), 'done', "$what: streams again, without a manual step");
 	is(leftovers($node), '', "$what: nothing is left over");
 	is($node->value('SHOW pgha.node') . $node->value('SHOW port'), $node->{name} . $node->{port}, "$what: it has its own settings");

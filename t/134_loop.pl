@@ -13,7 +13,7 @@ use Test::More;
 my $ROUNDS = 20;
 
 my $cluster = PghaCluster->new(nodes => 2, agents => 1, wal_segsize => 1,
-	settings => { max_wal_size => '16MB', min_wal_size => '4MB', 'pgha.slot_keep_size' => '64MB' })->build;
+	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '16MB', min_wal_size => '4MB', 'pgha.slot_keep_size' => '64MB' })->build;
 my @nodes = $cluster->nodes;
 my $before = $cluster->inventory;
 my $writer = $cluster->start_writer;

@@ -13,7 +13,7 @@ use Test::More;
 plan skip_all => 'mounting needs root' unless PghaCluster::is_root();
 
 my $cluster = PghaCluster->new(nodes => 2, agents => 1, wal_segsize => 1,
-	settings => { max_wal_size => '16MB', min_wal_size => '4MB', 'pgha.auto_rejoin' => 'off', 'pgha.slot_keep_size' => '64MB' });
+	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '16MB', min_wal_size => '4MB', 'pgha.auto_rejoin' => 'off', 'pgha.slot_keep_size' => '64MB' });
 my ($a, $b) = $cluster->nodes;
 
 # One of the nodes, with its agent's directory, is on a small disk.

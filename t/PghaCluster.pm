@@ -489,7 +489,7 @@ sub dump
 		  ? join(' ', map { "$_=" . ($status->{$_} // '') } sort keys %$status)
 		  : 'no answer';
 	}
-	foreach my $file (sort glob("$self->{base}/log/*"))
+	foreach my $file (sort(glob("$self->{base}/log/*")), glob("$self->{base}/*.pgha/*.log"))
 	{
 		my @lines = grep { !/ (fork a new child|child process with pid)/ } split /^/, slurp($file) // '';
 		my $keep = $file =~ m{/(writer|session)-} ? 5 : 40;

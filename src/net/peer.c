@@ -10,8 +10,9 @@
  * To connect and log in takes several journeys and a new process over there.
  * On a long line or a busy host that may be longer than the limit of a request,
  * and would be each time: so a request that ends before it leaves the connection
- * as it is to the next one.  The command is sent by the request that it answers:
- * an answer is never older than its request.
+ * as it is to the next one, and one that has completed it gives the command the
+ * whole limit.  Each request sends its own command: an answer is never older
+ * than its request.
  *
  * How a failed connect is told apart: libpq gives no SQLSTATE for it, but with
  * PQERRORS_VERBOSE it is in the error message, in front of the text, whatever
@@ -402,14 +403,20 @@ run_command(PghaPeer *peer, const char *command, int column, int64_t deadline, P
 	return first != NULL ? judge_result(peer, first, column, outcome) : lost(peer);
 }
 
+/* `start`: when the request began.  The limit is explained in peer.h. */
 static Attempt
 try_once(PghaPeer *peer, const char *command, int column, const char *options,
-		 int64_t deadline, PghaOutcome *outcome)
+		 int64_t start, int64_t limit, PghaOutcome *outcome)
 {
+	int64_t		deadline = start + limit;
+
 	*outcome = PGHA_OUTCOME_OK;
-	if ((peer->conn == NULL || peer->connecting) &&
-		connect_peer(peer, options, deadline, outcome) == ATTEMPT_LOST)
-		return ATTEMPT_LOST;
+	if (peer->conn == NULL || peer->connecting)
+	{
+		if (connect_peer(peer, options, deadline, outcome) == ATTEMPT_LOST)
+			return ATTEMPT_LOST;
+		deadline += limit;
+	}
 	if (*outcome != PGHA_OUTCOME_OK)
 		return ATTEMPT_DONE;
 	return run_command(peer, command, column, deadline, outcome);
@@ -417,16 +424,17 @@ try_once(PghaPeer *peer, const char *command, int column, const char *options,
 
 PghaOutcome
 pgha_peer_ask(PghaPeer *peer, const char *command, int column,
-			  const char *options, int64_t deadline, const char **text)
+			  const char *options, int64_t limit, const char **text)
 {
+	int64_t		start = pgha_clock();
 	PghaOutcome outcome;
 
 	PQclear(peer->result);
 	peer->result = NULL;
 
 	/* Once more: the connection may have been lost since the last request. */
-	if (try_once(peer, command, column, options, deadline, &outcome) == ATTEMPT_LOST &&
-		try_once(peer, command, column, options, deadline, &outcome) == ATTEMPT_LOST)
+	if (try_once(peer, command, column, options, start, limit, &outcome) == ATTEMPT_LOST &&
+		try_once(peer, command, column, options, start, limit, &outcome) == ATTEMPT_LOST)
 		return PGHA_OUTCOME_SILENT;
 	if (outcome == PGHA_OUTCOME_OK)
 		*text = PQgetvalue(peer->result, 0, column);

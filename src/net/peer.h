@@ -60,11 +60,14 @@ extern void pgha_peer_init(PghaPeer *peer, const char *conninfo,
  * Runs a replication command whose answer is one row, and sets *text to its
  * value in `column`, valid until the next call.  Connects first if there is no
  * connection, and once more if it turns out to be lost; the new session then
- * gets the parameter settings `options` ("-c name=value").  A connection that
- * is not made by the deadline may be completed by the next call.
+ * gets the parameter settings `options` ("-c name=value").
+ *
+ * Takes no longer than `limit` (microseconds) for connecting, and for the answer
+ * if there was a connection; than twice that if one was made.  A connection that
+ * is not made in time may be completed by the next call.
  */
 extern PghaOutcome pgha_peer_ask(PghaPeer *peer, const char *command, int column,
-								 const char *options, int64_t deadline, const char **text);
+								 const char *options, int64_t limit, const char **text);
 
 extern void pgha_peer_close(PghaPeer *peer);
 

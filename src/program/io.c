@@ -236,7 +236,7 @@ send_answer(const char *id, const char *outcome, const char *text)
 typedef struct Request
 {
 	char	   *id;
-	int64_t		deadline;
+	int64_t		limit;			/* microseconds */
 	bool		disconnect;
 	uint64_t	events_since;	/* kept for a history request, which may have to connect too */
 	int			column;			/* of the answer */
@@ -266,7 +266,7 @@ parse_request(char *line, Request *request)
 		!pgha_parse_uint64(argument, &number))
 		return false;
 
-	request->deadline = pgha_clock() + (int64_t) limit_ms * 1000;
+	request->limit = (int64_t) limit_ms * 1000;
 	request->disconnect = (strcmp(what, "check") == 0);
 	history = (strcmp(what, "history") == 0);
 	if (!history && !request->disconnect && strcmp(what, "report") != 0)
@@ -307,7 +307,7 @@ serve(PghaPeer *peer, Request *request)
 	bool		sent;
 
 	outcome = pgha_peer_ask(peer, request->command, request->column, request->options,
-							request->deadline, &text);
+							request->limit, &text);
 	if (outcome == PGHA_OUTCOME_CANCELLED)
 		return false;
 	sent = send_answer(request->id, names[outcome],

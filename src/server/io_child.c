@@ -35,7 +35,7 @@
 
 /* A child that has not ended this long after SIGTERM is killed. */
 #define END_LIMIT_MS	20
-/* How late a child may be (microseconds) on a busy host: one that answered before, and a new one. */
+/* How late a child may be on a busy host (microseconds): a connected one, and one that may be just starting. */
 #define LATE_LIMIT		500000
 #define START_LIMIT		3000000
 
@@ -136,7 +136,7 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 	child->fd = pair[0];
 	child->filled = 0;
 	child->request = 0;
-	child->answered = false;
+	child->connected = false;
 	strlcpy(child->conninfo, conninfo, sizeof(child->conninfo));
 	fcntl(child->fd, F_SETFL, O_NONBLOCK);
 
@@ -163,11 +163,11 @@ PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
 		return false;
 	child->request = ++last_request;
 	/*
-	 * The child keeps the limit itself; the deadline is for one that hangs.  If
-	 * a new one were killed for being slow, so would be the next.
+	 * The child keeps the limit itself, or twice the limit if it has to connect;
+	 * the deadline is for one that hangs.  If a new one were killed for being
+	 * slow, so would be the next.
 	 */
-	child->deadline = now + limit +
-		(child->answered ? Max(limit / 2, LATE_LIMIT) : Max(limit / 2, START_LIMIT));
+	child->deadline = now + (child->connected ? limit + Max(limit / 2, LATE_LIMIT) : 2 * limit + START_LIMIT);
 	length = snprintf(line, sizeof(line), "%llu\t%lld\t%s\t%llu\n",
 					  (unsigned long long) child->request, (long long) limit / 1000,
 					  command, (unsigned long long) argument);
@@ -232,7 +232,7 @@ PghaChildPoll(PghaChild *child, char **outcome, char **text)
 			return PGHA_CHILD_GONE;
 		}
 		child->request = 0;
-		child->answered = true;
+		child->connected = strcmp(*outcome, "ok") == 0;
 		return PGHA_CHILD_REPLY;
 	}
 	if (child->filled == sizeof(child->buffer))

@@ -18,7 +18,7 @@ typedef struct PghaChild
 	pid_t		pid;			/* 0: not running */
 	int			fd;				/* our end of its stdin and stdout; -1 if not running */
 	char		conninfo[PGHA_CONNINFO_SIZE];	/* what it was started with */
-	bool		answered;		/* it has answered a request: it is not just starting */
+	bool		connected;		/* its last answer was "ok": it runs, and need not connect */
 	uint64		request;		/* id of the request under way; 0 = none */
 	pgha_time	deadline;		/* kill it if it has not answered by then */
 	size_t		filled;			/* bytes of an unfinished line in buffer */
