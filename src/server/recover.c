@@ -172,14 +172,14 @@ sleep_a_little(void)
 	(void) ConditionVariableTimedSleep(&PghaTheBoard()->changed, LOOK_EVERY_MS, PG_WAIT_EXTENSION);
 }
 
+/* All in one: pgpool shows the first 250 bytes or so. */
 static bool
 no_agent(const char *node, PghaFailure *failure)
 {
 	PghaFailed(failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-			   "Start \"pgha agent\" there (systemctl start pgha-agent), and see its log if it runs.",
+			   "Start it there (systemctl start pgha-agent), or see its log: it may be refused the login.",
 			   "no agent of node \"%s\" is connected to this server", node);
-	strlcpy(failure->detail, "The agent on that node's host does what must be done while its server is down.",
-			sizeof(failure->detail));
+	strlcpy(failure->detail, "It does what must be done while that server is down.", sizeof(failure->detail));
 	return false;
 }
 
