@@ -61,5 +61,34 @@ $a->wait_agent_log(qr/read the configuration again/);
 $a->kill9;
 ok($cluster->stays_false(sub { $a->is_running }, 6), 'auto_rejoin = off: a crashed server stays down');
 is($b->value(q{SELECT pgha_recover_node('a')}, timeout => 120), 't', 'until it is ordered up');
+$a->wait_streaming;
+
+# Cancelled in the middle of a rewind: before it changes anything the node is
+# left as it was; afterwards it is carried through.
+$b->set('pgha.auto_rejoin' => 'off');
+$b->wait_agent_log(qr/read the configuration again/);
+$sender = $cluster->wait_for('the standby to be connected',
+	sub { $b->value("SELECT pid FROM pg_stat_replication WHERE application_name = 'a' AND state = 'streaming'") });
+kill 'STOP', $sender;
+$b->sql('INSERT INTO probe VALUES (-1)');
+$b->kill9;
+is($cluster->wait_single_primary(among => [$a]), $a, 'the other node leads again');
+my $calls = q{FROM pg_stat_activity WHERE query LIKE 'SELECT pgha_recover%' AND pid <> pg_backend_pid()};
+my $outcome = q{SELECT outcome FROM pgha_recovery_progress() WHERE node = 'b'};
+foreach my $point ('stopping', 'saving lost WAL', 'rewinding', 'copying')
+{
+	$b->stop_agent;
+	$b->start_agent(env => { PGHA_TEST_STOP_AT => $point });
+	my $session = $a->background(q{SELECT pgha_recover_node('b', 'rewind')});
+	$cluster->wait_for("$point: the job to be there", sub { grep { PghaCluster::process_state($_) eq 'T' } $b->job_pids });
+	my ($job) = grep { PghaCluster::process_state($_) eq 'T' } $b->job_pids;
+	$a->value("SELECT pg_cancel_backend(pid) $calls");
+	$cluster->wait_for("$point: the agent to be told", sub { (PghaCluster::slurp("/proc/$job/status") // '') =~ /^ShdPnd:\s+0*[1-9a-f]/m });
+	kill 'CONT', $job;
+	my $end = $cluster->wait_for("$point: the recovery to end", sub { my $end = $a->value($outcome) // ''; $end ne '' && !$b->job_pids ? $end : undef });
+	is($end, $point eq 'copying' ? 'done' : 'cancelled', "cancelled while $point: $end");
+	$b->wait_state($end eq 'done' ? 'standby' : 'diverged');
+	is($b->value('SELECT count(*) FROM probe WHERE v = -1'), $end eq 'done' ? '0' : '1', "... it has the data that belongs to that");
+}
 
 done_testing();
