@@ -548,7 +548,7 @@ run_pg_basebackup(PghaJobRun *run, const Plan *plan)
 	int			status;
 
 	if (!pgha_conninfo_build(source, sizeof(source), run->conf->conninfo,
-							 &run->conf->members.member[run->leader], "pgha agent", NULL))
+							 &run->conf->members.member[run->leader], "pgha agent", PGHA_JOB_TCP))
 		return pgha_job_fail(run, STATE_CONNECTION, NULL, "Shorten pgha.conninfo.", "the connection string is too long");
 	(void) snprintf(path, sizeof(path), "%s/pg_basebackup", run->conf->bin);
 	argv[n++] = path;

@@ -136,6 +136,7 @@ pgha_fork_find(PghaJobRun *run, PGconn *leader, const PghaControl *control, Pgha
 	fork->lsn = own.entry[common].end < theirs.entry[common].end ?
 		own.entry[common].end : theirs.entry[common].end;
 	fork->same_timeline = fork->lsn == NO_END;
+	fork->own = &own;
 	return true;
 }
 

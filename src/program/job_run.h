@@ -13,6 +13,7 @@
 
 #include <libpq-fe.h>
 
+#include "../core/node.h"
 #include "job.h"
 #include "server_ctl.h"
 
@@ -90,6 +91,9 @@ extern bool pgha_job_check_cancel(PghaJobRun *run);
 extern void pgha_job_sleep(PghaJobRun *run, int ms);
 
 /* ---- sessions (job_session.c) ---- */
+
+/* A primary that has gone without a word must not hold the job, or what it runs, up. */
+#define PGHA_JOB_TCP	"connect_timeout=10 tcp_user_timeout=20000 keepalives_idle=5 keepalives_interval=5 keepalives_count=3"
 
 /* Connects to a member, within some seconds.  NULL with a sentence in `error`. */
 extern PGconn *pgha_job_connect(const PghaAgentConf *conf, int member, const char *extra,
@@ -172,6 +176,7 @@ typedef struct PghaFork
 	pgha_wal_lsn lsn;			/* where they part */
 	uint32_t	own_timeline;	/* that the WAL here ends on */
 	uint32_t	leader_timeline;
+	const PghaHistory *own;		/* timelines of the WAL here; valid until the next call */
 } PghaFork;
 
 extern bool pgha_fork_find(PghaJobRun *run, PGconn *leader, const PghaControl *control, PghaFork *fork);

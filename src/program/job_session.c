@@ -14,7 +14,7 @@
 #define NAME	"pgha agent"
 
 /* A server that is stuck must not hold the job up. */
-#define OPTIONS "connect_timeout=10 tcp_user_timeout=20000 keepalives_idle=5 keepalives_interval=5 keepalives_count=3 options='-c statement_timeout=60000 -c lock_timeout=10000'"
+#define OPTIONS PGHA_JOB_TCP " options='-c statement_timeout=60000 -c lock_timeout=10000'"
 
 PGconn *
 pgha_job_connect(const PghaAgentConf *conf, int member, const char *extra,

@@ -117,21 +117,50 @@ take_commit(const char *line, void *arg)
 	(void) snprintf(summary->last, sizeof(summary->last), "%.*s", (int) length, time);
 }
 
-/* pg_waldump ends with an error where the WAL ends; what it printed before counts. */
+/*
+ * Counts the commits of one timeline.  pg_waldump ends with an error where the
+ * WAL ends; what it printed before counts.
+ */
+static void
+summarize_timeline(PghaJobRun *run, const char *directory, uint32_t timeline,
+				   pgha_wal_lsn from, pgha_wal_lsn to, Summary *summary)
+{
+	char		program[PATH_MAX + 32];
+	char		timeline_text[16];
+	char		start[32];
+	char		end[32];
+	char	   *argv[12] = {program, "-p", (char *) directory, "-t", timeline_text, "-r", "Transaction", "-s", start};
+	PghaRun		dump = {.argv = argv, .limit_ms = WALDUMP_LIMIT_MS, .line = take_commit, .arg = summary};
+
+	(void) snprintf(program, sizeof(program), "%s/pg_waldump", run->conf->bin);
+	(void) snprintf(timeline_text, sizeof(timeline_text), "%u", timeline);
+	(void) snprintf(start, sizeof(start), "%X/%X", (unsigned) (from >> 32), (unsigned) from);
+	(void) snprintf(end, sizeof(end), "%X/%X", (unsigned) (to >> 32), (unsigned) to);
+	if (to != UINT64_MAX)
+	{
+		argv[9] = "-e";
+		argv[10] = end;
+	}
+	(void) pgha_run(&dump);
+}
+
+/* The node may have been promoted after the fork: its WAL is then on several timelines. */
 static void
 summarize(PghaJobRun *run, const PghaFork *fork, const char *directory, Summary *summary)
 {
-	char		program[PATH_MAX + 32];
-	char		timeline[16];
-	char		start[32];
-	char	   *argv[] = {program, "-p", (char *) directory, "-t", timeline, "-s", start, "-r", "Transaction", NULL};
-	PghaRun		dump = {.argv = argv, .limit_ms = WALDUMP_LIMIT_MS, .line = take_commit, .arg = summary};
+	pgha_wal_lsn from = fork->lsn;
 
 	memset(summary, 0, sizeof(*summary));
-	(void) snprintf(program, sizeof(program), "%s/pg_waldump", run->conf->bin);
-	(void) snprintf(timeline, sizeof(timeline), "%u", fork->own_timeline);
-	(void) snprintf(start, sizeof(start), "%X/%X", (unsigned) (fork->lsn >> 32), (unsigned) fork->lsn);
-	(void) pgha_run(&dump);
+	for (int i = 0; i < fork->own->count; i++)
+	{
+		const PghaHistoryEntry *entry = &fork->own->entry[i];
+
+		if (entry->timeline < fork->timeline)
+			continue;
+		if (entry->end > from)
+			summarize_timeline(run, directory, entry->timeline, from, entry->end, summary);
+		from = entry->end > from ? entry->end : from;
+	}
 }
 
 static bool
@@ -156,7 +185,7 @@ write_summary(PghaJobRun *run, const PghaFork *fork, const char *directory, cons
 					(unsigned) (run->wal_end >> 32), (unsigned) run->wal_end,
 					summary->commits, summary->commits > 0 ? summary->first : "-",
 					summary->commits > 0 ? summary->last : "-",
-					directory, fork->own_timeline, (unsigned) (fork->lsn >> 32), (unsigned) fork->lsn);
+					directory, fork->timeline, (unsigned) (fork->lsn >> 32), (unsigned) fork->lsn);
 	(void) snprintf(path, sizeof(path), "%s/summary.txt", directory);
 	return pgha_write_file(path, text, strlen(text), 0600, true) ||
 		pgha_job_fail(run, STATE_IO, NULL, NULL, "could not write file \"%s\": %s", path, strerror(errno));

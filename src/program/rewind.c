@@ -112,7 +112,8 @@ run_pg_rewind(PghaJobRun *run, Watch *watch, PghaRun *program)
 
 	if (!pgha_conninfo_build(source, sizeof(source), run->conf->conninfo,
 							 &run->conf->members.member[run->leader], "pgha agent",
-							 strstr(run->conf->conninfo, "dbname") == NULL ? "dbname=postgres" : NULL))
+							 strstr(run->conf->conninfo, "dbname") == NULL ?
+							 PGHA_JOB_TCP " dbname=postgres" : PGHA_JOB_TCP))
 		return 1;
 	(void) snprintf(path, sizeof(path), "%s/pg_rewind", run->conf->bin);
 	(void) snprintf(source_option, sizeof(source_option), "--source-server=%s", source);

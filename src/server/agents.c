@@ -102,6 +102,12 @@ PghaCopyText(char *to, const char *text, size_t size)
 	to[length] = '\0';
 }
 
+char *
+PghaClip(const char *text, int length)
+{
+	return pnstrdup(text, pg_mbcliplen(text, strlen(text), length));
+}
+
 /* How little a slot is needed: 0: it is; 1: connected, but no member; 2: neither; 3: free. */
 static int
 spareness(const PghaAgent *agent)

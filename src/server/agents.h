@@ -116,4 +116,7 @@ extern int64 PghaNewJobId(void);
 /* Copies as much of `text` as fits without cutting a character. */
 extern void PghaCopyText(char *to, const char *text, size_t size);
 
+/* The same, palloc'd: at most `length` bytes of a text that came from outside, for a message. */
+extern char *PghaClip(const char *text, int length);
+
 #endif							/* PGHA_AGENTS_H */

@@ -130,11 +130,13 @@ find_member(const char *host, int port, const char *data_directory, char *node, 
 
 	list_members(&members, list, sizeof(list));
 	if (port != 0)
-		PghaFailed(failure, ERRCODE_UNDEFINED_OBJECT, "", "%s at host \"%.200s\", port %d",
-				   found == 0 ? "there is no member of pgha" : "there is more than one member of pgha", host, port);
+		PghaFailed(failure, ERRCODE_UNDEFINED_OBJECT, "", "%s at host \"%s\", port %d",
+				   found == 0 ? "there is no member of pgha" : "there is more than one member of pgha",
+				   PghaClip(host, 200), port);
 	else
-		PghaFailed(failure, ERRCODE_UNDEFINED_OBJECT, "", "%s at host \"%.200s\"",
-				   found == 0 ? "there is no member of pgha" : "there is more than one member of pgha", host);
+		PghaFailed(failure, ERRCODE_UNDEFINED_OBJECT, "", "%s at host \"%s\"",
+				   found == 0 ? "there is no member of pgha" : "there is more than one member of pgha",
+				   PghaClip(host, 200));
 	snprintf(failure->detail, sizeof(failure->detail), "The members are: %s.", list);
 	strlcpy(failure->hint, "Write backend_hostnameN, backend_portN and backend_data_directoryN of pgpool.conf as the node's address in pgha.members and its agent's data directory.",
 			sizeof(failure->hint));
@@ -208,7 +210,7 @@ method_of(const char *script, const char **method, PghaFailure *failure)
 		return true;
 	return PghaFailed(failure, ERRCODE_INVALID_PARAMETER_VALUE,
 					  "Write recovery_1st_stage_command = 'pgha' in pgpool.conf, or 'pgha:rewind', 'pgha:clone' or 'pgha:start'.",
-					  "\"%.100s\" is not a recovery command of pgha", script);
+					  "\"%s\" is not a recovery command of pgha", PghaClip(script, 100));
 }
 
 /* Argument `n` as text, "" if there is none. */
@@ -297,7 +299,7 @@ stop_signal(const char *mode)
 		return SIGQUIT;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%.64s\" is not a shutdown mode", mode),
+			 errmsg("\"%s\" is not a shutdown mode", PghaClip(mode, 64)),
 			 errhint("Use smart, fast or immediate.")));
 	return 0;					/* keep compiler quiet */
 }
@@ -338,7 +340,7 @@ pgha_sql_pgpool_pgctl(PG_FUNCTION_ARGS)
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%.64s\" is not an action of pgpool_pgctl()", action),
+				 errmsg("\"%s\" is not an action of pgpool_pgctl()", PghaClip(action, 64)),
 				 errhint("Use stop, restart or reload.")));
 	PG_RETURN_BOOL(true);
 }

@@ -117,7 +117,6 @@ check_node(const char *node, PghaFailure *failure)
 {
 	char		names[PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 2)] = "";
 	char		leader[PGHA_NAME_SIZE];
-	char		shown[PGHA_NAME_SIZE];
 	bool		member;
 	bool		in_recovery = RecoveryInProgress();
 
@@ -144,9 +143,8 @@ check_node(const char *node, PghaFailure *failure)
 	}
 	if (!member)
 	{
-		PghaCopyText(shown, node, sizeof(shown));
 		PghaFailed(failure, ERRCODE_UNDEFINED_OBJECT, "",
-				   "node \"%s\" is not one of pgha.members", shown);
+				   "node \"%s\" is not one of pgha.members", PghaClip(node, PGHA_NAME_SIZE - 1));
 		snprintf(failure->hint, sizeof(failure->hint), "The members are: %.450s.", names);
 		return false;
 	}
@@ -405,15 +403,13 @@ bool
 PghaRecover(const char *node, const char *method, PghaFailure *failure)
 {
 	Wait		wait = {.node = node};
-	char		shown[PGHA_NAME_SIZE];
 	bool		done;
 
-	PghaCopyText(shown, method, sizeof(shown));
 	memset(failure, 0, sizeof(*failure));
 	if (!PghaMethodValid(method))
 		return PghaFailed(failure, ERRCODE_INVALID_PARAMETER_VALUE,
 						  "Use auto (rewind, else clone), rewind, clone or start.",
-						  "\"%s\" is not a method of recovery", shown);
+						  "\"%s\" is not a method of recovery", PghaClip(method, PGHA_NAME_SIZE - 1));
 	if (!check_node(node, failure))
 		return false;
 	if (strcmp(method, "clone") != 0 && PghaNodeStreams(node))
