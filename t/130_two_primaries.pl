@@ -120,5 +120,7 @@ unlike(substr($left->agent_text, $mark), qr/recovery: rewinding/, 'auto_rejoin =
 is($right->value("SELECT pgha_recover_node('$left->{name}', 'auto')", timeout => 120), 't', 'auto: it is built anew');
 unlike(substr($left->agent_text, $mark), qr/recovery: rewinding/, 'by cloning, never rewound');
 $left->wait_streaming;
+my @lost = map { $_->{what} } grep { $_->{kind} eq 'lost' && $_->{what} =~ /"$left->{name}" gives up/ } $right->events;
+like($lost[-1] // '', qr/gives up [1-9]\d* commit/, 'what it wrote on its own timeline is counted');
 is($left->value('SELECT count(*) FROM probe WHERE v < 0'), $right->value('SELECT count(*) FROM probe WHERE v < 0'), 'no foreign rows');
 done_testing();
