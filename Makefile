@@ -32,9 +32,9 @@ OBJS = $(SERVER_SOURCES:.c=.o) $(COMMON_SOURCES:.c=.o) $(CORE_SOURCES:.c=.o)
 WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security
 
 DEPS = build-essential postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
-	libjansson-dev libpgpool-dev libipc-run-perl
-TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 iptables procps valgrind python3 rsync \
-	libio-pty-perl mandoc man-db pgbackrest systemd
+	libjansson-dev libpgpool-dev libipc-run-perl libcurl4-openssl-dev libssl-dev
+TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 iptables \
+	procps valgrind python3 rsync libio-pty-perl mandoc man-db pgbackrest systemd python3-botocore
 
 .DEFAULT_GOAL := all
 
@@ -93,17 +93,21 @@ build:
 	@mkdir -p build
 
 PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+NET_LIBS = -ljansson -lcurl -lssl -lcrypto
 LIBPQ_FLAGS = -I$(shell $(PG_CONFIG) --includedir)
 
 PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 
-build/pgha: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-jansson
+build/pgha: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -Isrc $(LIBPQ_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		-L$(shell $(PG_CONFIG) --libdir) -lpq -ljansson -lpcp
+		-L$(shell $(PG_CONFIG) --libdir) -lpq -lpcp $(NET_LIBS)
 
-.PHONY: need-jansson
-need-jansson:
-	@test -e /usr/include/jansson.h || { echo 'jansson.h is missing: run "make deps" as root, or install the Debian package libjansson-dev' >&2; exit 1; }
+.PHONY: need-libraries
+need-libraries:
+	@for header in jansson.h curl/curl.h openssl/evp.h; do \
+		echo "#include <$$header>" | $(CC) -E - > /dev/null 2>&1 || { \
+		echo "$$header is missing: run \"make deps\" as root, or install the Debian packages" \
+			"libjansson-dev, libcurl4-openssl-dev and libssl-dev" >&2; exit 1; }; done
 
 all: build/pgha
 
@@ -149,16 +153,32 @@ build/common_test: t/unit/common_test.c $(COMMON_SOURCES) $(ALL_HEADERS) | build
 build/writer: t/writer.c | build
 	$(CC) $(PROGRAM_CFLAGS) $(LIBPQ_FLAGS) -o $@ t/writer.c -L$(shell $(PG_CONFIG) --libdir) -lpq
 
-TEST_PROGRAMS = build/common_test build/pgha-sim build/pgha-sim-san build/writer
+# What talks to EC2: everything in src/net that needs no libpq.
+EC2_SOURCES = $(addprefix src/net/,address_ec2.c cidr.c credentials.c ec2.c http.c imds.c sigv4.c xml.c) \
+	src/common/errors.c src/common/fields.c
 
-.PHONY: check-all check-unit check-sim check-regress check-tap demo
+build/ec2_tool build/sigv4_tool: build/%: t/unit/%.c $(EC2_SOURCES) $(ALL_HEADERS) | build
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc -o $@ $< $(EC2_SOURCES) $(NET_LIBS)
+
+# Fuzzers of all that reads what comes over the network, or files: see t/run.
+FUZZ_CC = clang-14
+FUZZ_SECONDS = 60
+FUZZERS = $(patsubst t/fuzz/%.c,build/fuzz_%,$(wildcard t/fuzz/*.c))
+
+build/fuzz_%: t/fuzz/%.c $(EC2_SOURCES) $(ALL_HEADERS) | build
+	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(WARNINGS) -Isrc -o $@ $< $(EC2_SOURCES) $(NET_LIBS)
+
+TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/pgha-sim build/pgha-sim-san build/writer
+
+.PHONY: check-all check-unit check-sim check-regress check-tap check-fuzz demo
 check-all: deps
 	$(MAKE) all install $(TEST_PROGRAMS)
-	PG_CONFIG=$(PG_CONFIG) t/run
+	PG_CONFIG=$(PG_CONFIG) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run
 
-check-unit check-sim check-regress check-tap: check-%: all $(TEST_PROGRAMS)
+check-unit check-sim check-regress check-tap check-fuzz: check-%: all $(TEST_PROGRAMS)
 	$(MAKE) install
-	PG_CONFIG=$(PG_CONFIG) t/run $*
+	PG_CONFIG=$(PG_CONFIG) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run $*
 
 # Runs on a machine that has nothing yet: installs, builds, shows.
 demo: deps
