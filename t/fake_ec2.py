@@ -30,7 +30,7 @@ WORLD.json:
 
 Control, on the EC2 port:
   GET  /_control/log      requests so far, as JSON      POST /_control/clear   forgets them
-  GET  /_control/state    the world as it is
+  GET  /_control/state    the world as it is, and all secrets that a client might give away
   POST /_control/set      {"setting": value, ...}; see SETTINGS
   POST /_control/faults   [{"service": "ec2" or "imds", "match": "AssociateAddress" (action) or
                             "/api/token" (part of the path), "instance": "i-0a", "mode": MODE,
@@ -97,6 +97,7 @@ class World:
         self.tokens = {}
         self.faults = []
         self.log = []
+        self.signatures = set()
         for name, data in self.instances.items():
             if 'role' in data:
                 self.rotate(name, self.settings['lifetime'])
@@ -145,7 +146,10 @@ class World:
                 data['state'] = 'stopped'
         return {'enis': self.enis, 'addresses': self.addresses, 'tables': self.tables,
                 'instances': {name: data['state'] for name, data in self.instances.items()},
-                'keys': {data['key']: name for name, data in self.instances.items() if 'key' in data}}
+                'keys': {data['key']: name for name, data in self.instances.items() if 'key' in data},
+                'secrets': [word for name, key in self.keys.items()
+                            for word in (name, key['secret'], key['token']) if word] +
+                           list(self.tokens) + list(self.signatures)}
 
 
 # ---- the actions: parameters in, inner XML out; `dry` ones raise before they change anything ----
@@ -314,7 +318,7 @@ def expected_signature(headers, names, body, scope, key_id, secret, url):
     request = AWSRequest(method='POST', url=url, data=body,
                          headers={name: headers[name] for name in names})
     request.context['timestamp'] = headers['X-Amz-Date']
-    auth = SigV4Auth(Credentials(key_id, secret), scope[2], scope[1])
+    auth = SigV4Auth(Credentials(key_id, secret), scope[1], scope[2])
     return auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
 
 
@@ -463,6 +467,7 @@ class Ec2Handler(Handler):
         entry = self.note(action=action, params=params, host=self.headers.get('Host'))
         mode = self.world.fault('ec2', action)
         entry['fault'] = mode
+        self.world.signatures.update(re.findall('Signature=([0-9a-f]+)', self.headers.get('Authorization', '')))
         if self.misbehave(mode):
             return
         request_id = secrets.token_hex(16)

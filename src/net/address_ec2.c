@@ -55,7 +55,7 @@
 
 typedef struct Interface
 {
-	char		mac[18];
+	char		mac[18];		/* as the metadata service writes it */
 	char		id[ID_SIZE];
 	char		subnet[ID_SIZE];	/* "10.0.3.0/24"; empty: no IPv4 */
 	unsigned	device;
@@ -193,8 +193,6 @@ read_interfaces(PghaEc2 *ec2, char *error, size_t error_size)
 						 "the instance metadata service knows no network interface");
 	for (int i = 0; i < count; i++)
 	{
-		for (char *c = interface[i].mac; *c != '\0'; c++)
-			*c = (char) tolower((unsigned char) *c);
 		if (!read_interface(ec2, &interface[i], error, error_size))
 			return false;
 	}
@@ -473,7 +471,11 @@ pgha_ec2_mac(PghaEc2 *ec2, const PghaAddressSpec *spec, char *mac, size_t size)
 
 	if (interface == NULL)
 		return false;
-	return snprintf(mac, size, "%s", interface->mac) < (int) size;
+	if (snprintf(mac, size, "%s", interface->mac) >= (int) size)
+		return false;
+	for (char *c = mac; *c != '\0'; c++)
+		*c = (char) tolower((unsigned char) *c);
+	return true;
 }
 
 bool

@@ -397,7 +397,8 @@ reload(PghaCredentialStore *store, bool *changed, char *error, size_t error_size
 	PghaCredentials fresh;
 	bool		loaded;
 
-	store->next_refresh = pgha_http_clock_ms() + RENEW_INTERVAL_MS;
+	if (store->loaded)
+		store->next_refresh = pgha_http_clock_ms() + RENEW_INTERVAL_MS;
 	loaded = load(store, &fresh, error, error_size);
 	*changed = loaded &&
 		(!store->loaded || memcmp(&fresh, &store->current, sizeof(fresh)) != 0);

@@ -79,6 +79,14 @@ parse_spec(void)
 	return spec;
 }
 
+/* The commands that say something when all is well. */
+static bool
+tells(const char *command)
+{
+	return strcmp(command, "mac") == 0 || strcmp(command, "instance") == 0 ||
+		strncmp(command, "may", 3) == 0;
+}
+
 static void
 answer(const char *word, const char *text)
 {
@@ -126,11 +134,13 @@ obey(PghaEc2 *ec2, const char *command)
 			done = pgha_ec2_may(ec2, &spec, text, sizeof(text));
 		else if (strcmp(command, "check") == 0)
 		{
-			answer(holders[pgha_ec2_check(ec2, &spec, text, sizeof(text))], text);
+			PghaHolder	holder = pgha_ec2_check(ec2, &spec, text, sizeof(text));
+
+			answer(holders[holder], holder == PGHA_HELD ? "" : text);
 			return;
 		}
 	}
-	answer(done ? "yes" : "no", text);
+	answer(done ? "yes" : "no", done && !tells(command) ? "" : text);
 }
 
 int
