@@ -37,7 +37,7 @@
 
 #define MAX_INTERFACES		16
 #define ID_SIZE				64
-#define ERROR_SIZE			512
+#define ERROR_SIZE			PGHA_EC2_ERROR_SIZE
 
 /* What comes from the metadata service is read again after that time. */
 #define FRESH_MS			300000
@@ -305,7 +305,7 @@ find_interface(const PghaEc2 *ec2, const PghaAddressSpec *spec, char *error, siz
 	{
 		(void) pgha_fail(error, error_size,
 						 "EC2 cannot move the IPv6 address %s from one network interface to another "
-						 "in one step: use ec2-route for it", spec->ip);
+						 "in one step: use an IPv4 address", spec->ip);
 		return NULL;
 	}
 	system_mac(spec->interface, mac, sizeof(mac));
@@ -448,7 +448,7 @@ static bool
 known_kind(const PghaAddressSpec *spec, char *error, size_t error_size)
 {
 	if (spec->kind == PGHA_ADDRESS_EC2 || spec->kind == PGHA_ADDRESS_EC2_ELASTIC ||
-		spec->kind == PGHA_ADDRESS_EC2_ROUTE)
+		(spec->kind == PGHA_ADDRESS_EC2_ROUTE && spec->tables > 0))
 		return true;
 	return pgha_fail(error, error_size, "not an address that EC2 moves");
 }

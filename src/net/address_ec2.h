@@ -3,10 +3,10 @@
  *		The three kinds of address that EC2 moves: secondary private address,
  *		Elastic IP address, route.
  *
- * Everything blocks, within limits, and belongs to one thread.  Functions that
- * can fail leave a sentence in `error` that names the cause and, where it is
- * known, the way out; no key, token or signature is ever in it, nor in what is
- * logged.
+ * Everything blocks, within limits, and belongs to one thread.  The program must
+ * ignore SIGPIPE.  Functions that can fail leave a sentence in `error` that names
+ * the cause and, where it is known, the way out; no key, token or signature is
+ * ever in it, nor in what is logged.
  */
 #ifndef PGHA_ADDRESS_EC2_H
 #define PGHA_ADDRESS_EC2_H

@@ -50,11 +50,13 @@ typedef enum PghaEc2Outcome
 	PGHA_EC2_REFUSED			/* and will be again; also: not sent */
 } PghaEc2Outcome;
 
+#define PGHA_EC2_ERROR_SIZE	512
+
 typedef struct PghaEc2Reply
 {
 	PghaEc2Outcome outcome;
 	char		code[64];		/* EC2's error code, empty if it gave none */
-	char		error[512];		/* a sentence unless DONE */
+	char		error[PGHA_EC2_ERROR_SIZE]; /* a sentence unless DONE */
 	PghaXml		body;			/* if DONE; valid until the next request */
 } PghaEc2Reply;
 

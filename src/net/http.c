@@ -155,6 +155,8 @@ set_security(CURL *curl, const PghaHttpRequest *request)
 	if (ca_file != NULL && *ca_file != '\0')
 		curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file);
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	/* A proxy's own Date is of no interest. */
+	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	if (!request->through_proxy)
 	{
 		curl_easy_setopt(curl, CURLOPT_PROXY, "");

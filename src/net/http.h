@@ -1,6 +1,8 @@
 /*
  * http.h
  *		One HTTP request at a time, within limits.
+ *
+ * The program must ignore SIGPIPE: libcurl leaves signals alone here.
  */
 #ifndef PGHA_HTTP_H
 #define PGHA_HTTP_H

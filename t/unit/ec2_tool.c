@@ -17,6 +17,7 @@
 #include "../../src/net/address_ec2.h"
 
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +166,7 @@ main(int argc, char **argv)
 		else if (strcmp(argv[i], "dry_run") == 0)
 			options.dry_run = true;
 	}
+	signal(SIGPIPE, SIG_IGN);
 	ec2 = pgha_ec2_new(&options);
 	if (ec2 == NULL)
 		return 1;
