@@ -131,6 +131,54 @@ static const Subcommand subcommands[] = {
 		"runs already, its directory cannot be made); 2 wrong usage, or the configuration\n"
 		"cannot be used.\n",
 	pgha_agent_main},
+	{"vip", "up|down|show|announce [OPTION]... [ADDRESS]",
+		"takes, gives up or shows an address that moves between hosts",
+		"Needs no server.  For the watchdog of pgpool-II, for keepalived, and by hand; see\n"
+		"README, \"A virtual address: pgha vip\".\n"
+		"\n"
+		"  up         makes the address this host's, whoever has it, and tells the neighbours\n"
+		"  down       gives it up; true also if it was not here\n"
+		"  show       tells whether this host has it, and who else answers for it\n"
+		"  announce   tells the neighbours again that it is here\n"
+		"\n"
+		"ADDRESS is one of\n"
+		"  local:10.0.3.10/24@eth0       an address on an interface (IPv6, too)\n"
+		"  ec2:10.0.3.10                 secondary private address of an EC2 instance\n"
+		"  ec2-elastic:eipalloc-0123     Elastic IP address\n"
+		"  ec2-route:10.9.0.1/32@rtb-1   route in one or more VPC route tables (rtb-1,rtb-2)\n"
+		"  10.0.3.10                     the rest is told by the options\n"
+		"\n"
+		"Options; each but the first three may also stand, under its name with\n"
+		"underscores, in the configuration file (\"interface = eth0\") or in the\n"
+		"environment (PGHA_VIP_INTERFACE=eth0).  Options come before the environment,\n"
+		"and that before the file.\n"
+		"  -c, --config=FILE      configuration file (default: $PGHA_VIP_CONFIG, else\n"
+		"                         /etc/pgha/vip.conf if there is one)\n"
+		"  -n, --dry-run          only find out whether it would work; EC2 is asked with\n"
+		"                         DryRun\n"
+		"  -f, --if-free          up: fail if another host answers for the address (kind\n"
+		"                         local)\n"
+		"      --kind=KIND        local (default), ec2, ec2-elastic or ec2-route, where\n"
+		"                         ADDRESS does not say\n"
+		"  -i, --interface=NAME   interface for the address; needed for local, otherwise\n"
+		"                         found by its hardware address\n"
+		"      --prefix=LENGTH    prefix length, kind local (default: 32, IPv6: 128)\n"
+		"      --allocation=ID    kind ec2-elastic: the allocation (eipalloc-...)\n"
+		"      --tables=LIST      kind ec2-route: the route tables (rtb-...,rtb-...)\n"
+		"      --region=REGION    AWS region (default: the instance's)\n"
+		"      --profile=NAME     profile in the shared credentials file\n"
+		"      --ec2-endpoint=URL, --imds-endpoint=URL\n"
+		"                         where EC2 and the instance metadata are, if elsewhere\n"
+		"      --timeout=SECONDS  limit for all of it (default: 10)\n"
+		"In the file and the environment only: address (PGHA_VIP_ADDRESS), for calls\n"
+		"without ADDRESS.\n"
+		"\n"
+		"Needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW (local) or none at all\n"
+		"(ec2-elastic), not root.  Each command may be repeated at any time.\n"
+		"\n"
+		"Exit code 0: done (show: this host has it); 1: failed; 2: wrong usage; 3 (show\n"
+		"only): this host does not have it.\n",
+	pgha_vip_main},
 	{"io", "peer", NULL, "Started by the server, as its child.\n", pgha_io_main},
 };
 
@@ -178,8 +226,8 @@ print_help(void)
 		   "  --help                 this help\n"
 		   "\n"
 		   "Exit codes: 0 done; 1 no connection, or the server reported an error; 2 wrong\n"
-		   "usage; 3 (status only) no member leads, or more than one claims to; 130\n"
-		   "(recover only) cancelled by Ctrl-C.\n",
+		   "usage; 3 (status) no member leads, or more than one claims to; 3 (vip show) this\n"
+		   "host does not have the address; 130 (recover) cancelled by Ctrl-C.\n",
 		   connection_options);
 }
 

@@ -17,6 +17,7 @@
 #define EXIT_USAGE		2
 #define EXIT_NO_PRIMARY 3		/* pgha status: not exactly one member leads */
 #define EXIT_CANCELLED	130		/* pgha recover: Ctrl-C */
+#define EXIT_NOT_HERE	3		/* pgha vip show: this host does not have the address */
 
 /*
  * The subcommands.  argv[0] is the name of the subcommand; the result is an
@@ -29,6 +30,7 @@ extern int	pgha_resume_main(int argc, char **argv);
 extern int	pgha_promote_main(int argc, char **argv);
 extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_agent_main(int argc, char **argv);
+extern int	pgha_vip_main(int argc, char **argv);
 extern int	pgha_io_main(int argc, char **argv);
 
 /* Says on stderr what is wrong and where help is; returns EXIT_USAGE. */

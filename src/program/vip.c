@@ -1,0 +1,416 @@
+/*
+ * vip.c
+ *		`pgha vip`: takes, gives up and shows an address that moves between hosts,
+ *		without a server.
+ *
+ * For pgpool's watchdog (if_up_cmd, if_down_cmd, arping_cmd), for keepalived's
+ * notify, and for people.  The callers run it without a shell, as an ordinary
+ * user with two capabilities, and look at nothing but the exit code; so it says
+ * what it did on stderr, which is their log, and does not care whether anybody
+ * reads that.
+ *
+ * up and down of one address at once come one after the other: each holds a
+ * socket in the abstract namespace, which is one a network namespace, as are the
+ * interfaces, and which the kernel removes with the process, however that ends.
+ * There is no state: what a killed command left half done, the next one finds.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../common/fields.h"
+#include "../net/address.h"
+#include "../net/address_local.h"
+#include "program.h"
+#include "vip_conf.h"
+
+#define DEFAULT_TIMEOUT_S	10
+#define MAX_TIMEOUT_S		600
+#define LOCK_POLL_MS		20
+
+/* Longer than an announcement takes. */
+#define ANNOUNCE_LIMIT_S	10
+
+typedef struct Vip
+{
+	PghaVipConf conf;
+	PghaAddressSpec spec;
+	char		text[PGHA_ADDRESS_TEXT_SIZE];	/* of spec */
+	PghaVip    *address;
+	bool		dry_run;
+	bool		only_if_free;
+	long long	end_ms;			/* when --timeout is over */
+} Vip;
+
+static long long
+clock_ms(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int	fail(const char *format,...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format,...) __attribute__((format(printf, 1, 2)));
+
+/* Says what went wrong; returns EXIT_ERROR. */
+static int
+fail(const char *format,...)
+{
+	va_list		args;
+
+	fputs("pgha: error: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return EXIT_ERROR;
+}
+
+static void
+say(const char *format,...)
+{
+	va_list		args;
+
+	fputs("pgha: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+/* ---- the limit ---- */
+
+static void
+out_of_time(int signal_number)
+{
+	static const char text[] = "pgha: error: not done within --timeout\n";
+
+	(void) signal_number;
+	(void) !write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(EXIT_ERROR);
+}
+
+/* Parts have limits of their own; this is for what hangs all the same. */
+static bool
+start_clock(Vip *vip)
+{
+	const char *text = vip->conf.value[VIP_TIMEOUT];
+	uint64_t	seconds = DEFAULT_TIMEOUT_S;
+
+	if (text[0] != '\0' && (!pgha_parse_uint64(text, &seconds) || seconds < 1 || seconds > MAX_TIMEOUT_S))
+		return false;
+	vip->end_ms = clock_ms() + (long long) seconds * 1000;
+	(void) signal(SIGALRM, out_of_time);
+	(void) alarm((unsigned int) seconds + 1);
+	return true;
+}
+
+/* ---- one at a time ---- */
+
+/* Who holds the lock: "process 123 of user postgres". */
+static void
+describe_holder(const struct sockaddr_un *name, socklen_t name_size, char *text, size_t size)
+{
+	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct ucred holder;
+	socklen_t	holder_size = sizeof(holder);
+
+	(void) snprintf(text, size, "another process");
+	if (fd >= 0 && connect(fd, (const struct sockaddr *) name, name_size) == 0 &&
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &holder, &holder_size) == 0)
+	{
+		struct passwd *user = getpwuid(holder.uid);
+
+		(void) snprintf(text, size, "process %d of user %s", (int) holder.pid, user != NULL ? user->pw_name : "?");
+	}
+	if (fd >= 0)
+		(void) close(fd);
+}
+
+/* Waits for its turn, within the limit.  The lock goes with the process. */
+static bool
+lock(const Vip *vip)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int			length = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "pgha-vip/%s",
+								  vip->spec.ip[0] != '\0' ? vip->spec.ip : vip->spec.allocation);
+	socklen_t	size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t) length);
+	struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+	char		holder[128];
+	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	while (fd >= 0 && bind(fd, (struct sockaddr *) &name, size) != 0)
+	{
+		if (errno == EADDRINUSE && clock_ms() < vip->end_ms)
+		{
+			(void) nanosleep(&pause, NULL);
+			continue;
+		}
+		if (errno != EADDRINUSE)
+			break;
+		describe_holder(&name, size, holder, sizeof(holder));
+		(void) fail("%s is still busy with %s", holder, vip->text);
+		(void) close(fd);
+		return false;
+	}
+	if (fd < 0 || listen(fd, 1) != 0)
+	{
+		(void) fail("could not lock %s: %s", vip->text, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* ---- announcing ---- */
+
+/*
+ * Goes on announcing in a process of its own, so that the caller (pgpool's
+ * watchdog waits for us) can go on, too.  The address works already.
+ */
+static void
+announce_behind(const Vip *vip)
+{
+	char		error[512];
+
+	if (vip->spec.kind != PGHA_ADDRESS_LOCAL || fork() != 0)
+		return;
+	(void) setsid();
+	for (int fd = 0; fd < 1024; fd++)
+		(void) close(fd);
+	(void) signal(SIGALRM, SIG_DFL);
+	(void) alarm(ANNOUNCE_LIMIT_S);
+	(void) pgha_local_announce(&vip->spec, NULL, NULL, error, sizeof(error));
+	_exit(0);
+}
+
+/* ---- the commands ---- */
+
+static int
+dry_run(const Vip *vip)
+{
+	char		finding[1024];
+
+	if (!pgha_address_may(vip->address, finding, sizeof(finding)))
+		return fail("%s", finding);
+	printf("%s: %s; nothing was changed\n", vip->text, finding);
+	return EXIT_OK;
+}
+
+static int
+up(Vip *vip)
+{
+	PghaTake	how = {.only_if_free = vip->only_if_free};
+	char		error[1024];
+
+	if (vip->dry_run)
+		return dry_run(vip);
+	if (!lock(vip))
+		return EXIT_ERROR;
+	how.limit_ms = vip->end_ms > clock_ms() ? (int) (vip->end_ms - clock_ms()) : 0;
+	if (!pgha_address_take(vip->address, &how, error, sizeof(error)))
+		return fail("could not take %s: %s", vip->text, error);
+	say("%s is here", vip->text);
+	announce_behind(vip);
+	return EXIT_OK;
+}
+
+static int
+down(Vip *vip)
+{
+	char		error[1024];
+
+	if (vip->dry_run)
+		return dry_run(vip);
+	if (!lock(vip))
+		return EXIT_ERROR;
+	if (!pgha_address_release(vip->address, error, sizeof(error)))
+		return fail("could not give up %s: %s", vip->text, error);
+	say("%s is not here", vip->text);
+	return EXIT_OK;
+}
+
+static int
+announce(Vip *vip)
+{
+	PghaTake	how = {0};
+	char		interface[16];
+	char		error[1024];
+
+	if (vip->spec.kind != PGHA_ADDRESS_LOCAL)
+	{
+		say("%s: nothing to announce, EC2 knows where it is", vip->text);
+		return EXIT_OK;
+	}
+	if (!pgha_local_here(&vip->spec, interface, error, sizeof(error)))
+		return fail("could not announce %s: %s", vip->text, error);
+	if (vip->dry_run)
+		return dry_run(vip);
+	/* What is here is left as it is, and announced. */
+	if (!pgha_address_take(vip->address, &how, error, sizeof(error)))
+		return fail("could not announce %s: %s", vip->text, error);
+	announce_behind(vip);
+	return EXIT_OK;
+}
+
+static int
+show(Vip *vip)
+{
+	char		error[1024] = "";
+	char		cause[512] = "";
+	char		mac[18];
+	PghaHolder	holder = pgha_address_check(vip->address, error, sizeof(error));
+	bool		other = vip->spec.kind == PGHA_ADDRESS_LOCAL &&
+		pgha_local_elsewhere(&vip->spec, mac, cause, sizeof(cause));
+
+	if (holder == PGHA_HOLDER_UNKNOWN)
+		return fail("could not find out who has %s: %s", vip->text, error);
+	if (holder == PGHA_HELD)
+		printf("here: %s\n", vip->text);
+	else if (other)
+		printf("elsewhere: %s, the host with the hardware address %s answers for it\n", vip->text, mac);
+	else
+		printf("not here: %s, %s\n", vip->text, error);
+	if (holder == PGHA_HELD && other)
+		printf("WARNING: the host with the hardware address %s answers for it, too\n", mac);
+	if (cause[0] != '\0')
+		say("%s", cause);
+	return holder == PGHA_HELD ? EXIT_OK : EXIT_NOT_HERE;
+}
+
+static const struct
+{
+	const char *name;
+	int			(*run) (Vip *vip);
+}			commands[] = {
+	{"up", up},
+	{"down", down},
+	{"show", show},
+	{"announce", announce},
+};
+
+/* ---- options ---- */
+
+/* Values from here on are settings. */
+#define OPTION_SETTING	256
+
+static int
+take_options(int argc, char **argv, Vip *vip, const char **config)
+{
+	static struct option known[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"dry-run", no_argument, NULL, 'n'},
+		{"if-free", no_argument, NULL, 'f'},
+		{"kind", required_argument, NULL, OPTION_SETTING + VIP_KIND},
+		{"interface", required_argument, NULL, OPTION_SETTING + VIP_INTERFACE},
+		{"prefix", required_argument, NULL, OPTION_SETTING + VIP_PREFIX},
+		{"allocation", required_argument, NULL, OPTION_SETTING + VIP_ALLOCATION},
+		{"tables", required_argument, NULL, OPTION_SETTING + VIP_TABLES},
+		{"region", required_argument, NULL, OPTION_SETTING + VIP_REGION},
+		{"profile", required_argument, NULL, OPTION_SETTING + VIP_PROFILE},
+		{"ec2-endpoint", required_argument, NULL, OPTION_SETTING + VIP_EC2_ENDPOINT},
+		{"imds-endpoint", required_argument, NULL, OPTION_SETTING + VIP_IMDS_ENDPOINT},
+		{"timeout", required_argument, NULL, OPTION_SETTING + VIP_TIMEOUT},
+		{NULL, 0, NULL, 0}
+	};
+	char		error[512];
+	int			c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":c:nfi:", known, NULL)) != -1)
+	{
+		if (c == 'i')
+			c = OPTION_SETTING + VIP_INTERFACE;
+		if (c == 'c')
+			*config = optarg;
+		else if (c == 'n')
+			vip->dry_run = true;
+		else if (c == 'f')
+			vip->only_if_free = true;
+		else if (c == ':')
+			return pgha_usage_error("vip", "option \"%s\" needs a value", argv[optind - 1]);
+		else if (c < OPTION_SETTING)
+			return pgha_usage_error("vip", "\"%s\" is not an option of \"pgha vip\"", argv[optind - 1]);
+		else if (!pgha_vip_conf_set(&vip->conf, (PghaVipSetting) (c - OPTION_SETTING), optarg, error, sizeof(error)))
+			return pgha_usage_error("vip", "%s", error);
+	}
+	return EXIT_OK;
+}
+
+/* Everything that is said before anything is done. */
+static int
+set_up(int argc, char **argv, Vip *vip)
+{
+	const char *config = NULL;
+	char		error[1024];
+	int			code = take_options(argc, argv, vip, &config);
+
+	if (code != EXIT_OK)
+		return code;
+	if (argc - optind > 1)
+		return pgha_usage_error("vip", "too many arguments, the first of them \"%s\"", argv[optind + 1]);
+	if (!pgha_vip_conf_complete(&vip->conf, config, error, sizeof(error)))
+		return fail("%s", error);
+	if (!pgha_vip_conf_address(&vip->conf, argv[optind], &vip->spec, error, sizeof(error)) ||
+		!pgha_address_spec_format(&vip->spec, vip->text, sizeof(vip->text)))
+		return pgha_usage_error("vip", "%s", error);
+	if (!start_clock(vip))
+		return pgha_usage_error("vip", "--timeout must be a number of seconds from 1 to %d", MAX_TIMEOUT_S);
+	return EXIT_OK;
+}
+
+static bool
+open_address(Vip *vip)
+{
+	const PghaVipConf *conf = &vip->conf;
+	PghaEc2Options ec2 = {
+		.endpoint = conf->value[VIP_EC2_ENDPOINT],
+		.imds_endpoint = conf->value[VIP_IMDS_ENDPOINT],
+		.region = conf->value[VIP_REGION],
+		.profile = conf->value[VIP_PROFILE],
+		.dry_run = vip->dry_run,
+		.log = say
+	};
+
+	vip->address = pgha_address_open(&vip->spec, &ec2);
+	return vip->address != NULL;
+}
+
+int
+pgha_vip_main(int argc, char **argv)
+{
+	static Vip	vip;
+
+	if (argc < 2 || argv[1][0] == '-')
+		return pgha_usage_error("vip", "it is not said what to do: up, down, show or announce");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+	{
+		int			code;
+
+		if (strcmp(argv[1], commands[i].name) != 0)
+			continue;
+		(void) signal(SIGPIPE, SIG_IGN);
+		code = set_up(argc - 1, argv + 1, &vip);
+		if (code != EXIT_OK)
+			return code;
+		if (!open_address(&vip))
+			return fail("out of memory");
+		code = commands[i].run(&vip);
+		pgha_address_close(vip.address);
+		return code;
+	}
+	return pgha_usage_error("vip", "\"%s\" is not up, down, show or announce", argv[1]);
+}
