@@ -34,7 +34,8 @@ WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security
 DEPS = build-essential postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
 	libjansson-dev libpgpool-dev libipc-run-perl libcurl4-openssl-dev libssl-dev
 TEST_DEPS = clang-14 libclang-rt-14-dev pgpool2 postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 iptables \
-	procps valgrind python3 rsync libio-pty-perl mandoc man-db pgbackrest systemd python3-botocore
+	procps valgrind python3 rsync libio-pty-perl mandoc man-db pgbackrest systemd python3-botocore iputils-ping \
+	libcap2-bin
 
 .DEFAULT_GOAL := all
 
