@@ -24,6 +24,9 @@
 #define CAPABILITY_HINT \
 	"run it as root, or write AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW into the [Service] section of the systemd unit"
 
+/* An address can be on an interface once with each prefix length. */
+#define MAX_PREFIXES	128
+
 /* Pauses between the announcements. */
 static const int announce_after_ms[] = {0, 50, 150, 300, 500};
 
@@ -258,12 +261,12 @@ take_off(const PghaAddressSpec *spec, const PghaIp *ip, int index, char *error, 
 	int			result;
 
 	/* It can be there more than once, with different prefix lengths. */
-	while ((result = pgha_assigned_find(ip, index, &found)) == 0)
+	for (int i = 0; (result = pgha_assigned_find(ip, index, &found)) == 0; i++)
 	{
 		if (spec->kind != PGHA_ADDRESS_LOCAL && !pgha_assigned_is_ours(&found))
 			return true;
 		result = pgha_assigned_delete(ip, &found);
-		if (result != 0 && result != EADDRNOTAVAIL)
+		if ((result != 0 && result != EADDRNOTAVAIL) || i == MAX_PREFIXES)
 			return pgha_fail(error, error_size, "could not take %s off interface \"%s\": %s",
 							 spec->ip, name_of(&found, &interface), reason(result));
 	}
