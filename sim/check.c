@@ -16,6 +16,8 @@
  *	term		not raised, or not durable, before a promotion
  *	loss		an acknowledged commit lost that synchronous replication protects
  *	transition	a change of state that the table of states does not list
+ *	fencing		two servers accept commits, though the one had the other's instance stopped,
+ *				or should have had
  *	stuck		no single working primary in time after healing (fault.c)
  */
 #include "world.h"
@@ -125,7 +127,8 @@ check_outcome(SimWorld *world, int node, int member, pgha_time asked,
 	seen->was_primary = true;
 
 	/* The leader's synchronous standbys, as it last reported them. */
-	if (strcmp(report->claim.leader, name_of(world, member)) == 0)
+	if (strcmp(report->claim.leader, name_of(world, member)) == 0 &&
+		compare(&report->claim, &n->told_sync_of) >= 0)
 	{
 		uint32_t	current = report->sync.current;
 
@@ -310,6 +313,28 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 		sim_violation(world, "promotion", "%s promotes, %s not being silent for long enough", self, primary);
 }
 
+/*
+ * With pgha.fence: unless it is known that the old primary acknowledges nothing
+ * any more, its instance must be off now.
+ */
+static void
+judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
+{
+	SimNode    *n = &world->node[node];
+	const SimSeen *seen = &n->seen[leader];
+	bool		is_quorum = n->told_sync.method == PGHA_SYNC_ANY && compare(&n->told_sync_of, &n->before.claim) == 0;
+	bool		refused = fresh(seen, lost) && seen->contact == PGHA_CONTACT_REFUSED;
+	bool		demoted = fresh_report(n, leader, lost) != NULL && seen->report.in_recovery;
+
+	if (!n->settings.fence || is_quorum || refused || demoted || (n->ended_clean && seen->alive <= lost))
+		return;
+	if (world->node[leader].phase != SIM_DOWN ||
+		!(world->node[leader].host_down || world->now < world->node[leader].off_until))
+		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",
+					  name_of(world, node), name_of(world, leader));
+	n->judged.fenced = true;
+}
+
 /* Of two that are equally far: the greater priority, then the lesser name. */
 static bool
 precedes(const SimNode *n, const PghaReport *report)
@@ -411,6 +436,7 @@ judge_promotion(SimWorld *world, int node)
 		if (j != node && n->seen[j].report.system_identifier == n->settings.system_identifier &&
 			n->judged.max_term < n->seen[j].report.claim.term)
 			n->judged.max_term = n->seen[j].report.claim.term;
+	n->by_hand_lead = n->by_hand;
 	if (n->by_hand)
 		return;
 	judge_node(world, node, returning);
@@ -434,7 +460,11 @@ judge_promotion(SimWorld *world, int node)
 			sim_violation(world, "promotion", "%s leads again before startup_grace", name_of(world, node));
 	}
 	else
+	{
 		judge_primary(world, node, leader, lost);
+		if (leader != PGHA_NOBODY && leader != node)
+			judge_fencing(world, node, leader, lost);
+	}
 	judge_members(world, node, leader, lost, returning);
 	n->judged.valid = !returning;
 }
@@ -583,6 +613,23 @@ open_for_commits(const SimWorld *world, int node)
 	const SimNode *n = &world->node[node];
 
 	return sim_leads(world, node) && n->gate && !n->frozen;
+}
+
+/* A client is told that its commit is done. */
+void
+check_acknowledged(SimWorld *world, int node)
+{
+	for (int j = 0; j < world->count; j++)
+	{
+		const SimNode *other = &world->node[j];
+
+		if (j == node || !open_for_commits(world, j) || world->node[node].by_hand_lead || other->by_hand_lead)
+			continue;
+		if ((other->judged.fenced && other->judged.leader == node) ||
+			(world->node[node].judged.fenced && world->node[node].judged.leader == j))
+			sim_violation(world, "fencing", "%s acknowledges commits while %s does",
+						  name_of(world, node), name_of(world, j));
+	}
 }
 
 void

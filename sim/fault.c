@@ -338,6 +338,19 @@ choose_sync(SimWorld *world)
 		world->node[i].sync_names = names;
 }
 
+/* Old primaries have their instances stopped; not always, and not always heard of. */
+static void
+choose_fence(SimWorld *world)
+{
+	for (int i = 0; i < world->count; i++)
+	{
+		world->node[i].settings.fence = true;
+		world->node[i].settings.fence_timeout = 30 * SECOND;
+	}
+	world->stops_fail = (int) sim_between(world, 0, 300);
+	world->stops_unheard = (int) sim_between(world, 0, 300);
+}
+
 static void
 choose_settings(SimWorld *world)
 {
@@ -388,6 +401,8 @@ choose_settings(SimWorld *world)
 			n->settings.max_failover_lag = sim_chance(world, 400) ? 16 << 20 : 4 << 10;
 		}
 	}
+	if (world->seed / SIM_PROFILES % 3 == 0)
+		choose_fence(world);
 	world->crash_in_step = world->profile == SIM_PROFILE_CRASH || world->profile == SIM_PROFILE_MIXED ?
 		(int) sim_between(world, 0, 60) : 0;
 	world->hitches = world->crash_in_step;
@@ -425,6 +440,11 @@ healthy(const SimWorld *world, char *what, size_t size)
 	int			leader = the_leader(world);
 
 	what[0] = '\0';
+	if (world->stops_begun > 0)
+	{
+		snprintf(what, size, "an instance is being stopped");
+		return false;
+	}
 	if (leader == PGHA_NOBODY)
 	{
 		snprintf(what, size, "there is not one primary");
@@ -468,6 +488,7 @@ heal(SimWorld *world)
 {
 	world->faults = false;
 	world->crash_in_step = world->crash_in_promotion = world->hitches = 0;
+	world->stops_fail = world->stops_unheard = 0;
 	world->latency = 2 * MS;
 	heal_network(world);
 	for (int i = 0; i < world->count; i++)
@@ -569,7 +590,8 @@ limit_of(const SimWorld *world)
 {
 	const PghaSettings *settings = &world->node[0].settings;
 
-	return 10 * settings->failure_timeout + settings->startup_grace + 20 * SECOND;
+	return 10 * settings->failure_timeout + settings->startup_grace + 20 * SECOND +
+		(settings->fence ? 2 * settings->fence_timeout + settings->startup_grace : 0);
 }
 
 /* The healthy cluster loses its primary, in the simplest ways. */
@@ -590,7 +612,8 @@ exam(SimWorld *world)
 		sim_freeze(world, leader);
 	else
 		sim_kill(world, leader, sim_chance(world, 300));
-	limit = 3 * settings->failure_timeout + 5 * SECOND;
+	limit = 3 * settings->failure_timeout + 5 * SECOND +
+		(settings->fence ? 2 * settings->fence_timeout + settings->failure_timeout : 0);
 	sim_run(world, world->now + limit, leader_but, &leader);
 	if (expected && !leader_but(world, &leader))
 		sim_violation(world, "stuck", "nobody took over from %s", settings->name[leader]);

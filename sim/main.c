@@ -52,6 +52,8 @@ static const struct
 	{PGHA_RULE_RETURN, "return", 500, "an undecided former primary waits"},
 	{PGHA_RULE_GATE, "gate", 100, "the gate is shut until the first decision"},
 	{PGHA_RULE_SLEPT, "slept", 500, "a node that slept starts its clocks again"},
+	{PGHA_RULE_STOP_OLD, "stop-old", 500, "fence: the old primary's instance is stopped first"},
+	{PGHA_RULE_RETURN_HEARD, "return-heard", 3000, "fence: a former primary hears all that may lead"},
 };
 
 #define RULES	((int) (sizeof(rules) / sizeof(rules[0])))
@@ -68,6 +70,7 @@ typedef struct Totals
 	long		promotions;
 	long		failed_promotions;
 	long		fencings;
+	long		stops;
 	long		divergences;
 	long		transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
 } Totals;
@@ -82,6 +85,7 @@ add(Totals *totals)
 	totals->promotions += world->promotions;
 	totals->failed_promotions += world->failed_promotions;
 	totals->fencings += world->fencings;
+	totals->stops += world->stops;
 	totals->divergences += world->divergences;
 	for (int i = 0; i < PGHA_STATE_COUNT; i++)
 		for (int j = 0; j < PGHA_STATE_COUNT; j++)
@@ -94,10 +98,10 @@ print_totals(const Totals *totals)
 	int			count;
 	const PghaTransition *transition = pgha_transitions(&count);
 
-	printf("%ld schedules: %ld promotions (%ld with a wrong timeline), %ld fencings, %ld divergences,\n"
+	printf("%ld schedules: %ld promotions (%ld with a wrong timeline), %ld fencings, %ld instances stopped,\n%ld divergences, "
 		   "%ld commits acknowledged, %ld of asynchronous clusters lost, %ld others\n",
 		   totals->schedules, totals->promotions, totals->failed_promotions, totals->fencings,
-		   totals->divergences, totals->acknowledged, totals->lost_async, totals->lost_other);
+		   totals->stops, totals->divergences, totals->acknowledged, totals->lost_async, totals->lost_other);
 	for (int i = 0; i < count; i++)
 		printf("  %-10s -> %-10s %8ld\n", pgha_state_name(transition[i].from),
 			   pgha_state_name(transition[i].to),

@@ -252,6 +252,10 @@ set_core_setting(Script *script, PghaSettings *settings, const char *name, const
 		settings->priority = atoi(value);
 	else if (strcmp(name, "auto_failover") == 0)
 		settings->auto_failover = is_on(value);
+	else if (strcmp(name, "fence") == 0)
+		settings->fence = is_on(value);
+	else if (strcmp(name, "fence_timeout") == 0)
+		settings->fence_timeout = duration(script, value);
 	else if (strcmp(name, "max_failover_lag") == 0)
 		settings->max_failover_lag = (uint64_t) strtoull(value, NULL, 0);
 	else if (strcmp(name, "failure_timeout") == 0)
@@ -280,6 +284,16 @@ run_set(Script *script, int count, char **word)
 			continue;
 		if (set_core_setting(script, &n->settings, name, value))
 			sim_configure(script->world, i);
+		else if (strcmp(name, "agent") == 0)
+			n->agent = is_on(value);
+		else if (strcmp(name, "instance") == 0)
+			n->no_instance = !is_on(value);
+		else if (strcmp(name, "stop_time") == 0)
+			n->stop_time = duration(script, value);
+		else if (strcmp(name, "stop_fails") == 0)
+			n->stop_fails = is_on(value);
+		else if (strcmp(name, "stop_answer_lost") == 0)
+			n->stop_answer_lost = is_on(value);
 		else if (strcmp(name, "apply_delay") == 0)
 			n->apply_delay = is_on(value);
 		else if (strcmp(name, "too_many_clients") == 0)

@@ -102,6 +102,10 @@ trace_event(SimWorld *world, int node, const PghaEvent *event, bool news)
 		case PGHA_EV_PROMOTED:
 			sim_trace(world, node, "%s", event->ok ? "is promoted" : "is promoted, but not as it should be");
 			break;
+		case PGHA_EV_OLD_STOPPED:
+			sim_trace(world, node, "hears that the instance of %s %s", world->node[node].settings.name[event->member],
+					  event->ok ? "is stopped" : "cannot be stopped");
+			break;
 		case PGHA_EV_NOT_DURABLE:
 			sim_trace(world, node, "could not write its state");
 			break;
@@ -135,6 +139,9 @@ trace_action(SimWorld *world, int node, const PghaAction *action)
 			break;
 		case PGHA_ACT_FETCH_HISTORY:
 			sim_trace(world, node, "  ask %s for the history of timeline %u", member, action->timeline);
+			break;
+		case PGHA_ACT_STOP_OLD:
+			sim_trace(world, node, "  stop the instance of %s: %s", member, durable->leader_instance);
 			break;
 		case PGHA_ACT_PROMOTE:
 			sim_trace(world, node, "  promote from timeline %u to %u", action->parent, action->timeline);

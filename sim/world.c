@@ -19,6 +19,7 @@
 #define FIRST_LSN			UINT64_C(0x5000000)
 #define RECEIVER_TIMEOUT	(60 * SECOND)	/* wal_receiver_timeout, wal_sender_timeout */
 #define LOOK_INTERVAL		(100 * MS)
+#define STOPPED_FOR			(15 * SECOND)	/* at least; an instance does not boot faster */
 
 static void changed(SimWorld *world, int node);
 static void receiver_end(SimWorld *world, int node, bool clean, pgha_time retry);
@@ -415,6 +416,7 @@ observe(const SimWorld *world, int node)
 	local.crash_recovery = n->in_recovery && !n->standby_signal && n->promotion == 0;
 	local.passive = n->passive;
 	local.apply_delay = n->apply_delay;
+	local.agent = n->agent;
 	local.timeline = timeline_of(world, n);
 	local.newest_timeline = newest_file(n);
 	local.fork_lsn = n->in_recovery || local.timeline == 1 ? 0 :
@@ -462,6 +464,8 @@ make_report(const SimWorld *world, int node, PghaReport *report)
 	if (!n->in_recovery)
 		report->sync = sim_sync_state(world, node);
 	report->slots = UINT32_MAX;
+	if (!n->no_instance)
+		snprintf(report->ec2_instance, sizeof(report->ec2_instance), "i-%d", node);
 }
 
 /* Asks a member something; the outcome comes as an event. */
@@ -513,6 +517,55 @@ begin_promotion(SimWorld *world, int node, uint32_t parent, uint32_t timeline)
 			n->placeholder[t] = true;
 	sim_post(world, sim_between(world, 5 * MS, sim_chance(world, 30) ? 3 * SECOND : 150 * MS),
 			 SIM_PROMOTION, node, 0, 0, 0);
+}
+
+/* The agent of `node` has an order: from here on it cannot be taken back. */
+static void
+stop_begin(SimWorld *world, int node, int member, uint64_t order)
+{
+	const SimNode *target = &world->node[member];
+	pgha_time	duration = target->stop_time > 0 ? target->stop_time :
+		sim_between(world, 200 * MS, sim_chance(world, 100) ? 40 * SECOND : 10 * SECOND);
+
+	if (world->node[node].stop_order != order)
+		return;
+	if (target->stop_fails || sim_chance(world, world->stops_fail))
+		sim_post(world, sim_between(world, 10 * MS, 3 * SECOND), SIM_OLD_STOPPED, node, member, false, order);
+	else
+	{
+		world->stops_begun++;
+		post_to_host(world, duration, SIM_STOP_EFFECT, -1, member, node, order);
+	}
+}
+
+/* EC2 does what it was told, whatever became of the one who told it. */
+static void
+stop_effect(SimWorld *world, int member, int by, uint64_t order)
+{
+	SimNode    *target = &world->node[member];
+
+	world->stops_begun--;
+	world->stops++;
+	sim_trace(world, member, "has its instance stopped by %s", target->settings.name[by]);
+	sim_kill(world, member, true);
+	target->off_until = world->now + STOPPED_FOR;
+	if (!target->stop_answer_lost && !sim_chance(world, world->stops_unheard))
+		sim_post(world, sim_between(world, MS, SECOND), SIM_OLD_STOPPED, by, member, true, order);
+}
+
+static void
+old_stopped(SimWorld *world, int node, int member, bool done, uint64_t order)
+{
+	PghaEvent	event;
+
+	if (world->node[node].stop_order != order)
+		return;
+	world->node[node].stop_order = 0;
+	memset(&event, 0, sizeof(event));
+	event.type = PGHA_EV_OLD_STOPPED;
+	event.member = member;
+	event.ok = done;
+	step(world, node, &event);
 }
 
 /* Carries out the actions of a step.  A crash among them ends it. */
@@ -579,6 +632,14 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 					receiver_end(world, node, false, sim_between(world, 2 * MS, 50 * MS));
 				else if (n->receiver == PGHA_RECEIVER_NONE)
 					sim_post(world, sim_between(world, 2 * MS, 50 * MS), SIM_RECEIVER_START, node, 0, 0, 0);
+				break;
+			case PGHA_ACT_STOP_OLD:
+				n->stop_order = ++world->numbers;
+				sim_post(world, sim_between(world, MS, 200 * MS), SIM_STOP_BEGIN, node,
+						 action->member, 0, n->stop_order);
+				break;
+			case PGHA_ACT_FORGET_STOP:
+				n->stop_order = 0;
 				break;
 			case PGHA_ACT_PROMOTE:
 				check_promote(world, node);
@@ -772,6 +833,8 @@ end_processes(SimWorld *world, int node)
 	n->gate = false;
 	n->gate_suspended = false;
 	n->promotion = 0;
+	n->stop_order = 0;
+	n->judged.fenced = false;
 	n->receiver = PGHA_RECEIVER_NONE;
 	n->receiver_stopped = false;
 	n->ended_clean = false;
@@ -857,7 +920,7 @@ sim_start(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
 
-	if (n->phase != SIM_DOWN)
+	if (n->phase != SIM_DOWN || world->now < n->off_until)
 		return;
 	sim_trace(world, node, "starts%s", n->standby_signal ? " (standby.signal)" : "");
 	n->host_down = false;
@@ -1431,6 +1494,7 @@ commit_done(SimWorld *world, int node, int commit)
 	}
 	if (!sim_leads(world, node) || !n->gate)
 		return;
+	check_acknowledged(world, node);
 	world->commit[commit].acknowledged = true;
 	world->commit[commit].acknowledged_at = world->now;
 	world->acknowledged++;
@@ -1483,6 +1547,15 @@ work_off(SimWorld *world, const SimEvent *event)
 			core.type = PGHA_EV_RECEIVER_STOPPED;
 			core.ok = true;
 			step(world, node, &core);
+			break;
+		case SIM_STOP_BEGIN:
+			stop_begin(world, node, (int) event->a, event->c);
+			break;
+		case SIM_STOP_EFFECT:
+			stop_effect(world, (int) event->a, (int) event->b, event->c);
+			break;
+		case SIM_OLD_STOPPED:
+			old_stopped(world, node, (int) event->a, event->b != 0, event->c);
 			break;
 		case SIM_PROMOTION:
 			promotion(world, node);
@@ -1598,10 +1671,11 @@ sim_world_init(SimWorld *world, uint64_t seed, int count)
 		n->nwal = n->replayed = 1;
 		n->target = 1;
 		n->standby_signal = i != 0;
+		n->agent = true;
 		n->order = n->upstream = n->impostor = PGHA_NOBODY;
 		n->settings = (PghaSettings) {.self = i,.count = count,
 			.heartbeat_interval = 500 * MS,.failure_timeout = 3 * SECOND,
-			.startup_grace = 30 * SECOND,.max_failover_lag = 16 << 20,
+			.startup_grace = 30 * SECOND,.fence_timeout = 120 * SECOND,.max_failover_lag = 16 << 20,
 		.priority = 100,.auto_failover = true,.system_identifier = 42};
 		for (int j = 0; j < count; j++)
 			snprintf(n->settings.name[j], PGHA_NAME_SIZE, "%c", 'a' + j);

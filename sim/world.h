@@ -110,11 +110,17 @@ typedef struct SimNode
 	PghaPassive passive;
 	bool		apply_delay;
 	bool		answers_error;	/* too many clients, for the other members */
+	bool		agent;			/* its agent is connected */
+	bool		no_instance;	/* it does not run on EC2, or has not said where */
+	pgha_time	stop_time;		/* how long it takes to stop its instance; 0 = chance */
+	bool		stop_fails;		/* its instance cannot be stopped */
+	bool		stop_answer_lost;	/* ... can, but whoever ordered it is not told */
 	int			impostor;		/* whom requests for this node reach; PGHA_NOBODY: itself */
 
 	/* the server */
 	SimPhase	phase;
 	bool		host_down;
+	pgha_time	off_until;		/* its instance was stopped, and cannot be back earlier */
 	bool		frozen;
 	pgha_time	frozen_at;
 	uint64_t	run;			/* raised whenever the server's processes are gone */
@@ -137,6 +143,7 @@ typedef struct SimNode
 	uint32_t	promote_from;
 	bool		gate;			/* open */
 	bool		gate_suspended; /* shut, but commits wait for it */
+	uint64_t	stop_order;		/* of another's instance, under way; 0: none */
 
 	/* the WAL receiver */
 	PghaReceiver receiver;
@@ -178,6 +185,7 @@ typedef struct SimNode
 	PghaDurable before;
 	PghaState	state_before;
 	bool		by_hand;
+	bool		by_hand_lead;	/* its last promotion was an administrator's */
 	pgha_lsn	told_end;
 	PghaClaim	told_end_of;
 	PghaSync	told_sync;
@@ -192,6 +200,7 @@ typedef struct SimNode
 		pgha_time	told_at;
 		pgha_time	lost_at;
 		bool		valid;
+		bool		fenced;		/* leads instead of `leader`, whose instance had to be stopped */
 	}			judged;
 } SimNode;
 
@@ -202,6 +211,9 @@ typedef enum SimEventType
 	SIM_ANSWER,					/* a = member, b = question, c = id */
 	SIM_LIMIT,					/* same */
 	SIM_RECEIVER_STOPPED,
+	SIM_STOP_BEGIN,				/* an agent takes its order: a = whose instance, c = order */
+	SIM_STOP_EFFECT,			/* the instance is off: a = whose, b = who ordered it, c = order */
+	SIM_OLD_STOPPED,			/* a = whose, b = done, c = order */
 	SIM_PROMOTION,				/* next stage */
 	SIM_RECEIVER_START,
 	SIM_CONNECT,				/* c = connection */
@@ -274,6 +286,8 @@ typedef struct SimWorld
 	int			crash_in_step;	/* permille: a crash after a durable action */
 	int			crash_in_promotion; /* permille, at each stage */
 	int			hitches;		/* permille: a promotion that cannot begin */
+	int			stops_fail;		/* permille */
+	int			stops_unheard;	/* permille: an instance is stopped, but the answer is lost */
 
 	int			nrecord;
 	SimRecord	record[SIM_MAX_RECORDS];
@@ -293,6 +307,8 @@ typedef struct SimWorld
 	int			promotions;
 	int			failed_promotions;
 	int			fencings;
+	int			stops;			/* of instances */
+	int			stops_begun;	/* not effective yet */
 	int			divergences;
 	uint32_t	transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
 } SimWorld;
@@ -349,6 +365,7 @@ extern void check_after_step(SimWorld *world, int node);
 extern void check_promote(SimWorld *world, int node);
 extern void check_new_timeline(SimWorld *world, int node, uint32_t timeline);
 extern void check_stream(SimWorld *world, int node, int upstream);
+extern void check_acknowledged(SimWorld *world, int node);
 extern void check_gate_opened(SimWorld *world, int node);
 extern void check_now(SimWorld *world);
 extern void sim_violation(SimWorld *world, const char *invariant, const char *format,...)

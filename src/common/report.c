@@ -8,8 +8,9 @@
  * names and sentences, as they are shown by SQL functions in databases of any
  * encoding.
  *
- * A table describes the fields once for both directions.  All of them must be
- * present when a report is read; what is not in the table is skipped.
+ * A table describes the fields once for both directions.  All but the last few,
+ * which older members do not write, must be present when a report is read; what
+ * is not in the table is skipped.
  */
 #include "report.h"
 
@@ -80,6 +81,8 @@ typedef enum FieldKind
 	FIELD_INT,
 	FIELD_LSN,
 	FIELD_BOOL,
+	FIELD_INSTANCE,				/* an EC2 instance, or empty */
+	FIELD_ADDRESS_STATE,		/* a sentence; only printable ASCII gets through */
 	FIELD_WORD,					/* an enumeration */
 	FIELD_MEMBERS				/* a bit per member; travels as names */
 } FieldKind;
@@ -125,7 +128,12 @@ static const Field fields[] = {
 	FIELD("sync_listed", FIELD_MEMBERS, sync.listed),
 	FIELD("sync_current", FIELD_MEMBERS, sync.current),
 	FIELD("slots", FIELD_MEMBERS, slots),
+	/* Since 1.2; older members do not have them. */
+	FIELD("ec2", FIELD_INSTANCE, ec2_instance),
+	FIELD("address", FIELD_ADDRESS_STATE, address_state),
 };
+
+#define REQUIRED_FIELDS	(LENGTH(fields) - 2)
 
 _Static_assert(LENGTH(fields) <= 64, "fields seen are kept in a 64 bit set");
 _Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
@@ -133,6 +141,12 @@ _Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
 #define RECORD_KEY	"event"
 /* Names of all members with commas, or a whole record. */
 #define VALUE_SIZE	(PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 1) > 1024 ? PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 1) : 1024)
+
+bool
+pgha_instance_valid(const char *text)
+{
+	return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == strlen(text);
+}
 
 /* ---- writing ---- */
 
@@ -160,6 +174,8 @@ format_field(PghaLine *line, const Field *field, const PghaReport *report, const
 	{
 		case FIELD_NAME:
 		case FIELD_NAME_OR_EMPTY:
+		case FIELD_INSTANCE:
+		case FIELD_ADDRESS_STATE:
 			pgha_line_addf(line, "%s=%s", field->key, (const char *) value);
 			break;
 		case FIELD_U64:
@@ -308,6 +324,14 @@ parse_members(char *text, const PghaMembers *members, uint32_t *set)
 	return true;
 }
 
+/* As much as fits; `to` was all zero. */
+static void
+copy_sentence(char *to, const char *text, size_t size)
+{
+	for (size_t i = 0; text[i] != '\0' && i < size - 1; i++)
+		to[i] = (text[i] >= ' ' && text[i] <= '~') ? text[i] : '?';
+}
+
 static bool
 parse_field(const Field *field, char *text, const PghaMembers *members, PghaReport *report)
 {
@@ -322,6 +346,14 @@ parse_field(const Field *field, char *text, const PghaMembers *members, PghaRepo
 			if (!pgha_name_valid(text) && (field->kind == FIELD_NAME || *text != '\0'))
 				return false;
 			strcpy(value, text);
+			return true;
+		case FIELD_INSTANCE:
+			if (strlen(text) >= PGHA_INSTANCE_SIZE || !pgha_instance_valid(text))
+				return false;
+			strcpy(value, text);
+			return true;
+		case FIELD_ADDRESS_STATE:
+			copy_sentence(value, text, PGHA_ADDRESS_STATE_SIZE);
 			return true;
 		case FIELD_U64:
 			return pgha_parse_uint64(text, value);
@@ -387,8 +419,7 @@ parse_record(char *text, PghaRecord *record)
 		!pgha_parse_uint64(part[3], &record->term))
 		return false;
 	strcpy(record->node, part[1]);
-	for (i = 0; part[4][i] != '\0' && i < sizeof(record->what) - 1; i++)
-		record->what[i] = (part[4][i] >= ' ' && part[4][i] <= '~') ? part[4][i] : '?';
+	copy_sentence(record->what, part[4], sizeof(record->what));
 	return true;
 }
 
@@ -435,7 +466,7 @@ pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 			break;
 		}
 	}
-	return seen == (UINT64_C(1) << LENGTH(fields)) - 1;
+	return (~seen & ((UINT64_C(1) << REQUIRED_FIELDS) - 1)) == 0;
 }
 
 static bool

@@ -22,6 +22,9 @@ typedef struct PghaRecord
 	char		what[320];		/* one sentence; longer text is cut */
 } PghaRecord;
 
+/* Letters, digits and hyphens only?  An empty text is valid, too. */
+extern bool pgha_instance_valid(const char *text);
+
 /* Appends the report to `line`. */
 extern void pgha_report_format(PghaLine *line, const PghaReport *report, const PghaMembers *members);
 

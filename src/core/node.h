@@ -17,6 +17,8 @@
 #define PGHA_NAME_SIZE		59	/* "pgha_" + name must fit PostgreSQL's 63 byte slot names */
 #define PGHA_MAX_HISTORY	64	/* timelines that a leader's history may list */
 #define PGHA_NOBODY			(-1)
+#define PGHA_INSTANCE_SIZE	32	/* EC2: "i-" and 8 or 17 digits */
+#define PGHA_ADDRESS_STATE_SIZE	160
 
 typedef int64_t pgha_time;		/* microseconds */
 typedef uint64_t pgha_lsn;
@@ -70,6 +72,7 @@ typedef struct PghaDurable
 	bool		paused;
 	uint64_t	pause_generation;
 	PghaSync	sync;
+	char		leader_instance[PGHA_INSTANCE_SIZE];	/* EC2 instance of claim.leader; empty: not known */
 } PghaDurable;
 
 typedef enum PghaReceiver
@@ -91,7 +94,7 @@ typedef enum PghaBar
 	PGHA_BAR_DIVERGED,
 	PGHA_BAR_FENCED,
 	PGHA_BAR_REPLAYING,			/* WAL that was here at the start is not replayed yet */
-	PGHA_BAR_HELD_OFF,			/* its promotion failed a moment ago */
+	PGHA_BAR_HELD_OFF,			/* could not be promoted a moment ago */
 	PGHA_BAR_NEVER_FOLLOWED,	/* no leader known yet */
 	PGHA_BAR_LEADER_REMOVED,	/* the leader it follows is no longer one of the members */
 	PGHA_BAR_BEHIND_FORK,		/* knows of a timeline that it has no WAL of */
@@ -139,6 +142,8 @@ typedef struct PghaReport
 	uint64_t	config_hash;
 	PghaSync	sync;			/* primary only */
 	uint32_t	slots;			/* members it keeps a slot for */
+	char		ec2_instance[PGHA_INSTANCE_SIZE];	/* as its agent says; empty: not on EC2, or not told yet */
+	char		address_state[PGHA_ADDRESS_STATE_SIZE]; /* what became of pgha.address, in words */
 } PghaReport;
 
 /* How a member answered the last request. */
@@ -159,6 +164,7 @@ typedef struct PghaLocal
 	bool		crash_recovery; /* not asked to be a standby, or not known yet */
 	PghaPassive passive;		/* as found locally; NAME_IN_USE and OTHER_SYSTEM come from reports too */
 	bool		apply_delay;	/* recovery_min_apply_delay > 0 */
+	bool		agent;			/* with fence: the own agent is connected */
 	uint32_t	timeline;		/* of the last WAL here */
 	uint32_t	newest_timeline;	/* greatest id that a history file in pg_wal names, 0 if none */
 	pgha_lsn	fork_lsn;		/* primary: where its timeline left its parent, 0 on timeline 1 */
@@ -198,6 +204,8 @@ typedef struct PghaSettings
 	uint64_t	max_failover_lag;	/* bytes */
 	int			priority;
 	bool		auto_failover;
+	bool		fence;			/* stop the old primary's instance unless it is known to be gone */
+	pgha_time	fence_timeout;
 	uint64_t	config_hash;
 	uint64_t	system_identifier;
 	uint64_t	instance;
@@ -213,6 +221,7 @@ typedef enum PghaEventType
 	PGHA_EV_PROMOTED,			/* outcome of PGHA_ACT_PROMOTE */
 	PGHA_EV_NOT_DURABLE,		/* PGHA_ACT_WRITE_STATE failed while promoting: `durable` is as it was
 								 * before, the actions after it were not carried out */
+	PGHA_EV_OLD_STOPPED,		/* outcome of PGHA_ACT_STOP_OLD */
 	PGHA_EV_PAUSE,				/* an administrator's pgha_pause() / pgha_resume() */
 	PGHA_EV_PROMOTE				/* an administrator's pgha_promote() */
 } PghaEventType;
@@ -220,11 +229,11 @@ typedef enum PghaEventType
 typedef struct PghaEvent
 {
 	PghaEventType type;
-	int			member;			/* REPLY, HISTORY */
+	int			member;			/* REPLY, HISTORY, OLD_STOPPED */
 	PghaContact contact;		/* REPLY */
 	const PghaReport *report;	/* REPLY with PGHA_CONTACT_ANSWERED */
 	const PghaHistory *history; /* HISTORY; NULL: could not be read */
-	bool		ok;				/* RECEIVER_STOPPED, PROMOTED: done and checked */
+	bool		ok;				/* RECEIVER_STOPPED, PROMOTED, OLD_STOPPED: done and checked */
 	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force */
 } PghaEvent;
 
@@ -242,6 +251,8 @@ typedef enum PghaActionType
 	PGHA_ACT_RELEASE_RECEIVER,	/* takes STOP_RECEIVER back: a receiver may wait for an upstream */
 	PGHA_ACT_FOLLOW,			/* member becomes the upstream, on timeline */
 	PGHA_ACT_UNFOLLOW,			/* no upstream; end a running receiver */
+	PGHA_ACT_STOP_OLD,			/* have member's instance, durable.leader_instance, stopped */
+	PGHA_ACT_FORGET_STOP,		/* takes STOP_OLD back, as far as nobody has begun with it; no outcome */
 	PGHA_ACT_PROMOTE,			/* onto timeline, leaving parent timeline */
 	PGHA_ACT_FENCE,				/* standby.signal, then crash-restart as a standby */
 	PGHA_ACT_EVENT				/* tell the log and pgha_events(); `why` says what */
@@ -281,6 +292,13 @@ typedef enum PghaReason
 	PGHA_WHY_RETURNING,			/* former primary, waits for news of a greater claim */
 	PGHA_WHY_NO_NEWS,			/* ... and heard none */
 	PGHA_WHY_BY_HAND,			/* pgha_promote() */
+	PGHA_WHY_STOPPING_OLD,		/* waits until member's instance is stopped */
+	PGHA_WHY_OLD_STOPPED,
+	PGHA_WHY_STOP_FAILED,		/* ... it could not be stopped */
+	PGHA_WHY_STOP_TIMEOUT,		/* ... was not within fence_timeout */
+	PGHA_WHY_STOP_NO_AGENT,		/* ... and nobody is there to do it */
+	PGHA_WHY_STOP_UNKNOWN,		/* ... nor known which one it is */
+	PGHA_WHY_MAY_LEAD,			/* returning, with fence: member may have taken over */
 	PGHA_WHY_STOPPING_RECEIVER,
 	PGHA_WHY_PROMOTING,
 	PGHA_WHY_PROMOTION_FAILED,	/* PostgreSQL chose another timeline than the reserved one */

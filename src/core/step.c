@@ -21,6 +21,10 @@
 #define SELF_CHECK_DELAY	2000000
 /* Fencing that failed (disk full?) is tried again after this time. */
 #define FENCE_INTERVAL		1000000
+/* An instance that was stopped is sure not to run a server again within this time. */
+#define STOP_HOLDS			10000000
+/* Its server may have raised its term unheard; the claim that follows must be the greater one. */
+#define STOP_TERMS			10
 
 #ifdef PGHA_SIM
 #define RULE(node, rule)	(((node)->rules_off & (UINT64_C(1) << (rule))) == 0)
@@ -303,6 +307,44 @@ is_behind_fork(const PghaNode *node)
 	return false;
 }
 
+/*
+ * Is the old primary known not to acknowledge anything any more?  Silence does
+ * not show that, nor does a server that starts up.
+ */
+static bool
+is_proved_gone(const PghaNode *node, int leader)
+{
+	const PghaMember *primary = &node->member[leader];
+
+	/* Those who could confirm its commits are on this side. */
+	if (node->durable.sync.method == PGHA_SYNC_ANY)
+		return true;
+	if (primary->told >= node->receiver_lost &&
+		(primary->contact == PGHA_CONTACT_REFUSED ||
+		 (counts(node, primary) && primary->report.in_recovery)))
+		return true;
+	return node->local.receiver_ended_clean && primary->alive <= node->receiver_lost;
+}
+
+/* With pgha.fence: must the old primary's instance be off before this node may lead? */
+static bool
+needs_stop(const PghaNode *node)
+{
+	int			leader = known_leader(node);
+
+	return node->settings.fence && leader != PGHA_NOBODY && !is_proved_gone(node, leader) &&
+		RULE(node, PGHA_RULE_STOP_OLD);
+}
+
+/* Why that instance could not be stopped; PGHA_WHY_NONE if it could. */
+static PghaReason
+stop_obstacle(const PghaNode *node)
+{
+	if (node->durable.leader_instance[0] == '\0')
+		return PGHA_WHY_STOP_UNKNOWN;
+	return node->local.agent ? PGHA_WHY_NONE : PGHA_WHY_STOP_NO_AGENT;
+}
+
 static bool primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why);
 
 static PghaBar
@@ -328,8 +370,13 @@ promotion_bar(const PghaNode *node, pgha_time now)
 	if (!node->replayed_all)
 		return PGHA_BAR_REPLAYING;
 
-	if (node->held_off != 0 && now - node->held_off < node->settings.startup_grace)
-		return PGHA_BAR_HELD_OFF;
+	if (node->not_fenced.reason == PGHA_WHY_NONE || needs_stop(node))
+	{
+		if (node->held_off != 0 && now - node->held_off < node->held_off_for)
+			return PGHA_BAR_HELD_OFF;
+		if (node->not_fenced.reason != PGHA_WHY_NONE && stop_obstacle(node) == node->not_fenced.reason)
+			return PGHA_BAR_HELD_OFF;
+	}
 
 	/*
 	 * A former primary that comes back to lead does what it did before: it
@@ -357,7 +404,8 @@ promotion_bar(const PghaNode *node, pgha_time now)
 	{
 		if ((sync->listed & me) == 0 && RULE(node, PGHA_RULE_SYNC_LISTED))
 			return PGHA_BAR_NOT_LISTED;
-		if (sync->method == PGHA_SYNC_FIRST && (sync->current & me) == 0 &&
+		if (sync->method == PGHA_SYNC_FIRST &&
+			((sync->current & me) == 0 || node->local.wal_end < node->sync_reach) &&
 			RULE(node, PGHA_RULE_SYNC_FIRST))
 			return PGHA_BAR_NOT_SYNC;
 	}
@@ -421,6 +469,15 @@ is_better(const PghaNode *node, const PghaReport *report)
 	if (report->priority != node->settings.priority)
 		return report->priority > node->settings.priority;
 	return strcmp(report->node, node->settings.name[node->settings.self]) < 0;
+}
+
+/* Was the member's instance stopped just now, and is nothing heard of it since? */
+static bool
+is_stopped(const PghaNode *node, int member, pgha_time now)
+{
+	return member != PGHA_NOBODY && node->stopped == member &&
+		node->member[member].alive <= node->stopped_at &&
+		now - node->stopped_at < STOP_HOLDS;
 }
 
 /* What a member that was asked since `since` has to say. */
@@ -538,6 +595,14 @@ primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 		return true;
 	}
 
+	/* It has gone silent because it is being stopped, and was missing before. */
+	if (primary->contact == PGHA_CONTACT_SILENT &&
+		(node->stopping == leader || is_stopped(node, leader, now)))
+	{
+		*why = because(PGHA_WHY_PRIMARY_SILENT, leader);
+		return true;
+	}
+
 	*why = because(PGHA_WHY_WAITING_PRIMARY, leader);
 	return false;
 }
@@ -561,7 +626,7 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 		const PghaMember *m = &node->member[i];
 		const PghaReport *report = &m->report;
 
-		if (is_self(node, i))
+		if (is_self(node, i) || is_stopped(node, i, now))
 			continue;
 		switch (presence(node, m, since, now))
 		{
@@ -609,6 +674,124 @@ members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 	return objection;
 }
 
+/* ---- the old primary's instance is stopped first ---- */
+
+static void
+forget_stop(Step *step)
+{
+	PghaNode   *node = step->node;
+
+	if (node->stopping != PGHA_NOBODY)
+		act(step, PGHA_ACT_FORGET_STOP)->member = node->stopping;
+	node->stopping = PGHA_NOBODY;
+}
+
+/* Tells a reason that has to do with stopping, unless it was told of this loss before. */
+static void
+tell_of_stop(Step *step, PghaWhy why)
+{
+	uint64_t	bit = UINT64_C(1) << why.reason;
+
+	_Static_assert(PGHA_WHY_COUNT <= 64, "reasons told are kept in a 64 bit set");
+	if ((step->node->stop_told & bit) == 0)
+		tell(step, why);
+	step->node->stop_told |= bit;
+}
+
+/* The old primary may be alive, and is not stopped: this node stays what it is. */
+static void
+refrain(Step *step, PghaReason reason, int leader)
+{
+	PghaNode   *node = step->node;
+
+	node->bar = PGHA_BAR_HELD_OFF;
+	node->not_fenced = because(reason, leader);
+	tell_of_stop(step, node->not_fenced);
+	enter(step, PGHA_STANDBY, node->not_fenced);
+}
+
+/* It was tried in vain: others may go first, for longer each time, and then it is tried again. */
+static void
+give_up_stop(Step *step, PghaReason reason, int leader)
+{
+	PghaNode   *node = step->node;
+	pgha_time	pause = node->settings.failure_timeout;
+
+	for (int i = 0; i < node->stop_failures && pause < node->settings.startup_grace; i++)
+		pause *= 2;
+	node->stop_failures++;
+	node->held_off = step->now;
+	node->held_off_for = pause < node->settings.startup_grace ? pause : node->settings.startup_grace;
+	refrain(step, reason, leader);
+}
+
+/*
+ * Nothing else stands in the way of this node's promotion.  False if the old
+ * primary might still acknowledge commits: then its instance is stopped first.
+ */
+static bool
+old_primary_is_off(Step *step, PghaWhy loss)
+{
+	PghaNode   *node = step->node;
+	int			leader = known_leader(node);
+
+	if (!needs_stop(node) || is_stopped(node, leader, step->now))
+		return true;
+
+	node->stop_wanted = true;
+	if (node->stopping == leader)
+	{
+		if (step->now - node->stop_ordered < node->settings.fence_timeout)
+			enter(step, PGHA_CANDIDATE, because(PGHA_WHY_STOPPING_OLD, leader));
+		else
+		{
+			forget_stop(step);
+			give_up_stop(step, PGHA_WHY_STOP_TIMEOUT, leader);
+		}
+		return false;
+	}
+	tell_of_stop(step, loss);
+	if (stop_obstacle(node) != PGHA_WHY_NONE)
+		refrain(step, stop_obstacle(node), leader);
+	else
+	{
+		forget_stop(step);
+		node->stopping = leader;
+		node->stop_ordered = step->now;
+		act(step, PGHA_ACT_STOP_OLD)->member = leader;
+		tell_of_stop(step, because(PGHA_WHY_STOPPING_OLD, leader));
+		enter(step, PGHA_CANDIDATE, because(PGHA_WHY_STOPPING_OLD, leader));
+	}
+	return false;
+}
+
+static void
+take_old_stopped(Step *step, const PghaEvent *event)
+{
+	PghaNode   *node = step->node;
+
+	if (node->stopping == PGHA_NOBODY || node->stopping != event->member)
+		return;					/* taken back meanwhile */
+	node->stopping = PGHA_NOBODY;
+	if (event->ok)
+	{
+		node->stopped = event->member;
+		node->stopped_at = step->now;
+		tell(step, because(PGHA_WHY_OLD_STOPPED, event->member));
+	}
+	else
+		give_up_stop(step, PGHA_WHY_STOP_FAILED, event->member);
+}
+
+/* A leader is there: what was tried to replace the former one is of no account any more. */
+static void
+forget_attempts(PghaNode *node)
+{
+	node->stop_failures = 0;
+	node->stop_told = 0;
+	node->not_fenced = because(PGHA_WHY_NONE, PGHA_NOBODY);
+}
+
 /* The receiver is stopped: reserve a timeline and promote. */
 static void
 continue_promotion(Step *step)
@@ -640,6 +823,11 @@ begin_promotion(Step *step, PghaWhy why)
 	PghaNode   *node = step->node;
 	PghaClaim  *claim = &node->durable.claim;
 
+	if (node->stopped != PGHA_NOBODY)
+		node->max_term += STOP_TERMS - 1;
+	forget_stop(step);
+	node->stopped = PGHA_NOBODY;
+	forget_attempts(node);
 	node->former = node->durable;
 	node->durable.role = PGHA_ROLE_PRIMARY;
 	node->durable.fenced = false;
@@ -648,6 +836,7 @@ begin_promotion(Step *step, PghaWhy why)
 		claim->term = node->max_term = later(node->max_term, 1) + 1;	/* 1 is a first primary's */
 	claim->fork_lsn = 0;
 	strcpy(claim->leader, node->settings.name[node->settings.self]);
+	node->durable.leader_instance[0] = '\0';
 	node->upstream = PGHA_NOBODY;
 	tell(step, why);
 	act(step, PGHA_ACT_WRITE_STATE);
@@ -778,6 +967,7 @@ decide_to_lead(Step *step)
 	claim->term = node->max_term;
 	claim->fork_lsn = node->local.fork_lsn;
 	strcpy(claim->leader, self);
+	node->durable.leader_instance[0] = '\0';
 	node->durable.role = PGHA_ROLE_PRIMARY;
 	node->durable.fenced = false;
 	node->durable.diverged = false;
@@ -840,7 +1030,9 @@ promotion_done(Step *step, bool checked)
 		node->durable.role = node->former.role;
 		node->durable.fenced = node->former.fenced;
 		node->durable.diverged = node->former.diverged;
+		strcpy(node->durable.leader_instance, node->former.leader_instance);
 		node->held_off = node->awake = step->now;
+		node->held_off_for = node->settings.startup_grace;
 		act(step, PGHA_ACT_WRITE_STATE);
 		act(step, PGHA_ACT_RELEASE_RECEIVER);
 		tell(step, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
@@ -909,6 +1101,8 @@ begin_following(Step *step, int leader)
 		node->durable.fenced = false;
 		node->durable.diverged = false;
 		node->durable.sync = report->sync;
+		node->sync_reach = report->wal_end;
+		strcpy(node->durable.leader_instance, report->ec2_instance);
 		act(step, PGHA_ACT_WRITE_STATE);
 	}
 	node->upstream = leader;
@@ -957,6 +1151,7 @@ follow(Step *step, int leader)
 	const PghaReport *report = &node->member[leader].report;
 	bool		contained;
 
+	forget_attempts(node);
 	if (node->upstream == leader && node->upstream_timeline == report->timeline &&
 		pgha_claim_compare(&node->upstream_claim, &report->claim) == 0)
 	{
@@ -1104,6 +1299,7 @@ return_to_lead(Step *step)
 	PghaWhy		objection;
 	bool		all_answer = true;
 	int			refuses = PGHA_NOBODY;
+	int			missing = PGHA_NOBODY;
 
 	if (node->state != PGHA_RETURNING)
 	{
@@ -1120,6 +1316,9 @@ return_to_lead(Step *step)
 			all_answer = false;
 		if (m->contact == PGHA_CONTACT_ERROR && !m->misnamed)
 			refuses = i;
+		if (m->told < node->awake ||
+			(m->contact != PGHA_CONTACT_ANSWERED && m->contact != PGHA_CONTACT_REFUSED && !m->misnamed))
+			missing = i;
 	}
 	enter(step, PGHA_RETURNING, because(PGHA_WHY_RETURNING, PGHA_NOBODY));
 	if (node->bar != PGHA_MAY_PROMOTE)
@@ -1141,6 +1340,13 @@ return_to_lead(Step *step)
 		step->now - node->awake < node->settings.startup_grace)
 		return;
 
+	/* Whoever may have taken over must be heard: stopping it would lose what it has acknowledged. */
+	if (missing != PGHA_NOBODY && node->settings.fence && RULE(node, PGHA_RULE_RETURN_HEARD))
+	{
+		enter(step, PGHA_RETURNING, because(PGHA_WHY_MAY_LEAD, missing));
+		return;
+	}
+
 	/* All WAL here must be replayed, or it could not be compared with others'. */
 	if (node->local.receiver != PGHA_RECEIVER_WAITING)
 	{
@@ -1154,6 +1360,18 @@ return_to_lead(Step *step)
 		return;
 	}
 	begin_promotion(step, because(PGHA_WHY_NO_NEWS, PGHA_NOBODY));
+}
+
+/*
+ * Members must have been asked since then.  What was heard while this node
+ * could not be promoted, or before the old primary was stopped, is too old.
+ */
+static pgha_time
+candidate_since(const PghaNode *node, pgha_time now)
+{
+	pgha_time	since = later(node->receiver_lost, node->state_since);
+
+	return is_stopped(node, known_leader(node), now) ? later(since, node->stopped_at) : since;
 }
 
 /* No leader is visible: promote if the rules allow. */
@@ -1171,6 +1389,7 @@ stand_for_election(Step *step)
 
 	if (received_in_time(node, step->now) && RULE(node, PGHA_RULE_RECEIVER_LOST))
 	{
+		forget_attempts(node);
 		enter(step, node->durable.diverged ? PGHA_DIVERGED : PGHA_STANDBY,
 			  because(PGHA_WHY_FOLLOWING, node->local.upstream));
 		return;
@@ -1181,6 +1400,11 @@ stand_for_election(Step *step)
 			enter(step, PGHA_DIVERGED, because(PGHA_WHY_NO_LEADER, PGHA_NOBODY));
 		else
 			enter(step, PGHA_STANDBY, loss);
+		return;
+	}
+	if (node->bar == PGHA_BAR_HELD_OFF && node->not_fenced.reason != PGHA_WHY_NONE)
+	{
+		enter(step, PGHA_STANDBY, node->not_fenced);
 		return;
 	}
 	if (node->bar != PGHA_MAY_PROMOTE)
@@ -1199,14 +1423,15 @@ stand_for_election(Step *step)
 		unfollow(step);
 	}
 
-	/* What was heard while this node could not be promoted is too old. */
-	objection = members_objection(node, later(node->receiver_lost, node->state_since), step->now);
+	objection = members_objection(node, candidate_since(node, step->now), step->now);
 	if (objection.reason != PGHA_WHY_NONE)
 	{
+		node->stop_wanted = objection.reason == PGHA_WHY_WAITING_ANSWER;
 		enter(step, PGHA_CANDIDATE, objection);
 		return;
 	}
-	begin_promotion(step, loss);
+	if (old_primary_is_off(step, loss))
+		begin_promotion(step, loss);
 }
 
 static void
@@ -1322,7 +1547,7 @@ take_reply(Step *step, const PghaEvent *event)
 							   event->member));
 	}
 
-	/* Of the leader that is followed: how far it is, and who its synchronous standbys are. */
+	/* Of the leader that is followed: how far it is, who its synchronous standbys are, where it runs. */
 	if (event->member == known_leader(node) && !m->report.in_recovery &&
 		pgha_claim_compare(&m->report.claim, &node->durable.claim) == 0)
 	{
@@ -1332,6 +1557,10 @@ take_reply(Step *step, const PghaEvent *event)
 											(pgha_time) m->report.wal_end);
 		if (sync.method == PGHA_SYNC_FIRST && sync.current == 0)
 			sync.current = node->durable.sync.current;
+
+		/* What was confirmed before was confirmed by others. */
+		if ((sync.current & ~node->durable.sync.current & (UINT32_C(1) << node->settings.self)) != 0)
+			node->sync_reach = m->report.wal_end;
 		if (sync.method != node->durable.sync.method ||
 			sync.num_sync != node->durable.sync.num_sync ||
 			sync.num_listed != node->durable.sync.num_listed ||
@@ -1339,6 +1568,11 @@ take_reply(Step *step, const PghaEvent *event)
 			sync.current != node->durable.sync.current)
 		{
 			node->durable.sync = sync;
+			act(step, PGHA_ACT_WRITE_STATE);
+		}
+		if (strcmp(node->durable.leader_instance, m->report.ec2_instance) != 0)
+		{
+			strcpy(node->durable.leader_instance, m->report.ec2_instance);
 			act(step, PGHA_ACT_WRITE_STATE);
 		}
 	}
@@ -1369,12 +1603,16 @@ take_event(Step *step, const PghaEvent *event)
 			if (node->state == PGHA_PROMOTING)
 				promotion_done(step, event->ok);
 			break;
+		case PGHA_EV_OLD_STOPPED:
+			take_old_stopped(step, event);
+			break;
 		case PGHA_EV_NOT_DURABLE:
 			/* The requests of that step came after it. */
 			for (int i = 0; i < node->settings.count; i++)
 				if (node->member[i].asked == node->stepped)
 					node->member[i].asking = false;
 			node->held_off = node->awake = step->now;
+			node->held_off_for = node->settings.startup_grace;
 			tell(step, because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
 			enter(step, node->durable.role == PGHA_ROLE_PRIMARY ? PGHA_RETURNING : PGHA_STANDBY,
 				  because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
@@ -1440,6 +1678,8 @@ notice_sleep(Step *step)
 	if (node->receiver_lost != 0)
 		node->receiver_lost = step->now;
 	node->deciding_since = step->now;
+	forget_stop(step);
+	node->stopped = PGHA_NOBODY;
 	if (node->state == PGHA_PRIMARY && slept >= node->settings.failure_timeout)
 	{
 		node->gate_open = false;
@@ -1490,6 +1730,7 @@ pgha_node_init(PghaNode *node, const PghaSettings *settings,
 	node->max_term = durable->claim.term;
 	node->upstream = PGHA_NOBODY;
 	node->history_of = PGHA_NOBODY;
+	node->stopping = node->stopped = PGHA_NOBODY;
 	node->wake_at = now;
 }
 
@@ -1534,6 +1775,10 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 		node->upstream = find_member(node, old.settings.name[old.upstream]);
 	node->history_of = PGHA_NOBODY;
 	node->history_asked = false;
+	node->stopped = PGHA_NOBODY;
+	if (old.stopping != PGHA_NOBODY)
+		node->stopping = find_member(node, old.settings.name[old.stopping]);
+	node->not_fenced = because(PGHA_WHY_NONE, PGHA_NOBODY);
 }
 
 /* The earliest time at which the passing of time alone may change a decision. */
@@ -1586,6 +1831,7 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 #ifdef PGHA_SIM
 	node->entered_count = 0;
 #endif
+	node->stop_wanted = false;
 	notice_sleep(&step);
 	observe(&step, local);
 	take_event(&step, event);
@@ -1608,12 +1854,13 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 		}
 		primary_side(&step);
 	}
+	if (node->stopping != PGHA_NOBODY && !node->stop_wanted)
+		forget_stop(&step);
 
 	/* In doubt, ask at once and often; but not for ever. */
 	if (node->local.in_recovery && node->receiver_lost != 0)
 	{
-		since = node->state == PGHA_CANDIDATE ?
-			later(node->receiver_lost, node->state_since) : node->receiver_lost;
+		since = node->state == PGHA_CANDIDATE ? candidate_since(node, now) : node->receiver_lost;
 		if (now - node->receiver_lost < node->settings.failure_timeout ||
 			(node->state == PGHA_CANDIDATE &&
 			 now - node->state_since < node->settings.failure_timeout))

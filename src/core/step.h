@@ -46,6 +46,7 @@ typedef struct PghaNode
 	uint64_t	max_term;		/* greatest term seen anywhere */
 	uint32_t	max_timeline;	/* greatest timeline seen anywhere */
 	bool		replayed_all;	/* a WAL receiver was wanted: what was here at the start is replayed */
+	pgha_lsn	sync_reach;		/* leader's WAL end when this node became synchronous (FIRST) */
 	pgha_lsn	leader_end;		/* leader's WAL end as last heard, in-band or in a report */
 	int			upstream;		/* member we follow, or PGHA_NOBODY */
 	uint32_t	upstream_timeline;
@@ -59,6 +60,15 @@ typedef struct PghaNode
 	pgha_time	fence_tried;
 	PghaDurable former;			/* as it was before the promotion under way */
 	pgha_time	held_off;		/* a promotion failed at this time; 0 = none did */
+	pgha_time	held_off_for;	/* how long others may go first */
+	int			stopping;		/* member whose instance is being stopped, or PGHA_NOBODY */
+	bool		stop_wanted;	/* ... and in this step it was still to be */
+	pgha_time	stop_ordered;
+	int			stop_failures;	/* in a row */
+	int			stopped;		/* member whose instance was stopped, or PGHA_NOBODY */
+	pgha_time	stopped_at;
+	PghaWhy		not_fenced;		/* why the last attempt came to nothing; PGHA_WHY_NONE */
+	uint64_t	stop_told;		/* reasons told since a leader was last visible, a bit each */
 	PghaMember	member[PGHA_MAX_MEMBERS];
 	pgha_time	wake_at;		/* call again with PGHA_EV_TICK by then */
 #ifdef PGHA_SIM
@@ -98,6 +108,8 @@ typedef enum PghaRule
 	PGHA_RULE_RETURN,			/* an undecided former primary waits for startup_grace */
 	PGHA_RULE_GATE,				/* the gate is shut until the first decision */
 	PGHA_RULE_SLEPT,			/* a node that slept starts its clocks again */
+	PGHA_RULE_STOP_OLD,			/* with fence: the old primary's instance is stopped before */
+	PGHA_RULE_RETURN_HEARD,		/* with fence: a former primary waits for all that may lead */
 	PGHA_RULE_COUNT
 } PghaRule;
 
@@ -116,8 +128,9 @@ extern void pgha_node_configure(PghaNode *node, const PghaSettings *settings);
 
 /*
  * One step.  Fills `actions` and sets node->wake_at.  Each POLL, FETCH_HISTORY,
- * STOP_RECEIVER and PROMOTE is answered by exactly one event later; the other
- * actions are done when the caller has carried them out.
+ * STOP_RECEIVER and PROMOTE is answered by exactly one event later, a STOP_OLD
+ * by at most one, and by none once it was taken back; the other actions are done
+ * when the caller has carried them out.
  */
 extern void pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 					  pgha_time now, PghaActions *actions);

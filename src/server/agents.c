@@ -71,8 +71,8 @@ typedef struct News
 	char		leader[PGHA_NAME_SIZE];
 	bool		paused;
 	int64		order_id;		/* 0: none */
-	char		command[16];
-	char		argument[16];
+	char		command[24];
+	char		argument[64];
 	bool		cancel;
 } News;
 
@@ -243,6 +243,8 @@ register_session(PghaAgent *agent)
 	if (my_node[0] == '\0')
 		before_shmem_exit(agent_leaves, (Datum) 0);
 	strlcpy(my_node, agent->node, sizeof(my_node));
+	if (agent->pid != MyProcPid && strcmp(my_node, pgha_node) == 0)
+		PghaTheBoard()->stop.taken = false;
 	agent->pid = MyProcPid;
 	agent->heard = PghaNow();
 	return before == MyProcPid ? 0 : before;
@@ -361,6 +363,8 @@ take_report(FunctionCallInfo fcinfo, const char *node)
 			copy_shown(agent->server, server, sizeof(agent->server), false);
 			if (!PG_ARGISNULL(ARG_JOB) && PG_GETARG_INT64(ARG_JOB) == agent->command_id)
 				agent->command_id = 0;
+			else if (!PG_ARGISNULL(ARG_JOB) && PG_GETARG_INT64(ARG_JOB) == board->stop.id)
+				board->stop.taken = true;
 			else if (!PG_ARGISNULL(ARG_JOB))
 				take_job(fcinfo, &agent->job);
 			else if (agent->job.id != 0 && agent->job.taken && agent->job.outcome[0] == '\0')
@@ -431,7 +435,13 @@ look_for_news(const char *node, const char *seen_state, int64 own_job, News *new
 
 		if (strcmp(agent->node, node) != 0)
 			continue;
-		if (agent->command_id != 0)
+		if (board->stop.id != 0 && !board->stop.taken && strcmp(node, pgha_node) == 0)
+		{
+			news->order_id = board->stop.id;
+			strlcpy(news->command, "stop-instance", sizeof(news->command));
+			strlcpy(news->argument, board->stop.instance, sizeof(news->argument));
+		}
+		else if (agent->command_id != 0)
 		{
 			news->order_id = agent->command_id;
 			strlcpy(news->command, agent->command, sizeof(news->command));
@@ -451,7 +461,7 @@ look_for_news(const char *node, const char *seen_state, int64 own_job, News *new
 
 /*
  * pgha_agent_poll(...): an agent reports, and waits at most wait_ms for news.
- * See pgha--1.0--1.1.sql for what goes in and out.
+ * See pgha--1.0--1.1.sql and pgha--1.1--1.2.sql for what goes in and out.
  */
 Datum
 pgha_sql_agent_poll(PG_FUNCTION_ARGS)

@@ -52,8 +52,8 @@ typedef struct PghaAgent
 	char		data_directory[MAXPGPATH];
 	char		server[16];		/* what it says of its host's server */
 	int64		command_id;		/* a command for it that it has not taken; 0: none */
-	char		command[16];
-	char		argument[16];
+	char		command[24];
+	char		argument[64];
 	PghaJob		job;
 } PghaAgent;
 
@@ -77,12 +77,26 @@ typedef struct PghaKeptFailure
 	PghaFailure failure;
 } PghaKeptFailure;
 
+/* What the own agent is told to do to the old primary's host (host.c). */
+typedef struct PghaStopOrder
+{
+	int64		id;				/* 0: none */
+	bool		taken;			/* the agent has it */
+	bool		answered;
+	bool		done;
+	char		instance[PGHA_INSTANCE_SIZE];
+	char		message[256];
+} PghaStopOrder;
+
 /* In shared memory; all of it under `lock`. */
 typedef struct PghaBoard
 {
 	LWLock	   *lock;
 	ConditionVariable changed;	/* broadcast at each change that somebody may wait for */
 	PghaAgent	agent[PGHA_MAX_MEMBERS];
+	char		instance[PGHA_INSTANCE_SIZE];	/* that this server runs on; empty: not EC2, or not told */
+	char		address[PGHA_ADDRESS_STATE_SIZE];	/* what became of pgha.address here */
+	PghaStopOrder stop;
 	int			event_count;
 	PghaQueuedEvent event[PGHA_QUEUED_EVENTS];
 	PghaKeptFailure kept[PGHA_KEPT_FAILURES];

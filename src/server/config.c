@@ -21,6 +21,7 @@
 #include "replication/walsender.h"
 #include "utils/guc.h"
 
+#include "../common/address_spec.h"
 #include "../common/command.h"
 #include "../common/pgpools.h"
 #include "compat.h"
@@ -39,6 +40,8 @@ int			pgha_failure_timeout = 3000;
 int			pgha_startup_grace = 30000;
 int			pgha_max_failover_lag = 16;
 int			pgha_priority = 100;
+int			pgha_fence = 0;
+int			pgha_fence_timeout = 120000;
 int			pgha_auto_rejoin = 1;
 bool		pgha_clone_in_place = false;
 bool		pgha_keep_old_data = false;
@@ -49,12 +52,21 @@ char	   *pgha_clone_command = NULL;
 char	   *pgha_pgpool = NULL;
 char	   *pgha_pgpool_user = NULL;
 char	   *pgha_pgpool_passfile = NULL;
+char	   *pgha_address = NULL;
+char	   *pgha_ec2_endpoint = NULL;
+char	   *pgha_imds_endpoint = NULL;
 
 /* The agent reads the same words (program/agent_conf.c). */
 static const struct config_enum_entry auto_rejoin_options[] = {
 	{"off", 0, false},
 	{"rewind", 1, false},
 	{"clone", 2, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry fence_options[] = {
+	{"off", 0, false},
+	{"ec2-stop", 1, false},
 	{NULL, 0, false}
 };
 
@@ -153,6 +165,13 @@ define_agent_settings(void)
 	define_text("pgha.pgpool_user", "User of PCP.", NULL, &pgha_pgpool_user, "pgha");
 	define_text("pgha.pgpool_passfile", "File with the passwords of PCP; empty: ~/.pcppass.",
 				NULL, &pgha_pgpool_passfile, "");
+	define_text("pgha.address", "Address that the agent moves to the primary; empty: none.",
+				"ec2:ADDRESS, ec2-elastic:ALLOCATION, ec2-route:NETWORK@TABLE,TABLE or local:ADDRESS/PREFIX@INTERFACE.",
+				&pgha_address, "");
+	define_text("pgha.ec2_endpoint", "Where the agent reaches the EC2 API; empty: the endpoint of its region.",
+				NULL, &pgha_ec2_endpoint, "");
+	define_text("pgha.imds_endpoint", "Where the agent reaches the instance metadata service; empty: its usual place.",
+				NULL, &pgha_imds_endpoint, "");
 }
 
 static void
@@ -213,6 +232,13 @@ PghaConfigInit(void)
 							"0: this node is never promoted.",
 							&pgha_priority, 100, 0, 1000, PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
+	DefineCustomEnumVariable("pgha.fence",
+							 "What is done to an old primary that may be alive before a standby promotes itself.",
+							 "off: nothing; ec2-stop: the agent stops its EC2 instance.",
+							 &pgha_fence, 0, fence_options, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_time("pgha.fence_timeout",
+				"How long the agent may take to stop the old primary's instance.",
+				NULL, &pgha_fence_timeout, 120000);
 	define_agent_settings();
 }
 
@@ -243,7 +269,75 @@ hash_config(const PghaMembers *members)
 	}
 	snprintf(numbers, sizeof(numbers), "%d %d %d %d", pgha_heartbeat_interval,
 			 pgha_failure_timeout, pgha_startup_grace, pgha_max_failover_lag);
-	return hash_text(hash, numbers);
+	hash = hash_text(hash, numbers);
+
+	/* Older versions do not know these, and are told apart only where they matter. */
+	if (pgha_address[0] != '\0')
+		hash = hash_text(hash_text(hash, "address"), pgha_address);
+	if (pgha_fence != 0)
+		hash = hash_text(hash_text(hash, "fence"), fence_options[pgha_fence].name);
+	return hash;
+}
+
+/* Is this empty, or http(s)://host[:port] with nothing behind it? */
+static bool
+endpoint_valid(const char *url)
+{
+	const char *host;
+	const char *end;
+	uint64		port;
+
+	if (url[0] == '\0')
+		return true;
+	if (strncmp(url, "https://", 8) == 0)
+		host = url + 8;
+	else if (strncmp(url, "http://", 7) == 0)
+		host = url + 7;
+	else
+		return false;
+	if (host[0] == '[')
+	{
+		end = host + 1 + strspn(host + 1, "0123456789abcdefABCDEF:.");
+		if (end == host + 1 || *end++ != ']')
+			return false;
+	}
+	else
+	{
+		end = host + strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
+		if (end == host)
+			return false;
+	}
+	return *end == '\0' ||
+		(*end == ':' && pgha_parse_uint64(end + 1, &port) && port >= 1 && port <= 65535);
+}
+
+/* What has to do with the address that follows the primary, and with EC2. */
+static bool
+check_host_settings(char *error, size_t error_size, char *hint, size_t hint_size)
+{
+	PghaAddressSpec spec;
+	char		reason[256];
+
+	if (!pgha_address_spec_parse(pgha_address, &spec, reason, sizeof(reason)))
+	{
+		snprintf(error, error_size, "pgha.address cannot be read: %s", reason);
+		snprintf(hint, hint_size, "Write an address of one of the kinds in the manual, the same on all nodes, as in pgha.address = 'ec2:10.0.3.10'.");
+		return false;
+	}
+	if (!endpoint_valid(pgha_ec2_endpoint) || !endpoint_valid(pgha_imds_endpoint))
+	{
+		snprintf(error, error_size, "%s is not an endpoint",
+				 endpoint_valid(pgha_ec2_endpoint) ? "pgha.imds_endpoint" : "pgha.ec2_endpoint");
+		snprintf(hint, hint_size, "Write http:// or https://, a host and, if need be, a port, as in 'https://ec2.eu-central-1.amazonaws.com'; or '' for the usual one.");
+		return false;
+	}
+	if (pgha_fence_timeout < 1000)
+	{
+		snprintf(error, error_size, "pgha.fence_timeout (%d ms) is below 1 s", pgha_fence_timeout);
+		snprintf(hint, hint_size, "Write pgha.fence_timeout = '120s'; an instance takes half a minute or more to stop.");
+		return false;
+	}
+	return true;
 }
 
 /* What only the agent uses is checked here, so that a mistake shows at once. */
@@ -375,7 +469,8 @@ PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, 
 		return false;
 	}
 
-	if (!check_agent_settings(error, error_size, hint, hint_size))
+	if (!check_agent_settings(error, error_size, hint, hint_size) ||
+		!check_host_settings(error, error_size, hint, hint_size))
 		return false;
 
 	settings->count = config->members.count;
@@ -399,10 +494,26 @@ PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, 
 	settings->max_failover_lag = (uint64) pgha_max_failover_lag * 1024 * 1024;
 	settings->priority = pgha_priority;
 	settings->auto_failover = pgha_auto_failover;
+	settings->fence = pgha_fence != 0;
+	settings->fence_timeout = (pgha_time) pgha_fence_timeout * 1000;
 	settings->config_hash = hash_config(&config->members);
 	settings->system_identifier = GetSystemIdentifier();
 	settings->instance = PghaShmem->instance;
 	return true;
+}
+
+/* "Write a, b or c." */
+static const char *
+words_of(const struct config_enum *variable)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (const struct config_enum_entry *option = variable->options; option->name != NULL; option++)
+		appendStringInfo(&text, "%s%s", text.len == 0 ? "Write " : option[1].name == NULL ? " or " : ", ",
+						 option->name);
+	appendStringInfoChar(&text, '.');
+	return text.data;
 }
 
 /* FATAL for a name or value under pgha.* that PostgreSQL would only warn of. */
@@ -432,7 +543,7 @@ check_written(void)
 						 errhint("%s", variables[i]->vartype == PGC_BOOL ?
 								 "Write on or off." :
 								 variables[i]->vartype == PGC_ENUM ?
-								 "Write off, rewind or clone." :
+								 words_of((struct config_enum *) variables[i]) :
 								 variables[i]->vartype == PGC_INT && (variables[i]->flags & GUC_UNIT_TIME) ?
 								 "Write a time with its unit, for example '500ms' or '3s'." :
 								 variables[i]->vartype == PGC_INT && (variables[i]->flags & GUC_UNIT_MEMORY) ?

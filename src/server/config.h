@@ -22,6 +22,8 @@ extern int	pgha_failure_timeout;
 extern int	pgha_startup_grace;
 extern int	pgha_max_failover_lag;
 extern int	pgha_priority;
+extern int	pgha_fence;
+extern int	pgha_fence_timeout;
 
 /* Read by the agent from the files; here they are only defined and checked. */
 extern int	pgha_auto_rejoin;
@@ -34,6 +36,9 @@ extern char *pgha_clone_command;
 extern char *pgha_pgpool;
 extern char *pgha_pgpool_user;
 extern char *pgha_pgpool_passfile;
+extern char *pgha_address;
+extern char *pgha_ec2_endpoint;
+extern char *pgha_imds_endpoint;
 
 /* A validated set. */
 typedef struct PghaConfig

@@ -12,7 +12,7 @@
  * and acts, and then watch its effect.  They can be cancelled at any moment;
  * what was ordered goes on.
  *
- * Who may call what is a matter of privileges (pgha--1.0.sql), not of code.
+ * Who may call what is a matter of privileges (pgha--1.0.sql and on), not of code.
  */
 #include "postgres.h"
 
@@ -32,6 +32,7 @@
 #include "config.h"
 #include "events.h"
 #include "gate.h"
+#include "host.h"
 #include "orders.h"
 #include "report.h"
 #include "rows.h"
@@ -159,6 +160,8 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 	XLogRecPtr	wal_end = PghaWalEnd(in_recovery, &timeline);
 	TupleDesc	tupdesc;
 	PghaRow			row = {0};
+	char		instance[PGHA_INSTANCE_SIZE];
+	char		address[PGHA_ADDRESS_STATE_SIZE];
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -200,6 +203,8 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 	else
 		PghaPutNull(&row);
 	PghaPutTextOrNull(&row, view->valid ? view->config_error : "");
+	PghaHostRead(instance, address);
+	PghaPutTextOrNull(&row, published->enabled ? address : "");
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
 													  row.value, row.null)));
@@ -283,6 +288,8 @@ put_member(PghaRow *row, const PghaView *view, int index, XLogRecPtr leader_end,
 		PghaPutBool(row, PghaAgentConnected(member->name));
 	else
 		PghaPutNull(row);
+	PghaPutTextOrNull(row, member->known ? report->ec2_instance : "");
+	PghaPutTextOrNull(row, member->known ? report->address_state : "");
 }
 
 /* Of itself a node knows what it would report, whatever its monitor has heard. */
@@ -322,7 +329,7 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 	{
 		PghaRow			row = {0};
 
-		/* Where the extension is still at 1.0, the last column is not asked for. */
+		/* Where the extension is still at 1.0 or 1.1, the last columns are not asked for. */
 		put_member(&row, view, i, leader_end, in_recovery);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}

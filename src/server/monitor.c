@@ -43,6 +43,7 @@
 #include "events.h"
 #include "fence.h"
 #include "gate.h"
+#include "host.h"
 #include "io_child.h"
 #include "monitor.h"
 #include "orders.h"
@@ -107,6 +108,7 @@ static char last_change[400];
 static TimestampTz last_change_at;
 static TimestampTz state_since;
 static PghaWhy promotion_why;
+static char stop_error[256];		/* why the last instance could not be stopped, as the agent says */
 static bool promoted = false;	/* by this worker: the next leading is told with its times */
 
 static MemoryContext loop_context;	/* reset after each round */
@@ -138,6 +140,17 @@ why_text(const PghaWhy *why, char *text, size_t size)
 		strlcat(text, ": ", size);
 		strlcat(text, pgha_passive_text(why->passive), size);
 	}
+	else if (why->reason == PGHA_WHY_STOP_FAILED && stop_error[0] != '\0')
+	{
+		strlcat(text, ": ", size);
+		strlcat(text, stop_error, size);
+	}
+	else if (why->reason == PGHA_WHY_STOPPING_OLD)
+	{
+		strlcat(text, " (", size);
+		strlcat(text, node.durable.leader_instance, size);
+		strlcat(text, ")", size);
+	}
 }
 
 /* One line in the log, one record in pgha.events. */
@@ -156,7 +169,7 @@ tell_event(const PghaWhy *why)
 	char		what[400];
 
 	why_text(why, what, sizeof(what));
-	if (node.state == PGHA_PROMOTING)
+	if (node.state == PGHA_PROMOTING && why->reason != PGHA_WHY_OLD_STOPPED)
 	{
 		char		cause[320];
 
@@ -212,6 +225,7 @@ observe(PghaLocal *local, pgha_time now)
 
 	local->passive = PghaShmem->boot_passive;
 	local->apply_delay = recovery_min_apply_delay > 0;
+	local->agent = config.settings.fence && PghaAgentConnected(config.settings.name[config.settings.self]);
 	local->replayed = GetXLogReplayRecPtr(NULL);
 	local->receiver = PghaWalReceiverState();
 	local->receiver_ended_clean = pg_atomic_read_u32(&receiver->ended_clean) != 0;
@@ -539,6 +553,12 @@ carry_out(const PghaAction *action)
 			receiver_ended = true;
 			PghaWalReceiverRevoke();
 			break;
+		case PGHA_ACT_STOP_OLD:
+			PghaStopGive(node.durable.leader_instance);
+			break;
+		case PGHA_ACT_FORGET_STOP:
+			PghaStopForget();
+			break;
 		case PGHA_ACT_PROMOTE:
 			(void) PghaEventsSync();
 			PghaPromotionStart(action->parent, action->timeline, PghaNow());
@@ -626,6 +646,23 @@ tend_promotion(void)
 			event.ok = false;
 			break;
 	}
+	step(&event);
+}
+
+/* Has the agent stopped the old primary's instance, or tried to? */
+static void
+tend_stop(void)
+{
+	PghaEvent	event = {.type = PGHA_EV_OLD_STOPPED, .member = node.stopping};
+	char		message[sizeof(stop_error)];
+
+	if (!PghaStopOutcome(&event.ok, message, sizeof(message)))
+		return;
+
+	/* The core tells of the first failure only; others may have another cause. */
+	if (!event.ok && stop_error[0] != '\0' && strcmp(message, stop_error) != 0)
+		ereport(LOG, (errmsg("pgha: the instance could not be stopped: %s", message)));
+	strlcpy(stop_error, event.ok ? "" : message, sizeof(stop_error));
 	step(&event);
 }
 
@@ -943,6 +980,7 @@ start(void)
 	PghaGateSuspend();
 	PghaWalReceiverForget();
 	PghaWalReceiverRelease();
+	PghaStopForget();
 
 	if (PghaConfigBuild(&config, config_error, sizeof(config_error), hint, sizeof(hint)))
 		PghaShmem->config = config;
@@ -993,6 +1031,7 @@ PghaMonitorMain(Datum arg)
 		tick();
 		tend_orders();
 		tend_agents();
+		tend_stop();
 		tend_children();
 		tend_promotion();
 		tend_heartbeat(PghaNow());

@@ -28,6 +28,7 @@
 #include "compat.h"
 #include "config.h"
 #include "events.h"
+#include "host.h"
 #include "report.h"
 #include "shmem.h"
 #include "sync.h"
@@ -140,6 +141,7 @@ fill(PghaReport *report, PghaMembers *members)
 		PghaSyncRead(members, &report->sync);
 	if (report->receiver != PGHA_RECEIVER_STREAMING)
 		report->upstream[0] = '\0';
+	PghaHostRead(report->ec2_instance, report->address_state);
 }
 
 void

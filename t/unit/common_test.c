@@ -373,6 +373,8 @@ make_report(PghaReport *report)
 	report->sync.listed = 5;
 	report->sync.current = 1;
 	report->slots = 7;
+	strcpy(report->ec2_instance, "i-0123456789abcdef0");
+	strcpy(report->address_state, "error: no route");
 }
 
 typedef struct Records
@@ -406,7 +408,8 @@ same_report(const PghaReport *a, const PghaReport *b)
 		a->config_hash == b->config_hash &&
 		a->sync.method == b->sync.method && a->sync.num_sync == b->sync.num_sync &&
 		a->sync.num_listed == b->sync.num_listed && a->sync.listed == b->sync.listed &&
-		a->sync.current == b->sync.current && a->slots == b->slots;
+		a->sync.current == b->sync.current && a->slots == b->slots &&
+		strcmp(a->ec2_instance, b->ec2_instance) == 0 && strcmp(a->address_state, b->address_state) == 0;
 }
 
 /* A report with two records, as text. */
@@ -523,6 +526,15 @@ test_report(void)
 		{"slots=db-1,db-2,db-3", "slots=", true},
 		{"slots=db-1,db-2,db-3", "slots=db-1,", false},
 		{"slots=db-1,db-2,db-3", "slots=,db-1", false},
+		{"\tec2=i-0123456789abcdef0", "", true},
+		{"\taddress=error: no route", "", true},
+		{"ec2=i-0123456789abcdef0", "ec2=", true},
+		{"ec2=i-0123456789abcdef0", "ec2=i-0123/4", false},
+		{"ec2=i-0123456789abcdef0", "ec2=i 0", false},
+		{"ec2=i-0123456789abcdef0", "ec2=i-01234567890123456789012345678", true},
+		{"ec2=i-0123456789abcdef0", "ec2=i-012345678901234567890123456789", false},
+		{"ec2=i-0123456789abcdef0", "ec2=i-1\tec2=i-1", false},
+		{"address=error: no route", "address=", true},
 		{"\\tpromoted\\t", "\\tpro moted\\t", false},
 		{"\\tpromoted\\t", "\\tpromoted\\textra\\t", false},
 		{"event=1700000000000001\\t", "event=\\t", false},
@@ -558,6 +570,19 @@ test_report(void)
 
 	changed = replaced(text, "slots=db-1,db-2,db-3", "slots=other,db-3");
 	ok(parses(changed, &report, &records) && report.slots == 4, "a member unknown here is left out");
+	free(changed);
+
+	changed = replaced(text, "address=error: no route", "address=\\terror:\x01 \xc3\xa4");
+	ok(parses(changed, &report, &records) && strcmp(report.address_state, "?error:? ??") == 0,
+	   "of the address's state only printable ASCII gets through");
+	free(changed);
+	changed = malloc(strlen(text) + 2000);
+	cut = strstr(text, "\taddress=") + strlen("\taddress=");
+	memcpy(changed, text, (size_t) (cut - text));
+	memset(changed + (cut - text), 'x', 1000);
+	strcpy(changed + (cut - text) + 1000, cut);
+	ok(parses(changed, &report, &records) && strlen(report.address_state) == PGHA_ADDRESS_STATE_SIZE - 1,
+	   "one that is too long is cut");
 	free(changed);
 
 	/* Another order of members gives other bits. */
