@@ -40,6 +40,14 @@ my @bad = (
 	[ 'a hasty failure_timeout', { 'pgha.failure_timeout' => '200ms' }, qr/below 500 ms/, 1 ],
 	[ 'a failure_timeout of few heartbeats', { 'pgha.failure_timeout' => '1s', 'pgha.heartbeat_interval' => '900ms' }, qr/less than three times pgha.heartbeat_interval/, 1 ],
 	[ 'a hasty heartbeat', { 'pgha.heartbeat_interval' => '1ms' }, qr/below 10 ms/, 1 ],
+	[ 'an address of no kind', { 'pgha.address' => '10.0.0.1' }, qr/pgha.address cannot be read: .*ec2:/, 1 ],
+	[ 'an address without interface', { 'pgha.address' => 'local:10.0.0.1/24' }, qr/pgha.address cannot be read/, 1 ],
+	[ 'an endpoint that is none', { 'pgha.ec2_endpoint' => 'ec2.amazonaws.com' }, qr/pgha.ec2_endpoint is not an endpoint/, 1 ],
+	[ 'an endpoint with a path', { 'pgha.ec2_endpoint' => 'https://ec2.amazonaws.com/' }, qr/pgha.ec2_endpoint is not an endpoint/, 1 ],
+	[ 'an endpoint with a user', { 'pgha.imds_endpoint' => 'http://me:x@127.0.0.1' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
+	[ 'a port of an endpoint', { 'pgha.imds_endpoint' => 'http://[::1]:70000' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
+	[ 'a fence that is none', { 'pgha.fence' => 'stonith' }, qr/invalid value for parameter "pgha.fence": "stonith".*Write off or ec2-stop/s, 0 ],
+	[ 'a hasty fence_timeout', { 'pgha.fence_timeout' => '100ms' }, qr/pgha.fence_timeout .* is below 1 s/, 1 ],
 	[ 'a short startup_grace', { 'pgha.startup_grace' => '500ms' }, qr/less than pgha.failure_timeout/, 1 ],
 );
 
@@ -64,9 +72,17 @@ $cluster->wait_following($a);
 is_deeply([ sort keys %{ $a->view } ], [ 'a', 'b' ], 'the members are what they were');
 
 # A good reload is taken over.
-$_->set('pgha.failure_timeout' => '1500ms', 'pgha.startup_grace' => '6s') foreach $a, $b;
+my %good = ('pgha.failure_timeout' => '1500ms', 'pgha.startup_grace' => '6s', 'pgha.fence' => 'ec2-stop', 'pgha.fence_timeout' => '2min',
+	'pgha.address' => 'ec2:10.0.3.10', 'pgha.ec2_endpoint' => 'https://ec2.eu-central-1.amazonaws.com', 'pgha.imds_endpoint' => 'http://[fd00:ec2::254]:80');
+$_->set(%good) foreach $a, $b;
 ok($cluster->stays_false(sub { my $s = $a->status; $s && $s->{config_error} }, 1), 'a good reload is taken over');
-$_->set('pgha.failure_timeout' => undef, 'pgha.startup_grace' => undef) foreach $a, $b;
+
+# The same on both nodes: where it is not, the other one says so.
+$b->set('pgha.fence' => 'off');
+$cluster->wait_for('the difference to be shown', sub { ($a->view->{b}{error} // '') =~ /configuration differs/ });
+$b->set('pgha.fence' => 'ec2-stop', 'pgha.address' => 'ec2:10.0.3.11');
+ok($cluster->stays_false(sub { ($a->view->{b}{error} // '') eq '' }, 1), 'another pgha.address on another node is shown');
+$_->set(map { $_ => undef } keys %good) foreach $a, $b;
 
 # Who may see what.
 $a->sql('CREATE ROLE nobody LOGIN');
