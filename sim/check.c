@@ -128,7 +128,7 @@ check_outcome(SimWorld *world, int node, int member, pgha_time asked,
 
 	/* The leader's synchronous standbys, as it last reported them. */
 	if (strcmp(report->claim.leader, name_of(world, member)) == 0 &&
-		compare(&report->claim, &n->told_sync_of) >= 0)
+		compare(&report->claim, &n->core.durable.claim) >= 0)
 	{
 		uint32_t	current = report->sync.current;
 

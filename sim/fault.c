@@ -303,6 +303,20 @@ sim_fault(SimWorld *world, int kind, int node)
 		strike(world, (Fault) kind, node);
 }
 
+/* An instance was stopped: it may come back as soon as it can, and see nobody. */
+void
+sim_fault_stopped(SimWorld *world, int node, pgha_time back)
+{
+	if (!world->faults || !sim_chance(world, 400))
+		return;
+	for (int j = 0; j < world->count; j++)
+	{
+		sim_cut(world, node, j, true);
+		sim_cut(world, j, node, true);
+	}
+	later_fault(world, back + 100 * MS, FAULT_START, node);
+}
+
 /* ---- the cluster ---- */
 
 static void

@@ -519,13 +519,24 @@ begin_promotion(SimWorld *world, int node, uint32_t parent, uint32_t timeline)
 			 SIM_PROMOTION, node, 0, 0, 0);
 }
 
+/* How long it takes to stop an instance that runs, is being stopped already, or is off. */
+static pgha_time
+time_to_stop(SimWorld *world, SimNode *target)
+{
+	if (target->off_at > world->now)
+		return target->off_at - world->now;
+	if (target->phase == SIM_DOWN && target->host_down)
+		return sim_between(world, 100 * MS, SECOND);
+	if (target->stop_time > 0)
+		return target->stop_time;
+	return sim_between(world, 200 * MS, sim_chance(world, 100) ? 40 * SECOND : 10 * SECOND);
+}
+
 /* The agent of `node` has an order: from here on it cannot be taken back. */
 static void
 stop_begin(SimWorld *world, int node, int member, uint64_t order)
 {
-	const SimNode *target = &world->node[member];
-	pgha_time	duration = target->stop_time > 0 ? target->stop_time :
-		sim_between(world, 200 * MS, sim_chance(world, 100) ? 40 * SECOND : 10 * SECOND);
+	SimNode    *target = &world->node[member];
 
 	if (world->node[node].stop_order != order)
 		return;
@@ -533,6 +544,9 @@ stop_begin(SimWorld *world, int node, int member, uint64_t order)
 		sim_post(world, sim_between(world, 10 * MS, 3 * SECOND), SIM_OLD_STOPPED, node, member, false, order);
 	else
 	{
+		pgha_time	duration = time_to_stop(world, target);
+
+		target->off_at = world->now + duration;
 		world->stops_begun++;
 		post_to_host(world, duration, SIM_STOP_EFFECT, -1, member, node, order);
 	}
@@ -549,6 +563,7 @@ stop_effect(SimWorld *world, int member, int by, uint64_t order)
 	sim_trace(world, member, "has its instance stopped by %s", target->settings.name[by]);
 	sim_kill(world, member, true);
 	target->off_until = world->now + STOPPED_FOR;
+	sim_fault_stopped(world, member, STOPPED_FOR);
 	if (!target->stop_answer_lost && !sim_chance(world, world->stops_unheard))
 		sim_post(world, sim_between(world, MS, SECOND), SIM_OLD_STOPPED, by, member, true, order);
 }

@@ -120,6 +120,7 @@ typedef struct SimNode
 	/* the server */
 	SimPhase	phase;
 	bool		host_down;
+	pgha_time	off_at;			/* its instance is being stopped until then */
 	pgha_time	off_until;		/* its instance was stopped, and cannot be back earlier */
 	bool		frozen;
 	pgha_time	frozen_at;
@@ -375,6 +376,7 @@ extern void sim_violation(SimWorld *world, const char *invariant, const char *fo
 extern const char *sim_profile_name(SimProfile profile);
 extern SimProfile sim_profile_of(uint64_t seed);
 extern void sim_fault(SimWorld *world, int kind, int node);
+extern void sim_fault_stopped(SimWorld *world, int node, pgha_time back);
 
 /* One whole schedule.  False: a rule was broken, see world->violation. */
 extern bool sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace);

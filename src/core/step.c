@@ -323,7 +323,8 @@ is_proved_gone(const PghaNode *node, int leader)
 		(primary->contact == PGHA_CONTACT_REFUSED ||
 		 (counts(node, primary) && primary->report.in_recovery)))
 		return true;
-	return node->local.receiver_ended_clean && primary->alive <= node->receiver_lost;
+	return primary->was_primary && node->local.receiver_ended_clean &&
+		primary->alive <= node->receiver_lost;
 }
 
 /* With pgha.fence: must the old primary's instance be off before this node may lead? */

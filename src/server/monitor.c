@@ -878,6 +878,8 @@ configure(void)
 		renumber_peers(&next.members);
 		config = next;
 		pgha_node_configure(&node, &next.settings);
+		if (node.stopping == PGHA_NOBODY)
+			PghaStopForget();
 		if (node.upstream != PGHA_NOBODY)
 			follow(node.upstream, node.upstream_timeline);
 		else
