@@ -316,10 +316,14 @@ static bool
 check_host_settings(char *error, size_t error_size, char *hint, size_t hint_size)
 {
 	PghaAddressSpec spec;
-	char		reason[256];
+	char		reason[400];
 
 	if (!pgha_address_spec_parse(pgha_address, &spec, reason, sizeof(reason)))
 	{
+		size_t		length = strlen(reason);
+
+		if (length > 0 && reason[length - 1] == '.')
+			reason[length - 1] = '\0';
 		snprintf(error, error_size, "pgha.address cannot be read: %s", reason);
 		snprintf(hint, hint_size, "Write an address of one of the kinds in the manual, the same on all nodes, as in pgha.address = 'ec2:10.0.3.10'.");
 		return false;
