@@ -58,6 +58,19 @@ ROWS 5;
 COMMENT ON FUNCTION pgha_cluster() IS
 	'all members as this node sees them; of an unreachable one what it said last';
 
+CREATE FUNCTION pgha_doctor(
+	OUT severity text,
+	OUT "check" text,
+	OUT finding text,
+	OUT remedy text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgha_sql_doctor'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+ROWS 60;
+
+COMMENT ON FUNCTION pgha_doctor() IS
+	'checks the set-up of this node: ok, info, warning or error, what was found, and what to write or run';
+
 -- For the agent
 
 -- Told to the agent's own server whenever something has changed, and when it has
@@ -85,11 +98,13 @@ COMMENT ON FUNCTION pgha_agent_done(bigint, boolean, text) IS
 
 REVOKE ALL ON FUNCTION pgha_status() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_cluster() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgha_doctor() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_agent_host(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_agent_done(bigint, boolean, text) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION pgha_status() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgha_cluster() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pgha_doctor() TO pg_monitor;
 
 CREATE OR REPLACE FUNCTION pgha_setup_role(name text DEFAULT 'pgha')
 RETURNS void

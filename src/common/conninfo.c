@@ -148,6 +148,62 @@ pgha_conninfo_check(const char *shared, char *error, size_t error_size)
 	return true;
 }
 
+/* Copies the value between `p` and `end` without its quotes and backslashes; false if it does not fit. */
+static bool
+copy_value(const char *p, const char *end, char *out, size_t size)
+{
+	size_t		length = 0;
+
+	if (*p == '\'')
+	{
+		p++;
+		end--;
+	}
+	for (; p < end; p++)
+	{
+		if (*p == '\\')
+			p++;
+		if (length + 1 >= size)
+			return false;
+		out[length++] = *p;
+	}
+	out[length] = '\0';
+	return true;
+}
+
+bool
+pgha_conninfo_get(const char *shared, const char *keyword, char *out, size_t size)
+{
+	const char *p = shared;
+	bool		found = false;
+	char		error[256];
+
+	while (*(p += strspn(p, " \t\n\v\f\r")) != '\0')
+	{
+		const char *name = p;
+		size_t		length = strcspn(p, "= \t\n\v\f\r");
+		const char *end;
+
+		p += length;
+		p += strspn(p, " \t\n\v\f\r");
+		if (*p != '=')
+			return false;
+		p++;
+		p += strspn(p, " \t\n\v\f\r");
+		end = skip_value(p, 0, error, sizeof(error));
+		if (end == NULL)
+			return false;
+		if (is_keyword(name, length, keyword))
+		{
+			if (!copy_value(p, end, out, size))
+				return false;
+			found = true;
+		}
+		p = end;
+	}
+	return found;
+}
+
 /* Appends keyword='value' with quoting; false if it does not fit. */
 static bool
 append_pair(char *out, size_t size, size_t *length, const char *keyword, const char *value)

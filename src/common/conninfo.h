@@ -27,4 +27,11 @@ extern bool pgha_conninfo_build(char *out, size_t size, const char *shared,
 								const PghaAddress *address, const char *application_name,
 								const char *extra);
 
+/*
+ * Value of a keyword (lower case) of a text that pgha_conninfo_check() has
+ * accepted; of the last one, if it is there several times, as libpq does.  False
+ * if it is not there, or does not fit.
+ */
+extern bool pgha_conninfo_get(const char *shared, const char *keyword, char *out, size_t size);
+
 #endif							/* PGHA_CONNINFO_H */
