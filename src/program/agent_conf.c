@@ -101,12 +101,8 @@ take_quoted(const char **cursor, char *out)
 	return false;
 }
 
-/*
- * Splits one line.  *name is empty for a line without a setting.  Both buffers
- * are as long as the line.  False if it is not a line of the configuration.
- */
-static bool
-split_line(const char *line, char *name, char *value)
+bool
+pgha_conf_split_line(const char *line, char *name, char *value)
 {
 	size_t		length;
 
@@ -255,7 +251,7 @@ read_file(Reader *reader, const char *path, bool must_exist, int depth)
 		value = malloc((size_t) length + 1);
 		if (name == NULL || value == NULL)
 			done = pgha_fail(reader->error, reader->error_size, "out of memory");
-		else if (!split_line(line, name, value))
+		else if (!pgha_conf_split_line(line, name, value))
 			done = pgha_fail(reader->error, reader->error_size,
 							 "syntax error in file \"%s\", line %d", path, number);
 		else

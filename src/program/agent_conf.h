@@ -67,4 +67,11 @@ extern bool pgha_agent_conf_read(const char *data, const char *config_file,
 /* Frees what *conf points to. */
 extern void pgha_agent_conf_free(PghaAgentConf *conf);
 
+/*
+ * Splits one line of a file in PostgreSQL's syntax, without its line break.
+ * *name is empty for a line without a setting.  Both buffers are as long as the
+ * line.  False if it is not a line of a configuration.
+ */
+extern bool pgha_conf_split_line(const char *line, char *name, char *value);
+
 #endif							/* PGHA_AGENT_CONF_H */

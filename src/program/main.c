@@ -104,6 +104,23 @@ static const Subcommand subcommands[] = {
 		"\n"
 		"Exit codes: 0 it streams; 1 failed; 2 wrong usage; 130 cancelled.\n",
 	pgha_recover_main},
+	{"doctor", "[--all] [--json] [-D PGDATA | --config=FILE] [--pgpool-conf=FILE] [CONNECTION]",
+		"checks the set-up of all nodes, and says what to do",
+		"Asks pgha_doctor() on the member that is connected to, and with the same user\n"
+		"and options on each other member, and prints what is not in order: severity,\n"
+		"check, finding, and after the arrow what to write or run.\n"
+		"\n"
+		"  -a, --all              also what is in order, and what is only worth knowing\n"
+		"  -j, --json             print one JSON object, with all of it\n"
+		"  -D, --pgdata=DIR       also check this host as its agent would: programs,\n"
+		"                         directories, password files, logins to all members and\n"
+		"                         pgpools; run it as the user that runs the server.\n"
+		"                         Without CONNECTION, connect as the agent does\n"
+		"  -c, --config=FILE      the same, where postgresql.conf is elsewhere\n"
+		"      --pgpool-conf=FILE also check this pgpool.conf\n"
+		"\n"
+		"Exit code 0: nothing above \"info\"; 3: errors; 4: warnings, but no errors.\n",
+	pgha_doctor_main},
 	{"agent", "[-D PGDATA] [--config=FILE] [--check]",
 		"runs the agent, which brings this host's server back after a failure",
 		"A service: it stays in the foreground and logs to stderr.  Run it as the user\n"
@@ -227,7 +244,8 @@ print_help(void)
 		   "\n"
 		   "Exit codes: 0 done; 1 no connection, or the server reported an error; 2 wrong\n"
 		   "usage; 3 (status) no member leads, or more than one claims to; 3 (vip show) this\n"
-		   "host does not have the address; 130 (recover) cancelled by Ctrl-C.\n",
+		   "host does not have the address; 3 and 4 (doctor) errors, warnings; 130 (recover)\n"
+		   "cancelled by Ctrl-C.\n",
 		   connection_options);
 }
 

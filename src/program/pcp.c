@@ -49,6 +49,7 @@ typedef uint64_t uint64;
 
 /* For the own server, and for each pgpool: a frozen one must not keep us. */
 #define LIMIT_S			30
+#define TRY_LIMIT_S		10
 
 /* What the primary knows of a member. */
 typedef enum Known
@@ -236,9 +237,8 @@ find_password(const char *host, int port, char *password, size_t size)
 
 /* ---- which member is a backend ---- */
 
-/* Do two names stand for one address? */
-static bool
-same_host(const char *a, const char *b)
+bool
+pgha_same_host(const char *a, const char *b)
 {
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *first = NULL;
@@ -270,7 +270,7 @@ member_of(const char *host, int port)
 	{
 		const PghaAddress *member = &conf->members.member[i];
 
-		if (member->port == port && (strcasecmp(host, member->name) == 0 || same_host(host, member->host)))
+		if (member->port == port && (strcasecmp(host, member->name) == 0 || pgha_same_host(host, member->host)))
 			return i;
 	}
 	return PGHA_NOBODY;
@@ -363,31 +363,44 @@ correct_backend(PCPConnInfo *pcp, const char *pgpool, int backend, bool primary_
 	return apply(pcp, pgpool, backend, remedy, conf->members.member[member].name) && remedy == REMEDY_NONE;
 }
 
-/* Makes one pgpool agree.  True if it did already: what is told now is checked the next time. */
-static bool
-correct_pgpool(char *host, int port)
+/* Logs in, and gets the number of backends (0 if it could not); NULL after a line in the log. */
+static PCPConnInfo *
+log_in(const char *name, char *host, int port, int *count)
 {
-	char		name[PGHA_HOST_SIZE + 16];
 	char		password[256];
 	PCPConnInfo *pcp;
 	PCPResultInfo *result;
-	int			count = 0;
-	bool		agrees = true;
 
-	(void) snprintf(name, sizeof(name), "%s:%d", host, port);
+	*count = 0;
 	if (!find_password(host, port, password, sizeof(password)))
-		return false;
+		return NULL;
 	pcp = pcp_connect(host, port, (char *) conf->pgpool_user, password, NULL);
 	explicit_bzero(password, sizeof(password));
 	if (pcp == NULL || PCPConnectionStatus(pcp) != PCP_CONNECTION_OK)
 	{
 		complain("pgpool %s: could not log in over PCP: %s", name,
 				 pcp != NULL && pcp_get_last_error(pcp) != NULL ? pcp_get_last_error(pcp) : "no answer");
-		return false;
+		return NULL;
 	}
 	result = pcp_node_count(pcp);
 	if (succeeded(pcp, result))
-		count = pcp_get_int_data(result, 0);
+		*count = pcp_get_int_data(result, 0);
+	return pcp;
+}
+
+/* Makes one pgpool agree.  True if it did already: what is told now is checked the next time. */
+static bool
+correct_pgpool(char *host, int port)
+{
+	char		name[PGHA_HOST_SIZE + 16];
+	PCPConnInfo *pcp;
+	int			count;
+	bool		agrees = true;
+
+	(void) snprintf(name, sizeof(name), "%s:%d", host, port);
+	pcp = log_in(name, host, port, &count);
+	if (pcp == NULL)
+		return false;
 	for (int primary_only = 1; primary_only >= 0 && agrees; primary_only--)
 	{
 		for (int i = 0; i < count; i++)
@@ -466,6 +479,19 @@ tell_all(void)
 	return worst;
 }
 
+/* In a new process: nothing of the caller's is left, and it ends in time. */
+static void
+begin_process(const PghaAgentConf *configuration, unsigned limit_s)
+{
+	for (int i = 1; i < NSIG; i++)
+		(void) signal(i, SIG_DFL);
+	(void) signal(SIGPIPE, SIG_IGN);
+	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
+		(void) close(fd);
+	(void) alarm(limit_s);
+	conf = configuration;
+}
+
 pid_t
 pgha_pgpool_tell(const PghaAgentConf *configuration)
 {
@@ -483,12 +509,64 @@ pgha_pgpool_tell(const PghaAgentConf *configuration)
 	pid = fork();
 	if (pid != 0)
 		return pid;
-	for (int i = 1; i < NSIG; i++)
-		(void) signal(i, SIG_DFL);
-	(void) signal(SIGPIPE, SIG_IGN);
-	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-		(void) close(fd);
-	(void) alarm(LIMIT_S);
-	conf = configuration;
+	begin_process(configuration, LIMIT_S);
 	_exit(tell_all());
+}
+
+/* The process of pgha_pgpool_try(): what it logs goes to the caller; its exit code is the count. */
+static void
+try_one(const char *host, int port)
+{
+	char		name[PGHA_HOST_SIZE + 16];
+	char		copy[PGHA_HOST_SIZE];
+	int			count;
+	PCPConnInfo *pcp;
+
+	(void) snprintf(name, sizeof(name), "%s:%d", host, port);
+	(void) snprintf(copy, sizeof(copy), "%s", host);
+	pcp = log_in(name, copy, port, &count);
+	if (pcp != NULL)
+		pcp_disconnect(pcp);
+	_exit(count < 255 ? count : 254);
+}
+
+int
+pgha_pgpool_try(const PghaAgentConf *configuration, const char *host, int port,
+				char *error, size_t error_size)
+{
+	int			ends[2];
+	pid_t		pid;
+	size_t		length = 0;
+	ssize_t		got;
+	int			status = 0;
+	const char *prefix = "pgha agent: ";
+
+	(void) fflush(NULL);
+	if (pipe(ends) != 0 || (pid = fork()) < 0)
+	{
+		(void) snprintf(error, error_size, "could not start a process: %s", strerror(errno));
+		return -1;
+	}
+	if (pid == 0)
+	{
+		(void) dup2(ends[1], STDERR_FILENO);
+		begin_process(configuration, TRY_LIMIT_S);
+		try_one(host, port);
+	}
+	(void) close(ends[1]);
+	while (length + 1 < error_size &&
+		   ((got = read(ends[0], error + length, error_size - 1 - length)) > 0 || (got < 0 && errno == EINTR)))
+		length += got > 0 ? (size_t) got : 0;
+	error[length] = '\0';
+	(void) close(ends[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	error[strcspn(error, "\n")] = '\0';
+	if (strncmp(error, prefix, strlen(prefix)) == 0)
+		memmove(error, error + strlen(prefix), strlen(error + strlen(prefix)) + 1);
+	if (WIFEXITED(status) && WEXITSTATUS(status) > 0)
+		return WEXITSTATUS(status);
+	if (WIFSIGNALED(status) || *error == '\0')
+		(void) snprintf(error, error_size, "pgpool %s:%d: no answer within %d s", host, port, TRY_LIMIT_S);
+	return -1;
 }

@@ -22,4 +22,14 @@
  */
 extern pid_t pgha_pgpool_tell(const PghaAgentConf *conf);
 
+/*
+ * Logs in to one pgpool of pgha.pgpool, within seconds, and asks for its number
+ * of backends: that, or -1 with a sentence in `error`.
+ */
+extern int	pgha_pgpool_try(const PghaAgentConf *conf, const char *host, int port,
+							char *error, size_t error_size);
+
+/* Do two names stand for one address? */
+extern bool pgha_same_host(const char *a, const char *b);
+
 #endif							/* PGHA_PCP_H */

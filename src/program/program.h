@@ -16,6 +16,8 @@
 #define EXIT_ERROR		1		/* no connection, or the server reported an error */
 #define EXIT_USAGE		2
 #define EXIT_NO_PRIMARY 3		/* pgha status: not exactly one member leads */
+#define EXIT_SICK		3		/* pgha doctor: there are errors */
+#define EXIT_WEAK		4		/* pgha doctor: there are warnings, but no errors */
 #define EXIT_CANCELLED	130		/* pgha recover: Ctrl-C */
 #define EXIT_NOT_HERE	3		/* pgha vip show: this host does not have the address */
 
@@ -29,6 +31,7 @@ extern int	pgha_pause_main(int argc, char **argv);
 extern int	pgha_resume_main(int argc, char **argv);
 extern int	pgha_promote_main(int argc, char **argv);
 extern int	pgha_recover_main(int argc, char **argv);
+extern int	pgha_doctor_main(int argc, char **argv);
 extern int	pgha_agent_main(int argc, char **argv);
 extern int	pgha_vip_main(int argc, char **argv);
 extern int	pgha_io_main(int argc, char **argv);

@@ -312,6 +312,15 @@ test_conninfo(void)
 	}
 	ok(true, "build into buffers of all sizes");
 
+	ok(pgha_conninfo_get("user = 'a b' dbname=x USER=c\\'d", "user", out, sizeof(out)) &&
+	   strcmp(out, "c'd") == 0, "get: %s", out);
+	ok(pgha_conninfo_get(" user = 'it\\'s ' dbname=x", "user", out, sizeof(out)) &&
+	   strcmp(out, "it's ") == 0, "get a quoted value: %s", out);
+	ok(pgha_conninfo_get("user=a dbname=''", "dbname", out, sizeof(out)) && out[0] == '\0', "get an empty value");
+	ok(!pgha_conninfo_get("user=a dbname=x", "passfile", out, sizeof(out)), "get what is not there");
+	ok(!pgha_conninfo_get("user=abc", "user", out, 3), "get what does not fit");
+	ok(pgha_conninfo_get("user=abc", "user", out, 4), "get what just fits");
+
 	memset(longest, ' ', PGHA_CONNINFO_SIZE);
 	memcpy(longest, "user=x", 6);
 	longest[PGHA_CONNINFO_SIZE] = '\0';

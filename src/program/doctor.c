@@ -1,0 +1,514 @@
+/*
+ * doctor.c
+ *		`pgha doctor`: what pgha_doctor() finds on all members, and what can only
+ *		be seen from outside of a server.
+ *
+ * The member that is connected to tells the addresses of the others; each of
+ * them is asked in a session of its own, with the user and the options of the
+ * first one.  A member that cannot be asked from here is a finding, too.
+ *
+ * Table and JSON show the same findings: all of them are gathered
+ * first, in groups: one for each member, one for this host, one for pgpool.conf.
+ */
+#include "program.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "doctor.h"
+#include "extension.h"
+#include "table.h"
+
+#define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
+
+/* For a query; a frozen member must not keep us. */
+#define ANSWER_LIMIT_MS	15000
+
+#define FINDINGS_QUERY	"SELECT coalesce(json_agg(d), '[]') FROM %s.pgha_doctor() d"
+#define MEMBERS_QUERY \
+	"SELECT coalesce(json_agg(json_build_object('node', c.node, 'address', c.address)), '[]') FROM %s.pgha_cluster() c"
+
+typedef struct DoctorOptions
+{
+	PghaClientOptions client;
+	const char *data;
+	const char *config_file;
+	const char *pgpool_conf;
+	bool		all;
+} DoctorOptions;
+
+void
+pgha_finding(json_t *findings, const char *severity, const char *check,
+			 const char *remedy, const char *format,...)
+{
+	char		text[1200];
+	va_list		args;
+
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	(void) json_array_append_new(findings,
+								 json_pack("{s:s, s:s, s:s, s:s?}", "severity", severity,
+										   "check", check, "finding", text, "remedy", remedy));
+}
+
+/* ---- options ---- */
+
+static bool
+read_options(int argc, char **argv, DoctorOptions *options)
+{
+	static const struct option known[] = {
+		{"host", required_argument, NULL, 'h'},
+		{"port", required_argument, NULL, 'p'},
+		{"username", required_argument, NULL, 'U'},
+		{"dbname", required_argument, NULL, 'd'},
+		{"json", no_argument, NULL, 'j'},
+		{"all", no_argument, NULL, 'a'},
+		{"pgdata", required_argument, NULL, 'D'},
+		{"config", required_argument, NULL, 'c'},
+		{"pgpool-conf", required_argument, NULL, 'P'},
+		{NULL, 0, NULL, 0}
+	};
+	PghaClientOptions *client = &options->client;
+	int			c;
+
+	memset(options, 0, sizeof(*options));
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h:p:U:d:jaD:c:", known, NULL)) != -1)
+	{
+		switch (c)
+		{
+			case 'h':
+				client->host = optarg;
+				break;
+			case 'p':
+				client->port = optarg;
+				break;
+			case 'U':
+				client->user = optarg;
+				break;
+			case 'd':
+				client->dbname = optarg;
+				break;
+			case 'j':
+				client->json = true;
+				break;
+			case 'a':
+				options->all = true;
+				break;
+			case 'D':
+				options->data = optarg;
+				break;
+			case 'c':
+				options->config_file = optarg;
+				break;
+			case 'P':
+				options->pgpool_conf = optarg;
+				break;
+			case ':':
+				pgha_usage_error(argv[0], "option \"%s\" needs a value", argv[optind - 1]);
+				return false;
+			default:
+				pgha_usage_error(argv[0], "\"%s\" is not an option of \"pgha %s\"",
+								 argv[optind - 1], argv[0]);
+				return false;
+		}
+	}
+	if (optind < argc)
+		client->conninfo = argv[optind++];
+	if (optind < argc)
+	{
+		pgha_usage_error(argv[0], "too many arguments, the first of them \"%s\"", argv[optind]);
+		return false;
+	}
+	return true;
+}
+
+/* ---- groups of findings ---- */
+
+/* Adds a group and returns its array of findings. */
+static json_t *
+add_group(json_t *groups, const char *source, const char *node, const char *place)
+{
+	json_t	   *findings = json_array();
+
+	(void) json_array_append_new(groups,
+								 json_pack("{s:s, s:s?, s:s?, s:o}", "source", source, "node", node,
+										   "place", place, "findings", findings));
+	return findings;
+}
+
+/* ---- members ---- */
+
+/* Runs a query of one JSON value; %s in it is the schema of the extension.  NULL after an error message. */
+static json_t *
+query_in_schema(PGconn *conn, const char *format, const char *schema)
+{
+	char		query[512];
+
+	(void) snprintf(query, sizeof(query), format, schema);
+	return pgha_client_query_json(conn, query, NULL);
+}
+
+/* Puts what a member finds into `findings`; false after an error message. */
+static bool
+ask(PGconn *conn, json_t *findings, const char **why, json_t **members)
+{
+	char	   *schema = pgha_client_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, ANSWER_LIMIT_MS);
+	json_t	   *answer = NULL;
+	bool		loaded = false;
+	size_t		index;
+	json_t	   *finding;
+
+	*why = "it does not answer";
+	if (schema != NULL && *schema == '\0')
+		*why = "the database does not have the extension pgha";
+	else if (schema != NULL)
+	{
+		answer = query_in_schema(conn, FINDINGS_QUERY, schema);
+		if (answer == NULL && PQstatus(conn) == CONNECTION_OK)
+			*why = "pgha_doctor() cannot be called there; the extension must be 1.2 or newer";
+	}
+	if (answer != NULL)
+	{
+		json_array_foreach(answer, index, finding)
+		{
+			const char *check = json_string_value(json_object_get(finding, "check"));
+			const char *severity = json_string_value(json_object_get(finding, "severity"));
+
+			loaded |= check != NULL && severity != NULL && strcmp(check, "loaded") == 0 && strcmp(severity, "ok") == 0;
+		}
+		(void) json_array_extend(findings, answer);
+		json_decref(answer);
+		if (members != NULL)
+			*members = loaded ? query_in_schema(conn, MEMBERS_QUERY, schema) : NULL;
+	}
+	free(schema);
+	return answer != NULL;
+}
+
+/* Splits "host:port" or "[address]:port"; false if it is neither. */
+static bool
+split_address(const char *address, char *host, size_t size, char *port, size_t port_size)
+{
+	const char *colon = strrchr(address, ':');
+	size_t		length;
+
+	if (colon == NULL)
+		return false;
+	length = (size_t) (colon - address);
+	if (length >= 2 && address[0] == '[' && address[length - 1] == ']')
+	{
+		address++;
+		length -= 2;
+	}
+	return snprintf(host, size, "%.*s", (int) length, address) < (int) size &&
+		snprintf(port, port_size, "%s", colon + 1) < (int) port_size;
+}
+
+#define MAX_PARAMETERS	80
+
+/* A session with another member: as `like`, but with its address and whatever role it has. */
+static PGconn *
+connect_like(PGconn *like, const char *address)
+{
+	static const char *const replaced[] = {"host", "hostaddr", "port", "target_session_attrs", "client_encoding", NULL};
+	const char *keywords[MAX_PARAMETERS + 1];
+	const char *values[MAX_PARAMETERS + 1];
+	PQconninfoOption *options = PQconninfo(like);
+	char		host[PGHA_HOST_SIZE];
+	char		port[16];
+	PGconn	   *conn;
+	int			count = 0;
+
+	if (options == NULL || !split_address(address, host, sizeof(host), port, sizeof(port)))
+		return NULL;
+	for (PQconninfoOption *option = options; option->keyword != NULL && count < MAX_PARAMETERS - 8; option++)
+	{
+		int			i = 0;
+
+		while (replaced[i] != NULL && strcmp(replaced[i], option->keyword) != 0)
+			i++;
+		if (replaced[i] != NULL || option->val == NULL || *option->val == '\0')
+			continue;
+		keywords[count] = option->keyword;
+		values[count++] = option->val;
+	}
+	keywords[count] = "host";
+	values[count++] = host;
+	keywords[count] = "port";
+	values[count++] = port;
+	keywords[count] = "target_session_attrs";
+	values[count++] = "any";
+	keywords[count] = "client_encoding";
+	values[count++] = "UTF8";
+	keywords[count] = NULL;
+	values[count] = NULL;
+	(void) unsetenv("PGHOSTADDR");
+	conn = PQconnectdbParams(keywords, values, 0);
+	PQconninfoFree(options);
+	return conn;
+}
+
+/* Asks a member that the first one has named. */
+static void
+ask_other(PGconn *like, const char *node, const char *address, json_t *groups)
+{
+	json_t	   *findings = add_group(groups, "server", node, address);
+	PGconn	   *conn = connect_like(like, address);
+	char		message[512] = "its address cannot be read";
+	const char *why = message;
+
+	if (conn != NULL && PQstatus(conn) != CONNECTION_OK)
+	{
+		(void) snprintf(message, sizeof(message), "%s", PQerrorMessage(conn));
+		message[strcspn(message, "\n")] = '\0';
+	}
+	if (conn == NULL || PQstatus(conn) != CONNECTION_OK || !ask(conn, findings, &why, NULL))
+		pgha_finding(findings, "warning", "asked",
+					 "Start it, if it is down; or let this role in from here; or run \"pgha doctor\" on that host.",
+					 "could not ask it from here: %s", why);
+	PQfinish(conn);
+}
+
+/* Asks the member that answers, and those it knows.  False after an error message. */
+static bool
+ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
+{
+	PGconn	   *conn = pgha_client_connect(options);
+	char	   *node;
+	const char *why;
+	json_t	   *findings;
+	size_t		index;
+	json_t	   *member;
+	bool		answered;
+
+	if (conn == NULL)
+		return false;
+	node = pgha_client_query(conn, "SELECT coalesce(pg_catalog.current_setting('pgha.node', true), '')", NULL, ANSWER_LIMIT_MS);
+	findings = add_group(groups, "server", node != NULL && *node != '\0' ? node : NULL, "asked first");
+	answered = node != NULL && ask(conn, findings, &why, members);
+	if (!answered)
+		fprintf(stderr, "HINT:  Run ALTER EXTENSION pgha UPDATE; on the primary, if the extension is older than 1.2.\n");
+	json_array_foreach(*members, index, member)
+	{
+		const char *name = json_string_value(json_object_get(member, "node"));
+		const char *address = json_string_value(json_object_get(member, "address"));
+
+		if (answered && name != NULL && address != NULL && strcmp(name, node) != 0)
+			ask_other(conn, name, address, groups);
+	}
+	free(node);
+	PQfinish(conn);
+	return answered;
+}
+
+/* ---- this host ---- */
+
+/* Connects as the agent does, where nothing else is said. */
+static void
+default_connection(const PghaAgentConf *conf, PghaClientOptions *client)
+{
+	static char conninfo[PGHA_CONNINFO_SIZE];
+
+	if (client->conninfo != NULL || client->host != NULL || client->port != NULL ||
+		client->user != NULL || client->dbname != NULL)
+		return;
+	if (pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, &conf->members.member[conf->self],
+							"pgha doctor", strstr(conf->conninfo, "dbname") == NULL ? "dbname=postgres" : ""))
+		client->conninfo = conninfo;
+}
+
+/* The members as the one that was asked told them, for pgpool.conf. */
+static bool
+members_told(const json_t *told, PghaMembers *members)
+{
+	char		text[PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + PGHA_HOST_SIZE + 16)] = "";
+	char		error[256];
+	size_t		length = 0;
+	size_t		index;
+	const json_t *member;
+
+	json_array_foreach(told, index, member)
+	{
+		const char *name = json_string_value(json_object_get(member, "node"));
+		const char *address = json_string_value(json_object_get(member, "address"));
+
+		if (name != NULL && address != NULL && length < sizeof(text))
+			length += (size_t) snprintf(text + length, sizeof(text) - length, "%s%s=%s",
+										length > 0 ? ", " : "", name, address);
+	}
+	return length < sizeof(text) && pgha_members_parse(text, members, error, sizeof(error));
+}
+
+/* ---- output ---- */
+
+static const char *const severities[] = {"ok", "info", "warning", "error"};
+
+static int
+rank_of(const json_t *finding)
+{
+	const char *severity = json_string_value(json_object_get(finding, "severity"));
+
+	for (int i = 0; severity != NULL && i < LENGTH(severities); i++)
+		if (strcmp(severity, severities[i]) == 0)
+			return i;
+	return LENGTH(severities) - 1;
+}
+
+static void
+count_findings(const json_t *groups, int *counts)
+{
+	size_t		g;
+	size_t		f;
+	const json_t *group;
+	const json_t *finding;
+
+	json_array_foreach(groups, g, group)
+		json_array_foreach(json_object_get(group, "findings"), f, finding)
+			counts[rank_of(finding)]++;
+}
+
+static const PghaColumn columns[] = {
+	{"Severity", "severity", false, NULL},
+	{"Check", "check", false, NULL},
+	{"Finding, and what to do", "text", false, NULL},
+};
+
+/* A finding as one or two lines of the table: the remedy stands below it. */
+static void
+add_lines(json_t *rows, const json_t *finding)
+{
+	const char *remedy = json_string_value(json_object_get(finding, "remedy"));
+	char		text[1200];
+
+	(void) json_array_append_new(rows, json_pack("{s:O, s:O, s:O}",
+												 "severity", json_object_get(finding, "severity"),
+												 "check", json_object_get(finding, "check"),
+												 "text", json_object_get(finding, "finding")));
+	if (remedy == NULL)
+		return;
+	(void) snprintf(text, sizeof(text), "-> %s", remedy);
+	(void) json_array_append_new(rows, json_pack("{s:s, s:s, s:s}", "severity", " ", "check", " ", "text", text));
+}
+
+static void
+print_group(const json_t *group, bool all)
+{
+	static const char *const titles[][2] = {
+		{"server", "Node"}, {"host", "This host, node"}, {"pgpool", "pgpool"}
+	};
+	const json_t *findings = json_object_get(group, "findings");
+	const char *source = json_string_value(json_object_get(group, "source"));
+	const char *node = json_string_value(json_object_get(group, "node"));
+	const char *place = json_string_value(json_object_get(group, "place"));
+	json_t	   *rows = json_array();
+	const char *title = "";
+	size_t		index;
+	const json_t *finding;
+
+	for (int i = 0; i < LENGTH(titles); i++)
+		if (strcmp(titles[i][0], source) == 0)
+			title = titles[i][1];
+	json_array_foreach(findings, index, finding)
+		if (all || rank_of(finding) > 1)
+			add_lines(rows, finding);
+
+	printf("%s%s%s%s%s%s: ", title, node != NULL ? " " : "", node != NULL ? node : "",
+		   place != NULL ? " (" : "", place != NULL ? place : "", place != NULL ? ")" : "");
+	if (json_array_size(rows) == 0)
+		printf("nothing to do, %d checks\n\n", (int) json_array_size(findings));
+	else
+	{
+		printf("\n\n");
+		pgha_table_print(rows, columns, LENGTH(columns));
+		putchar('\n');
+	}
+	json_decref(rows);
+}
+
+static int
+print_all(json_t *groups, const DoctorOptions *options)
+{
+	int			counts[LENGTH(severities)] = {0};
+	int			worst = 0;
+	size_t		index;
+	const json_t *group;
+
+	count_findings(groups, counts);
+	for (int i = 0; i < LENGTH(severities); i++)
+		if (counts[i] > 0)
+			worst = i;
+	if (options->client.json)
+	{
+		json_t	   *document = json_pack("{s:s, s:O}", "worst", severities[worst], "groups", groups);
+
+		(void) json_dumpf(document, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(document);
+	}
+	else
+	{
+		json_array_foreach(groups, index, group)
+			print_group(group, options->all);
+		printf("%d errors, %d warnings, %d infos, %d in order%s\n", counts[3], counts[2], counts[1], counts[0],
+			   options->all || counts[1] == 0 ? "" : "; --all shows them all");
+	}
+	return worst == 3 ? EXIT_SICK : worst == 2 ? EXIT_WEAK : EXIT_OK;
+}
+
+int
+pgha_doctor_main(int argc, char **argv)
+{
+	DoctorOptions options;
+	PghaAgentConf conf = {.file_count = 0};
+	PghaMembers members;
+	bool		on_host;
+	bool		usable = false;
+	bool		asked;
+	char		error[512];
+	json_t	   *groups;
+	json_t	   *told = NULL;
+	int			code;
+
+	if (!read_options(argc, argv, &options))
+		return EXIT_USAGE;
+	on_host = options.data != NULL || options.config_file != NULL;
+	if (on_host)
+		usable = pgha_agent_conf_read(options.data, options.config_file, &conf, error, sizeof(error));
+	if (usable)
+		default_connection(&conf, &options.client);
+
+	groups = json_array();
+	asked = ask_all(&options.client, groups, &told);
+	if (!asked && !on_host)
+	{
+		json_decref(groups);
+		return EXIT_ERROR;
+	}
+	if (!asked)
+		json_array_clear(groups);
+	if (on_host && !usable)
+		pgha_finding(add_group(groups, "host", NULL, NULL), "error", "agent_configuration",
+					 "Correct the file; \"pgha agent --check\" says the same.",
+					 "the agent could not start: %s", error);
+	else if (on_host)
+		pgha_doctor_host(&conf, add_group(groups, "host", conf.members.member[conf.self].name, conf.data));
+	if (options.pgpool_conf != NULL)
+	{
+		bool		known = usable || members_told(told, &members);
+
+		pgha_doctor_pgpool(options.pgpool_conf, !known ? NULL : usable ? &conf.members : &members,
+						   usable ? &conf : NULL, add_group(groups, "pgpool", NULL, options.pgpool_conf));
+	}
+	code = print_all(groups, &options);
+	json_decref(groups);
+	json_decref(told);
+	if (usable)
+		pgha_agent_conf_free(&conf);
+	return code;
+}
