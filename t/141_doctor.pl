@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use File::Path qw(make_path);
+use IO::Socket::INET;
 use JSON::PP;
 use PghaCluster;
 use Test::More;
@@ -288,6 +289,8 @@ program_finds([ '-D', "$cluster->{base}/nowhere", $one->conninfo ], 3, qr/^error
 
 my $pgpool = PghaCluster::Pgpool->start($cluster);
 $one->set('pgha.pgpool' => "127.0.0.1:$pgpool->{pcp_port}", 'pgha.pgpool_passfile' => "$pgpool->{directory}/pcppass");
+# Its PCP may listen later than it serves.
+$cluster->wait_for('PCP', sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $pgpool->{pcp_port}) });
 my @with_pgpool = ('-D', $one->{data}, '--pgpool-conf', "$pgpool->{directory}/pgpool.conf");
 $out = program_finds([ '--all', @with_pgpool ], 0, qr/^ok +host_pgpools +127\.0\.0\.1:$pgpool->{pcp_port} answers, 2 backends$/m,
 	'pgpool is reached over PCP');

@@ -418,10 +418,10 @@ print_group(const json_t *group, bool all)
 		if (all || rank_of(finding) > 1)
 			add_lines(rows, finding);
 
-	printf("%s%s%s%s%s%s: ", title, node != NULL ? " " : "", node != NULL ? node : "",
+	printf("%s%s%s%s%s%s:", title, node != NULL ? " " : "", node != NULL ? node : "",
 		   place != NULL ? " (" : "", place != NULL ? place : "", place != NULL ? ")" : "");
 	if (json_array_size(rows) == 0)
-		printf("nothing to do, %d checks\n\n", (int) json_array_size(findings));
+		printf(" nothing to do, %d checks\n\n", (int) json_array_size(findings));
 	else
 	{
 		printf("\n\n");
