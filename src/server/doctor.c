@@ -44,7 +44,7 @@ PG_FUNCTION_INFO_V1(pgha_sql_doctor);
  * ---------- what checks use ----------
  */
 
-static char *format_text(const char *format, va_list args) pg_attribute_printf(1, 0);
+static char *format_text(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 static char *
 format_text(const char *format, va_list args)

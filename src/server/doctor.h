@@ -55,16 +55,16 @@ extern const PghaCheck pgha_checks_host[];	/* doctor_host.c */
  * A check puts at least one.
  */
 extern void PghaDoctorFind(PghaDoctor *doctor, PghaSeverity severity, const char *remedy,
-						   const char *format,...) pg_attribute_printf(4, 5);
+						   const char *format,...) __attribute__((format(printf, 4, 5)));
 
 /* The row of a check that has found nothing wrong. */
-extern void PghaDoctorFine(PghaDoctor *doctor, const char *format,...) pg_attribute_printf(2, 3);
+extern void PghaDoctorFine(PghaDoctor *doctor, const char *format,...) __attribute__((format(printf, 2, 3)));
 
 /*
  * Runs a query with the rights of the caller, and returns the number of rows.
  * Their fields (from 0 on) are there until the next query; null is "".
  */
-extern int	PghaDoctorQuery(const char *format,...) pg_attribute_printf(1, 2);
+extern int	PghaDoctorQuery(const char *format,...) __attribute__((format(printf, 1, 2)));
 extern const char *PghaDoctorField(int row, int column);
 extern bool PghaDoctorTrue(int row, int column);
 
