@@ -714,11 +714,13 @@ sub new
 
 sub program { my ($self, $name) = @_; return PghaCluster::bindir() . "/$name"; }
 
-# In front of what runs on this node's host, as its user.
+# In front of what runs on this node's host, as its user; options of setpriv.
 sub here
 {
-	my ($self) = @_;
-	return (($self->{netns} ? $self->{cluster}->in_netns($self->{netns}) : ()), PghaCluster::as_postgres());
+	my ($self, @setpriv) = @_;
+	my @user = PghaCluster::as_postgres();
+	splice @user, -1, 0, @setpriv if @user;
+	return (($self->{netns} ? $self->{cluster}->in_netns($self->{netns}) : ()), @user);
 }
 
 # ---- data directory and configuration ----
@@ -1007,7 +1009,8 @@ sub remove_segments
 
 sub agent_directory { my ($self) = @_; return "$self->{data}.pgha"; }
 
-# Options: env; arguments (instead of -D DATA); wait (0: not until it is connected).
+# Options: env; arguments (instead of -D DATA); wait (0: not until it is
+# connected); net_admin (1: with the capabilities that an address needs).
 sub start_agent
 {
 	my ($self, %option) = @_;
@@ -1016,7 +1019,8 @@ sub start_agent
 	$self->{agent_log} = "$cluster->{base}/log/$self->{name}.agent.log";
 	$self->{agent_pid} = PghaCluster::spawn(
 		[
-			$self->here, $cluster->die_with_us('TERM'), '/usr/bin/env', map({ "$_=$option{env}{$_}" } keys %{ $option{env} // {} }),
+			$self->here($option{net_admin} ? ('--inh-caps=+net_admin,+net_raw', '--ambient-caps=+net_admin,+net_raw') : ()),
+			$cluster->die_with_us('TERM'), '/usr/bin/env', map({ "$_=$option{env}{$_}" } keys %{ $option{env} // {} }),
 			PghaCluster::pgha_program(), 'agent',
 			$option{arguments} ? @{ $option{arguments} } : ('-D', $self->{data})
 		],

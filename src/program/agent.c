@@ -37,6 +37,7 @@
 
 #include "durable.h"
 #include "job.h"
+#include "keeper.h"
 #include "pcp.h"
 #include "program.h"
 #include "server_ctl.h"
@@ -46,6 +47,7 @@
 #define CONF_EVERY_MS		3000
 #define IDLE_POLL_MS		5000	/* a smart shutdown of the server waits for this long */
 #define JOB_POLL_MS			250
+#define ANSWER_LIMIT_MS		5000	/* beyond what the server was allowed to wait */
 
 /* A server that is down may be about to restart itself, or be started by the system. */
 #define DOWN_BEFORE_START_MS	2000
@@ -419,7 +421,10 @@ take_order(PghaSession *session)
 	else if (session == &own)
 	{
 		session->acknowledge = poll->order_id;
-		command_server(poll->command, poll->argument);
+		if (strcmp(poll->command, "stop-instance") == 0)
+			(void) pgha_keeper_stop_instance(&conf, poll->order_id, poll->argument);
+		else
+			command_server(poll->command, poll->argument);
 	}
 }
 
@@ -499,6 +504,43 @@ reconcile(int64_t now)
 		start_job(new_id(), method, false, leader, "the standby does not come to stream");
 }
 
+/* ---- the address that follows the primary ---- */
+
+/*
+ * Does the own server lead?  A server that is silent may be leading: then only
+ * another primary is proof that it does not.
+ */
+static PghaLead
+lead(void)
+{
+	static const char *const others[] = {"standby", "candidate", "diverged", "fencing", "passive"};
+
+	if (!runs())
+		return PGHA_LEAD_NO;
+	if (!own.answered)
+		return known_leader() != PGHA_NOBODY ? PGHA_LEAD_NO : PGHA_LEAD_UNKNOWN;
+	if (strcmp(own.poll.state, "promoting") == 0 || own_is_primary())
+		return PGHA_LEAD_YES;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+	{
+		if (strcmp(own.poll.state, others[i]) == 0)
+			return PGHA_LEAD_NO;
+	}
+	return PGHA_LEAD_UNKNOWN;
+}
+
+static void
+tend_address(void)
+{
+	static bool answered = false;
+
+	pgha_keeper_tend(&conf);
+	pgha_keeper_tell(lead(), own.answer_asked_at);
+	if (own.answered && !answered)
+		pgha_keeper_tell_again();
+	answered = own.answered;
+}
+
 /* ---- pgpool ---- */
 
 static void
@@ -526,7 +568,7 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (pid != pgpool_pid)
+		if (pgha_keeper_ended(pid) || pid != pgpool_pid)
 			continue;
 		pgpool_pid = 0;
 
@@ -575,7 +617,14 @@ advance(PghaSession *session)
 		}
 	}
 	if (session->state == PGHA_SESSION_READY)
-		pgha_session_poll(session, &conf, server, &job, job.running != 0 ? JOB_POLL_MS : IDLE_POLL_MS);
+	{
+		/* The keeper wants fresh news. */
+		bool		often = session == &own && conf.address[0] != '\0';
+		int			wait_ms = job.running != 0 ? JOB_POLL_MS : often ? conf.failure_timeout_ms / 3 : IDLE_POLL_MS;
+
+		pgha_session_poll(session, &conf, server, &job, wait_ms < IDLE_POLL_MS ? wait_ms : IDLE_POLL_MS,
+						  often && conf.failure_timeout_ms < ANSWER_LIMIT_MS ? conf.failure_timeout_ms : ANSWER_LIMIT_MS);
+	}
 }
 
 static void
@@ -592,6 +641,7 @@ run_agent(void)
 		tend_sessions(now);
 		advance(&own);
 		advance(&primary);
+		tend_address();
 		reconcile(now);
 		tell_pgpool(now);
 		wait_for_something();
@@ -666,6 +716,8 @@ print_conf(void)
 	printf("stop_command      %s\n", conf.stop_command[0] != '\0' ? conf.stop_command : "(the agent's own way)");
 	printf("clone_command     %s\n", conf.clone_command[0] != '\0' ? conf.clone_command : "(pg_basebackup)");
 	printf("pgpool            %s\n", conf.pgpool[0] != '\0' ? conf.pgpool : "(none)");
+	printf("address           %s\n", conf.address[0] != '\0' ? conf.address : "(none)");
+	printf("fence             %s\n", conf.fence_by_ec2 ? "ec2-stop" : "off");
 	return EXIT_OK;
 }
 
@@ -753,6 +805,9 @@ pgha_agent_main(int argc, char **argv)
 	 * every container has an init process.  What a job starts becomes our child.
 	 */
 	(void) prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+
+	/* What an address needs is for this program and its forks, not for what they run. */
+	(void) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
 	/* Paths may have been relative. */
 	if (option_config != NULL)

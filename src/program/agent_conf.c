@@ -39,7 +39,8 @@ enum
 {
 	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, CONNINFO, AUTO_REJOIN,
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
-	CLONE_COMMAND, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, SETTINGS
+	CLONE_COMMAND, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
+	EC2_ENDPOINT, IMDS_ENDPOINT, FENCE, FENCE_TIMEOUT, SETTINGS
 };
 
 typedef struct Reader
@@ -54,7 +55,8 @@ static const char *const setting_names[SETTINGS] = {
 	"data_directory", "restore_command", "pgha.node", "pgha.cluster", "pgha.members",
 	"pgha.conninfo", "pgha.auto_rejoin", "pgha.clone_in_place", "pgha.keep_old_data",
 	"pgha.agent_directory", "pgha.start_command", "pgha.stop_command", "pgha.clone_command",
-	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout"
+	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
+	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.fence", "pgha.fence_timeout"
 };
 
 static bool read_file(Reader *reader, const char *path, bool must_exist, int depth);
@@ -354,6 +356,28 @@ take_auto_rejoin(Reader *reader, PghaAutoRejoin *out)
 }
 
 static bool
+take_address(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+	char		reason[400];
+
+	if (!copy_value(reader, ADDRESS, "", conf->address, sizeof(conf->address)))
+		return false;
+	return pgha_address_spec_parse(conf->address, &conf->address_spec, reason, sizeof(reason)) ||
+		pgha_fail(reader->error, reader->error_size, "pgha.address: %s", reason);
+}
+
+static bool
+take_fence(Reader *reader)
+{
+	const char *value = value_of(reader, FENCE, "off");
+
+	reader->conf->fence_by_ec2 = strcasecmp(value, "ec2-stop") == 0;
+	return reader->conf->fence_by_ec2 || strcasecmp(value, "off") == 0 ||
+		pgha_fail(reader->error, reader->error_size, "pgha.fence is \"%s\": write off or ec2-stop", value);
+}
+
+static bool
 take_members(Reader *reader)
 {
 	PghaAgentConf *conf = reader->conf;
@@ -385,6 +409,11 @@ take_values(Reader *reader)
 		take_bool(reader, CLONE_IN_PLACE, &conf->clone_in_place) &&
 		take_bool(reader, KEEP_OLD_DATA, &conf->keep_old_data) &&
 		take_time(reader, FAILURE_TIMEOUT, 3000, &conf->failure_timeout_ms) &&
+		take_address(reader) &&
+		take_fence(reader) &&
+		take_time(reader, FENCE_TIMEOUT, 120000, &conf->fence_timeout_ms) &&
+		copy_value(reader, EC2_ENDPOINT, "", conf->ec2_endpoint, sizeof(conf->ec2_endpoint)) &&
+		copy_value(reader, IMDS_ENDPOINT, "", conf->imds_endpoint, sizeof(conf->imds_endpoint)) &&
 		copy_value(reader, CLUSTER, "main", conf->cluster, sizeof(conf->cluster)) &&
 		copy_value(reader, CONNINFO, "", conf->conninfo, sizeof(conf->conninfo)) &&
 		copy_value(reader, START_COMMAND, "", conf->start_command, sizeof(conf->start_command)) &&

@@ -8,10 +8,12 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#include "../common/address_spec.h"
 #include "../common/conninfo.h"
 #include "../common/members.h"
 
 #define PGHA_COMMAND_SIZE	2048
+#define PGHA_ENDPOINT_SIZE	512
 #define PGHA_MAX_CONF_FILES	64
 
 typedef enum PghaAutoRejoin
@@ -46,6 +48,12 @@ typedef struct PghaAgentConf
 	char		pgpool_user[256];
 	char		pgpool_passfile[PATH_MAX];
 	int			failure_timeout_ms;
+	char		address[PGHA_ADDRESS_TEXT_SIZE];	/* pgha.address as written */
+	PghaAddressSpec address_spec;
+	char		ec2_endpoint[PGHA_ENDPOINT_SIZE];
+	char		imds_endpoint[PGHA_ENDPOINT_SIZE];
+	bool		fence_by_ec2;	/* pgha.fence = ec2-stop */
+	int			fence_timeout_ms;
 
 	/* PostgreSQL's */
 	char		restore_command[PGHA_COMMAND_SIZE];

@@ -34,7 +34,7 @@ pgha_session_clock(void)
 {
 	struct timespec now;
 
-	(void) clock_gettime(CLOCK_MONOTONIC, &now);
+	(void) clock_gettime(CLOCK_BOOTTIME, &now);
 	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
@@ -226,6 +226,7 @@ take_answer(PghaSession *session)
 	session->failures = 0;
 	session->complaint[0] = '\0';
 	session->answered = true;
+	session->answer_asked_at = session->asked_at;
 	session->state = PGHA_SESSION_READY;
 	return true;
 }
@@ -258,7 +259,7 @@ pgha_session_advance(PghaSession *session)
 
 void
 pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer server,
-				  const PghaJobStatus *job, int wait_ms)
+				  const PghaJobStatus *job, int wait_ms, int limit_ms)
 {
 	char		query[400];
 	char		id[32];
@@ -311,5 +312,6 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 		return;
 	}
 	session->state = PGHA_SESSION_POLLING;
-	session->deadline = pgha_session_clock() + wait_ms + QUERY_LIMIT_MS;
+	session->asked_at = pgha_session_clock();
+	session->deadline = session->asked_at + wait_ms + limit_ms;
 }

@@ -23,8 +23,8 @@ typedef struct PghaPoll
 	bool		streaming;
 	bool		paused;
 	int64_t		order_id;		/* 0: no order */
-	char		command[16];
-	char		argument[16];
+	char		command[32];
+	char		argument[80];
 	bool		cancel;
 } PghaPoll;
 
@@ -45,6 +45,8 @@ typedef struct PghaSession
 	PGconn	   *conn;
 	PostgresPollingStatusType wants;	/* while connecting */
 	int64_t		deadline;		/* of what is under way; ms of pgha_session_clock() */
+	int64_t		asked_at;		/* when the poll was sent that is under way */
+	int64_t		answer_asked_at;	/* when the one was sent that poll answers */
 	int64_t		retry_at;		/* not before this time */
 	int			failures;		/* in a row */
 	char		schema[160];	/* of the extension, quoted */
@@ -56,7 +58,7 @@ typedef struct PghaSession
 	int64_t		acknowledge;	/* order of the own server to be named with the next poll */
 } PghaSession;
 
-/* CLOCK_MONOTONIC in milliseconds. */
+/* CLOCK_BOOTTIME in milliseconds: it goes on while the machine is suspended. */
 extern int64_t pgha_session_clock(void);
 
 /* Begins to connect to a member. */
@@ -73,8 +75,11 @@ extern int	pgha_session_socket(const PghaSession *session, short *events);
  */
 extern bool pgha_session_advance(PghaSession *session);
 
-/* Sends the next poll of a session that is READY; wait_ms is what the server may wait. */
+/*
+ * Sends the next poll of a session that is READY; wait_ms is what the server may
+ * wait, and limit_ms how much longer its answer is waited for.
+ */
 extern void pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer server,
-							  const PghaJobStatus *job, int wait_ms);
+							  const PghaJobStatus *job, int wait_ms, int limit_ms);
 
 #endif							/* PGHA_SESSION_H */
