@@ -422,6 +422,9 @@ take_values(Reader *reader)
 		copy_value(reader, PGPOOL, "", conf->pgpool, sizeof(conf->pgpool)) &&
 		copy_value(reader, PGPOOL_USER, "pgha", conf->pgpool_user, sizeof(conf->pgpool_user)) &&
 		copy_value(reader, PGPOOL_PASSFILE, "", conf->pgpool_passfile, sizeof(conf->pgpool_passfile)) &&
+		copy_value(reader, ADDRESS, "", conf->address, sizeof(conf->address)) &&
+		copy_value(reader, EC2_ENDPOINT, "", conf->ec2_endpoint, sizeof(conf->ec2_endpoint)) &&
+		copy_value(reader, IMDS_ENDPOINT, "", conf->imds_endpoint, sizeof(conf->imds_endpoint)) &&
 		copy_value(reader, RESTORE_COMMAND, "", conf->restore_command, sizeof(conf->restore_command));
 }
 

@@ -24,6 +24,12 @@ typedef struct PghaHost
 	json_t	   *findings;
 } PghaHost;
 
+/*
+ * The address that follows the primary, if EC2 moves it (doctor_address.c): would
+ * this host get it?
+ */
+extern void pgha_doctor_address(const PghaAgentConf *conf, json_t *findings);
+
 /* This host, as its agent would find it (doctor_host.c). */
 extern void pgha_doctor_host(const PghaAgentConf *conf, json_t *findings);
 

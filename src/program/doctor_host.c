@@ -354,4 +354,5 @@ pgha_doctor_host(const PghaAgentConf *conf, json_t *findings)
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		checks[i].run(&host, checks[i].name);
+	pgha_doctor_address(conf, findings);
 }
