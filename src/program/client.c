@@ -48,8 +48,8 @@ parse_seconds(const char *text, double *seconds)
 	return end != text && *end == '\0' && *seconds >= 0.1 && *seconds <= 86400;
 }
 
-static bool
-parse_color(const char *text, PghaColor *color)
+bool
+pgha_client_color(const char *text, PghaColor *color)
 {
 	static const char *const names[] = {"auto", "always", "never"};
 
@@ -129,7 +129,7 @@ take_option(const char *subcommand, int letter, const char *value, PghaClientOpt
 			pgha_usage_error(subcommand, "\"%s\" is not a number of seconds from 0.1 to 86400", value);
 			return false;
 		case 'C':
-			if (parse_color(value, &options->color))
+			if (pgha_client_color(value, &options->color))
 				return true;
 			pgha_usage_error(subcommand, "color \"%s\" is not auto, always or never", value);
 			return false;

@@ -37,6 +37,9 @@ typedef struct PghaClientOptions
 	const char *method;
 } PghaClientOptions;
 
+/* Reads the value of --color; false if it is none. */
+extern bool pgha_client_color(const char *text, PghaColor *color);
+
 /* One host, instead of those that the options name. */
 typedef struct PghaPlace
 {

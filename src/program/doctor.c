@@ -71,6 +71,7 @@ read_options(int argc, char **argv, DoctorOptions *options)
 		{"pgdata", required_argument, NULL, 'D'},
 		{"config", required_argument, NULL, 'c'},
 		{"pgpool-conf", required_argument, NULL, 'P'},
+		{"color", required_argument, NULL, 'C'},
 		{NULL, 0, NULL, 0}
 	};
 	PghaClientOptions *client = &options->client;
@@ -109,6 +110,11 @@ read_options(int argc, char **argv, DoctorOptions *options)
 			case 'P':
 				options->pgpool_conf = optarg;
 				break;
+			case 'C':
+				if (pgha_client_color(optarg, &client->color))
+					break;
+				pgha_usage_error(argv[0], "color \"%s\" is not auto, always or never", optarg);
+				return false;
 			case ':':
 				pgha_usage_error(argv[0], "option \"%s\" needs a value", argv[optind - 1]);
 				return false;
@@ -373,10 +379,21 @@ count_findings(const json_t *groups, int *counts)
 			counts[rank_of(finding)]++;
 }
 
+static PghaPaint
+paint_severity(const json_t *row)
+{
+	const char *severity = json_string_value(json_object_get(row, "severity"));
+
+	if (severity == NULL)
+		return PGHA_PAINT_NONE;
+	return strcmp(severity, "error") == 0 ? PGHA_PAINT_BAD : strcmp(severity, "warning") == 0 ? PGHA_PAINT_WARN :
+		strcmp(severity, "ok") == 0 ? PGHA_PAINT_GOOD : PGHA_PAINT_NONE;
+}
+
 static const PghaColumn columns[] = {
-	{"Severity", "severity", false, NULL},
-	{"Check", "check", false, NULL},
-	{"Finding, and what to do", "text", false, NULL},
+	{"Severity", "severity", false, NULL, paint_severity},
+	{"Check", "check", false, NULL, NULL},
+	{"Finding, and what to do", "text", false, NULL, NULL},
 };
 
 /* A finding as one or two lines of the table: the remedy stands below it. */
@@ -397,7 +414,7 @@ add_lines(json_t *rows, const json_t *finding)
 }
 
 static void
-print_group(const json_t *group, bool all)
+print_group(const json_t *group, bool all, bool coloured)
 {
 	static const char *const titles[][2] = {
 		{"server", "Node"}, {"host", "This host, node"}, {"pgpool", "pgpool"}
@@ -425,7 +442,7 @@ print_group(const json_t *group, bool all)
 	else
 	{
 		printf("\n\n");
-		pgha_table_print(rows, columns, LENGTH(columns));
+		pgha_table_print(stdout, rows, columns, LENGTH(columns), coloured);
 		putchar('\n');
 	}
 	json_decref(rows);
@@ -454,7 +471,7 @@ print_all(json_t *groups, const DoctorOptions *options)
 	else
 	{
 		json_array_foreach(groups, index, group)
-			print_group(group, options->all);
+			print_group(group, options->all, pgha_terminal_coloured(stdout, options->client.color));
 		printf("%d errors, %d warnings, %d infos, %d in order%s\n", counts[3], counts[2], counts[1], counts[0],
 			   options->all || counts[1] == 0 ? "" : "; --all shows them all");
 	}

@@ -104,7 +104,7 @@ static const Subcommand subcommands[] = {
 		"\n"
 		"Exit codes: 0 it streams; 1 failed; 2 wrong usage; 130 cancelled.\n",
 	pgha_recover_main},
-	{"doctor", "[--all] [--json] [-D PGDATA | --config=FILE] [--pgpool-conf=FILE] [CONNECTION]",
+	{"doctor", "[--all] [--json] [-D PGDATA | --config=FILE] [--pgpool-conf=FILE] [--color=WHEN] [CONNECTION]",
 		"checks the set-up of all nodes, and says what to do",
 		"Asks pgha_doctor() on the member that is connected to, and with the same user\n"
 		"and options on each other member, and prints what is not in order: severity,\n"
@@ -118,6 +118,8 @@ static const Subcommand subcommands[] = {
 		"                         Without CONNECTION, connect as the agent does\n"
 		"  -c, --config=FILE      the same, where postgresql.conf is elsewhere\n"
 		"      --pgpool-conf=FILE also check this pgpool.conf\n"
+		"      --color=WHEN       auto (on a terminal, unless NO_COLOR is set), always\n"
+		"                         or never\n"
 		"\n"
 		"Exit code 0: nothing above \"info\"; 3: errors; 4: warnings, but no errors.\n",
 	pgha_doctor_main},
