@@ -12,6 +12,7 @@ use Test::More;
 plan skip_all => 'needs root and network namespaces' unless PghaCluster::can_netns();
 
 my $cluster = PghaCluster->new(nodes => 2, netns => 1,
+	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '20s' },
 	node_settings => { map { $_ => { listen_addresses => '*' } } qw(a b) });
 my $address = "$cluster->{net}.100";
 my $address6 = 'fd00:211::100';
