@@ -69,7 +69,7 @@ quietly('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2'
 
 push @children, open(my $fake, '-|', '/usr/bin/python3', 't/fake_ec2.py', write_file('world.json', encode_json($world)),
 	"$dir/cert.pem", "$dir/key.pem");
-my (undef, $ec2_port, $imds_port, $tls_port) = split ' ', <$fake> // die 'the fake EC2 does not start';
+my (undef, $ec2_port, $imds_port, $tls_port, $imds6_port) = split ' ', <$fake> // die 'the fake EC2 does not start';
 my $endpoint = "http://127.0.0.1:$ec2_port";
 
 END
@@ -387,7 +387,7 @@ is(owner($vip), 'eni-b', 'leader: the address is there');
 # ---- the clock ----
 
 start('b', $b, {});
-foreach my $case ([ 7200, 'RequestExpired' ], [ -7200, 'RequestTimeTooSkewed' ], [ 400_000, 'AuthFailure' ], [ -86400, 'RequestExpired' ])
+foreach my $case ([ 7200, 'RequestExpired' ], [ -7200, 'RequestTimeTooSkewed' ], [ 400_000, 'AuthFailure' ], [ -86400, 'RequestExpired' ], [ 330, 'RequestExpired' ])
 {
 	my ($offset, $code) = @$case;
 	calm();
@@ -615,6 +615,13 @@ start('d', $b, {});
 is(ask('d', "take 20000 -1 ec2 $vip"), 'yes', 'metadata late: taken');
 start('d', $b, {}, 'imds=http://127.0.0.1:9');
 like(ask('d', "prepare ec2 $vip"), qr/^no cannot reach the instance metadata service \(is this an EC2 instance\?\)/, 'not on EC2');
+
+SKIP:
+{
+	skip 'no IPv6', 1 unless $imds6_port;
+	start('d', $b, {}, "imds=http://[::1]:$imds6_port/$b");
+	is(ask('d', "prepare ec2 $vip"), 'yes', 'metadata: over IPv6');
+}
 
 # ---- dry run ----
 

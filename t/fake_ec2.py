@@ -3,8 +3,9 @@
 
 usage: fake_ec2.py WORLD.json [CERT.pem KEY.pem]
 
-Prints "ready EC2_PORT IMDS_PORT TLS_PORT" (TLS_PORT is 0 without a certificate)
-and serves until it is killed.  Every simulated instance has the metadata
+Prints "ready EC2_PORT IMDS_PORT TLS_PORT IMDS6_PORT" and serves until it is killed.
+TLS_PORT is 0 without a certificate; IMDS6_PORT is the metadata service on ::1, 0
+where there is no IPv6.  Every simulated instance has the metadata
 endpoint http://127.0.0.1:IMDS_PORT/INSTANCE_ID, so that several processes of one
 machine can be several instances.
 
@@ -610,8 +611,12 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def serve(handler, world, context=None):
-    server = Server(('127.0.0.1', 0), type(handler.__name__, (handler,), {'world': world}))
+class Server6(Server):
+    address_family = socket.AF_INET6
+
+
+def serve(handler, world, context=None, server_class=Server, host='127.0.0.1'):
+    server = server_class((host, 0), type(handler.__name__, (handler,), {'world': world}))
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -626,6 +631,10 @@ def main():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[2], sys.argv[3])
         ports[2] = serve(Ec2Handler, world, context)
+    try:
+        ports.append(serve(ImdsHandler, world, server_class=Server6, host='::1'))
+    except OSError:
+        ports.append(0)
     print('ready', *ports, flush=True)
     threading.Event().wait()
 

@@ -359,13 +359,14 @@ ask(PghaEc2 *ec2, const PghaEc2Form *form, int limit_ms, PghaEc2Reply *reply,
 		int			pause = pgha_ec2_backoff_ms(tries);
 
 		pgha_ec2_api_call(&ec2->api, form, &guard, reply);
+		/* That time is up says less than why it took so long. */
+		if (!reply->late || tries == 0)
+			(void) pgha_fail(error, error_size, "%s", reply->error);
 		if (reply->outcome != PGHA_EC2_AGAIN || pgha_http_clock_ms() + pause >= guard.deadline)
 			break;
 		pgha_http_pause(pause);
 	}
-	if (reply->outcome == PGHA_EC2_DONE)
-		return true;
-	return pgha_fail(error, error_size, "%s", reply->error);
+	return reply->outcome == PGHA_EC2_DONE;
 }
 
 static void
@@ -701,7 +702,9 @@ try_target(Move *move, int target)
 			break;
 	}
 	move->outcome[target] = reply.outcome;
-	memcpy(move->error[target], reply.error, sizeof(reply.error));
+	/* That time is up says less than why it took so long. */
+	if (!reply.late || move->error[target][0] == '\0')
+		memcpy(move->error[target], reply.error, sizeof(reply.error));
 }
 
 /* Tries each target that is still open; returns how many still are. */

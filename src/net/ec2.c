@@ -382,6 +382,7 @@ request_limit(const PghaEc2Guard *guard, PghaEc2Reply *reply)
 	if (left < LEAST_MS)
 	{
 		refuse(reply, PGHA_EC2_AGAIN, "no time left");
+		reply->late = true;
 		return 0;
 	}
 	return left < TOTAL_MS ? (int) left : TOTAL_MS;

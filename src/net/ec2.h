@@ -55,6 +55,7 @@ typedef enum PghaEc2Outcome
 typedef struct PghaEc2Reply
 {
 	PghaEc2Outcome outcome;
+	bool		late;			/* not sent, as no time was left */
 	char		code[64];		/* EC2's error code, empty if it gave none */
 	char		error[PGHA_EC2_ERROR_SIZE]; /* a sentence unless DONE */
 	PghaXml		body;			/* if DONE; valid until the next request */
