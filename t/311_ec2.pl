@@ -67,7 +67,9 @@ sub quietly
 quietly('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=fake', '-addext',
 	'subjectAltName=IP:127.0.0.1', '-keyout', "$dir/key.pem", '-out', "$dir/cert.pem", '-batch');
 
-push @children, open(my $fake, '-|', '/usr/bin/python3', 't/fake_ec2.py', write_file('world.json', encode_json($world)),
+# Global, as the end of the scope would wait for the process before END has ended it.
+our $fake;
+push @children, open($fake, '-|', '/usr/bin/python3', 't/fake_ec2.py', write_file('world.json', encode_json($world)),
 	"$dir/cert.pem", "$dir/key.pem");
 my (undef, $ec2_port, $imds_port, $tls_port, $imds6_port) = split ' ', <$fake> // die 'the fake EC2 does not start';
 my $endpoint = "http://127.0.0.1:$ec2_port";
