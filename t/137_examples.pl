@@ -1,12 +1,14 @@
 # What lies in examples/ for an administrator to copy is true: systemd accepts the
 # unit, server and agent accept every line of postgresql.conf, also those that are
-# commented out, and the server every line of pg_hba.conf.
+# commented out, and the server every line of pg_hba.conf; the policies for AWS allow
+# what the program asks EC2 for, and nothing else.
 use strict;
 use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
 use File::Temp qw(tempdir);
+use JSON::PP;
 use PghaCluster;
 use Test::More;
 
@@ -46,6 +48,40 @@ my ($arguments) = $unit =~ m{^ExecStart=\S+ agent (.*)$}m;
 my ($status, undef, $err) = PghaCluster::run_command([ $program, 'agent', split(/ /, $arguments =~ s{/etc}{/nonexistent}r), '--check' ]);
 is($status, 2, 'the agent');
 like($err, qr{/nonexistent/postgresql/15/main.*No such file}, 'knows the options of the unit');
+
+# The address needs more than the unit allows by itself; the lines for it are there.
+(my $with_address = $unit) =~ s/^#(?=(?:CapabilityBoundingSet|AmbientCapabilities|RestrictAddressFamilies)=)//mg;
+is(complaints(write_file('pgha-agent.service', $with_address)), '', 'systemd accepts the lines for an address, too');
+like($with_address, qr/^$_/m, "they have $_") foreach 'CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW$', 'AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW$',
+	'RestrictAddressFamilies=AF_PACKET$';
+
+# ---- policies for AWS ----
+
+# Actions of EC2, as { action => [ files ] }.
+my (%allowed, %asked);
+foreach my $file (glob "$PghaCluster::ROOT/examples/aws/*.json")
+{
+	my ($name) = $file =~ m{([^/]+)$};
+	my $policy = eval { decode_json(PghaCluster::slurp($file)) } // {};
+	is($@, '', "$name is JSON");
+	is($policy->{Version}, '2012-10-17', "$name is a policy");
+	foreach my $statement (@{ $policy->{Statement} // [] })
+	{
+		my ($actions, $resources) = map { ref $_ ? $_ : [$_] } @$statement{qw(Action Resource)};
+		push @{ $allowed{ s/^ec2://r } }, $name foreach @$actions;
+		my $describes = !grep { !/^ec2:Describe/ } @$actions;
+		is_deeply([ grep { ($_ eq '*') != $describes } @$resources ], [], "$name, $statement->{Sid}: only what cannot be restricted to resources is not");
+		is(exists $statement->{Condition} ? 1 : 0, $describes ? 1 : 0, '... but to a region');
+	}
+}
+foreach my $file (glob "$PghaCluster::ROOT/src/net/*.c")
+{
+	my $source = PghaCluster::slurp($file);
+	$asked{$_} = 1 foreach $source =~ /_form\(&?form, "([A-Z]\w+)"/g, map { /"(\w+)"/g } $source =~ /\bactions\[\] = \{(.*?)\}/gs;
+}
+cmp_ok(scalar(keys %asked), '>=', 10, 'the actions are found in the source');
+is_deeply([ sort keys %allowed ], [ sort keys %asked ], 'the policies allow what is asked for, and nothing else');
+is_deeply([ grep { @{ $allowed{$_} } != 1 } sort keys %allowed ], [], 'each in one of them');
 
 # ---- postgresql.conf and pg_hba.conf ----
 
