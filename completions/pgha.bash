@@ -43,6 +43,15 @@ _pgha_nodes()
 	sed -n '/^  "members": \[/,/^  \]/s/^      "node": "\(.*\)".*/\1/p' <<< "$json" | grep -vxF -- "$primary"
 }
 
+# Network interfaces of this host.
+_pgha_interfaces()
+{
+	local path
+	for path in /sys/class/net/*; do
+		[[ -L $path ]] && printf '%s\n' "${path##*/}"
+	done
+}
+
 # Has the node been named before the cursor?
 _pgha_node_named()
 {
@@ -85,7 +94,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'status events pause resume promote recover agent help --help --version' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W 'status events pause resume promote recover doctor agent vip help --help --version' -- "$current")
 		return
 	fi
 
@@ -109,7 +118,7 @@ _pgha()
 			compopt -o filenames 2> /dev/null
 			return
 			;;
-		-c | --config)
+		-c | --config | --pgpool-conf)
 			mapfile -t COMPREPLY < <(compgen -f -- "$value")
 			compopt -o filenames 2> /dev/null
 			return
@@ -122,7 +131,17 @@ _pgha()
 			mapfile -t COMPREPLY < <(compgen -W 'postgres pgha' -- "$value")
 			return
 			;;
-		-p | -d | -n | --port | --dbname | --limit) return ;;
+		--kind)
+			mapfile -t COMPREPLY < <(compgen -W 'local ec2 ec2-elastic ec2-route' -- "$value")
+			return
+			;;
+		-i | --interface)
+			mapfile -t COMPREPLY < <(compgen -W "$(_pgha_interfaces)" -- "$value")
+			return
+			;;
+		--prefix | --allocation | --tables | --region | --profile | --ec2-endpoint | --imds-endpoint | --timeout) return ;;
+		-p | -d | --port | --dbname | --limit) return ;;
+		-n) [[ ${words[1]} == events ]] && return ;;
 		--watch) [[ $current == --watch=* ]] && return ;;
 	esac
 
@@ -132,9 +151,11 @@ _pgha()
 		pause | resume) value=$connection_options ;;
 		promote) value="--force $connection_options" ;;
 		recover) value="--method= --color= $connection_options" ;;
+		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
+		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --timeout=' ;;
 		help)
-			mapfile -t COMPREPLY < <(compgen -W 'status events pause resume promote recover agent' -- "$current")
+			mapfile -t COMPREPLY < <(compgen -W 'status events pause resume promote recover doctor agent vip' -- "$current")
 			return
 			;;
 		*) return ;;
@@ -145,6 +166,8 @@ _pgha()
 		[[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null
 	elif [[ ${words[1]} == recover ]] && ! _pgha_node_named; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_pgha_nodes)" -- "$current")
+	elif [[ ${words[1]} == vip && $cword == 2 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'up down show announce' -- "$current")
 	fi
 	return 0
 }

@@ -33,7 +33,7 @@ sub options_of
 	my ($text) = @_;
 	$text =~ s/\\-/-/g;
 	$text =~ s/\\f[A-Z]//g;
-	return unique($text =~ /(?<![\w-])(--[a-z]+|-[a-zA-Z?])(?![\w-])/g);
+	return unique($text =~ /(?<![\w-])(--[a-z][a-z0-9-]*|-[a-zA-Z?])(?![\w-])/g);
 }
 
 my (undef, $help) = run_pgha('--help');
@@ -59,7 +59,7 @@ foreach my $subcommand (@subcommands)
 	like($script, qr/^\t\t.*\b$subcommand\b.*\) value=/m, '... and so has the completion');
 	my ($line) = $script =~ /^\t\t\w*[ |]*$subcommand[ |]*\w*\) value=(.*)$/m;
 	my @long = grep { /^--/ } split ' ', $text_options;
-	is(unique(($line // '') =~ /(--\w+)/g), unique(@long), "... with the long options of $subcommand");
+	is(unique(($line // '') =~ /(--[\w-]+)/g), unique(@long), "... with the long options of $subcommand");
 }
 my ($options_part) = $page =~ /^\.SH OPTIONS\n(.*?)^\.SH/ms;
 is(options_of($options_part), unique(split(' ', options_of($connection_help)), '--help', '--version', '-V'),
@@ -118,6 +118,10 @@ is(completed('status', '--color', '=', 'a'), 'auto always', 'completion: --color
 is(completed('recover', @at_a, ''), 'b', 'completion: nodes but the primary');
 is(completed('recover', '-m', 'clone', "'$members'", ''), '', 'completion: after the node there is none');
 is(completed('recover', '-h', '127.0.0.1', '-p', $cluster->free_port, ''), '', 'completion: nobody answers');
+is(completed('vip', ''), 'up down show announce', 'completion: what to do with an address');
+is(completed('vip', 'up', '--kind', '=', 'ec2-'), 'ec2-elastic ec2-route', 'completion: --kind=');
+is(completed('vip', 'up', '-i', 'l'), 'lo', 'completion: interfaces');
+is(completed('vip', 'up', '-n', '--time'), '--timeout=', 'completion: -n has no value there');
 {
 	# The connection may follow.
 	my ($status, $out) = PghaCluster::run_command(

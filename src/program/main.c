@@ -114,8 +114,9 @@ static const Subcommand subcommands[] = {
 		"  -j, --json             print one JSON object, with all of it\n"
 		"  -D, --pgdata=DIR       also check this host as its agent would: programs,\n"
 		"                         directories, password files, logins to all members and\n"
-		"                         pgpools; run it as the user that runs the server.\n"
-		"                         Without CONNECTION, connect as the agent does\n"
+		"                         pgpools, and whether EC2 would move pgha.address here;\n"
+		"                         run it as the user that runs the server.  Without\n"
+		"                         CONNECTION, connect as the agent does\n"
 		"  -c, --config=FILE      the same, where postgresql.conf is elsewhere\n"
 		"      --pgpool-conf=FILE also check this pgpool.conf\n"
 		"      --color=WHEN       auto (on a terminal, unless NO_COLOR is set), always\n"
@@ -126,7 +127,8 @@ static const Subcommand subcommands[] = {
 	{"agent", "[-D PGDATA] [--config=FILE] [--check]",
 		"runs the agent, which brings this host's server back after a failure",
 		"A service: it stays in the foreground and logs to stderr.  Run it as the user\n"
-		"that runs the server, on the same host; see README, \"The agent\".\n"
+		"that runs the server, on the same host; see README, \"The agent\".  It also holds\n"
+		"pgha.address where its server leads.\n"
 		"\n"
 		"  -D, --pgdata=DIR       data directory, where postgresql.conf is (default:\n"
 		"                         $PGDATA)\n"
@@ -192,8 +194,8 @@ static const Subcommand subcommands[] = {
 		"In the file and the environment only: address (PGHA_VIP_ADDRESS), for calls\n"
 		"without ADDRESS.\n"
 		"\n"
-		"Needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW (local) or none at all\n"
-		"(ec2-elastic), not root.  Each command may be repeated at any time.\n"
+		"Needs not root, but the capabilities CAP_NET_ADMIN (all kinds but ec2-elastic) and\n"
+		"CAP_NET_RAW (local only).  Each command may be repeated at any time.\n"
 		"\n"
 		"Exit code 0: done (show: this host has it); 1: failed; 2: wrong usage; 3 (show\n"
 		"only): this host does not have it.\n",
