@@ -9,7 +9,7 @@
 
 /* Fills *failure; always returns false. */
 extern bool PghaFailed(PghaFailure *failure, int sqlstate, const char *hint, const char *format,...)
-			pg_attribute_printf(4, 5);
+			__attribute__((format(printf, 4, 5)));
 
 /* Raises it as an ERROR, or shows it as a WARNING. */
 extern void PghaRaise(const PghaFailure *failure) pg_attribute_noreturn();
