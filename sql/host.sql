@@ -22,7 +22,12 @@ SELECT length(address_state) FROM pgha_status();
 -- not on EC2, no address
 SELECT pgha_agent_host('solo', '', '');
 SELECT node, instance, address_state FROM pgha_cluster();
+
+-- not known yet
+SELECT pgha_agent_host('solo', 'i-0123456789abcdef0', 'held');
 SELECT pgha_agent_host('solo', NULL, NULL);
+SELECT node, instance, address_state FROM pgha_cluster();
+SELECT pgha_agent_host('solo', '', '');
 
 -- refused
 SELECT pgha_agent_host('other', '', '');

@@ -97,7 +97,8 @@ line_argument(FunctionCallInfo fcinfo, int n)
 
 /*
  * pgha_agent_host(node, instance, address): the own agent says on which EC2
- * instance it runs (empty: none) and what became of pgha.address.
+ * instance it runs (empty: none) and what became of pgha.address.  Of what is
+ * null it does not know anything yet: what it said before stands.
  */
 Datum
 pgha_sql_agent_host(PG_FUNCTION_ARGS)
@@ -121,8 +122,10 @@ pgha_sql_agent_host(PG_FUNCTION_ARGS)
 
 	board = PghaTheBoard();
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	strlcpy(board->instance, instance, sizeof(board->instance));
-	PghaCopyText(board->address, address, sizeof(board->address));
+	if (!PG_ARGISNULL(1))
+		strlcpy(board->instance, instance, sizeof(board->instance));
+	if (!PG_ARGISNULL(2))
+		PghaCopyText(board->address, address, sizeof(board->address));
 	LWLockRelease(board->lock);
 	PG_RETURN_VOID();
 }
