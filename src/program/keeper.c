@@ -12,8 +12,13 @@
  * The address is taken while the server is still being promoted, and asked for
  * every few seconds from then on.  It is only taken, or taken back, on news of
  * leadership that is not older than pgha.failure_timeout: a host that was frozen
- * must not take it away from the new primary when it wakes.  It is given up as
- * soon as the own server is known not to lead; silence alone is no reason.
+ * must not take it away from the new primary when it wakes.  A request that was
+ * under way then may still be carried out; the new primary finds that out when it
+ * next asks for the address, and takes it back.  It is given up as soon as the
+ * own server is known not to lead; silence alone is no reason.
+ *
+ * Credentials are in the memory of this process and of no other one of the agent:
+ * so it leaves no core.
  *
  * The keeper ends when its pipe is closed, that is, with the agent.  It leaves
  * the address where it is then: restarting the agent must not matter to clients.
@@ -29,21 +34,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "../net/address.h"
 #include "../net/address_ec2.h"
 #include "agent.h"
-#include "extension.h"
-#include "job_run.h"
 #include "session.h"
+#include "tell.h"
 
 #define TAKE_LIMIT_MS		10000	/* then it is tried again */
 #define CHECK_EVERY_MS		3000
 #define PREPARE_EVERY_MS	10000	/* cheap while nothing has expired */
 #define TELL_AGAIN_MS		5000
+#define TELL_REFUSED_MS		30000	/* only an administrator can mend that */
 #define RETRY_FIRST_MS		500
 #define RETRY_MAX_MS		10000
+#define STALE_PAUSE_MS		100		/* until there may be fresher news of leadership */
+
+/* An outcome is told for so long after the order's own limit. */
+#define OUTCOME_LIMIT_MS	60000
+#define OUTCOME_PAUSE_MS	500
 
 /* What agent and keeper share. */
 typedef struct Shared
@@ -72,6 +83,8 @@ static pid_t keeper_pid = 0;
 static int	wake_fd = -1;
 static int64_t start_at = 0;	/* not before this time */
 static Settings in_force;		/* of the keeper that runs */
+static pid_t stopper_pid = 0;	/* process that stops an instance */
+static int64_t stopper_order = 0;	/* what it was ordered by */
 
 /* ---- what the keeper says ---- */
 
@@ -88,36 +101,12 @@ typedef struct Keeper
 	int			failures;		/* in a row */
 	char		instance[64];	/* empty: not on EC2, or not known yet */
 	char		state[700];
+	bool		state_known;	/* since the keeper has started */
 	bool		told;			/* the server knows instance and state */
 	int			news;			/* Shared.news when it was told */
 	char		complaint[600]; /* last one logged */
+	char		refusal[600];	/* of the own server; last one logged */
 } Keeper;
-
-/* Calls a function of the extension on the own server; false if that failed. */
-static bool
-call_own_server(const PghaAgentConf *conf, const char *function, int count, const char *const *values)
-{
-	char		error[512];
-	char		query[512];
-	PGconn	   *conn = pgha_job_connect(conf, conf->self, NULL, error, sizeof(error));
-	PGresult   *result;
-	char	   *schema;
-	bool		done = false;
-
-	if (conn == NULL)
-		return false;
-	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
-	if (schema != NULL && *schema != '\0')
-	{
-		(void) snprintf(query, sizeof(query), "SELECT %s.%s", schema, function);
-		result = PQexecParams(conn, query, count, NULL, values, NULL, NULL, 0);
-		done = PQresultStatus(result) == PGRES_TUPLES_OK;
-		PQclear(result);
-	}
-	free(schema);
-	PQfinish(conn);
-	return done;
-}
 
 static void
 set_state(Keeper *keeper, const char *state, const char *error)
@@ -125,41 +114,12 @@ set_state(Keeper *keeper, const char *state, const char *error)
 	char		text[sizeof(keeper->state)];
 
 	(void) snprintf(text, sizeof(text), "%s%s%s", state, error != NULL ? ": " : "", error != NULL ? error : "");
-	if (strcmp(text, keeper->state) == 0)
+	if (keeper->state_known && strcmp(text, keeper->state) == 0)
 		return;
+	keeper->state_known = true;
 	(void) snprintf(keeper->state, sizeof(keeper->state), "%s", text);
 	keeper->told = false;
 	keeper->tell_at = 0;
-}
-
-/* Tells the own server, which may be down or not accept connections yet: then again later. */
-static void
-tell_server(Keeper *keeper, int64_t now)
-{
-	const char *const values[] = {
-		keeper->conf->members.member[keeper->conf->self].name, keeper->instance, keeper->state
-	};
-
-	if (keeper->news != atomic_load(&shared->news))
-	{
-		keeper->news = atomic_load(&shared->news);
-		keeper->told = false;
-		keeper->tell_at = 0;
-	}
-	if (keeper->told || now < keeper->tell_at)
-		return;
-	keeper->told = call_own_server(keeper->conf, "pgha_agent_host($1, $2, $3)", 3, values);
-	keeper->tell_at = now + TELL_AGAIN_MS;
-}
-
-/* Writes an event that is worth remembering; the log has it anyhow. */
-static void
-tell_event(Keeper *keeper, const char *what)
-{
-	const char *const values[] = {"address", what};
-
-	pgha_agent_log("%s", what);
-	(void) call_own_server(keeper->conf, "pgha_agent_event($1, $2)", 2, values);
 }
 
 /* A line in the log, unless it is the last one again. */
@@ -170,6 +130,60 @@ complain(Keeper *keeper, const char *what, const char *error)
 		return;
 	(void) snprintf(keeper->complaint, sizeof(keeper->complaint), "%s", error);
 	pgha_agent_log("address %s: %s: %s", keeper->conf->address, what, error);
+}
+
+/* The same for what the own server refuses. */
+static void
+complain_of_server(Keeper *keeper, const char *error)
+{
+	if (strcmp(keeper->refusal, error) == 0)
+		return;
+	(void) snprintf(keeper->refusal, sizeof(keeper->refusal), "%s", error);
+	pgha_agent_log("own server: %s", error);
+}
+
+/*
+ * Tells the own server, which may be down or not accept connections yet: then
+ * again later.  What is not known is null, which leaves alone what it was told.
+ */
+static void
+tell_server(Keeper *keeper, int64_t now)
+{
+	const char *const values[] = {
+		keeper->conf->members.member[keeper->conf->self].name,
+		keeper->instance[0] != '\0' ? keeper->instance : NULL,
+		keeper->state_known ? keeper->state : NULL
+	};
+	char		error[512];
+	PghaTold	told;
+
+	if (keeper->news != atomic_load(&shared->news))
+	{
+		keeper->news = atomic_load(&shared->news);
+		keeper->told = false;
+		keeper->tell_at = 0;
+	}
+	if (keeper->told || now < keeper->tell_at)
+		return;
+	told = pgha_tell_own_server(keeper->conf, "pgha_agent_host($1, $2, $3)", 3, values, error, sizeof(error));
+	keeper->told = told == PGHA_TOLD;
+	keeper->tell_at = pgha_session_clock() + (told == PGHA_TOLD_OFF ? TELL_REFUSED_MS : TELL_AGAIN_MS);
+	if (told == PGHA_TOLD)
+		keeper->refusal[0] = '\0';
+	else if (told == PGHA_TOLD_OFF)
+		complain_of_server(keeper, error);
+}
+
+/* Writes an event that is worth remembering; the log has it anyhow. */
+static void
+tell_event(Keeper *keeper, const char *what)
+{
+	const char *const values[] = {"address", what};
+	char		error[512];
+
+	pgha_agent_log("%s", what);
+	if (pgha_tell_own_server(keeper->conf, "pgha_agent_event($1, $2)", 2, values, error, sizeof(error)) == PGHA_TOLD_OFF)
+		complain_of_server(keeper, error);
 }
 
 /* ---- what the keeper does ---- */
@@ -190,6 +204,18 @@ still_leader(void *arg)
 		pgha_session_clock() - atomic_load(&shared->confirmed) <= keeper->conf->failure_timeout_ms;
 }
 
+/* When to try again what has failed: later each time. */
+static int64_t
+next_try(Keeper *keeper)
+{
+	int			pause = RETRY_FIRST_MS;
+
+	for (int i = 0; i < keeper->failures && pause < RETRY_MAX_MS; i++)
+		pause *= 2;
+	keeper->failures++;
+	return pgha_session_clock() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+}
+
 static void
 take(Keeper *keeper)
 {
@@ -197,7 +223,6 @@ take(Keeper *keeper)
 	int64_t		start = pgha_session_clock();
 	char		error[512] = "";
 	char		what[300];
-	int			pause = RETRY_FIRST_MS;
 
 	keeper->given_up = false;
 	if (pgha_address_take(keeper->vip, &how, error, sizeof(error)))
@@ -208,22 +233,19 @@ take(Keeper *keeper)
 		set_state(keeper, "held", NULL);
 		(void) snprintf(what, sizeof(what), "address %.200s taken in %lld ms", keeper->conf->address,
 						(long long) (pgha_session_clock() - start));
-		tell_event(keeper, what);
 		(void) pgha_address_announce(keeper->vip, still_leader, keeper, error, sizeof(error));
+		tell_event(keeper, what);
 		keeper->due = pgha_session_clock() + CHECK_EVERY_MS;
 		return;
 	}
 	if (!still_leader(keeper))
 	{
-		keeper->due = 0;
+		keeper->due = pgha_session_clock() + STALE_PAUSE_MS;
 		return;
 	}
 	set_state(keeper, "error", error);
 	complain(keeper, "could not be taken, is tried again", error);
-	for (int i = 0; i < keeper->failures && pause < RETRY_MAX_MS; i++)
-		pause *= 2;
-	keeper->failures++;
-	keeper->due = pgha_session_clock() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+	keeper->due = next_try(keeper);
 }
 
 /* Is it still here?  One that could not be asked about is left alone. */
@@ -269,7 +291,7 @@ give_up(Keeper *keeper)
 	}
 	complain(keeper, "could not be given up, is tried again", error);
 	set_state(keeper, "error", error);
-	keeper->due = pgha_session_clock() + RETRY_MAX_MS;
+	keeper->due = next_try(keeper);
 }
 
 static void
@@ -291,7 +313,7 @@ prepare(Keeper *keeper, PghaEc2 *ec2)
 		if (!keeper->held)
 			set_state(keeper, "error", error);
 	}
-	else if (!keeper->held)
+	else if (!keeper->held && (lead_now() == PGHA_LEAD_NO || keeper->state_known))
 	{
 		keeper->complaint[0] = '\0';
 		set_state(keeper, "not held", NULL);
@@ -308,8 +330,13 @@ go_round(Keeper *keeper, PghaEc2 *ec2)
 	{
 		PghaLead	lead = lead_now();
 
-		if (lead == PGHA_LEAD_YES && !keeper->held && now >= keeper->due && still_leader(keeper))
-			take(keeper);
+		if (lead == PGHA_LEAD_YES && !keeper->held && now >= keeper->due)
+		{
+			if (still_leader(keeper))
+				take(keeper);
+			else
+				keeper->due = now + STALE_PAUSE_MS;
+		}
 		else if (lead == PGHA_LEAD_YES && keeper->held && now >= keeper->due)
 			check(keeper);
 		else if (lead == PGHA_LEAD_NO && !keeper->given_up && now >= keeper->due)
@@ -334,7 +361,7 @@ wait_for_agent(Keeper *keeper)
 
 	/* News that came while it was busy must not wait for the end of a pause. */
 	if (lead != before)
-		keeper->due = 0;
+		keeper->due = keeper->failures = 0;
 	before = lead;
 	if ((lead == PGHA_LEAD_YES || (lead == PGHA_LEAD_NO && !keeper->given_up)) && keeper->due < next)
 		next = keeper->due;
@@ -346,7 +373,7 @@ wait_for_agent(Keeper *keeper)
 		return true;
 	length = read(keeper->wake, drain, sizeof(drain));
 	if (lead_now() != before)
-		keeper->due = 0;
+		keeper->due = keeper->failures = 0;
 	before = lead_now();
 	return length > 0 || (length < 0 && (errno == EINTR || errno == EAGAIN));
 }
@@ -377,11 +404,13 @@ run_keeper(const PghaAgentConf *conf, int wake)
 	PghaEc2    *ec2 = NULL;
 
 	init_ec2_options(conf, &options);
+	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (needs_ec2(conf))
 		ec2 = pgha_ec2_new(&options);
 	if (conf->address_spec.kind != PGHA_ADDRESS_NONE)
 		keeper.vip = pgha_address_open(&conf->address_spec, &options);
-	set_state(&keeper, conf->address_spec.kind != PGHA_ADDRESS_NONE ? "not held" : "", NULL);
+	else
+		set_state(&keeper, "", NULL);
 	do
 		go_round(&keeper, ec2);
 	while (wait_for_agent(&keeper));
@@ -503,31 +532,66 @@ pgha_keeper_tell_again(void)
 bool
 pgha_keeper_ended(pid_t pid)
 {
+	if (pid == stopper_pid)
+	{
+		stopper_pid = 0;
+		return true;
+	}
 	if (pid != keeper_pid)
 		return false;
 	keeper_pid = 0;
 	if (wake_fd >= 0)
+	{
+		pgha_agent_log("the address keeper has died, and is started again");
 		(void) close(wake_fd);
+	}
 	wake_fd = -1;
 	return true;
+}
+
+/* Tells the outcome until the server has it, which may be about to restart. */
+static void
+tell_outcome(const PghaAgentConf *conf, int64_t order_id, bool stopped, const char *message)
+{
+	char		id[32];
+	const char *const values[] = {id, stopped ? "true" : "false", message};
+	char		error[512];
+	char		complaint[512] = "";
+	int64_t		end = pgha_session_clock() + OUTCOME_LIMIT_MS;
+	PghaTold	told;
+
+	(void) snprintf(id, sizeof(id), "%lld", (long long) order_id);
+	for (;;)
+	{
+		told = pgha_tell_own_server(conf, "pgha_agent_done($1::bigint, $2::boolean, $3)", 3, values, error, sizeof(error));
+		if (told == PGHA_TOLD)
+			return;
+		if (strcmp(error, complaint) != 0)
+			pgha_agent_log("own server: could not tell it that: %s", error);
+		memcpy(complaint, error, sizeof(complaint));
+		if (pgha_session_clock() > end)
+			return;
+		(void) poll(NULL, 0, OUTCOME_PAUSE_MS);
+	}
 }
 
 /* In a process of its own. */
 static void
 stop_instance(const PghaAgentConf *conf, int64_t order_id, const char *instance_id)
 {
+	/* Before the server gives up waiting: then there is a reason to tell. */
+	int			limit_ms = conf->fence_timeout_ms - conf->fence_timeout_ms / 10;
 	PghaEc2Options options;
 	PghaEc2    *ec2;
 	char		error[512] = "out of memory";
-	char		id[32];
 	bool		stopped = false;
-	const char *outcome[] = {id, "false", error};
 
+	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	init_ec2_options(conf, &options);
 	ec2 = pgha_ec2_new(&options);
 	pgha_agent_log("stopping EC2 instance \"%s\"", instance_id);
 	if (ec2 != NULL)
-		stopped = pgha_ec2_stop_instance(ec2, instance_id, conf->fence_timeout_ms, error, sizeof(error));
+		stopped = pgha_ec2_stop_instance(ec2, instance_id, limit_ms, error, sizeof(error));
 	if (stopped)
 	{
 		error[0] = '\0';
@@ -535,11 +599,7 @@ stop_instance(const PghaAgentConf *conf, int64_t order_id, const char *instance_
 	}
 	else
 		pgha_agent_log("EC2 instance \"%s\" could not be stopped: %s", instance_id, error);
-	(void) snprintf(id, sizeof(id), "%lld", (long long) order_id);
-	if (stopped)
-		outcome[1] = "true";
-	for (int i = 0; i < 5 && !call_own_server(conf, "pgha_agent_done($1::bigint, $2::boolean, $3)", 3, outcome); i++)
-		(void) poll(NULL, 0, 500);
+	tell_outcome(conf, order_id, stopped, error);
 	_exit(stopped ? 0 : 1);
 }
 
@@ -548,6 +608,13 @@ pgha_keeper_stop_instance(const PghaAgentConf *conf, int64_t order_id, const cha
 {
 	pid_t		pid;
 
+	/* The session was lost: what is under way will tell its outcome. */
+	if (stopper_pid != 0 && stopper_order == order_id)
+		return true;
+
+	/* Nobody waits for the former one any more. */
+	if (stopper_pid != 0)
+		(void) kill(stopper_pid, SIGTERM);
 	(void) fflush(NULL);
 	pid = fork();
 	if (pid == 0)
@@ -556,6 +623,11 @@ pgha_keeper_stop_instance(const PghaAgentConf *conf, int64_t order_id, const cha
 		stop_instance(conf, order_id, instance_id);
 	}
 	if (pid < 0)
+	{
 		pgha_agent_log("could not start a process: %s", strerror(errno));
-	return pid > 0;
+		return false;
+	}
+	stopper_pid = pid;
+	stopper_order = order_id;
+	return true;
 }

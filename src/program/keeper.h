@@ -34,12 +34,14 @@ extern void pgha_keeper_tell(PghaLead lead, int64_t asked_at);
 /* The own server has come up, and knows nothing of this host yet. */
 extern void pgha_keeper_tell_again(void);
 
-/* A child has been reaped: was it the keeper? */
+/* A child has been reaped: was it the keeper, or what stopped an instance? */
 extern bool pgha_keeper_ended(pid_t pid);
 
 /*
  * Has the EC2 instance of a former primary stopped, in a process of its own that
- * tells the own server the outcome by pgha_agent_done().  False: could not start it.
+ * tells the own server the outcome by pgha_agent_done().  The order that is being
+ * carried out is not begun again; another one takes its place.  False: could not
+ * start it.
  */
 extern bool pgha_keeper_stop_instance(const PghaAgentConf *conf, int64_t order_id, const char *instance_id);
 
