@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "../net/address_ec2.h"
 
@@ -69,6 +70,9 @@ pgha_doctor_address(const PghaAgentConf *conf, json_t *findings)
 	pgha_finding(findings, "ok", "host_address", NULL, "%s", conf->address[0] != '\0' ? conf->address : "pgha.address is empty");
 	if (spec.kind == PGHA_ADDRESS_NONE || spec.kind == PGHA_ADDRESS_LOCAL)
 		return;
+
+	/* A core would hold credentials. */
+	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	ec2 = pgha_ec2_new(&options);
 	if (ec2 == NULL)
 		pgha_finding(findings, "error", "host_address", "Try again.", "out of memory");

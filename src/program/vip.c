@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -403,6 +404,9 @@ pgha_vip_main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) != 0)
 			continue;
 		(void) signal(SIGPIPE, SIG_IGN);
+
+		/* A core would hold credentials. */
+		(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 		code = set_up(argc - 1, argv + 1, &vip);
 		if (code != EXIT_OK)
 			return code;
