@@ -32,6 +32,7 @@ static const char status_query[] =
 " 'answered_by', s.node,"
 " 'max_failover_lag', pg_size_bytes(current_setting('pgha.max_failover_lag', true)),"
 " 'recoveries', %s,"
+" 'follows_primary', nullif(current_setting('pgha.address', true), ''),"
 " 'status', row_to_json(s),"
 " 'members', (SELECT coalesce(json_agg(m), '[]') FROM"
 "   (SELECT c.*, CASE WHEN c.last_heard IS NOT NULL THEN"
@@ -367,6 +368,43 @@ print_recoveries(const Page *page, const json_t *recoveries, PghaRates *rates)
 	}
 }
 
+/*
+ * A line for pgha.address, where it is set: who holds it, and why the primary
+ * does not.  That is as its agent said last.
+ */
+static void
+print_address(const Page *page, const json_t *document)
+{
+	Text		address = get(document, "follows_primary");
+	size_t		index;
+	const json_t *member;
+	bool		said = false;
+
+	if (address.text[0] == '\0')
+		return;
+	fprintf(page->out, "\nAddress %s: ", address.text);
+	json_array_foreach(json_object_get(document, "members"), index, member)
+	{
+		Text		node = get(member, "node");
+		Text		state = get(member, "address_state");
+
+		if (!is_primary(member))
+			continue;
+		fputs(said ? "; " : "", page->out);
+		if (strcmp(state.text, "held") == 0)
+			print_painted(page, PGHA_PAINT_GOOD, "held by %s", node.text);
+		else
+			print_painted(page, PGHA_PAINT_BAD, "NOT HELD by %s%s%s", node.text,
+						  strcmp(state.text, "not held") == 0 ? "" : ", ",
+						  state.text[0] == '\0' ? "its agent has not told of it" :
+						  strcmp(state.text, "not held") == 0 ? "" : state.text);
+		said = true;
+	}
+	if (!said)
+		print_painted(page, PGHA_PAINT_BAD, "NO PRIMARY to hold it");
+	fputc('\n', page->out);
+}
+
 /* Adds what people read as marks. */
 static void
 mark_members(json_t *document)
@@ -445,6 +483,7 @@ pgha_status_print(FILE *out, const json_t *document, bool coloured, int width, P
 		fputc('\n', out);
 		pgha_table_print(out, members, member_columns, LENGTH(member_columns), coloured);
 	}
+	print_address(&page, document);
 	print_recoveries(&page, json_object_get(document, "recoveries"), rates);
 	fputc('\n', out);
 	print_notes(&page, status, members);
