@@ -25,7 +25,7 @@ PghaCluster::spew("$dir/world.json", encode_json({
 my $fake_pid = open(my $fake, '-|', '/usr/bin/python3', "$PghaCluster::ROOT/t/fake_ec2.py", "$dir/world.json") // die;
 my (undef, $ec2, $imds) = split ' ', <$fake> // die 'the fake EC2 does not start';
 
-END { my $status = $?; kill 'TERM', $fake_pid if $fake_pid; $? = $status; }
+END { my $status = $?; kill 'TERM', $fake_pid if $fake_pid; close $fake if $fake; $? = $status; }
 
 # The findings about the address, as { check => finding }.
 sub findings
@@ -36,7 +36,7 @@ sub findings
 		'pgha.ec2_endpoint' => "http://127.0.0.1:$ec2", 'pgha.imds_endpoint' => "http://127.0.0.1:$imds/i-0a", %setting));
 	my (undef, $out, $err) = PghaCluster::run_command([ $pgha, 'doctor', '--json', '-D', "$dir/data" ], env => \%environment);
 	my $document = eval { decode_json($out) } // die "$out$err";
-	return { map { $_->{check} => $_ } grep { $_->{check} =~ /^host_address/ } map { @{ $_->{findings} } } @{ $document->{groups} } };
+	return { map { $_->{check} => $_ } grep { $_->{check} =~ /^(?:host_address|agent_configuration)/ } map { @{ $_->{findings} } } @{ $document->{groups} } };
 }
 
 sub is_fine
@@ -60,11 +60,10 @@ sub finds
 is_fine('ec2:10.0.3.10');
 is_fine('ec2-elastic:eipalloc-1');
 is_deeply([ sort keys %{ findings('') } ], ['host_address'], 'no address');
-finds(findings('ec2:nonsense'), 'host_address', 'error', qr/cannot be used/, 'an address that is none');
+finds(findings('ec2:nonsense'), 'agent_configuration', 'error', qr/pgha\.address/, 'an address that is none');
 finds(findings('ec2:10.0.9.10'), 'host_address_network', 'error', qr/10\.0\.9\.10/, 'outside of the subnet');
 finds(findings('ec2:10.0.3.10', 'pgha.imds_endpoint' => 'http://127.0.0.1:1'), 'host_address_metadata', 'error', qr/./, 'no metadata service');
-$http->post("http://127.0.0.1:$ec2/_control/faults", { content => encode_json(
-	[ { service => 'ec2', match => 'AssignPrivateIpAddresses', mode => 'UnauthorizedOperation' } ]) });
-finds(findings('ec2:10.0.3.10'), 'host_address_permission', 'error', qr/UnauthorizedOperation|not authorized/i, 'no permission');
+$http->post("http://127.0.0.1:$ec2/_control/set", { content => encode_json({ unauthorized => ['AssignPrivateIpAddresses'] }) });
+finds(findings('ec2:10.0.3.10'), 'host_address_permission', 'error', qr/does not allow ec2:AssignPrivateIpAddresses/, 'no permission');
 
 done_testing();
