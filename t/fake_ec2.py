@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""A small EC2: query API and instance metadata service, on two ports of 127.0.0.1.
+"""A small EC2: query API and instance metadata service, on two ports of 127.0.0.1
+(or of the world's "listen").
 
 usage: fake_ec2.py WORLD.json [CERT.pem KEY.pem]
 
@@ -7,7 +8,8 @@ Prints "ready EC2_PORT IMDS_PORT TLS_PORT IMDS6_PORT" and serves until it is kil
 TLS_PORT is 0 without a certificate; IMDS6_PORT is the metadata service on ::1, 0
 where there is no IPv6.  Every simulated instance has the metadata
 endpoint http://127.0.0.1:IMDS_PORT/INSTANCE_ID, so that several processes of one
-machine can be several instances.
+machine can be several instances; and with the world's "imds_ports" one of its own
+without a path: a line "imds INSTANCE_ID PORT" each comes before "ready".
 
 What it is strict about, because the client under test must get it right:
 
@@ -38,6 +40,8 @@ Control, on the EC2 port:
                             "times": 3}, ...]; all but service and mode may be left out
   POST /_control/rotate   {"instance": "i-0a", "lifetime": 3600}: new credentials; the old end now
   POST /_control/revoke   {"instance": "i-0a"}: its metadata tokens are not known any more
+  POST /_control/stopped  {"instance": "i-0a"}: it is stopped now, whatever stop_delay says
+  POST /_control/start    {"instance": "i-0a"}: it is running again
 """
 import copy
 import ipaddress
@@ -83,6 +87,7 @@ class Refusal(Exception):
 class World:
     def __init__(self, world):
         self.lock = threading.RLock()
+        self.listen = world.get('listen', '127.0.0.1')
         self.settings = dict(SETTINGS, **world.get('settings', {}))
         self.region = world['region']
         self.domain = world.get('domain', 'amazonaws.com')
@@ -457,6 +462,10 @@ class Ec2Handler(Handler):
             world.rotate(argument['instance'], argument['lifetime'])
         elif command == 'revoke':
             world.tokens.clear()
+        elif command == 'stopped':
+            world.instances[argument['instance']]['state'] = 'stopped'
+        elif command == 'start':
+            world.instances[argument['instance']]['state'] = 'running'
         elif command == 'terminate':
             world.instances[argument['instance']]['state'] = 'terminated'
         elif command == 'trap':
@@ -523,6 +532,7 @@ class Ec2Handler(Handler):
 
 class ImdsHandler(Handler):
     service = 'imds'
+    instance = None             # the only one of this port
 
     def begin(self):
         """Instance, path and fault, or None when the request is dealt with."""
@@ -530,6 +540,8 @@ class ImdsHandler(Handler):
         if path.startswith('http://'):
             path = urllib.parse.urlsplit(path).path
         instance, _, rest = path[1:].partition('/')
+        if self.instance:
+            instance, rest = self.instance, path[1:]
         if instance not in self.world.instances:
             self.note(path=path)
             self.answer(404, '')
@@ -615,8 +627,8 @@ class Server6(Server):
     address_family = socket.AF_INET6
 
 
-def serve(handler, world, context=None, server_class=Server, host='127.0.0.1'):
-    server = server_class((host, 0), type(handler.__name__, (handler,), {'world': world}))
+def serve(handler, world, context=None, server_class=Server, host=None, **more):
+    server = server_class((host or world.listen, 0), type(handler.__name__, (handler,), dict(more, world=world)))
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -625,7 +637,10 @@ def serve(handler, world, context=None, server_class=Server, host='127.0.0.1'):
 
 def main():
     with open(sys.argv[1], encoding='utf-8') as file:
-        world = World(copy.deepcopy(json.load(file)))
+        description = json.load(file)
+    world = World(copy.deepcopy(description))
+    for instance in world.instances if description.get('imds_ports') else ():
+        print('imds', instance, serve(ImdsHandler, world, instance=instance))
     ports = [serve(Ec2Handler, world), serve(ImdsHandler, world), 0]
     if len(sys.argv) > 3:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
