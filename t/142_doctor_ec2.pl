@@ -36,7 +36,7 @@ sub findings
 		'pgha.ec2_endpoint' => "http://127.0.0.1:$ec2", 'pgha.imds_endpoint' => "http://127.0.0.1:$imds/i-0a", %setting));
 	my (undef, $out, $err) = PghaCluster::run_command([ $pgha, 'doctor', '--json', '-D', "$dir/data" ], env => \%environment);
 	my $document = eval { decode_json($out) } // die "$out$err";
-	return { map { $_->{check} => $_ } grep { $_->{check} =~ /^(?:host_address|agent_configuration)/ } map { @{ $_->{findings} } } @{ $document->{groups} } };
+	return { map { $_->{check} => $_ } grep { $_->{check} =~ /^(?:host_address|host_fence|agent_configuration)/ } map { @{ $_->{findings} } } @{ $document->{groups} } };
 }
 
 sub is_fine
@@ -63,7 +63,9 @@ is_deeply([ sort keys %{ findings('') } ], ['host_address'], 'no address');
 finds(findings('ec2:nonsense'), 'agent_configuration', 'error', qr/pgha\.address/, 'an address that is none');
 finds(findings('ec2:10.0.9.10'), 'host_address_network', 'error', qr/10\.0\.9\.10/, 'outside of the subnet');
 finds(findings('ec2:10.0.3.10', 'pgha.imds_endpoint' => 'http://127.0.0.1:1'), 'host_address_metadata', 'error', qr/./, 'no metadata service');
-$http->post("http://127.0.0.1:$ec2/_control/set", { content => encode_json({ unauthorized => ['AssignPrivateIpAddresses'] }) });
+is(findings('', 'pgha.fence' => 'ec2-stop')->{host_fence_permission}{severity}, 'ok', 'it may stop instances');
+$http->post("http://127.0.0.1:$ec2/_control/set", { content => encode_json({ unauthorized => [ 'AssignPrivateIpAddresses', 'StopInstances' ] }) });
+finds(findings('', 'pgha.fence' => 'ec2-stop'), 'host_fence_permission', 'error', qr/StopInstances/, 'it may not');
 finds(findings('ec2:10.0.3.10'), 'host_address_permission', 'error', qr/does not allow ec2:AssignPrivateIpAddresses/, 'no permission');
 
 done_testing();

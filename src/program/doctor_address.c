@@ -21,6 +21,23 @@ static const char metadata_remedy[] =
 static const char permission_remedy[] =
 "Give the instance's role the policy for this kind of address (examples/aws), and do what the finding says.";
 
+/* May this host stop an instance?  Its own one stands for the others, which the same policy names. */
+static void
+ask_fence(PghaEc2 *ec2, json_t *findings)
+{
+	char		instance[64];
+	char		text[512];
+
+	if (!pgha_ec2_instance(ec2, instance, sizeof(instance), text, sizeof(text)))
+		pgha_finding(findings, "error", "host_fence_permission", metadata_remedy, "%s", text);
+	else if (!pgha_ec2_may_stop(ec2, instance, text, sizeof(text)))
+		pgha_finding(findings, "error", "host_fence_permission",
+					 "Give the instance's role examples/aws/fence-stop.json with the instances of all nodes; without it a silent primary is never replaced.",
+					 "%s", text);
+	else
+		pgha_finding(findings, "ok", "host_fence_permission", NULL, "%s", text);
+}
+
 static void
 ask_ec2(PghaEc2 *ec2, const PghaAddressSpec *spec, json_t *findings)
 {
@@ -57,26 +74,18 @@ pgha_doctor_address(const PghaAgentConf *conf, json_t *findings)
 	PghaEc2Options options = {
 		.endpoint = conf->ec2_endpoint, .imds_endpoint = conf->imds_endpoint, .region = "", .profile = ""
 	};
-	PghaAddressSpec spec;
+	bool		by_ec2 = conf->address_spec.kind != PGHA_ADDRESS_NONE && conf->address_spec.kind != PGHA_ADDRESS_LOCAL;
 	PghaEc2    *ec2;
-	char		error[512];
 
-	if (!pgha_address_spec_parse(conf->address, &spec, error, sizeof(error)))
-	{
-		pgha_finding(findings, "error", "host_address", "Write pgha.address = 'ec2:10.0.3.10' or as the manual says.",
-					 "pgha.address cannot be used: %s", error);
-		return;
-	}
 	pgha_finding(findings, "ok", "host_address", NULL, "%s", conf->address[0] != '\0' ? conf->address : "pgha.address is empty");
-	if (spec.kind == PGHA_ADDRESS_NONE || spec.kind == PGHA_ADDRESS_LOCAL)
+	if (!by_ec2 && !conf->fence_by_ec2)
 		return;
-
-	/* A core would hold credentials. */
-	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	ec2 = pgha_ec2_new(&options);
 	if (ec2 == NULL)
 		pgha_finding(findings, "error", "host_address", "Try again.", "out of memory");
-	else
-		ask_ec2(ec2, &spec, findings);
+	if (ec2 != NULL && by_ec2)
+		ask_ec2(ec2, &conf->address_spec, findings);
+	if (ec2 != NULL && conf->fence_by_ec2)
+		ask_fence(ec2, findings);
 	pgha_ec2_free(ec2);
 }

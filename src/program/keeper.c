@@ -46,6 +46,9 @@
 #define TAKE_LIMIT_MS		10000	/* then it is tried again */
 #define CHECK_EVERY_MS		3000
 #define PREPARE_EVERY_MS	10000	/* cheap while nothing has expired */
+#define LOSS_PAUSE_MAX_MS	60000
+#define STEADY_MS			300000
+#define ANNOUNCE_EVERY_MS	60000
 #define TELL_AGAIN_MS		5000
 #define TELL_REFUSED_MS		30000	/* only an administrator can mend that */
 #define RETRY_FIRST_MS		500
@@ -99,6 +102,9 @@ typedef struct Keeper
 	int64_t		prepare_at;
 	int64_t		tell_at;		/* when to tell the server again, if it could not be told */
 	int			failures;		/* in a row */
+	int			losses;			/* of the address, to somebody else, in a row */
+	int64_t		steady_at;		/* when it counts as ours for good, if it is not lost before */
+	int64_t		announce_at;	/* kind local: when neighbours are told again */
 	char		instance[64];	/* empty: not on EC2, or not known yet */
 	char		state[700];
 	bool		state_known;	/* since the keeper has started */
@@ -229,6 +235,8 @@ take(Keeper *keeper)
 	{
 		keeper->held = true;
 		keeper->failures = 0;
+		keeper->steady_at = pgha_session_clock() + STEADY_MS;
+		keeper->announce_at = pgha_session_clock() + ANNOUNCE_EVERY_MS;
 		keeper->complaint[0] = '\0';
 		set_state(keeper, "held", NULL);
 		(void) snprintf(what, sizeof(what), "address %.200s taken in %lld ms", keeper->conf->address,
@@ -248,24 +256,40 @@ take(Keeper *keeper)
 	keeper->due = next_try(keeper);
 }
 
-/* Is it still here?  One that could not be asked about is left alone. */
+/*
+ * Is it still here?  One that could not be asked about is left alone.  One that
+ * was lost is taken again at once; if it is lost again and again, another node
+ * leads too, and each leaves it to the other for longer and longer.
+ */
 static void
 check(Keeper *keeper)
 {
 	char		error[512] = "";
+	int64_t		now = pgha_session_clock();
 
-	keeper->due = pgha_session_clock() + CHECK_EVERY_MS;
+	keeper->due = now + CHECK_EVERY_MS;
 	switch (pgha_address_check(keeper->vip, error, sizeof(error)))
 	{
 		case PGHA_HELD:
 			keeper->complaint[0] = '\0';
 			set_state(keeper, "held", NULL);
+			if (now >= keeper->steady_at)
+				keeper->losses = 0;
+			if (keeper->conf->address_spec.kind == PGHA_ADDRESS_LOCAL && now >= keeper->announce_at)
+			{
+				/* Some may have learnt of another holder while the network was broken. */
+				keeper->announce_at = now + ANNOUNCE_EVERY_MS;
+				(void) pgha_address_announce(keeper->vip, still_leader, keeper, error, sizeof(error));
+			}
 			break;
 		case PGHA_NOT_HELD:
 			set_state(keeper, "lost", error);
 			complain(keeper, "has been lost, is taken again", error);
 			keeper->held = false;
-			keeper->due = 0;
+			keeper->due = now;
+			for (int i = 0; i < keeper->losses && keeper->due - now < LOSS_PAUSE_MAX_MS; i++)
+				keeper->due += keeper->due == now ? CHECK_EVERY_MS : keeper->due - now;
+			keeper->losses++;
 			break;
 		case PGHA_HOLDER_UNKNOWN:
 			complain(keeper, "could not be asked about", error);
@@ -284,7 +308,7 @@ give_up(Keeper *keeper)
 			pgha_agent_log("address %s given up", keeper->conf->address);
 		keeper->held = false;
 		keeper->given_up = true;
-		keeper->failures = 0;
+		keeper->failures = keeper->losses = 0;
 		keeper->complaint[0] = '\0';
 		set_state(keeper, "not held", NULL);
 		return;
@@ -415,7 +439,12 @@ run_keeper(const PghaAgentConf *conf, int wake)
 		go_round(&keeper, ec2);
 	while (wait_for_agent(&keeper));
 	if (atomic_load(&shared->retire) && keeper.vip != NULL)
+	{
+		/* The next keeper, if there is one, says more. */
 		give_up(&keeper);
+		set_state(&keeper, "", NULL);
+		tell_server(&keeper, pgha_session_clock());
+	}
 	_exit(0);
 }
 
