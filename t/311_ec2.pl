@@ -78,6 +78,7 @@ END
 {
 	my $status = $?;
 	kill 'TERM', @children if @children;
+	close $fake if $fake;		# named here, or perl would close it, and wait for ever, before this
 	$? = $status;
 }
 
