@@ -544,7 +544,8 @@ pgha_keeper_tell(PghaLead lead, int64_t asked_at)
 {
 	if (keeper_pid == 0 || shared == NULL)
 		return;
-	atomic_store(&shared->confirmed, asked_at);
+	if (lead == PGHA_LEAD_YES)
+		atomic_store(&shared->confirmed, asked_at);
 	if (atomic_exchange(&shared->lead, (int) lead) != (int) lead)
 		wake_keeper();
 }
