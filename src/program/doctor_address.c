@@ -10,10 +10,13 @@
 #include "doctor.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #include "../net/address_ec2.h"
+#include "extension.h"
+#include "job_run.h"
 
 static const char metadata_remedy[] =
 "Run it on an EC2 instance with the metadata service on (HttpEndpoint=enabled), version 2; in a container its hop limit must be 2: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2.";
@@ -21,21 +24,54 @@ static const char metadata_remedy[] =
 static const char permission_remedy[] =
 "Give the instance's role the policy for this kind of address (examples/aws), and do what the finding says.";
 
-/* May this host stop an instance?  Its own one stands for the others, which the same policy names. */
-static void
-ask_fence(PghaEc2 *ec2, json_t *findings)
+/* The instances of the other members that the own server knows, "i-1 i-2"; NULL if it cannot be asked. */
+static char *
+other_instances(const PghaAgentConf *conf)
 {
-	char		instance[64];
+	char		error[512];
+	char		query[600];
+	PGconn	   *conn = pgha_job_connect(conf, conf->self, NULL, error, sizeof(error));
+	char	   *schema = conn != NULL ? pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error)) : NULL;
+	char	   *instances = NULL;
+
+	if (schema != NULL && *schema != '\0')
+	{
+		(void) snprintf(query, sizeof(query),
+						"SELECT coalesce(string_agg(instance, ' '), '') FROM %s.pgha_cluster() WHERE node <> $1", schema);
+		instances = pgha_job_query(conn, query, conf->members.member[conf->self].name, error, sizeof(error));
+	}
+	free(schema);
+	PQfinish(conn);
+	return instances;
+}
+
+/* May this host stop the instances of the others? */
+static void
+ask_fence(PghaEc2 *ec2, const PghaAgentConf *conf, json_t *findings)
+{
+	char	   *instances = other_instances(conf);
+	char	   *rest = instances;
+	char	   *instance;
+	int			count = 0;
 	char		text[512];
 
-	if (!pgha_ec2_instance(ec2, instance, sizeof(instance), text, sizeof(text)))
-		pgha_finding(findings, "error", "host_fence_permission", metadata_remedy, "%s", text);
-	else if (!pgha_ec2_may_stop(ec2, instance, text, sizeof(text)))
-		pgha_finding(findings, "error", "host_fence_permission",
-					 "Give the instance's role examples/aws/fence-stop.json with the instances of all nodes; without it a silent primary is never replaced.",
-					 "%s", text);
-	else
-		pgha_finding(findings, "ok", "host_fence_permission", NULL, "%s", text);
+	while ((instance = strsep(&rest, " ")) != NULL)
+	{
+		if (*instance == '\0')
+			continue;
+		count++;
+		if (pgha_ec2_may_stop(ec2, instance, text, sizeof(text)))
+			pgha_finding(findings, "ok", "host_fence_permission", NULL, "%s", text);
+		else
+			pgha_finding(findings, "error", "host_fence_permission",
+						 "Give the instance's role examples/aws/fence-stop.json with the instances of all nodes; without it a silent primary is never replaced.",
+						 "%s", text);
+	}
+	free(instances);
+	if (count == 0)
+		pgha_finding(findings, "warning", "host_fence_permission",
+					 "Start the servers and agents of all nodes, and look again: agents tell their instances.",
+					 "no other member's instance is known, so that none could be stopped");
 }
 
 static void
@@ -86,6 +122,6 @@ pgha_doctor_address(const PghaAgentConf *conf, json_t *findings)
 	if (ec2 != NULL && by_ec2)
 		ask_ec2(ec2, &conf->address_spec, findings);
 	if (ec2 != NULL && conf->fence_by_ec2)
-		ask_fence(ec2, findings);
+		ask_fence(ec2, conf, findings);
 	pgha_ec2_free(ec2);
 }
