@@ -18,7 +18,8 @@ delete $ENV{$_} foreach grep { /^AWS_|_proxy$/i } keys %ENV;
 my $cluster = PghaCluster->new(nodes => 2, netns => 1, settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '20s' });
 my ($a, $b) = $cluster->nodes;
 my ($secondary, $route) = ("$cluster->{net}.100", '10.9.0.1');
-my $ec2 = FakeEc2->start($cluster, addresses => { 'eipalloc-1' => '203.0.113.5' }, tables => { 'rtb-1' => {}, 'rtb-2' => {} });
+my $ec2 = FakeEc2->start($cluster, addresses => { 'eipalloc-1' => '203.0.113.5' }, tables => { 'rtb-1' => {}, 'rtb-2' => {} },
+	settings => { lifetime => 420 });
 my %kind = (
 	'ec2' => {
 		address => "ec2:$secondary", take => ['AssignPrivateIpAddresses'], give_up => 'UnassignPrivateIpAddresses', on_interface => $secondary,
@@ -157,7 +158,15 @@ comes_back($b);
 my (undef, $out) = PghaCluster::run_command([ PghaCluster::pgha_program(), 'status', '-d', $b->conninfo ]);
 like($out, qr/^Address \Q$kind->{address}\E: held by a$/m, 'pgha status says who holds it');
 
+# Credentials that are near their end are renewed while nothing happens.
+$ec2->clear;
+$ec2->control('rotate', { instance => FakeEc2::instance($_), lifetime => 6 * 3600 }) foreach $a, $b;
+foreach my $node ($a, $b)
+{
+	$cluster->wait_for("$node->{name} to renew its credentials", sub { grep { m{/security-credentials/pgha$} } $ec2->metadata($node) });
+}
 late_release('ec2');
+ok(!grep({ ($_->{code} // '') eq 'RequestExpired' } $ec2->requests($b)), 'the credentials were renewed ahead of need');
 foreach my $round (1 .. 2)
 {
 	my ($new, $old) = fail_over();

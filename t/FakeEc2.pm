@@ -78,7 +78,14 @@ sub requests
 	return grep { $_->{service} eq 'ec2' && (!$node || ($_->{owner} // '') eq instance($node)) } @{ decode_json($self->control('log')) };
 }
 
-# Names of the actions among them.
+# What a node's instance has asked the metadata service for.
+sub metadata
+{
+	my ($self, $node) = @_;
+	return map { $_->{path} } grep { $_->{service} eq 'imds' && ($_->{instance} // '') eq instance($node) } @{ decode_json($self->control('log')) };
+}
+
+# Names of the actions that were requested.
 sub actions { my ($self, $node) = @_; return map { $_->{action} } $self->requests($node); }
 
 # Every request that was looked at had a good signature.
