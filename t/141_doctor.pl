@@ -17,7 +17,7 @@ my $cluster = PghaCluster->new(
 	settings => {
 		wal_level => 'logical', tcp_keepalives_idle => 30, 'pgha.slot_keep_size' => '64MB',
 		archive_mode => 'on', archive_command => '/bin/true', restore_command => '/bin/false',
-	})->build;
+	})->build(sql => 'CREATE ROLE pgpool LOGIN; GRANT pg_monitor TO pgpool');
 my ($one, $two) = $cluster->nodes;
 my $pgha = PghaCluster::pgha_program();
 my $spoken = '';
@@ -272,11 +272,11 @@ content($one, 'members', 'candidates', 'agents', 'slots');
 program_finds([ '-D', $one->{data} ], 0, qr/^This host, node db-1 \(\Q$one->{data}\E\): nothing to do, \d+ checks$/m, 'a healthy host');
 program_finds([ '--all', '--config', "$one->{data}/postgresql.conf", '-D', $one->{data} ], 0,
 	qr/^ok +host_logins +the agent can log in to "db-2"$/m, '--all shows what was tried');
-PghaCluster::must_run([ 'chmod', '0744', $one->{data} ]);
+PghaCluster::must_run([ 'chmod', '0704', $one->{data} ]);
 PghaCluster::must_run([ 'chmod', '0500', $one->agent_directory ]);
 SKIP:
 {
-	$out = program_finds([ '-D', $one->{data} ], 3, qr/^error +host_data_directory +.*mode 0744/m, 'a data directory that others may read');
+	$out = program_finds([ '-D', $one->{data} ], 3, qr/^error +host_data_directory +.*mode 0704/m, 'a data directory that others may read');
 	like($out, qr/^error +host_agent_directory .* cannot be written to/m, 'an agent directory that cannot be written to');
 }
 PghaCluster::must_run([ 'chmod', '0700', $one->{data}, $one->agent_directory ]);
