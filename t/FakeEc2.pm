@@ -109,7 +109,9 @@ sub leaks
 		$text{"$_ on $node->{name}"} = encode_json([ $node->rows("SELECT * FROM $_()") ]) foreach qw(pgha_events pgha_status pgha_cluster);
 	}
 	my %leaks;
-	foreach my $secret (grep { length > 8 } @{ $self->state->{secrets} })
+	my @secrets = grep { length > 8 } @{ $self->state->{secrets} };
+	die 'there are no secrets to look for' unless @secrets;
+	foreach my $secret (@secrets)
 	{
 		$leaks{$_} = 1 foreach grep { index($text{$_}, $secret) >= 0 } keys %text;
 	}
