@@ -287,7 +287,6 @@ program_finds([ '-D', "$cluster->{base}/nowhere", $one->conninfo ], 3, qr/^error
 
 # ---- pgpool ----
 
-$one->sql('CREATE ROLE pgpool LOGIN; GRANT pg_monitor TO pgpool');
 my $pgpool = PghaCluster::Pgpool->start($cluster);
 $one->set('pgha.pgpool' => "127.0.0.1:$pgpool->{pcp_port}", 'pgha.pgpool_passfile' => "$pgpool->{directory}/pcppass");
 # Its PCP may listen later than it serves.
