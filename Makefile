@@ -18,7 +18,7 @@ endif
 EXTENSION = pgha
 DATA = pgha--1.0.sql pgha--1.0--1.1.sql pgha--1.1--1.2.sql
 MODULE_big = pgha
-DOCS = examples/postgresql.conf examples/pg_hba.conf examples/pgpool.conf
+DOCS = $(filter-out examples/demo,$(wildcard examples/*.* examples/aws/*.json))
 
 CORE_SOURCES = $(wildcard src/core/*.c)
 COMMON_SOURCES = $(wildcard src/common/*.c)
