@@ -190,7 +190,8 @@ prepare(PghaJobRun *run)
 			!check_timeline(run, &control, &fork) ||
 			!pgha_fork_proven(run, leader, &control, &fork))
 			result = strcmp(run->sqlstate, STATE_CONNECTION) == 0 ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
-		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run))
+		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run) &&
+				 pgha_job_check_cancel(run))
 			result = PGHA_REWIND_DONE;
 	}
 	PQfinish(leader);
@@ -244,7 +245,7 @@ change_data(PghaJobRun *run)
 	if (pgha_job_phase(run, "rewinding", "rewinds to the history of \"%s\"",
 					   run->conf->members.member[run->leader].name))
 		run->data_ok = false;
-	if (run->data_ok || !pgha_job_record(run))
+	if (run->data_ok || !pgha_job_record(run) || !pgha_job_check_cancel(run))
 	{
 		(void) take_back(run);
 		return PGHA_REWIND_FAILED;
