@@ -138,7 +138,14 @@ sub change_address
 {
 	my ($name) = @_;
 	$kind = $kind{$name};
+	$ec2->clear;
 	$_->set('pgha.address' => $kind->{address}) foreach $a, $b;
+
+	# What address_state says may still be of the former one: keepers with the new settings begin by asking.
+	foreach my $node ($a, $b)
+	{
+		$cluster->wait_for("the agent of $node->{name} to know the new address", sub { grep { m{/security-credentials/pgha$} } $ec2->metadata($node) });
+	}
 	is_held($leader, 'configured');
 	my ($other) = $cluster->others($leader);
 	$cluster->wait_for('the standby to be ready for it', sub { ($other->view->{ $other->{name} }{address_state} // '') eq 'not held' });
