@@ -174,11 +174,9 @@ sleep_a_little(void)
 static bool
 no_agent(const char *node, PghaFailure *failure)
 {
-	PghaFailed(failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-			   "Start it there (systemctl start pgha-agent), or see its log: it may be refused the login.",
-			   "no agent of node \"%s\" is connected to this server", node);
-	strlcpy(failure->detail, "It does what must be done while that server is down.", sizeof(failure->detail));
-	return false;
+	return PghaFailed(failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					  "Start it there (systemctl start pgha-agent), or see its log: it may be refused the login.",
+					  "no agent of node \"%s\" is connected to this server", node);
 }
 
 static bool
