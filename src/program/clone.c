@@ -72,7 +72,11 @@ exists_in(const char *directory, const char *name)
 	return access(path, F_OK) == 0;
 }
 
-/* What an earlier job has emptied is ours; else something in it must be PostgreSQL's. */
+/*
+ * What an earlier job has emptied is ours; else something in it must be
+ * PostgreSQL's.  postgresql.auto.conf is nowhere else, and is what is left where
+ * all but the configuration was lost.
+ */
 bool
 pgha_clone_check_place(PghaJobRun *run)
 {
@@ -80,9 +84,10 @@ pgha_clone_check_place(PghaJobRun *run)
 	pid_t		pid;
 
 	if (!run->data_ok || pgha_server_look(run->conf, &pid) == PGHA_SERVER_ABSENT ||
-		exists_in(data, "PG_VERSION") || (exists_in(data, "base") && exists_in(data, "global")))
+		exists_in(data, "PG_VERSION") || exists_in(data, "postgresql.auto.conf") ||
+		(exists_in(data, "base") && exists_in(data, "global")))
 		return true;
-	return pgha_job_fail(run, STATE_NOT_IN_STATE, "It is neither empty nor missing, and has no file PG_VERSION.",
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, "It is neither empty nor missing, and has no file PG_VERSION or postgresql.auto.conf.",
 						 "Correct data_directory, or move away what is there.",
 						 "\"%s\" is not a data directory of PostgreSQL", data);
 }
