@@ -110,6 +110,10 @@ $b->set('pgha.auto_rejoin' => 'rewind');
 $b->wait_agent_log(qr/read the configuration again/);
 is($a->value('SELECT pgha_pause()'), 't', 'failover is paused');
 $cluster->wait_for('the agent to know', sub { ($b->value('SELECT paused FROM pgha_cluster() WHERE node = $$b$$') // '') eq 't' });
+
+# One that runs hears of a pause with the answer to its next poll; one that starts, at once.
+$b->stop_agent;
+$b->start_agent;
 $b->kill9;
 ok($cluster->stays_false(sub { $b->is_running }, 5), 'paused: a crashed server stays down');
 $a->value('SELECT pgha_resume()');
