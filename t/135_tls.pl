@@ -158,7 +158,7 @@ sub fail_over
 	is($cluster->wait_single_primary(among => [$standby]), $standby, "$standby->{name} leads");
 	$primary->wait_streaming;
 	$cluster->wait_following($standby, $primary);
-	like(substr($primary->agent_text, $mark), qr/recovery done/, "$primary->{name} has been rejoined");
+	$primary->wait_agent_log(qr/recovery done/, $mark);
 	like(substr($primary->agent_text, $mark), qr/rewinding/, 'by a rewind');
 	return ($standby, $primary);
 }
