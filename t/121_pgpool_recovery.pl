@@ -65,7 +65,7 @@ is(join('', map { PghaCluster::slurp("$b->{data}/$_") } qw(postgresql.conf node.
 $primary = fall($a);
 $a->stop_agent;
 my $said = $pgpool->pcp('pcp_recovery_node', $a);
-like($said, qr/no agent of node "a" is connected.*HINT: .*systemctl start pgha-agent.* refused the login/s, 'without an agent: the reason and what to do');
+like($said, qr/no agent of node "a" is connected.*HINT: .*systemctl start pgha-agent.* not reach this server/s, 'without an agent: the reason and what to do');
 unlike($said, qr/Successful/, 'and no success');
 
 # A word that is no method.

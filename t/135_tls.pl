@@ -134,6 +134,7 @@ sub sessions
 sub check_sessions
 {
 	my ($primary, $standby, $certificates) = @_;
+	$cluster->wait_for('a session with the standby', sub { (sessions($standby) // '') =~ m{^[1-9]} });
 	$cluster->wait_for('all sessions to be there', sub { (sessions($primary) // '') =~ m{^(\d+)/} && $1 >= 4 });
 	like(sessions($primary), qr{^(\d+)/\1/@{[ $certificates ? '\1' : '0' ]}$}, "pg_stat_ssl: all sessions with the primary use TLS, $certificates with a certificate");
 	like(sessions($standby), qr{^([1-9]\d*)/\1/}, 'and those with the standby');
@@ -166,6 +167,9 @@ sub fail_over
 sub recover
 {
 	my ($primary, $node, $method) = @_;
+	# An order would join a recovery that is about to end.
+	$cluster->wait_for("no recovery of $node->{name} to be under way", sub { !$node->job_pids
+		&& ($primary->value("SELECT count(*) FROM pgha_recovery_progress() WHERE node = '$node->{name}' AND job IS NOT NULL AND outcome IS NULL") // '') eq '0' });
 	my ($status, $out, $err) = $primary->psql("SELECT pgha_recover_node('$node->{name}', '$method')", timeout => 180);
 	return $status == 0 ? ($out, $err) : ('error', $err);
 }
@@ -175,6 +179,7 @@ sub check_clone
 	my ($primary, $node) = @_;
 	my ($out, $err) = recover($primary, $node, 'clone');
 	is($out, 't', "$node->{name} is cloned") or diag $err, $node->agent_text;
+	unlike($err, qr/joining/, 'by a job of its own');
 	$node->wait_streaming;
 	$cluster->wait_following($primary, $node);
 	is(PghaCluster::slurp("$node->{data}/server.crt"), PghaCluster::slurp("$tls/$node->{name}.crt"), 'it has its own certificate');
@@ -243,9 +248,22 @@ $primary->sql("ALTER ROLE pgha PASSWORD 'other'");
 $standby->start_agent(wait => 0);
 $standby->wait_agent_log(qr/primary: .*password authentication failed for user "pgha"/, $mark);
 my ($out, $err) = recover($primary, $standby, 'clone');
-like($err, qr/no agent of node "$standby->{name}" is connected.*HINT: .*see its log/s, 'an agent that cannot log in: the caller is told where to look');
+like($err, qr/the agent of node "$standby->{name}" is refused the login: password authentication failed for user "pgha"\n.*DETAIL: .* from 127\.0\.0\.\d.*HINT: .*pgha\.conninfo/s,
+	'an agent that cannot log in: the caller is told what it was told');
+like($primary->value(q{SELECT finding FROM pgha_doctor() WHERE "check" = 'agents'}, timeout => 60), qr/the agent of "$standby->{name}" is refused the login.*password authentication failed/, 'pgha_doctor() says so, too');
+# As the server of a node that is down cannot say what its agent sees.
+$standby->stop;
 $primary->sql("ALTER ROLE pgha PASSWORD '$password'");
+set_hba($primary, grep { !/ postgres / } @scram);
+$standby->wait_agent_log(qr/primary: .*no pg_hba.conf entry/, $mark);
+($out, $err) = recover($primary, $standby, 'start');
+like($err, qr/is refused the login: no pg_hba.conf entry for host "127\.0\.0\.\d", user "pgha", database "postgres"/, 'its server is down: all the same');
+set_hba($primary, @scram);
 $standby->wait_agent;
+($out, $err) = recover($primary, $standby, 'start');
+is($out, 't', 'it is let in, and its node started') or diag $err, $standby->agent_text;
+$standby->wait_streaming;
+
 
 # ---- with client certificates, and in another database, updated from version 1.0 ----
 
@@ -254,12 +272,13 @@ $primary->sql(q{CREATE EXTENSION pgha VERSION '1.0'}, database => 'ops');
 $primary->sql('ALTER EXTENSION pgha UPDATE', database => 'ops');
 $primary->sql('SELECT pgha_setup_role()', database => 'ops');
 $cluster->wait_following($primary, $standby);
+my %mark = map { $_->{name} => $_->agent_mark } $a, $b;
 foreach my $node ($a, $b)
 {
 	set_hba($node, @cert);
 	$node->set('pgha.conninfo' => $with_certificate);
 }
-$_->wait_agent_log(qr/read the configuration again/) foreach $a, $b;
+$_->wait_agent_log(qr/read the configuration again/, $mark{ $_->{name} }) foreach $a, $b;
 $_->restart foreach $standby;
 $cluster->wait_following($primary, $standby);
 ($primary, $standby) = fail_over($primary, $standby);

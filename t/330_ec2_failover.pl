@@ -15,7 +15,7 @@ use Test::More;
 plan skip_all => 'needs root and network namespaces' unless PghaCluster::can_netns();
 delete $ENV{$_} foreach grep { /^AWS_|_proxy$/i } keys %ENV;
 
-my $cluster = PghaCluster->new(nodes => 2, netns => 1, settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '20s' });
+my $cluster = PghaCluster->new(nodes => 2, netns => 1, settings => { 'pgha.failure_timeout' => '4s', 'pgha.startup_grace' => '20s' });
 my ($a, $b) = $cluster->nodes;
 my ($secondary, $route) = ("$cluster->{net}.100", '10.9.0.1');
 my $ec2 = FakeEc2->start($cluster, addresses => { 'eipalloc-1' => '203.0.113.5' }, tables => { 'rtb-1' => {}, 'rtb-2' => {} },
@@ -160,20 +160,30 @@ $_->start_agent(net_admin => 1) foreach $a, $b;
 is_held($a, 'start');
 $cluster->wait_for('the instances to be known', sub { my $view = $b->view; !grep { ($view->{$_}{instance} // '') eq '' } qw(a b) });
 is_deeply({ map { $_->{node} => $_->{instance} } values %{ $b->view } }, { map { $_->{name} => FakeEc2::instance($_) } $a, $b }, 'pgha_cluster() shows the instances');
-is($b->view->{a}{address_state}, 'held', 'and, on the standby, the state of the primary\'s address');
+$cluster->wait_for('the standby to hear of the address', sub { ($b->view->{a}{address_state} // '') eq 'held' });
+pass('and, on the standby, the state of the primary\'s address');
 comes_back($b);
 my (undef, $out) = PghaCluster::run_command([ PghaCluster::pgha_program(), 'status', '-d', $b->conninfo ]);
 like($out, qr/^Address \Q$kind->{address}\E: held by a$/m, 'pgha status says who holds it');
 
 # Credentials that are near their end are renewed while nothing happens.
 $ec2->clear;
-$ec2->control('rotate', { instance => FakeEc2::instance($_), lifetime => 6 * 3600 }) foreach $a, $b;
+my $reads = sub { my ($node) = @_; return scalar grep { m{/security-credentials/pgha$} } $ec2->metadata($node) };
+my %reads;
 foreach my $node ($a, $b)
 {
-	$cluster->wait_for("$node->{name} to renew its credentials", sub { grep { m{/security-credentials/pgha$} } $ec2->metadata($node) });
+	# Just after a reading the next one is half a minute away.
+	my $before = $reads->($node);
+	$cluster->wait_for("$node->{name} to read its credentials", sub { $reads->($node) > $before });
+	$ec2->control('rotate', { instance => FakeEc2::instance($node), lifetime => 6 * 3600 });
+	$reads{ $node->{name} } = $reads->($node);
+}
+foreach my $node ($a, $b)
+{
+	$cluster->wait_for("$node->{name} to renew its credentials", sub { $reads->($node) > $reads{ $node->{name} } });
 }
 late_release('ec2');
-ok(!grep({ ($_->{code} // '') eq 'RequestExpired' } $ec2->requests($b)), 'the credentials were renewed ahead of need');
+ok(!grep({ ($_->{code} // '') eq 'RequestExpired' } $ec2->requests), 'the credentials were renewed ahead of need');
 foreach my $round (1 .. 2)
 {
 	my ($new, $old) = fail_over();
@@ -227,9 +237,9 @@ sub files { my @files = glob("/proc/$_[0]/fd/*"); return scalar @files; }
 my ($agent_files, $keeper_files) = (files($leader->{agent_pid}), files($keeper));
 foreach my $round (1 .. 10)
 {
-	$leader->sql("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name = 'pgha agent'");
+	$leader->sql("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name LIKE 'pgha agent %'");
 	$cluster->wait_for('the sessions of both agents',
-		sub { ($leader->value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgha agent' AND query LIKE '%pgha_agent_poll%'") // 0) == 2 });
+		sub { ($leader->value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgha agent %' AND query LIKE '%pgha_agent_poll%'") // 0) == 2 });
 }
 is_held($leader, 'sessions lost');
 is(keeper_pid($leader), $keeper, 'it is the same keeper');

@@ -12,7 +12,7 @@ use Test::More;
 
 delete $ENV{$_} foreach grep { /^AWS_|_proxy$/i } keys %ENV;
 
-my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.fence' => 'ec2-stop', 'pgha.fence_timeout' => '60s' });
+my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.failure_timeout' => '2s', 'pgha.fence' => 'ec2-stop', 'pgha.fence_timeout' => '60s' });
 my ($a, $b) = $cluster->nodes;
 my $ec2 = FakeEc2->start($cluster);
 $cluster->build;
@@ -25,7 +25,7 @@ sub state_of { my ($node) = @_; return $ec2->state->{instances}{ FakeEc2::instan
 sub stays_standby
 {
 	my ($node, $what) = @_;
-	ok($cluster->stays_false(sub { ($node->value('SELECT pg_is_in_recovery()') // 't') ne 't' }, 2.5), $what);
+	ok($cluster->stays_false(sub { ($node->value('SELECT pg_is_in_recovery()') // 't') ne 't' }, 5), $what);
 	return;
 }
 
@@ -87,16 +87,17 @@ $cluster->wait_for('the instance to be stopping', sub { state_of($a) ne 'running
 my ($stop) = stops();
 is("$stop->{params}{'InstanceId.1'} $stop->{params}{Force} $stop->{owner}", FakeEc2::instance($a) . ' true ' . FakeEc2::instance($b),
 	'a frozen primary: the agent of the standby has its instance stopped by force');
-like(reason($b), qr/waits until the instance of a is stopped/, 'pgha_status() says so');
+$cluster->wait_for('pgha_status() to say so', sub { reason($b) =~ /waits until the instance of a is stopped/ });
+pass('pgha_status() says so');
 
 # A session that is lost: the order is handed out again, and the outcome told when the server lets the agent in.
 my $hba = PghaCluster::slurp("$b->{data}/pg_hba.conf");
 my $log_mark = $b->log_mark;
-$b->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgha agent'");
+$b->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgha agent%'");
 $b->wait_log(qr/agent of node "b" has connected/, $log_mark);
 PghaCluster::spew("$b->{data}/pg_hba.conf", "host all pgha all reject\n$hba");
 $b->reload;
-$cluster->wait_for('b to let no agent in', sub { PghaCluster::slurp($b->{log}) =~ /received SIGHUP/ });
+$cluster->wait_for('b to let no agent in', sub { $b->log_since($log_mark) =~ /received SIGHUP/ });
 stays_standby($b, 'not promoted while the instance is stopping');
 $ec2->control('stopped', { instance => FakeEc2::instance($a) });
 $b->wait_agent_log(qr/could not tell it that/, $mark);
@@ -125,8 +126,8 @@ $b->wait_streaming(120);
 ready($a, $b);
 $ec2->set(stop_delay => 0.3, unauthorized => ['StopInstances']);
 freeze_machine($a);
-$cluster->wait_for('b to say why', sub { reason($b) =~ /could not be stopped: .*StopInstances/ });
-like(reason($b), qr/is not promoted: the instance of a could not be stopped: .*(?:UnauthorizedOperation|not authorized|not allow)/i, 'not allowed: pgha_status() says why');
+my $why = $cluster->wait_for('b to say why', sub { my $reason = reason($b); $reason =~ /could not be stopped: .*StopInstances/ && $reason });
+like($why, qr/is not promoted: the instance of a could not be stopped: .*(?:UnauthorizedOperation|not authorized|not allow)/i, 'not allowed: pgha_status() says why');
 stays_standby($b, 'not allowed: nobody is promoted');
 is(state_of($a), 'running', 'it still runs');
 $ec2->set(unauthorized => []);
@@ -139,8 +140,8 @@ pass('allowed meanwhile: stopped and promoted');
 
 start_machine($a, $b);
 ready($b, $a);
-$_->set('pgha.fence_timeout' => '8s') foreach $a, $b;
 $mark = $a->agent_mark;
+$_->set('pgha.fence_timeout' => '8s') foreach $a, $b;
 $a->wait_agent_log(qr/read the configuration again/, $mark);
 $ec2->faults({ match => 'StopInstances', mode => 'hang' });
 freeze_machine($b);

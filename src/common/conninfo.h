@@ -11,6 +11,12 @@
 #define PGHA_CONNINFO_SIZE	2048
 
 /*
+ * application_name of the agent's sessions; that of the session in which it
+ * polls is followed by a blank and the node's name.
+ */
+#define PGHA_AGENT_APPLICATION	"pgha agent"
+
+/*
  * Checks pgha.conninfo: keyword=value form with libpq's quoting rules.  False
  * with a sentence in `error` for a URI, bad syntax, and keywords that pgha sets
  * itself or must not be written there: password (use passfile), host, hostaddr,

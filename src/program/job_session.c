@@ -11,8 +11,6 @@
 #include "extension.h"
 #include "job_run.h"
 
-#define NAME	"pgha agent"
-
 /* A server that is stuck must not hold the job up. */
 #define OPTIONS PGHA_JOB_TCP " options='-c statement_timeout=60000 -c lock_timeout=10000'"
 
@@ -28,7 +26,7 @@ pgha_job_connect(const PghaAgentConf *conf, int member, const char *extra,
 	(void) snprintf(options, sizeof(options), "%s %s", extra != NULL ? extra : OPTIONS,
 					strstr(conf->conninfo, "dbname") == NULL ? "dbname=postgres" : "");
 	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, &conf->members.member[member],
-							 NAME, options))
+							 PGHA_AGENT_APPLICATION, options))
 	{
 		pgha_fail(error, error_size, "the connection string is too long");
 		return NULL;

@@ -87,6 +87,7 @@ pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member)
 {
 	char		conninfo[PGHA_CONNINFO_SIZE];
 	char		options[1024];
+	char		application[PGHA_NAME_SIZE + sizeof(PGHA_AGENT_APPLICATION) + 1];
 
 	pgha_session_close(session);
 	if (session->member != member)
@@ -94,8 +95,10 @@ pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member)
 	session->member = member;
 	(void) snprintf(options, sizeof(options), OPTIONS "%s",
 					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "");
+	(void) snprintf(application, sizeof(application), PGHA_AGENT_APPLICATION " %s",
+					conf->members.member[conf->self].name);
 	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo,
-							 &conf->members.member[member], "pgha agent", options))
+							 &conf->members.member[member], application, options))
 	{
 		fail_session(session, "the connection string is too long", "shorten pgha.conninfo");
 		return;

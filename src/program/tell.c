@@ -64,7 +64,7 @@ connect_to(Call *call, const PghaAgentConf *conf)
 	(void) snprintf(options, sizeof(options), "%s%s", OPTIONS,
 					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "");
 	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, &conf->members.member[conf->self],
-							 "pgha agent", options))
+							 PGHA_AGENT_APPLICATION, options))
 		return pgha_fail(call->error, call->error_size, "the connection string is too long");
 	call->conn = PQconnectStart(conninfo);
 	if (call->conn == NULL)

@@ -102,6 +102,17 @@ PghaCopyText(char *to, const char *text, size_t size)
 	to[length] = '\0';
 }
 
+void
+PghaCopyShown(char *to, const char *text, size_t size, bool lines)
+{
+	PghaCopyText(to, text, size);
+	for (; *to != '\0'; to++)
+	{
+		if (((unsigned char) *to < ' ' && !(lines && *to == '\n')) || *to == '\177')
+			*to = ' ';
+	}
+}
+
 char *
 PghaClip(const char *text, int length)
 {
@@ -219,18 +230,6 @@ text_argument(FunctionCallInfo fcinfo, int n, char *otherwise)
 	return PG_ARGISNULL(n) ? otherwise : text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
-/* Copies what people will read: control characters become blanks, line breaks only where `lines`. */
-static void
-copy_shown(char *to, const char *text, size_t size, bool lines)
-{
-	PghaCopyText(to, text, size);
-	for (; *to != '\0'; to++)
-	{
-		if (((unsigned char) *to < ' ' && !(lines && *to == '\n')) || *to == '\177')
-			*to = ' ';
-	}
-}
-
 /*
  * Makes this session the agent's; an older one of the same node is told so at
  * its next poll.  Returns the pid of that one, or 0.
@@ -247,6 +246,7 @@ register_session(PghaAgent *agent)
 		PghaTheBoard()->stop.taken = false;
 	agent->pid = MyProcPid;
 	agent->heard = PghaNow();
+	agent->refused_at = 0;
 	return before == MyProcPid ? 0 : before;
 }
 
@@ -322,9 +322,9 @@ take_job(FunctionCallInfo fcinfo, PghaJob *job)
 
 	job->taken = true;
 	job->updated = GetCurrentTimestamp();
-	copy_shown(job->method, text_argument(fcinfo, ARG_METHOD, ""), sizeof(job->method), false);
-	copy_shown(job->phase, text_argument(fcinfo, ARG_PHASE, ""), sizeof(job->phase), false);
-	copy_shown(job->message, message, sizeof(job->message), false);
+	PghaCopyShown(job->method, text_argument(fcinfo, ARG_METHOD, ""), sizeof(job->method), false);
+	PghaCopyShown(job->phase, text_argument(fcinfo, ARG_PHASE, ""), sizeof(job->phase), false);
+	PghaCopyShown(job->message, message, sizeof(job->message), false);
 	job->done = PG_ARGISNULL(ARG_DONE) ? 0 : Max(PG_GETARG_INT64(ARG_DONE), 0);
 	job->total = PG_ARGISNULL(ARG_TOTAL) ? 0 : Max(PG_GETARG_INT64(ARG_TOTAL), 0);
 	if (PG_ARGISNULL(ARG_OUTCOME))
@@ -334,9 +334,9 @@ take_job(FunctionCallInfo fcinfo, PghaJob *job)
 	if (strcmp(job->outcome, "done") == 0)
 		return;
 	job->failure.sqlstate = sqlstate_of(text_argument(fcinfo, ARG_SQLSTATE, ""));
-	copy_shown(job->failure.message, message, sizeof(job->failure.message), false);
-	copy_shown(job->failure.detail, text_argument(fcinfo, ARG_DETAIL, ""), sizeof(job->failure.detail), true);
-	copy_shown(job->failure.hint, text_argument(fcinfo, ARG_HINT, ""), sizeof(job->failure.hint), true);
+	PghaCopyShown(job->failure.message, message, sizeof(job->failure.message), false);
+	PghaCopyShown(job->failure.detail, text_argument(fcinfo, ARG_DETAIL, ""), sizeof(job->failure.detail), true);
+	PghaCopyShown(job->failure.hint, text_argument(fcinfo, ARG_HINT, ""), sizeof(job->failure.hint), true);
 }
 
 /* The first half of a poll: what the agent says. */
@@ -359,8 +359,8 @@ take_report(FunctionCallInfo fcinfo, const char *node)
 		if (!replaced)
 		{
 			before = register_session(agent);
-			copy_shown(agent->data_directory, data_directory, sizeof(agent->data_directory), false);
-			copy_shown(agent->server, server, sizeof(agent->server), false);
+			PghaCopyShown(agent->data_directory, data_directory, sizeof(agent->data_directory), false);
+			PghaCopyShown(agent->server, server, sizeof(agent->server), false);
 			if (!PG_ARGISNULL(ARG_JOB) && PG_GETARG_INT64(ARG_JOB) == agent->command_id)
 				agent->command_id = 0;
 			else if (!PG_ARGISNULL(ARG_JOB) && PG_GETARG_INT64(ARG_JOB) == board->stop.id)
@@ -401,7 +401,7 @@ check_node_argument(const char *node)
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	member = !PghaShmem->view.valid || pgha_members_find(&PghaShmem->view.members, node) != PGHA_NOBODY;
 	LWLockRelease(PghaShmem->lock);
-	copy_shown(shown, node, sizeof(shown), false);
+	PghaCopyShown(shown, node, sizeof(shown), false);
 	if (!member || !pgha_name_valid(node))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -419,6 +419,7 @@ static bool
 look_for_news(const char *node, const char *seen_state, int64 own_job, News *news)
 {
 	PghaBoard  *board = PghaTheBoard();
+	bool		heard_of_pause = true;
 
 	memset(news, 0, sizeof(*news));
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
@@ -453,10 +454,26 @@ look_for_news(const char *node, const char *seen_state, int64 own_job, News *new
 			strlcpy(news->command, "recover", sizeof(news->command));
 			strlcpy(news->argument, agent->job.method, sizeof(news->argument));
 		}
+		heard_of_pause = agent->told_paused == news->paused;
 		news->cancel = agent->job.cancel && agent->job.id == own_job && agent->job.outcome[0] == '\0';
 	}
 	LWLockRelease(board->lock);
-	return news->order_id != 0 || news->cancel || strcmp(news->state, seen_state) != 0;
+	return news->order_id != 0 || news->cancel || !heard_of_pause || strcmp(news->state, seen_state) != 0;
+}
+
+/* What the agent is about to be told is no news to it any more. */
+static void
+remember_told(const char *node, const News *news)
+{
+	PghaBoard  *board = PghaTheBoard();
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		if (strcmp(board->agent[i].node, node) == 0)
+			board->agent[i].told_paused = news->paused;
+	}
+	LWLockRelease(board->lock);
 }
 
 /*
@@ -503,6 +520,7 @@ pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 		(void) ConditionVariableTimedSleep(&PghaTheBoard()->changed, left, PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();
+	remember_told(node, &news);
 
 	in_recovery = RecoveryInProgress();
 	PghaPutText(&row, news.state);
@@ -549,7 +567,7 @@ pgha_sql_agent_event(PG_FUNCTION_ARGS)
 		PghaQueuedEvent *event = &board->event[board->event_count++];
 
 		strlcpy(event->kind, kind, sizeof(event->kind));
-		copy_shown(event->what, what, sizeof(event->what), false);
+		PghaCopyShown(event->what, what, sizeof(event->what), false);
 	}
 	LWLockRelease(board->lock);
 	if (!queued)

@@ -49,6 +49,10 @@ typedef struct PghaAgent
 	pid_t		pid;			/* backend of its session here; 0: not connected */
 	pgha_time	heard;			/* of its last poll */
 	TimestampTz left;			/* when its session ended; 0: never had one */
+	bool		told_paused;	/* what it was told of pgha_pause() */
+	TimestampTz refused_at;		/* when its login was refused last (refused.c); 0: never */
+	char		refused[160];	/* with this message */
+	char		refused_host[64];	/* to this host */
 	char		data_directory[MAXPGPATH];
 	char		server[16];		/* what it says of its host's server */
 	int64		command_id;		/* a command for it that it has not taken; 0: none */
@@ -130,7 +134,13 @@ extern int64 PghaNewJobId(void);
 /* Copies as much of `text` as fits without cutting a character. */
 extern void PghaCopyText(char *to, const char *text, size_t size);
 
-/* The same, palloc'd: at most `length` bytes of a text that came from outside, for a message. */
+/*
+ * Copies what people will read, as far as it fits: control characters become
+ * blanks, line breaks only where `lines` is false.
+ */
+extern void PghaCopyShown(char *to, const char *text, size_t size, bool lines);
+
+/* As PghaCopyText(), palloc'd: at most `length` bytes of a text that came from outside, for a message. */
 extern char *PghaClip(const char *text, int length);
 
 #endif							/* PGHA_AGENTS_H */

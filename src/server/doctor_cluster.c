@@ -14,6 +14,7 @@
 #include "../core/states.h"
 #include "config.h"
 #include "doctor.h"
+#include "refused.h"
 #include "report.h"
 
 static bool
@@ -394,18 +395,34 @@ check_agents(PghaDoctor *doctor)
 {
 	const PghaView *view = doctor->view;
 	StringInfoData missing;
+	int			refused = 0;
 
 	/* Agents connect to their own server and to the primary. */
 	initStringInfo(&missing);
 	for (int i = 0; i < view->members.count; i++)
-		if ((i == view->settings.self || !doctor->in_recovery) &&
-			!PghaAgentConnected(view->members.member[i].name))
-			PghaDoctorList(&missing, view->members.member[i].name);
+	{
+		const char *name = view->members.member[i].name;
+		char		message[160];
+		char		host[64];
+
+		if ((i != view->settings.self && doctor->in_recovery) || PghaAgentConnected(name))
+			continue;
+		if (PghaLoginRefused(name, message, sizeof(message), host, sizeof(host)))
+		{
+			refused++;
+			PghaDoctorFind(doctor, PGHA_WARNING,
+						   "Correct pgha.conninfo on that node, or pg_hba.conf or the role here.",
+						   "the agent of \"%s\" is refused the login, from %s: %s; nobody brings that node back after a failure",
+						   name, host, message);
+		}
+		else
+			PghaDoctorList(&missing, name);
+	}
 	if (missing.len > 0)
 		PghaDoctorFind(doctor, PGHA_WARNING,
 					   "Start \"pgha agent -D PGDATA\" as a service on that host; if it runs, its log says why it cannot connect.",
 					   "no agent is connected for: %s; nobody brings such a node back after a failure", missing.data);
-	else
+	else if (refused == 0)
 		PghaDoctorFine(doctor, doctor->in_recovery ? "this node's agent is connected" : "the agents of all members are connected");
 }
 

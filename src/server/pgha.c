@@ -13,6 +13,7 @@
 #include "config.h"
 #include "gate.h"
 #include "monitor.h"
+#include "refused.h"
 #include "report.h"
 #include "shmem.h"
 #include "slots.h"
@@ -39,4 +40,5 @@ _PG_init(void)
 		return;
 	PghaWalReceiverInit();
 	PghaMonitorInit();
+	PghaRefusedInit();
 }

@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "config.h"
 #include "recover.h"
+#include "refused.h"
 #include "rows.h"
 #include "shmem.h"
 
@@ -174,8 +175,19 @@ sleep_a_little(void)
 static bool
 no_agent(const char *node, PghaFailure *failure)
 {
+	char		message[160];
+	char		host[64];
+
+	if (PghaLoginRefused(node, message, sizeof(message), host, sizeof(host)))
+	{
+		PghaFailed(failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				   "Correct pgha.conninfo on that node, or pg_hba.conf or the role here.",
+				   "the agent of node \"%s\" is refused the login: %s", node, message);
+		snprintf(failure->detail, sizeof(failure->detail), "It tries from %s.", host);
+		return false;
+	}
 	return PghaFailed(failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-					  "Start it there (systemctl start pgha-agent), or see its log: it may be refused the login.",
+					  "Start it there (systemctl start pgha-agent), or see its log: it may not reach this server.",
 					  "no agent of node \"%s\" is connected to this server", node);
 }
 
