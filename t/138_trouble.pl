@@ -106,21 +106,24 @@ is(leftovers(), '', 'nothing is left over');
 like($a->error(q{SELECT pgha_recover_node('b')}, user => 'nobody_special') // '', qr/42501|permission denied/, 'a role without the right cannot recover');
 
 # ---- stopped, crashed, paused, broken ----
+my $mark = $b->agent_mark;
 $b->set('pgha.auto_rejoin' => 'rewind');
-$b->wait_agent_log(qr/read the configuration again/);
-is($a->value('SELECT pgha_pause()'), 't', 'failover is paused');
+$b->wait_agent_log(qr/read the configuration again/, $mark);
+ok($cluster->wait_for('all to confirm the pause', sub { ($a->value('SELECT pgha_pause()') // '') eq 't' }), 'failover is paused');
 $cluster->wait_for('the agent to know', sub { ($b->value('SELECT paused FROM pgha_cluster() WHERE node = $$b$$') // '') eq 't' });
 
-# One that runs hears of a pause with the answer to its next poll; one that starts, at once.
-$b->stop_agent;
-$b->start_agent;
+# A pause ends the poll under way; with the next one it has been taken in.  When
+# its server is down, the agent goes by what the primary has told it.
+my $since = $a->value('SELECT clock_timestamp()');
+$cluster->wait_for('the agent to poll again', sub { ($a->value(
+	"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgha agent b' AND query LIKE '%agent_poll%' AND query_start > '$since'") // 0) > 0 });
 $b->kill9;
 ok($cluster->stays_false(sub { $b->is_running }, 5), 'paused: a crashed server stays down');
 $a->value('SELECT pgha_resume()');
 $b->wait_streaming;
 pass('resumed: it is started');
 
-my $mark = $b->agent_mark;
+$mark = $b->agent_mark;
 PghaCluster::spew("$b->{data}/node.conf", PghaCluster::slurp("$b->{data}/node.conf") . "work_mem = 'nonsense'\n");
 $b->kill9;
 $b->wait_agent_log(qr/failed again, for the same reason/, $mark);

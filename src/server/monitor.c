@@ -609,8 +609,8 @@ step(const PghaEvent *event)
 	if (node.state != before && node.state == PGHA_PASSIVE && !local.in_recovery)
 		PghaGateDecided();
 
-	/* Members read what is published: a new state must not wait for the end of the round. */
-	if (node.state != before)
+	/* Members and agents read what is published: such news must not wait for the end of the round. */
+	if (node.state != before || node.durable.paused != durable.paused)
 	{
 		publish();
 		PghaAgentsWake();
