@@ -8,7 +8,8 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 2, agents => 1)->build;
+my $cluster = PghaCluster->new(nodes => 2, agents => 1,
+	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s' })->build;
 my ($a, $b) = $cluster->nodes;
 
 # Rows that the standby never gets: nothing is sent while they are committed.
@@ -30,21 +31,23 @@ my ($lost) = glob($a->agent_directory . '/pgha_lost/*/summary.txt');
 ok(defined $lost, 'the WAL that is lost was saved');
 my $summary = PghaCluster::slurp($lost // '/dev/null');
 like($summary, qr/^commits: +3$/m, 'the summary counts the commits') or diag $summary;
-ok((grep { $_->{kind} eq 'lost' && $_->{what} =~ /3 commit/ } $b->events), 'pgha_events() tells what was lost');
+ok($cluster->wait_for('pgha_events() to tell of it', sub { grep { $_->{kind} eq 'lost' && $_->{what} =~ /3 commit/ } $b->events }), 'pgha_events() tells what was lost');
 my ($first) = $summary =~ /-s (\S+)$/m;
 my ($timeline) = $summary =~ /-t (\d+)/;
 (my $directory = $lost) =~ s{/summary.txt$}{};
 my (undef, $dump) = PghaCluster::run_command([ $b->program('pg_waldump'), '-p', $directory, '-t', $timeline, '-s', $first ]);
 like($dump, qr/COMMIT/, 'and pg_waldump can read it');
 
-is($a->value('SELECT outcome FROM pgha_recovery_progress() WHERE node = \'a\''), 'done', 'the own server knows of the recovery');
+is($cluster->wait_for('the own server to know of the recovery',
+	sub { $a->value(q{SELECT outcome FROM pgha_recovery_progress() WHERE node = 'a'}) }), 'done', 'and that is well');
 is(scalar(() = glob("$a->{data}.old-* $a->{data}.new-*")), 0, 'no other directory is left');
 
 # Stopped on purpose.
 $a->stop('fast');
 ok($cluster->stays_false(sub { $a->is_running }, 5), 'a server that was stopped stays stopped');
-is($b->value(q{SELECT server FROM pgha_recovery_progress() WHERE node = 'a'}), 'stopped', 'and the primary is told so');
-my (undef, $out, $notices) = $b->psql(q{SELECT pgha_recover_node('a')});
+$cluster->wait_for('the primary to be told', sub { ($b->value(q{SELECT server FROM pgha_recovery_progress() WHERE node = 'a'}) // '') eq 'stopped' });
+pass('and the primary is told so');
+my (undef, $out, $notices) = $b->psql(q{SELECT pgha_recover_node('a')}, timeout => 180);
 is($out, 't', 'an order starts it') or diag $notices;
 like($notices, qr/node "a": /, 'with notices');
 $a->wait_streaming;
@@ -56,8 +59,9 @@ pass('a crashed standby is started again');
 
 # Nothing by itself.
 $cluster->wait_for('the recovery to have ended', sub { $a->job_field('outcome') eq 'done' });
+$mark = $a->agent_mark;
 $a->set('pgha.auto_rejoin' => 'off');
-$a->wait_agent_log(qr/read the configuration again/);
+$a->wait_agent_log(qr/read the configuration again/, $mark);
 $a->kill9;
 ok($cluster->stays_false(sub { $a->is_running }, 6), 'auto_rejoin = off: a crashed server stays down');
 is($b->value(q{SELECT pgha_recover_node('a')}, timeout => 120), 't', 'until it is ordered up');
@@ -65,8 +69,9 @@ $a->wait_streaming;
 
 # Cancelled in the middle of a rewind: before it changes anything the node is
 # left as it was; afterwards it is carried through.
+$mark = $b->agent_mark;
 $b->set('pgha.auto_rejoin' => 'off');
-$b->wait_agent_log(qr/read the configuration again/);
+$b->wait_agent_log(qr/read the configuration again/, $mark);
 $sender = $cluster->wait_for('the standby to be connected',
 	sub { $b->value("SELECT pid FROM pg_stat_replication WHERE application_name = 'a' AND state = 'streaming'") });
 kill 'STOP', $sender;
@@ -82,6 +87,9 @@ foreach my $point ('stopping', 'saving lost WAL', 'rewinding', 'copying')
 	my $session = $a->background(q{SELECT pgha_recover_node('b', 'rewind')});
 	$cluster->wait_for("$point: the job to be there", sub { grep { PghaCluster::process_state($_) eq 'T' } $b->job_pids });
 	my ($job) = grep { PghaCluster::process_state($_) eq 'T' } $b->job_pids;
+	# An order that is not known to be taken is just withdrawn.
+	$cluster->wait_for("$point: the primary to know of the job", sub {
+		($a->value(q{SELECT phase FROM pgha_recovery_progress() WHERE node = 'b' AND outcome IS NULL}) // 'waiting') !~ /^(waiting)?$/ });
 	$a->value("SELECT pg_cancel_backend(pid) $calls");
 	$cluster->wait_for("$point: the agent to be told", sub { (PghaCluster::slurp("/proc/$job/status") // '') =~ /^ShdPnd:\s+0*[1-9a-f]/m });
 	kill 'CONT', $job;
@@ -90,5 +98,31 @@ foreach my $point ('stopping', 'saving lost WAL', 'rewinding', 'copying')
 	$b->wait_state($end eq 'done' ? 'standby' : 'diverged');
 	is($b->value('SELECT count(*) FROM probe WHERE v = -1'), $end eq 'done' ? '0' : '1', "... it has the data that belongs to that");
 }
+
+# A primary that dies before the first checkpoint after its promotion: its last
+# one is on a timeline that all have, and pg_rewind would see no difference.
+$b->stop_agent;
+$b->start_agent;
+foreach my $node ($a, $b)
+{
+	$mark = $node->agent_mark;
+	$node->set('pgha.auto_rejoin' => 'rewind');
+	$node->wait_agent_log(qr/read the configuration again/, $mark);
+}
+$cluster->wait_following($a, $b);
+kill 'STOP', $b->value(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'});
+$a->kill9;
+is($cluster->wait_single_primary(among => [$b]), $b, 'the other node leads, but makes no checkpoint');
+$a->wait_streaming;
+$cluster->wait_following($b, $a);
+kill 'STOP', $b->value("SELECT pid FROM pg_stat_replication WHERE application_name = 'a'");
+$b->sql('INSERT INTO probe VALUES (-2)');
+$mark = $b->agent_mark;
+$b->kill9;
+is($cluster->wait_single_primary(among => [$a]), $a, 'its successor leads');
+$b->wait_streaming;
+$b->wait_agent_log(qr/recovery: finishing recovery: .*recovery: rewinding: .*recovery done/s, $mark);
+is($b->value('SELECT count(*) FROM probe WHERE v = -2'), '0', 'it has been rewound');
+like(substr($b->agent_text, $mark), qr/node "b" gives up 1 commit/, 'and what it gave up was told');
 
 done_testing();

@@ -55,7 +55,7 @@ $b->start;
 $b->start_agent;
 $b->wait_streaming;
 
-my ($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')});
+my ($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')}, timeout => 180);
 is($out, 't', 'a standby that streams is cloned when that is ordered') or diag $notices, $b->agent_text;
 like($notices, qr/NOTICE: .*node "b": cloning/, 'with notices');
 $b->wait_streaming;
@@ -67,7 +67,7 @@ like(readlink($link), qr{^\Q$space_b\E/pgha-}, 'so is the tablespace');
 is(scalar(() = glob("$space_b/PG_*")), 0, 'the old copy of the tablespace is gone');
 is(scalar(() = glob("$wal_b/wal/0*")), 0, 'so is the old WAL');
 is(scalar(() = glob("$b->{data}.old-* $b->{data}.new-*")), 0, 'and the old data directory');
-($status, $out) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')});
+($status, $out) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')}, timeout => 180);
 is($out, 't', 'again');
 is(scalar(() = glob("$space_b/pgha-*")), 1, 'copies do not pile up');
 is(scalar(() = glob("$wal_b/wal/pgha-*")), 1, 'of the WAL neither');
@@ -79,7 +79,7 @@ $b->kill9;
 rename $b->{data}, "$base/gone" or die "$b->{data}: $!";
 PghaCluster::must_run([ 'rm', '-rf', "$base/gone" ]);
 $cluster->wait_for('the agent to see it', sub { ($a->value(q{SELECT server FROM pgha_recovery_progress() WHERE node = 'b'}) // '') eq 'absent' });
-($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'rewind')});
+($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'rewind')}, timeout => 180);
 like($notices, qr/ERROR:  55000: there is no data directory.*HINT:  Use the method clone/s, 'nothing to rewind: an error with a way out');
 $b->stop_agent;
 
@@ -94,7 +94,7 @@ PghaCluster::spew($b->{conf}, $text . PghaCluster::Node::settings_text(data_dire
 PghaCluster::spew("$conf/pg_hba.conf", PghaCluster::slurp("$a->{data}/pg_hba.conf"));
 # The primary's tablespace is on this host, too: the new copy goes inside it.
 $b->start_agent(arguments => [ '--config', $b->{conf} ]);
-($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b')});
+($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b')}, timeout => 180);
 is($out, 't', 'on an empty host, with a configuration file only, the node is built') or diag $notices, $b->agent_text;
 $b->wait_streaming;
 is($b->value('SELECT count(*) FROM spaced'), '1000', 'with all its data');
@@ -126,14 +126,14 @@ no warnings 'redefine';
 *PghaCluster::Node::agent_directory = sub { my ($self) = @_; return $self->{name} eq 'b' ? "$base/agent_b" : "$self->{data}.pgha"; };
 $b->start_agent(arguments => [ '--config', $b->{conf} ]);
 is($a->value(q{SELECT pgha_recover_node('b')}, timeout => 120), 't', 'a stopped standby starts from there');
-($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')});
+($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')}, timeout => 180);
 like($notices, qr/ERROR:  53100: there is no room for a clone.*MB are needed.*pgha.clone_in_place/s, 'no room: an error that says how much') or diag $b->agent_text;
 ok($b->is_running, 'nothing was touched');
 $b->wait_streaming;
 $mark = $b->agent_mark;
 PghaCluster::spew($b->{conf}, PghaCluster::slurp($b->{conf}) . "pgha.clone_in_place = on\n");
 $b->wait_agent_log(qr/read the configuration again/, $mark);
-($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')});
+($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')}, timeout => 180);
 is($out, 't', 'pgha.clone_in_place = on: it is cloned where it stands') or diag $notices, $b->agent_text;
 like($b->agent_text, qr/in place/, 'in place');
 $b->wait_streaming;
@@ -152,4 +152,25 @@ $cluster->wait_for('the recovery to be given up', sub { ($a->value(q{SELECT outc
 ok($b->is_running, 'the server still runs');
 is(scalar(() = glob("$b->{data}.new-*")), 0, 'nothing is left of the clone');
 $b->wait_streaming;
+
+# Clones that never come to stream: what was there before them is kept until one does.
+$mark = $b->agent_mark;
+PghaCluster::spew($b->{conf}, PghaCluster::slurp($b->{conf}) . "pgha.clone_command = ''\npgha.auto_rejoin = off\npgha.start_command = '/bin/false'\n");
+$b->wait_agent_log(qr/read the configuration again/, $mark);
+PghaCluster::spew("$b->{data}/base/marker", 'of the former one');
+foreach my $count (1, 2, 2)
+{
+	($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')}, timeout => 180);
+	like($notices, qr/ERROR: .*start_command/s, 'a clone that does not start: an error');
+	my @old = sort(glob("$b->{data}.old-*"));
+	is(scalar(@old), $count, 'what the clone has replaced is there') or diag "@old";
+	ok(-e "$old[0]/base/marker", 'the former data directory first of all');
+	ok(!-e "$b->{data}/base/marker", 'the clone is in its place');
+}
+$mark = $b->agent_mark;
+PghaCluster::spew($b->{conf}, PghaCluster::slurp($b->{conf}) . "pgha.start_command = ''\n");
+$b->wait_agent_log(qr/read the configuration again/, $mark);
+($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')}, timeout => 180);
+is($out, 't', 'one streams at last') or diag $notices, $b->agent_text;
+is(scalar(() = glob("$b->{data}.old-* $b->{data}.new-*")), 0, 'now all the others are gone');
 done_testing();

@@ -5,7 +5,8 @@
  * The copy is made beside the old data directory, as <PGDATA>.new-<time>, while
  * the old server may go on serving reads.  When it is whole, the two are
  * exchanged, and the old one is called <PGDATA>.old-<time> until the new one
- * streams.  Storage outside of the data directory (a separate pg_wal,
+ * streams.  If it never does and another clone is made, the old one stays, and
+ * the clone goes.  Storage outside of the data directory (a separate pg_wal,
  * tablespaces) goes to new directories pgha-<time> inside the old places: the
  * links to them are part of the data directory, so that one rename swaps it all.
  *
@@ -364,7 +365,8 @@ check_room(PghaJobRun *run, const Plan *plan)
 		(void) snprintf(detail, sizeof(detail), "%lld MB are needed, %lld MB are free.",
 						(long long) (volume->needed >> 20), (long long) (volume->room >> 20));
 		return pgha_job_fail(run, STATE_DISK_FULL, detail,
-							 plan->in_place ? "Make room there." :
+							 plan->in_place ? "Make room there." : run->old_directory[0] != '\0' ?
+							 "Make room there: there still is the former data directory .old-<time>, as no clone has streamed since." :
 							 "Make room there, or set pgha.clone_in_place = on, which gives up the old copy first.",
 							 "there is no room for a clone at \"%s\"", volume->path);
 	}
@@ -553,7 +555,7 @@ run_pg_basebackup(PghaJobRun *run, const Plan *plan)
 	int			status;
 
 	if (!pgha_conninfo_build(source, sizeof(source), run->conf->conninfo,
-							 &run->conf->members.member[run->leader], "pgha agent", PGHA_JOB_TCP))
+							 &run->conf->members.member[run->leader], PGHA_AGENT_APPLICATION, PGHA_JOB_TCP))
 		return pgha_job_fail(run, STATE_CONNECTION, NULL, "Shorten pgha.conninfo.", "the connection string is too long");
 	(void) snprintf(path, sizeof(path), "%s/pg_basebackup", run->conf->bin);
 	argv[n++] = path;
@@ -758,6 +760,7 @@ static bool
 swap_in(PghaJobRun *run)
 {
 	const char *data = run->conf->data;
+	char	   *aside = run->spent_directory[0] != '\0' ? run->spent_directory : run->old_directory;
 
 	if (is_clone(run, data))
 		;						/* exchanged already */
@@ -766,7 +769,7 @@ swap_in(PghaJobRun *run)
 	else if (access(data, F_OK) == 0)
 	{
 		if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) != 0 &&
-			(rename(data, run->old_directory) != 0 || rename(run->new_directory, data) != 0))
+			(rename(data, aside) != 0 || rename(run->new_directory, data) != 0))
 			return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not exchange \"%s\" and \"%s\": %s",
 								 run->new_directory, data, strerror(errno));
 	}
@@ -774,16 +777,16 @@ swap_in(PghaJobRun *run)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
 							 run->new_directory, data, strerror(errno));
 
-	/* What is under the clone's name now is the old one. */
-	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, run->old_directory) != 0)
+	/* What is under the clone's name now is what it replaces. */
+	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, aside) != 0)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
-							 run->new_directory, run->old_directory, strerror(errno));
+							 run->new_directory, aside, strerror(errno));
 	if (!pgha_sync_parent(data))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync the parent of \"%s\": %s", data, strerror(errno));
 	run->new_directory[0] = '\0';
 	run->new_inode = 0;
-	if (access(run->old_directory, F_OK) != 0)
-		run->old_directory[0] = '\0';
+	if (access(aside, F_OK) != 0)
+		aside[0] = '\0';
 	run->data_ok = true;
 	run->cloned = true;
 	if (!pgha_job_record(run))
@@ -850,12 +853,13 @@ save_lost(PghaJobRun *run, const Plan *plan)
 	PGconn	   *leader;
 	bool		known;
 
-	if (!run->data_ok || access(run->conf->data, F_OK) != 0 ||
-		!pgha_server_control(run->conf, &control, error, sizeof(error)))
+	/* What is not whole was given up before, and saved then. */
+	run->own = run->data_ok && access(run->conf->data, F_OK) == 0 ? PGHA_OWN_SAVED : PGHA_OWN_NOTHING;
+	if (run->own == PGHA_OWN_NOTHING || !pgha_server_control(run->conf, &control, error, sizeof(error)))
 		return true;
 	if (is_foreign(run, plan))
 	{
-		run->keep_old = true;
+		run->own = PGHA_OWN_UNKNOWN;
 		return true;
 	}
 	leader = pgha_job_leader(run);
@@ -865,12 +869,14 @@ save_lost(PghaJobRun *run, const Plan *plan)
 	PQfinish(leader);
 	if (!known || fork.same_timeline)
 	{
-		run->keep_old = !known;
+		run->own = known ? PGHA_OWN_NOTHING : PGHA_OWN_UNKNOWN;
 		run->sqlstate[0] = run->message[0] = run->detail[0] = run->hint[0] = '\0';
 		return true;
 	}
-	return fork.own_timeline == fork.timeline && run->wal_end != 0 && run->wal_end <= fork.lsn ? true :
-		pgha_lost_save(run, &control, &fork);
+	if (fork.own_timeline != fork.timeline || run->wal_end == 0 || run->wal_end > fork.lsn)
+		return pgha_lost_save(run, &control, &fork);
+	run->own = PGHA_OWN_NOTHING;
+	return true;
 }
 
 static bool
@@ -908,6 +914,28 @@ check_copy(PghaJobRun *run, const Plan *plan)
 	return true;
 }
 
+/* Deletes a former data directory, if there is one. */
+static void
+delete_directory(PghaJobRun *run, char *directory)
+{
+	if (directory[0] == '\0')
+		return;
+	if (pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory) &&
+		!remove_data(directory, true, run->conf->data))
+		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", directory, strerror(errno));
+	directory[0] = '\0';
+}
+
+/* Leaves the former data directory, if there is one, to the administrator. */
+static void
+say_kept(PghaJobRun *run)
+{
+	if (run->old_directory[0] == '\0')
+		return;
+	fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
+	run->old_directory[0] = '\0';
+}
+
 /* pg_basebackup has synced what it wrote; another tool perhaps has not. */
 static bool
 finish_copy(PghaJobRun *run, const Plan *plan)
@@ -922,11 +950,28 @@ finish_copy(PghaJobRun *run, const Plan *plan)
 	return pgha_make_standby(run, plan->target);
 }
 
+/*
+ * Where the data directory goes that a clone replaces.  If that is a clone that
+ * never streamed, the copy before it is the one to be kept.
+ */
+static void
+name_aside(PghaJobRun *run)
+{
+	bool		spent = run->old_directory[0] != '\0' && run->own == PGHA_OWN_NOTHING;
+	char	   *aside = spent ? run->spent_directory : run->old_directory;
+
+	if (!spent)
+	{
+		say_kept(run);
+		run->keep_old = run->own == PGHA_OWN_UNKNOWN;
+	}
+	(void) snprintf(aside, PATH_MAX, "%.*s.old-%s", PATH_MAX - 64, run->conf->data, run->stamp);
+}
+
 static bool
 clone_beside(PghaJobRun *run, const Plan *plan)
 {
-	/* Of an earlier clone that never came to stream. */
-	pgha_clone_finish(run);
+	delete_directory(run, run->spent_directory);
 	if (!pgha_settings_save(run) || !note_copies(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
@@ -939,8 +984,7 @@ clone_beside(PghaJobRun *run, const Plan *plan)
 
 	run->irrevocable = true;
 	(void) inode_of(plan->target, &run->new_inode);
-	(void) snprintf(run->old_directory, sizeof(run->old_directory), "%.*s.old-%s",
-					PATH_MAX - 64, run->conf->data, run->stamp);
+	name_aside(run);
 	if (pgha_job_phase(run, "swapping", "puts the clone in the place of \"%s\"", run->conf->data) &&
 		swap_in(run))
 		return true;
@@ -948,7 +992,10 @@ clone_beside(PghaJobRun *run, const Plan *plan)
 	if (run->new_directory[0] != '\0' && !is_clone(run, run->conf->data) && access(run->conf->data, F_OK) == 0)
 	{
 		give_up_copy(run);
-		run->old_directory[0] = '\0';
+		if (run->spent_directory[0] != '\0')
+			run->spent_directory[0] = '\0';
+		else
+			run->old_directory[0] = '\0';
 	}
 	return false;
 }
@@ -1030,14 +1077,11 @@ pgha_clone_tidy(PghaJobRun *run)
 void
 pgha_clone_finish(PghaJobRun *run)
 {
-	if (run->old_directory[0] == '\0')
-		return;
+	delete_directory(run, run->spent_directory);
 	if (run->conf->keep_old_data || run->keep_old)
-		fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
-	else if (pgha_job_phase(run, "cleaning up", "deletes \"%s\"", run->old_directory) &&
-			 !remove_data(run->old_directory, true, run->conf->data))
-		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->old_directory, strerror(errno));
-	run->old_directory[0] = '\0';
+		say_kept(run);
+	else
+		delete_directory(run, run->old_directory);
 	run->keep_old = false;
 	(void) pgha_job_record(run);
 }

@@ -127,6 +127,8 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		(void) pgha_parse_uint64(value, &run->new_inode);
 	else if (strcmp(key, "old_directory") == 0)
 		(void) snprintf(run->old_directory, sizeof(run->old_directory), "%s", value);
+	else if (strcmp(key, "spent_directory") == 0)
+		(void) snprintf(run->spent_directory, sizeof(run->spent_directory), "%s", value);
 	else if (strcmp(key, "cloned") == 0)
 		run->cloned = number != 0;
 	else if (strcmp(key, "keep_old") == 0)
@@ -284,6 +286,7 @@ write_job(PghaJobRun *run, const char *outcome)
 	add_field(&line, "new_directory", run->new_directory);
 	add_number(&line, "new_inode", (int64_t) run->new_inode);
 	add_field(&line, "old_directory", run->old_directory);
+	add_field(&line, "spent_directory", run->spent_directory);
 	add_number(&line, "keep_old", run->keep_old);
 	add_field(&line, "outcome", outcome);
 	add_field(&line, "sqlstate", run->sqlstate);
@@ -448,6 +451,10 @@ init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
 
 	memset(run, 0, sizeof(*run));
 	read_job(conf, &ended_before, run);
+
+	/* Directories are named by the second: what the one before has left must not be in the way. */
+	if (now <= run->started && run->started - now < 60)
+		now = run->started + 1;
 	run->conf = conf;
 	run->order = *order;
 	run->cloned &= ended_before.order.id == order->id;

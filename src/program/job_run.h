@@ -19,6 +19,14 @@
 
 typedef uint64_t pgha_wal_lsn;
 
+/* What a data directory has that the leader has not. */
+typedef enum PghaOwn
+{
+	PGHA_OWN_NOTHING,
+	PGHA_OWN_SAVED,				/* as far as it can be read */
+	PGHA_OWN_UNKNOWN
+} PghaOwn;
+
 typedef struct PghaJobRun
 {
 	const PghaAgentConf *conf;
@@ -32,7 +40,8 @@ typedef struct PghaJobRun
 	bool		known;			/* `job` was there when this one began: data_ok is to be believed */
 	char		new_directory[PATH_MAX];	/* a clone that is being made, or waits to be swapped in */
 	uint64_t	new_inode;		/* of the clone, once it is whole; 0 before */
-	char		old_directory[PATH_MAX];	/* where the former data directory went */
+	char		old_directory[PATH_MAX];	/* where the former data directory went, until a clone streams */
+	char		spent_directory[PATH_MAX];	/* a clone that never streamed, replaced by another one */
 	bool		cloned;			/* this job's clone is in the place of the data directory */
 	bool		stopped;		/* the server was stopped for this, and has not been started since */
 	bool		keep_old;		/* what that one alone has could not be told */
@@ -44,6 +53,7 @@ typedef struct PghaJobRun
 	char		hint[512];
 
 	bool		irrevocable;	/* too late to cancel */
+	PghaOwn		own;			/* what is to be replaced */
 	pgha_wal_lsn wal_end;		/* of the own server when it last ran; 0: not known */
 	int			leader;			/* member to follow, or PGHA_NOBODY */
 } PghaJobRun;
@@ -130,6 +140,9 @@ extern bool pgha_start(PghaJobRun *run);
 /* Starts it after a failure that left the node as it was: it serves reads again.  Best effort (rejoin.c). */
 extern void pgha_start_again(PghaJobRun *run);
 
+/* Makes sure that it starts as a standby (rejoin.c). */
+extern bool pgha_write_standby_signal(PghaJobRun *run);
+
 /* Stops it, so that it is shut down cleanly (rejoin.c). */
 extern bool pgha_stop(PghaJobRun *run);
 
@@ -155,7 +168,7 @@ extern bool pgha_clone_check_place(PghaJobRun *run);
 /* Finishes or clears away what an earlier process of a job left of a clone (clone.c). */
 extern bool pgha_clone_tidy(PghaJobRun *run);
 
-/* Deletes the former data directory, or says where it is kept (clone.c). */
+/* A clone streams: deletes the former data directory, or says where it is kept (clone.c). */
 extern void pgha_clone_finish(PghaJobRun *run);
 
 /* The node's own files in PGDATA (settings.c). */

@@ -34,12 +34,12 @@
 
 /* ---- start and stop ---- */
 
-static bool
-write_standby_signal(PghaJobRun *run, const char *data)
+bool
+pgha_write_standby_signal(PghaJobRun *run)
 {
 	char		path[PATH_MAX + 32];
 
-	(void) snprintf(path, sizeof(path), "%s/standby.signal", data);
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
 	if (pgha_write_file(path, "", 0, 0600, true))
 		return true;
 	return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create file \"%s\": %s", path, strerror(errno));
@@ -90,7 +90,7 @@ pgha_start(PghaJobRun *run)
 	if (run->leader != PGHA_NOBODY && run->leader != run->conf->self)
 	{
 		tell_term(run);
-		if (!write_standby_signal(run, run->conf->data))
+		if (!pgha_write_standby_signal(run))
 			return false;
 	}
 	if (!pgha_job_phase(run, "starting", "starts the server"))

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "durable.h"
 #include "job_run.h"
@@ -111,7 +112,7 @@ run_pg_rewind(PghaJobRun *run, Watch *watch, PghaRun *program)
 	int			n = 0;
 
 	if (!pgha_conninfo_build(source, sizeof(source), run->conf->conninfo,
-							 &run->conf->members.member[run->leader], "pgha agent",
+							 &run->conf->members.member[run->leader], PGHA_AGENT_APPLICATION,
 							 strstr(run->conf->conninfo, "dbname") == NULL ?
 							 PGHA_JOB_TCP " dbname=postgres" : PGHA_JOB_TCP))
 		return 1;
@@ -155,18 +156,75 @@ take_back(PghaJobRun *run)
 	return recorded;
 }
 
+/* Runs the server in single-user mode: it recovers, makes a checkpoint and ends. */
+static bool
+run_single_user(PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+	char		option[PATH_MAX + 32];
+	char	   *argv[8];
+	int			n = 0;
+	PghaRun		program = {.argv = argv, .cancelled = pgha_job_cancelled, .arg = run};
+	int			status;
+
+	(void) snprintf(path, sizeof(path), "%s/postgres", run->conf->bin);
+	(void) snprintf(option, sizeof(option), "config_file=%s", run->conf->config_file);
+	argv[n++] = path;
+	argv[n++] = "--single";
+	argv[n++] = "-D";
+	argv[n++] = (char *) run->conf->data;
+	if (run->conf->config_outside)
+	{
+		argv[n++] = "-c";
+		argv[n++] = option;
+	}
+	argv[n++] = "template1";
+	argv[n] = NULL;
+	status = pgha_run(&program);
+	if (status == 0)
+		return true;
+	return program.was_cancelled ?
+		pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while finishing recovery") :
+		pgha_job_program_failed(run, &program, clone_hint,
+								"node \"%s\" cannot be rewound: its recovery could not be finished",
+								run->conf->members.member[run->conf->self].name);
+}
+
 /*
  * pg_rewind takes this node's timeline from its last checkpoint, too (up to
- * PostgreSQL 15).  WAL on a later one, after which no checkpoint was made, it
- * would not see.
+ * PostgreSQL 15).  One that has crashed soon after its promotion has made none
+ * on its last timeline, and pg_rewind would not see the WAL there.  So the node
+ * finishes the recovery that it began as a standby; it adds a checkpoint to WAL
+ * that is about to be thrown away.
+ *
+ * That cannot be done as a standby.  If somebody starts the server before
+ * standby.signal is back, it comes up as one all the same: it has remembered
+ * that it has diverged (server/boot.c).
  */
 static bool
-check_timeline(PghaJobRun *run, const PghaControl *control, const PghaFork *fork)
+finish_recovery(PghaJobRun *run, PGconn *leader, PghaControl *control, PghaFork *fork)
 {
-	return control->checkpoint_timeline >= fork->own_timeline ||
-		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
-					  "node \"%s\" cannot be rewound: it has made no checkpoint on its timeline %u",
-					  run->conf->members.member[run->conf->self].name, fork->own_timeline);
+	char		path[PATH_MAX + 32];
+	bool		finished;
+
+	if (control->checkpoint_timeline >= fork->own_timeline)
+		return true;
+	if (!pgha_job_phase(run, "finishing recovery", "makes a checkpoint on timeline %u", fork->own_timeline))
+		return false;
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not remove file \"%s\": %s", path, strerror(errno));
+	finished = run_single_user(run);
+	return pgha_write_standby_signal(run) && finished && check_control(run, control) &&
+		pgha_fork_find(run, leader, control, fork);
+}
+
+/* May another attempt succeed? */
+static bool
+is_passing(const PghaJobRun *run)
+{
+	return strcmp(run->sqlstate, STATE_CONNECTION) == 0 || strcmp(run->sqlstate, STATE_CANCELLED) == 0 ||
+		strcmp(run->sqlstate, STATE_DISK_FULL) == 0;
 }
 
 /* Everything before the data directory changes. */
@@ -187,9 +245,9 @@ prepare(PghaJobRun *run)
 		/* Now pg_control says where the WAL ends. */
 		if (!check_control(run, &control) ||
 			!pgha_fork_find(run, leader, &control, &fork) ||
-			!check_timeline(run, &control, &fork) ||
+			!finish_recovery(run, leader, &control, &fork) ||
 			!pgha_fork_proven(run, leader, &control, &fork))
-			result = strcmp(run->sqlstate, STATE_CONNECTION) == 0 ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
+			result = is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run) &&
 				 pgha_job_check_cancel(run))
 			result = PGHA_REWIND_DONE;
