@@ -953,6 +953,7 @@ await_stopped(PghaEc2 *ec2, const char *instance_id, int64_t deadline,
 			  char *error, size_t error_size)
 {
 	char		state[ID_SIZE] = "unknown";
+	char		now[ID_SIZE];
 
 	for (;;)
 	{
@@ -961,8 +962,9 @@ await_stopped(PghaEc2 *ec2, const char *instance_id, int64_t deadline,
 		if (left <= 0)
 			return pgha_fail(error, error_size, "the instance %s is not stopped yet (state %s)",
 							 instance_id, state);
-		if (!instance_state(ec2, instance_id, (int) left, state, sizeof(state), error, error_size))
-			(void) snprintf(state, sizeof(state), "unknown");
+		/* One question that gets no answer: what was known last is told. */
+		if (instance_state(ec2, instance_id, (int) left, now, sizeof(now), error, error_size))
+			(void) snprintf(state, sizeof(state), "%s", now);
 		if (strcmp(state, "stopped") == 0 || strcmp(state, "terminated") == 0)
 			return true;
 		pgha_http_pause(left < STATE_INTERVAL_MS ? (int) left : STATE_INTERVAL_MS);

@@ -415,6 +415,8 @@ pgha_ec2_api_call(PghaEc2Api *api, const PghaEc2Form *form, const PghaEc2Guard *
 		send_request(api, form, limit_ms, reply, &skew);
 		if (reply->outcome == PGHA_EC2_DONE)
 			return;
+		/* Cut short, it says nothing about EC2. */
+		reply->late = reply->outcome == PGHA_EC2_AGAIN && reply->code[0] == '\0' && limit_ms < TOTAL_MS;
 		if (!clock_mended && mend_clock(api, reply, skew))
 			clock_mended = true;
 		else if (!credentials_mended && mend_credentials(api, reply))

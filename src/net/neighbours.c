@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #define ND_HOP_LIMIT	255
+#define LATE_MS			1000	/* how long after its end a wait may read what is there */
 
 typedef struct ArpPacket
 {
@@ -288,10 +289,15 @@ wait_answer(int fd, const PghaInterface *interface, const PghaIp *ip, long long 
 		long long	left = end - clock_ms();
 		bool		answered;
 
-		if (left <= 0)
+		/* What has come in while this process was not running is read, too; not a flood. */
+		if (left < -LATE_MS)
 			return false;
-		if (poll(&set, 1, (int) left) <= 0)
+		if (poll(&set, 1, left > 0 ? (int) left : 0) <= 0)
+		{
+			if (left <= 0)
+				return false;
 			continue;
+		}
 		answered = ip->family == AF_INET6 ? read_nd_answer(fd, interface, ip, mac) : read_arp_answer(fd, ip, mac);
 		if (answered && memcmp(mac, interface->mac, PGHA_MAC_SIZE) != 0)
 			return true;

@@ -304,12 +304,14 @@ give_up(Keeper *keeper)
 
 	if (pgha_address_release(keeper->vip, error, sizeof(error)))
 	{
+		/* Where there was nothing to do, what it cannot do has not changed either. */
+		if (keeper->held || keeper->failures > 0)
+			keeper->complaint[0] = '\0';
 		if (keeper->held)
 			pgha_agent_log("address %s given up", keeper->conf->address);
 		keeper->held = false;
 		keeper->given_up = true;
 		keeper->failures = keeper->losses = 0;
-		keeper->complaint[0] = '\0';
 		set_state(keeper, "not held", NULL);
 		return;
 	}
