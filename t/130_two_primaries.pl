@@ -78,11 +78,12 @@ is($next->value('SELECT count(*) FROM big'), '30000', 'it is cloned by itself fr
 is($next->value('SELECT min(g) FROM big'), $leader->value('SELECT min(g) FROM big'), 'with that one\'s data');
 
 # ---- the same timeline number, twice ----
+$_->wait_streaming(90) foreach grep { $_ != $leader } $cluster->nodes;
 $cluster->wait_for('the recoveries to have ended', sub { !grep { $_->job_pids } $cluster->nodes });
 $_->stop_agent foreach $cluster->nodes;
 my ($left, $right) = ($next, $leader);
 my ($other) = grep { $_ != $left && $_ != $right } $cluster->nodes;
-$cluster->wait_following($right, $other) if $other->is_running;
+$cluster->wait_following($right, $other);
 $right->stop;
 $_->stop foreach grep { $_->is_running } $left, $other;
 
@@ -116,11 +117,18 @@ $left->configure('pgha.auto_rejoin' => 'rewind');
 $left->start(wait => 0);
 $left->start_agent;
 $left->wait_agent_log(qr/recovery failed.*timeline/, $mark);
+# No attempt of its own that an order would join, meanwhile.
+$right->value('SELECT pgha_pause()');
+$cluster->wait_for('the primary to know how that ended', sub { !$left->job_pids
+	&& ($right->value("SELECT outcome FROM pgha_recovery_progress() WHERE node = '$left->{name}'") // '') eq 'failed' });
 unlike(substr($left->agent_text, $mark), qr/recovery: rewinding/, 'auto_rejoin = rewind: it is refused');
 is($right->value("SELECT pgha_recover_node('$left->{name}', 'auto')", timeout => 120), 't', 'auto: it is built anew');
 unlike(substr($left->agent_text, $mark), qr/recovery: rewinding/, 'by cloning, never rewound');
+$right->value('SELECT pgha_resume()');
 $left->wait_streaming;
-my @lost = map { $_->{what} } grep { $_->{kind} eq 'lost' && $_->{what} =~ /"$left->{name}" gives up/ } $right->events;
+my @lost;
+$cluster->wait_for('pgha_events() to tell of it', sub {
+	@lost = map { $_->{what} } grep { $_->{kind} eq 'lost' && $_->{what} =~ /"$left->{name}" gives up/ } $right->events; @lost > 0 });
 like($lost[-1] // '', qr/gives up [1-9]\d* commit/, 'what it wrote on its own timeline is counted');
 is($left->value('SELECT count(*) FROM probe WHERE v < 0'), $right->value('SELECT count(*) FROM probe WHERE v < 0'), 'no foreign rows');
 done_testing();

@@ -186,7 +186,11 @@ foreach my $point ('waiting', 'stopping', 'swapping', 'streaming', 'cleaning up'
 $a->sql('INSERT INTO spaced SELECT generate_series(1, 300000)');
 $cluster->wait_following($a, $b);
 $session = $a->background(q{SELECT pgha_recover_node('b', 'clone')});
-$cluster->wait_for('the tablespace to be copied', sub { glob("$space{b}/pgha-*/PG_*/*") && glob("$b->{data}.new-*") });
+$cluster->wait_for('the tablespace to be copied', sub {
+	my ($stamp) = join(' ', glob("$b->{data}.new-*")) =~ /\.new-(\S+)$/;
+	my @files = defined $stamp ? glob("$space{b}/pgha-$stamp/PG_*/*") : ();
+	return @files > 0;
+});
 kill 'STOP', $b->job_pids;
 kill_at($b, 'clone, tablespace');
 finish($b, 'clone, tablespace');

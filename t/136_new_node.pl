@@ -10,7 +10,7 @@ use File::Path qw(make_path);
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 3, node_settings => { a => { archive_mode => 'on' } });
+my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s' }, node_settings => { a => { archive_mode => 'on' } });
 my ($a, $b, $c) = $cluster->nodes;
 my $base = $cluster->{base};
 
@@ -64,6 +64,9 @@ sub configure_c
 sub recover
 {
 	my ($method) = @_;
+	# An order would join a recovery that is about to end.
+	$cluster->wait_for('no recovery to be under way', sub { !$c->job_pids
+		&& ($a->value(q{SELECT count(*) FROM pgha_recovery_progress() WHERE node = 'c' AND job IS NOT NULL AND outcome IS NULL}) // '') eq '0' });
 	my ($status, $out, $err) = $a->psql("SELECT pgha_recover_node('c', '$method')", timeout => 180);
 	return $status == 0 ? ($out, $err) : ('error', $err);
 }
@@ -130,7 +133,8 @@ is(scalar(() = glob("$c->{data}.old-* $c->{data}.new-*")), 0, 'no other director
 destroy();
 
 $c->start_agent(@agent);
-is($a->value(q{SELECT server FROM pgha_recovery_progress() WHERE node = 'c'}), 'absent', 'no directory: the primary is told that there is none');
+$cluster->wait_for('the primary to be told', sub { ($a->value(q{SELECT server FROM pgha_recovery_progress() WHERE node = 'c'}) // '') eq 'absent' });
+pass('no directory: the primary is told that there is none');
 my ($out, $text) = recover('rewind');
 like($text, qr/there is no data directory.*HINT:  Use the method clone/s, 'nothing can be rewound');
 check_built('no directory');

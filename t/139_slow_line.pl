@@ -103,7 +103,10 @@ foreach my $node ($a, $b)
 is($cluster->wait_single_primary, $a, 'the primary leads again');
 $cluster->wait_following($a, $b);
 pass('the standby follows');
-$cluster->wait_for('each to hear of the other', sub { !grep { !$_->{reachable} } map { values %{ $_->view // {} } } $a, $b });
+$cluster->wait_for('each to hear of the other', sub {
+	my @members = map { values %{ $_->view // {} } } $a, $b;
+	return @members == 4 && !grep { !$_->{reachable} } @members;
+});
 my ($term, $mark) = ($a->status->{term}, $b->log_mark);
 my $sender = $a->value(q{SELECT pid FROM pg_stat_replication WHERE application_name = 'b'});
 

@@ -16,16 +16,17 @@ package Agent;
 sub new
 {
 	my ($class, $node) = @_;
-	my $self = bless { node => $node, in => '', out => '', err => '' }, $class;
+	my $self = bless { node => $node, in => '', out => '', err => '', timer => IPC::Run::timeout(60) }, $class;
 	$self->{run} = IPC::Run::start(
 		[ $node->program('psql'), '-XAtq', '-d', $node->conninfo(user => 'pgha') ],
-		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err}, IPC::Run::timeout(60));
+		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err}, $self->{timer});
 	return $self;
 }
 
 sub ask
 {
 	my ($self, $sql) = @_;
+	$self->{timer}->start;
 	$self->{out} = '';
 	$self->{in} .= "$sql;\n\\echo --end--\n";
 	$self->{run}->pump until $self->{out} =~ /^--end--$/m;
@@ -48,11 +49,11 @@ sub host { my ($self, $instance, $address) = @_; $self->ask("SELECT pgha_agent_h
 
 sub done { my ($self, $order, $done, $message) = @_; return $self->ask("SELECT pgha_agent_done($order, $done, '$message')"); }
 
-sub leave { my ($self) = @_; $self->{in} .= "\\q\n"; $self->{run}->finish; }
+sub leave { my ($self) = @_; $self->{timer}->start; $self->{in} .= "\\q\n"; $self->{run}->finish; }
 
 package main;
 
-my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.fence' => 'ec2-stop', 'pgha.fence_timeout' => '60s' })->build;
+my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.failure_timeout' => '2s', 'pgha.fence' => 'ec2-stop', 'pgha.fence_timeout' => '60s' })->build;
 my ($a, $b) = $cluster->nodes;
 my %instance = (a => 'i-0aaaaaaaaaaaaaaaa', b => 'i-0bbbbbbbbbbbbbbbb');
 my %agent;
@@ -80,7 +81,7 @@ sub reason { my ($node) = @_; return ($node->status // {})->{reason} // ''; }
 sub stays_standby
 {
 	my ($node, $what) = @_;
-	ok($cluster->stays_false(sub { ($node->value('SELECT pg_is_in_recovery()') // 't') ne 't' }, 2.5), $what);
+	ok($cluster->stays_false(sub { ($node->value('SELECT pg_is_in_recovery()') // 't') ne 't' }, 5), $what);
 }
 
 connect_agent($a, $b);
@@ -95,8 +96,10 @@ is_deeply($agent{b}->poll, [], 'no order');
 $a->freeze;
 my $order = order_for($agent{b});
 is("$order->[1] $order->[2]", "stop-instance $instance{a}", 'a frozen primary: its instance is to be stopped');
-like(reason($b), qr/waits until the instance of a is stopped \(\Q$instance{a}\E\)/, 'pgha_status() says so');
-is($b->state, 'candidate', 'the standby is a candidate');
+$cluster->wait_for('pgha_status() to say so', sub { reason($b) =~ /waits until the instance of a is stopped \(\Q$instance{a}\E\)/ });
+pass('pgha_status() says so');
+$b->wait_state('candidate');
+pass('the standby is a candidate');
 is_deeply($agent{b}->poll($order->[0]), [], 'an order that is taken is not handed out again');
 stays_standby($b, 'nobody is promoted before that is done');
 $agent{b}->leave;

@@ -350,7 +350,7 @@ SKIP:
 				if_up_cmd => "$pgha vip up \$_IP_\$ -i eth0", if_down_cmd => "$pgha vip down \$_IP_\$ -i eth0",
 				arping_cmd => "$pgha vip announce \$_IP_\$ -i eth0", ping_path => '/bin',
 				enable_consensus_with_half_votes => 'on', wd_lifecheck_method => 'heartbeat', wd_interval => 1,
-				wd_heartbeat_keepalive => 1, wd_heartbeat_deadtime => 4));
+				wd_heartbeat_keepalive => 1, wd_heartbeat_deadtime => 10));
 		PghaCluster::spew("$directory/pgpool_node_id", "$id\n");
 		PghaCluster::spew("$directory/$_", '') foreach qw(pcp.conf pool_hba.conf pool_passwd);
 		my $log = "$cluster->{base}/log/pgpool-$host->{name}.log";
@@ -393,7 +393,7 @@ SKIP:
 	note sprintf 'kill to reached again: %.1f s', PghaCluster::now() - $killed;
 	# What ExecStopPost= of examples/pgpool2-vip.conf does.
 	ok_vip($a, 'down', $delegate, '-i', 'eth0');
-	ok($through->(), 'the late down on the killed one does not take it away');
+	$wait->('the late down on the killed one does not take it away', $through);
 
 	# It comes back, and the leader is stopped.
 	unlink "$pgpool{a}{directory}/pgpool.pid", glob("$pgpool{a}{directory}/.s.*");

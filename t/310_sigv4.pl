@@ -167,7 +167,7 @@ waitpid $reference_pid, 0;
 sub from_curl
 {
 	my ($token, $body) = @_;
-	my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', Timeout => 20) or die "listen: $!";
+	my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', Timeout => 60) or die "listen: $!";
 	my $port = $listener->sockport;
 	my $child = fork() // die "fork: $!";
 	if ($child == 0)

@@ -181,7 +181,7 @@ is((grep { $_->{method} eq 'GET' && !$_->{token} } requests('imds')), 0, 'the me
 clear();
 is(ask('a', "prepare ec2 $vip"), 'yes', 'prepare again');
 is_deeply(fetch('log'), [], 'preparing again asks nobody');
-setting(assign_delay => 0.7);
+setting(assign_delay => 2);
 is(ask('a', "take 10000 -1 ec2 $vip"), 'yes', 'take');
 my @log = @{ fetch('log') };
 is($log[0]{action}, 'AssignPrivateIpAddresses', 'the first request after preparing takes the address');

@@ -61,7 +61,7 @@ my $moment = $a->kill9;
 $cluster->wait_single_primary(among => [$b]);
 is_at('killed primary', $b);
 is_served('killed primary', $moment);
-$a->wait_streaming;
+$a->wait_streaming(120);
 ok(!has_address($a, $address), 'the old primary comes back without it');
 my ($caps) = PghaCluster::slurp("/proc/$a->{pid}/status") =~ /^CapEff:\s+(\S+)/m;
 is(hex($caps // 'ff'), 0, 'a server that the agent has started has none of its capabilities');
@@ -76,7 +76,7 @@ $cluster->wait_single_primary(among => [$a]);
 is_at('frozen primary', $a);
 is_served('frozen primary', $moment);
 $b->thaw;
-$cluster->wait_for('the thawed one to follow', sub { $b->state eq 'standby' }, 120);
+$b->wait_streaming(120);
 is_at('thawed', $a);
 
 # An administrator's hand: taken away, it is taken back.
@@ -100,7 +100,7 @@ $a->stop;
 $cluster->wait_single_primary(among => [$b]);
 is_at('stopped primary', $b);
 $a->start;
-$a->wait_streaming;
+$a->wait_streaming(120);
 is_at('started again', $b);
 
 # Without the capability: said once, with what to do; the promotion is not delayed.
@@ -117,7 +117,7 @@ is(scalar(grep { /CAP_NET_/ && $said{$_}++ } split /\n/, substr($a->agent_text, 
 $a->stop_agent;
 $a->start_agent(net_admin => 1);
 $b->start;
-$b->wait_streaming;
+$b->wait_streaming(120);
 is_at('capability given', $a);
 
 # Another address: the old one is given up.

@@ -21,7 +21,7 @@ my $LIMIT = 120;
 plan skip_all => 'pgpool is not installed (make deps)' unless PghaCluster::Pgpool->program('pgpool');
 foreach my $port (@PORTS)
 {
-	IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port)
+	IO::Socket::INET->new(Listen => 1, ReuseAddr => 1, LocalAddr => '127.0.0.1', LocalPort => $port)
 	  or plan skip_all => "port $port, which the manual uses, is taken on this machine";
 }
 
@@ -124,6 +124,11 @@ sub run_block
 	foreach my $name (@{ $block->[0] })
 	{
 		$said .= type($name, $block->[1]);
+
+		# Nobody leads yet: a reader looks again.
+		my ($look) = $block->[1] =~ /^(pgha status[^\n]*)\n+\z/m;
+		PghaCluster::poll_until('', sub { return 1 if $shell{$name}{status} != 3; $said .= type($name, "$look\n"); return 0; }, $LIMIT)
+		  if defined $look;
 		is($shell{$name}{status}, 0, "$what, in shell $name") or diag "$block->[1]\n$said";
 	}
 	return $said;

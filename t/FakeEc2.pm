@@ -88,11 +88,11 @@ sub metadata
 # Names of the actions that were requested.
 sub actions { my ($self, $node) = @_; return map { $_->{action} } $self->requests($node); }
 
-# Every request that was looked at had a good signature.
+# Every request that was answered as it deserved had a good signature.
 sub signatures_good
 {
 	my ($self) = @_;
-	return !grep { !$_->{fault} && ($_->{signature} // '') ne 'good' && ($_->{code} // '') ne 'RequestExpired' } $self->requests;
+	return !grep { defined $_->{status} && !$_->{fault} && ($_->{signature} // '') ne 'good' && ($_->{code} // '') ne 'RequestExpired' } $self->requests;
 }
 
 # Places where a secret of the fake's clients is shown.

@@ -424,7 +424,9 @@ sub wait_following
 {
 	my ($self, $primary, @standbys) = @_;
 	@standbys = grep { $_->is_up } $self->others($primary) unless @standbys;
-	my $value = $primary->sql('INSERT INTO probe VALUES ((random() * 1e15)::bigint) RETURNING v');
+	# A primary that has just been thawed refuses until it knows whether it still leads.
+	my $value = $self->wait_for("$primary->{name} to take a row",
+		sub { $primary->value('INSERT INTO probe VALUES ((random() * 1e15)::bigint + 1) RETURNING v') });
 	foreach my $standby (@standbys)
 	{
 		$self->wait_for(
@@ -1015,6 +1017,7 @@ sub start_agent
 {
 	my ($self, %option) = @_;
 	my $cluster = $self->{cluster};
+	my $since = Time::HiRes::time();
 	$self->{has_agent} = 1;
 	$self->{agent_log} = "$cluster->{base}/log/$self->{name}.agent.log";
 	$self->{agent_pid} = PghaCluster::spawn(
@@ -1025,19 +1028,22 @@ sub start_agent
 			$option{arguments} ? @{ $option{arguments} } : ('-D', $self->{data})
 		],
 		log => $self->{agent_log});
-	$self->wait_agent unless defined $option{wait} && !$option{wait};
+	$self->wait_agent($since) unless defined $option{wait} && !$option{wait};
 	return $self;
 }
 
-# Connected to the primary, whichever that is.
+# Connected to the primary, whichever that is; `since`: by a session begun after
+# that time.  That of an agent that has ended may still be there.
 sub wait_agent
 {
-	my ($self) = @_;
+	my ($self, $since) = @_;
+	$since //= 0;
 	$self->{cluster}->wait_for(
 		"the agent of $self->{name} to be connected",
 		sub {
 			my $primary = $self->{cluster}->primary // return 0;
-			return ($primary->value("SELECT agent FROM pgha_recovery_progress() WHERE node = '$self->{name}'") // '') eq 't';
+			return ($primary->value("SELECT agent AND EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'pgha agent $self->{name}'"
+				. " AND query LIKE '%pgha_agent_poll%' AND backend_start >= to_timestamp($since)) FROM pgha_recovery_progress() WHERE node = '$self->{name}'") // '') eq 't';
 		});
 	return 1;
 }
@@ -1081,9 +1087,9 @@ sub agent_mark { my ($self) = @_; return length $self->agent_text; }
 
 sub wait_agent_log
 {
-	my ($self, $pattern, $mark) = @_;
+	my ($self, $pattern, $mark, $limit) = @_;
 	return $self->{cluster}->wait_for("the agent of $self->{name} to log $pattern",
-		sub { return substr($self->agent_text, $mark // 0) =~ $pattern });
+		sub { return substr($self->agent_text, $mark // 0) =~ $pattern }, $limit);
 }
 
 # One field of the job file.
