@@ -100,7 +100,7 @@ LIBPQ_FLAGS = -I$(shell $(PG_CONFIG) --includedir)
 PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 
 build/pgha: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
-	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -Isrc $(LIBPQ_FLAGS) -o $@ $(PROGRAM_SOURCES) \
+	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) -o $@ $(PROGRAM_SOURCES) \
 		-L$(shell $(PG_CONFIG) --libdir) -lpq -lpcp $(NET_LIBS)
 
 .PHONY: need-libraries

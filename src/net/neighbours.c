@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define ND_HOP_LIMIT	255
-#define LATE_MS			1000	/* how long after its end a wait may read what is there */
+#define LATE_PACKETS	1000	/* that a wait may read after its end */
 
 typedef struct ArpPacket
 {
@@ -283,25 +283,25 @@ clock_ms(void)
 static bool
 wait_answer(int fd, const PghaInterface *interface, const PghaIp *ip, long long end, unsigned char *mac)
 {
-	for (;;)
+	/* What has come in while this process was not running is read, too; not a flood. */
+	for (int late = 0; late < LATE_PACKETS;)
 	{
 		struct pollfd set = {.fd = fd, .events = POLLIN};
 		long long	left = end - clock_ms();
 		bool		answered;
 
-		/* What has come in while this process was not running is read, too; not a flood. */
-		if (left < -LATE_MS)
-			return false;
 		if (poll(&set, 1, left > 0 ? (int) left : 0) <= 0)
 		{
 			if (left <= 0)
 				return false;
 			continue;
 		}
+		late += left <= 0;
 		answered = ip->family == AF_INET6 ? read_nd_answer(fd, interface, ip, mac) : read_arp_answer(fd, ip, mac);
 		if (answered && memcmp(mac, interface->mac, PGHA_MAC_SIZE) != 0)
 			return true;
 	}
+	return false;
 }
 
 int

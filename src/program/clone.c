@@ -854,10 +854,10 @@ save_lost(PghaJobRun *run, const Plan *plan)
 	bool		known;
 
 	/* What is not whole was given up before, and saved then. */
-	run->own = run->data_ok && access(run->conf->data, F_OK) == 0 ? PGHA_OWN_SAVED : PGHA_OWN_NOTHING;
-	if (run->own == PGHA_OWN_NOTHING || !pgha_server_control(run->conf, &control, error, sizeof(error)))
+	run->own = run->data_ok && exists_in(run->conf->data, "global") ? PGHA_OWN_SAVED : PGHA_OWN_NOTHING;
+	if (run->own == PGHA_OWN_NOTHING)
 		return true;
-	if (is_foreign(run, plan))
+	if (!pgha_server_control(run->conf, &control, error, sizeof(error)) || is_foreign(run, plan))
 	{
 		run->own = PGHA_OWN_UNKNOWN;
 		return true;
@@ -971,7 +971,6 @@ name_aside(PghaJobRun *run)
 static bool
 clone_beside(PghaJobRun *run, const Plan *plan)
 {
-	delete_directory(run, run->spent_directory);
 	if (!pgha_settings_save(run) || !note_copies(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
@@ -1123,6 +1122,7 @@ pgha_clone(PghaJobRun *run)
 	leader = pgha_job_leader(run);
 	if (leader == NULL)
 		return false;
+	delete_directory(run, run->spent_directory);
 	planned = make_plan(run, &plan, leader);
 	PQfinish(leader);
 	return planned && (plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)) &&

@@ -42,7 +42,8 @@ pgha_write_standby_signal(PghaJobRun *run)
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
 	if (pgha_write_file(path, "", 0, 0600, true))
 		return true;
-	return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create file \"%s\": %s", path, strerror(errno));
+	return pgha_job_fail(run, errno == ENOSPC || errno == EDQUOT ? STATE_DISK_FULL : STATE_IO, NULL, NULL,
+						 "could not create file \"%s\": %s", path, strerror(errno));
 }
 
 /*
@@ -454,6 +455,19 @@ start_and_judge(PghaJobRun *run)
 	return false;
 }
 
+/* The job that made a clone may have been given up before that came to stream, as it did later. */
+static void
+finish_earlier_clone(PghaJobRun *run)
+{
+	Look		look;
+	char		error[600];
+
+	if (run->old_directory[0] != '\0' && look_at_server(run, &look, error, sizeof(error)) &&
+		(strcmp(look.state, "primary") == 0 ||
+		 (strcmp(look.state, "standby") == 0 && strcmp(look.receiver, "streaming") == 0)))
+		pgha_clone_finish(run);
+}
+
 static bool
 rejoin(PghaJobRun *run)
 {
@@ -465,7 +479,10 @@ rejoin(PghaJobRun *run)
 		return false;
 	server = pgha_server_look(run->conf, &pid);
 	if (server == PGHA_SERVER_RUNNING)
+	{
 		run->data_ok = true;
+		finish_earlier_clone(run);
+	}
 	else if (server == PGHA_SERVER_MARKED && run->known && run->data_ok)
 	{
 		/* A rewind or clone was interrupted before it changed anything, or after it was whole. */

@@ -162,7 +162,7 @@ run_single_user(PghaJobRun *run)
 {
 	char		path[PATH_MAX + 32];
 	char		option[PATH_MAX + 32];
-	char	   *argv[8];
+	char	   *argv[12];
 	int			n = 0;
 	PghaRun		program = {.argv = argv, .cancelled = pgha_job_cancelled, .arg = run};
 	int			status;
@@ -178,6 +178,11 @@ run_single_user(PghaJobRun *run)
 		argv[n++] = "-c";
 		argv[n++] = option;
 	}
+	/* What pg_rewind will look for must not be recycled. */
+	argv[n++] = "-c";
+	argv[n++] = "wal_keep_size=1000000000";
+	argv[n++] = "-c";
+	argv[n++] = "max_slot_wal_keep_size=-1";
 	argv[n++] = "template1";
 	argv[n] = NULL;
 	status = pgha_run(&program);
@@ -191,23 +196,24 @@ run_single_user(PghaJobRun *run)
 }
 
 /*
- * pg_rewind takes this node's timeline from its last checkpoint, too (up to
- * PostgreSQL 15).  One that has crashed soon after its promotion has made none
- * on its last timeline, and pg_rewind would not see the WAL there.  So the node
- * finishes the recovery that it began as a standby; it adds a checkpoint to WAL
- * that is about to be thrown away.
+ * Up to PostgreSQL 15, pg_rewind takes this node's timeline from its last
+ * checkpoint, too.  A node that led, or followed, its last timeline for a short
+ * time only has none on it, and pg_rewind would not see the WAL there.  So the
+ * node finishes the recovery that it began as a standby: that adds a checkpoint
+ * to WAL that has been proven to be none of the leader's, and saved.
  *
  * That cannot be done as a standby.  If somebody starts the server before
  * standby.signal is back, it comes up as one all the same: it has remembered
  * that it has diverged (server/boot.c).
  */
 static bool
-finish_recovery(PghaJobRun *run, PGconn *leader, PghaControl *control, PghaFork *fork)
+finish_recovery(PghaJobRun *run, const PghaControl *before, const PghaFork *fork)
 {
+	PghaControl after;
 	char		path[PATH_MAX + 32];
 	bool		finished;
 
-	if (control->checkpoint_timeline >= fork->own_timeline)
+	if (PGHA_PG_MAJOR > 15 || before->checkpoint_timeline >= fork->own_timeline)
 		return true;
 	if (!pgha_job_phase(run, "finishing recovery", "makes a checkpoint on timeline %u", fork->own_timeline))
 		return false;
@@ -215,8 +221,14 @@ finish_recovery(PghaJobRun *run, PGconn *leader, PghaControl *control, PghaFork 
 	if (unlink(path) != 0 && errno != ENOENT)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not remove file \"%s\": %s", path, strerror(errno));
 	finished = run_single_user(run);
-	return pgha_write_standby_signal(run) && finished && check_control(run, control) &&
-		pgha_fork_find(run, leader, control, fork);
+	if (!pgha_write_standby_signal(run) || !finished || !check_control(run, &after))
+		return false;
+
+	/* Unlike a standby's, this recovery is content with less WAL than the data files have seen. */
+	return (after.checkpoint_timeline >= fork->own_timeline && after.checkpoint_lsn >= before->min_recovery_lsn) ||
+		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+					  "node \"%s\" cannot be rewound: its WAL ends before timeline %u, of which it has data",
+					  run->conf->members.member[run->conf->self].name, fork->own_timeline);
 }
 
 /* May another attempt succeed? */
@@ -245,12 +257,12 @@ prepare(PghaJobRun *run)
 		/* Now pg_control says where the WAL ends. */
 		if (!check_control(run, &control) ||
 			!pgha_fork_find(run, leader, &control, &fork) ||
-			!finish_recovery(run, leader, &control, &fork) ||
 			!pgha_fork_proven(run, leader, &control, &fork))
 			result = is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run) &&
 				 pgha_job_check_cancel(run))
-			result = PGHA_REWIND_DONE;
+			result = finish_recovery(run, &control, &fork) ? PGHA_REWIND_DONE :
+				is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 	}
 	PQfinish(leader);
 	return result;

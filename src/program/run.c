@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LAST_READS			64		/* more than a pipe holds; others may be writing to it, too */
 #define LOOK_EVERY_MS	100
 #define KILL_AFTER_MS	10000
 #define STATUS_NOT_RUN	127
@@ -42,7 +43,7 @@ static void
 keep_line(PghaRun *run, const char *line)
 {
 	bool		telling = strstr(line, "error:") != NULL || strstr(line, "FATAL:") != NULL ||
-		strstr(line, "ERROR:") != NULL || strstr(line, "detail:") != NULL || strstr(line, "hint:") != NULL;
+		strstr(line, "PANIC:") != NULL || strstr(line, "ERROR:") != NULL || strstr(line, "detail:") != NULL || strstr(line, "hint:") != NULL;
 	bool		kept_telling = strchr(run->last, '\n') != NULL;
 	size_t		length = strlen(run->last);
 
@@ -142,7 +143,12 @@ watch(PghaRun *run, pid_t pid, int fd)
 		int			ready = poll(&set, 1, LOOK_EVERY_MS);
 
 		if (ready > 0 ? !read_output(&output, fd) : ready == 0 && has_ended(pid))
+		{
+			/* What it has written since that look, as its last words. */
+			for (int i = 0; ready == 0 && i < LAST_READS && poll(&set, 1, 0) > 0 && read_output(&output, fd); i++)
+				;
 			break;
+		}
 		if (kill_at == 0 && run->cancelled != NULL && run->cancelled(run->arg))
 			run->was_cancelled = true;
 		if (kill_at == 0 && run->limit_ms > 0 && clock_ms() - start > run->limit_ms)

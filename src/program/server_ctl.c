@@ -166,6 +166,15 @@ control_value(const char *line, const char *name)
 	return line + length + 1 + strspn(line + length + 1, " ");
 }
 
+static uint64_t
+lsn_of(const char *value)
+{
+	unsigned	high;
+	unsigned	low;
+
+	return sscanf(value, "%X/%X", &high, &low) == 2 ? (uint64_t) high << 32 | low : 0;
+}
+
 static void
 take_control_line(const char *line, void *arg)
 {
@@ -178,6 +187,10 @@ take_control_line(const char *line, void *arg)
 		(void) snprintf(control->state, sizeof(control->state), "%.60s", value);
 	else if ((value = control_value(line, "Latest checkpoint's TimeLineID")) != NULL)
 		control->checkpoint_timeline = (uint32_t) strtoul(value, NULL, 10);
+	else if ((value = control_value(line, "Latest checkpoint location")) != NULL)
+		control->checkpoint_lsn = lsn_of(value);
+	else if ((value = control_value(line, "Minimum recovery ending location")) != NULL)
+		control->min_recovery_lsn = lsn_of(value);
 	else if ((value = control_value(line, "Min recovery ending loc's timeline")) != NULL)
 		control->min_recovery_timeline = (uint32_t) strtoul(value, NULL, 10);
 	else if ((value = control_value(line, "wal_log_hints setting")) != NULL)

@@ -244,6 +244,8 @@ register_session(PghaAgent *agent)
 	strlcpy(my_node, agent->node, sizeof(my_node));
 	if (agent->pid != MyProcPid && strcmp(my_node, pgha_node) == 0)
 		PghaTheBoard()->stop.taken = false;
+	if (before != MyProcPid)
+		agent->told_known = false;
 	agent->pid = MyProcPid;
 	agent->heard = PghaNow();
 	agent->refused_at = 0;
@@ -454,7 +456,7 @@ look_for_news(const char *node, const char *seen_state, int64 own_job, News *new
 			strlcpy(news->command, "recover", sizeof(news->command));
 			strlcpy(news->argument, agent->job.method, sizeof(news->argument));
 		}
-		heard_of_pause = agent->told_paused == news->paused;
+		heard_of_pause = agent->told_known && agent->told_paused == news->paused;
 		news->cancel = agent->job.cancel && agent->job.id == own_job && agent->job.outcome[0] == '\0';
 	}
 	LWLockRelease(board->lock);
@@ -470,8 +472,10 @@ remember_told(const char *node, const News *news)
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
 	{
-		if (strcmp(board->agent[i].node, node) == 0)
-			board->agent[i].told_paused = news->paused;
+		if (strcmp(board->agent[i].node, node) != 0 || board->agent[i].pid != MyProcPid)
+			continue;
+		board->agent[i].told_known = true;
+		board->agent[i].told_paused = news->paused;
 	}
 	LWLockRelease(board->lock);
 }

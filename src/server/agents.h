@@ -49,7 +49,8 @@ typedef struct PghaAgent
 	pid_t		pid;			/* backend of its session here; 0: not connected */
 	pgha_time	heard;			/* of its last poll */
 	TimestampTz left;			/* when its session ended; 0: never had one */
-	bool		told_paused;	/* what it was told of pgha_pause() */
+	bool		told_known;		/* this session has been told of pgha_pause() */
+	bool		told_paused;	/* what it was told */
 	TimestampTz refused_at;		/* when its login was refused last (refused.c); 0: never */
 	char		refused[160];	/* with this message */
 	char		refused_host[64];	/* to this host */

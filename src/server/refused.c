@@ -9,7 +9,7 @@
  * only as far as it says why an agent is not there.
  *
  * What an agent does not like about this server (its certificate, say) is not
- * seen here.
+ * seen here, nor that there was no free connection slot at all.
  */
 #include "postgres.h"
 
