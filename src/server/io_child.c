@@ -25,6 +25,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +33,11 @@
 #include "storage/fd.h"
 
 #include "io_child.h"
+
+/* A libc older than 2.34 does not have it; the number is the same on all machines. */
+#ifndef SYS_close_range
+#define SYS_close_range	436
+#endif
 
 /* A child that has not ended this long after SIGTERM is killed. */
 #define END_LIMIT_MS	20
@@ -67,7 +73,7 @@ become_child(int fd, const char *path, pid_t parent)
 		_exit(0);
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
 		_exit(0);
-	if (close_range(3, ~0U, 0) != 0)
+	if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
 	{
 		for (int i = 3; i < 1024; i++)
 			close(i);
