@@ -161,6 +161,23 @@ compat_guc_variables(int *count)
 #define compat_slot_invalidated(slot)	(!XLogRecPtrIsInvalid((slot)->data.invalidated_at))
 #endif
 
+/*
+ * SIGTERM in the WAL receiver.  13 keeps it to itself, so that only the second
+ * one sees it, which ends the process with an error in the log; from 18 on it is
+ * what it is elsewhere.
+ */
+#if PG_VERSION_NUM >= 180000
+#define compat_receiver_must_end()		ProcDiePending
+#define compat_receiver_interrupts()	CHECK_FOR_INTERRUPTS()
+#elif PG_VERSION_NUM >= 140000
+#include "postmaster/interrupt.h"
+#define compat_receiver_must_end()		ShutdownRequestPending
+#define compat_receiver_interrupts()	ProcessWalRcvInterrupts()
+#else
+#define compat_receiver_must_end()		false
+#define compat_receiver_interrupts()	ProcessWalRcvInterrupts()
+#endif
+
 /* Flushed position of a server that is not in recovery; from 15 on it gives the timeline as well. */
 #if PG_VERSION_NUM >= 150000
 #define compat_flush_lsn()	GetFlushRecPtr(NULL)
