@@ -95,13 +95,15 @@ build:
 
 PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 NET_LIBS = -ljansson -lcurl -lssl -lcrypto
+# Debian's pgpool-II 4.7 has another name for libpcp.
+PCP_LIB = $(if $(findstring /,$(shell $(CC) -print-file-name=libpgpoolpcp.so)),-lpgpoolpcp,-lpcp)
 LIBPQ_FLAGS = -I$(shell $(PG_CONFIG) --includedir)
 
 PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 
 build/pgha: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		-L$(shell $(PG_CONFIG) --libdir) -lpq -lpcp $(NET_LIBS)
+		-L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
 
 .PHONY: need-libraries
 need-libraries:

@@ -38,8 +38,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The header of libpcp expects PostgreSQL's name for it. */
+/*
+ * The header of libpcp expects PostgreSQL's names; and since 4.6, unless it is
+ * told that it is not pgpool's own, a header that is not installed.
+ */
+typedef int32_t int32;
 typedef uint64_t uint64;
+#define PGPOOL_ADM
+#define NAMEDATALEN 64
 #include <pgpool2/libpcp_ext.h>
 
 #include "../common/pgpools.h"

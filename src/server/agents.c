@@ -34,7 +34,6 @@
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "storage/ipc.h"
-#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -267,10 +266,10 @@ static void
 log_connect(const char *node, pid_t before)
 {
 	char		host[NI_MAXHOST] = "an unknown place";
+	const SockAddr *client = compat_client_address();
 
-	if (MyBEEntry != NULL)
-		(void) pg_getnameinfo_all(&MyBEEntry->st_clientaddr.addr, MyBEEntry->st_clientaddr.salen,
-								  host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+	if (client != NULL)
+		(void) pg_getnameinfo_all(&client->addr, client->salen, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
 	ereport(LOG,
 			(errmsg("pgha: the agent of node \"%s\" has connected from %s", node, host),
 			 before != 0 ? errdetail("It replaces another one, that of process %d.", (int) before) : 0,

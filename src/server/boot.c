@@ -11,7 +11,8 @@
  * only pgha.state is read: the monitor was there until just now.
  *
  * This is the one place where the postmaster waits for the network, in children
- * and with a limit.  All signals are blocked while it does.
+ * and with a limit.  All signals are blocked while it does, or, from 16 on, noted
+ * and seen to later.
  */
 #include "postgres.h"
 

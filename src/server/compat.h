@@ -40,13 +40,6 @@
 	(conninfo), logical, appname, err
 #endif
 
-/* Flushed position of a server that is not in recovery. */
-#if PG_VERSION_NUM >= 140000
-#define compat_flush_rec_ptr()	GetFlushRecPtr(NULL)
-#else
-#define compat_flush_rec_ptr()	GetFlushRecPtr()
-#endif
-
 /* The backend status array. */
 #if PG_VERSION_NUM >= 140000
 #include "utils/backend_status.h"
@@ -58,8 +51,21 @@
 #define pgstat_fetch_stat_local_beentry(index)	pgstat_get_local_beentry_by_index(index)
 #endif
 
+/* Where this session's client is; NULL: it has none.  13 keeps the status of the own backend to itself. */
+#if PG_VERSION_NUM < 140000
+#undef ENABLE_GSS				/* see gate.c */
+#include "libpq/libpq-be.h"
+#include "miscadmin.h"
+#define compat_client_address() \
+	(MyProcPort != NULL ? &MyProcPort->raddr : NULL)
+#else
+#define compat_client_address() \
+	(MyBEEntry != NULL ? &MyBEEntry->st_clientaddr : NULL)
+#endif
+
 #if PG_VERSION_NUM < 140000
 #define ROLE_PG_MONITOR		DEFAULT_ROLE_MONITOR
+#define client_connection_check_interval	0	/* does not exist */
 #endif
 
 /* Set-returning functions that fill a tuplestore in one call. */
@@ -148,20 +154,58 @@ compat_guc_variables(int *count)
 #define compat_slot_acquire(name)	((void) ReplicationSlotAcquire((name), true))
 #endif
 
-/* Has the slot been cut off from its WAL?  Before 14 only restart_lsn tells. */
+/* Has the slot been cut off from its WAL? */
 #if PG_VERSION_NUM >= 160000
 #define compat_slot_invalidated(slot)	((slot)->data.invalidated != RS_INVAL_NONE)
-#elif PG_VERSION_NUM >= 140000
-#define compat_slot_invalidated(slot)	(!XLogRecPtrIsInvalid((slot)->data.invalidated_at))
 #else
-#define compat_slot_invalidated(slot)	false
+#define compat_slot_invalidated(slot)	(!XLogRecPtrIsInvalid((slot)->data.invalidated_at))
 #endif
 
-/* GetFlushRecPtr() gives the timeline as well from 15 on. */
+/*
+ * SIGTERM in the WAL receiver.  13 keeps it to itself, so that only the second
+ * one sees it, which ends the process with an error in the log; from 18 on it is
+ * what it is elsewhere.
+ */
+#if PG_VERSION_NUM >= 180000
+#define compat_receiver_must_end()		ProcDiePending
+#define compat_receiver_interrupts()	CHECK_FOR_INTERRUPTS()
+#elif PG_VERSION_NUM >= 140000
+#include "postmaster/interrupt.h"
+#define compat_receiver_must_end()		ShutdownRequestPending
+#define compat_receiver_interrupts()	ProcessWalRcvInterrupts()
+#else
+#define compat_receiver_must_end()		false
+#define compat_receiver_interrupts()	ProcessWalRcvInterrupts()
+#endif
+
+/* Flushed position of a server that is not in recovery; from 15 on it gives the timeline as well. */
 #if PG_VERSION_NUM >= 150000
 #define compat_flush_lsn()	GetFlushRecPtr(NULL)
 #else
 #define compat_flush_lsn()	GetFlushRecPtr()
+#endif
+
+/* 18 wants it in front of the declaration, and calls it by another name. */
+#ifndef pg_noreturn
+#define pg_noreturn		__attribute__((noreturn))
+#endif
+
+/* The background workers that are registered, in the postmaster: 18 made the list a doubly linked one. */
+#if PG_VERSION_NUM >= 180000
+#define compat_worker_iter				dlist_iter
+#define compat_worker_foreach(iter)		dlist_foreach(iter, &BackgroundWorkerList)
+#define compat_worker_of(iter)			dlist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+#else
+#define compat_worker_iter				slist_iter
+#define compat_worker_foreach(iter)		slist_foreach(iter, &BackgroundWorkerList)
+#define compat_worker_of(iter)			slist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+#endif
+
+/* A set of events that lives as long as the process: 17 takes a resource owner, not a memory context. */
+#if PG_VERSION_NUM >= 170000
+#define compat_wait_event_set(size)		CreateWaitEventSet(NULL, (size))
+#else
+#define compat_wait_event_set(size)		CreateWaitEventSet(TopMemoryContext, (size))
 #endif
 
 /*

@@ -595,11 +595,11 @@ warn_of_missing(int members)
 static void
 check_worker_registered(void)
 {
-	slist_iter	iter;
+	compat_worker_iter iter;
 
-	slist_foreach(iter, &BackgroundWorkerList)
+	compat_worker_foreach(iter)
 	{
-		RegisteredBgWorker *worker = slist_container(RegisteredBgWorker, rw_lnode, iter.cur);
+		RegisteredBgWorker *worker = compat_worker_of(iter);
 
 		if (strcmp(worker->rw_worker.bgw_library_name, "pgha") == 0)
 			return;

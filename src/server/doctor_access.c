@@ -239,7 +239,9 @@ check_hba(PghaDoctor *doctor)
 					   "line %s of pg_hba.conf: %s", PghaDoctorField(0, 0), PghaDoctorField(0, 1));
 	check_lines(doctor, "replication", "'replication' = ANY (r.database)", "replication");
 	check_lines(doctor, psprintf("database \"%s\", which agents use", database),
-				psprintf("'all' = ANY (r.database) OR %s = ANY (r.database)", quote_literal_cstr(database)), database);
+				psprintf("'all' = ANY (r.database) OR %s = ANY (r.database)"
+						 " OR EXISTS (SELECT FROM unnest(r.database) d WHERE d LIKE '/%%')",
+						 quote_literal_cstr(database)), database);
 	if (doctor->findings == 0)
 		PghaDoctorFine(doctor, "role %s is let in from all members' addresses, for replication and for database \"%s\"",
 					   literal, database);

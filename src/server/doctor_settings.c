@@ -134,7 +134,7 @@ check_overridden(PghaDoctor *doctor)
 }
 
 static void
-check_recovery_target(PghaDoctor *doctor)
+check_targets(PghaDoctor *doctor)
 {
 	static const char *const names[] = {
 		"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time",
@@ -353,7 +353,7 @@ const PghaCheck pgha_checks_settings[] = {
 	{"rewind", 0, check_rewind},
 	{"restart_after_crash", 0, check_restart_after_crash},
 	{"overridden", PGHA_NEEDS_VIEW, check_overridden},
-	{"recovery_target", 0, check_recovery_target},
+	{"recovery_target", 0, check_targets},
 	{"recovery_min_apply_delay", 0, check_recovery_min_apply_delay},
 	{"standby_limits", PGHA_NEEDS_STANDBY, check_standby_limits},
 	{"max_slot_wal_keep_size", PGHA_NEEDS_LIBRARY, check_max_slot_wal_keep_size},

@@ -17,7 +17,7 @@
  * crash of a backend.
  *
  * Used by the monitor, and by the postmaster for the boot check, where all
- * signals are blocked.
+ * signals are blocked (from 16 on: only noted).
  */
 #include "postgres.h"
 
@@ -25,6 +25,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +33,11 @@
 #include "storage/fd.h"
 
 #include "io_child.h"
+
+/* A libc older than 2.34 does not have it; the number is the same on all machines. */
+#ifndef SYS_close_range
+#define SYS_close_range	436
+#endif
 
 /* A child that has not ended this long after SIGTERM is killed. */
 #define END_LIMIT_MS	20
@@ -53,21 +59,16 @@ become_child(int fd, const char *path, pid_t parent)
 	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1,
 	SIGUSR2, SIGCHLD, SIGPIPE, SIGURG};
 	char	   *const argv[] = {"pgha", "io", "peer", NULL};
-	sigset_t	all;
 
 	for (size_t i = 0; i < lengthof(signals); i++)
 		signal(signals[i], SIG_DFL);
-
-	/* Blocked until the program has its handlers: it unblocks them itself. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
 
 	/* SIGTERM, which the program answers with exit(0), not SIGKILL. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
 		_exit(0);
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
 		_exit(0);
-	if (close_range(3, ~0U, 0) != 0)
+	if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
 	{
 		for (int i = 3; i < 1024; i++)
 			close(i);
@@ -92,6 +93,8 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 	PghaLine	line;
 	int			pair[2];
 	pid_t		parent = getpid();
+	sigset_t	all;
+	sigset_t	before;
 
 	PghaChildStop(child);
 
@@ -121,9 +124,14 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 	}
 	fflush(stdout);
 	fflush(stderr);
+
+	/* Blocked until the program has its handlers: it unblocks them itself.  The server's must not run in it. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
 	child->pid = fork();
 	if (child->pid == 0)
 		become_child(pair[1], path, parent);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(pair[1]);
 	if (child->pid < 0)
 	{

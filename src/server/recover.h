@@ -6,13 +6,14 @@
 #define PGHA_RECOVER_H
 
 #include "agents.h"
+#include "compat.h"
 
 /* Fills *failure; always returns false. */
 extern bool PghaFailed(PghaFailure *failure, int sqlstate, const char *hint, const char *format,...)
 			__attribute__((format(printf, 4, 5)));
 
 /* Raises it as an ERROR, or shows it as a WARNING. */
-extern void PghaRaise(const PghaFailure *failure) pg_attribute_noreturn();
+pg_noreturn extern void PghaRaise(const PghaFailure *failure);
 extern void PghaWarn(const PghaFailure *failure);
 
 /* Is this word one of auto, rewind, clone, start? */

@@ -56,7 +56,7 @@ PghaWalEnd(bool in_recovery, TimeLineID *timeline)
 	if (!in_recovery)
 	{
 		*timeline = GetWALInsertionTimeLine();
-		return compat_flush_rec_ptr();
+		return compat_flush_lsn();
 	}
 
 	/*

@@ -22,7 +22,6 @@
 
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/interrupt.h"
 #include "replication/walreceiver.h"
 #include "storage/ipc.h"
 
@@ -92,9 +91,9 @@ wait_for_order(char *conninfo, uint64 *tried)
 		ResetLatch(MyLatch);
 
 		/* Asked to end while nothing is going on: without an error in the log. */
-		if (ShutdownRequestPending)
+		if (compat_receiver_must_end())
 			proc_exit(0);
-		CHECK_FOR_INTERRUPTS();
+		compat_receiver_interrupts();
 
 		LWLockAcquire(PghaShmem->lock, LW_SHARED);
 		if (receiver->order_member != PGHA_NOBODY &&
