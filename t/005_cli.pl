@@ -355,9 +355,13 @@ $terminal = on_terminal([ $pgha, 'recover', 'b', '--method=clone', @at_a ]);
 shows($terminal, qr{40/100 MB}, 'a recovery that does not end at once');
 type($terminal, "\003");
 shows($terminal, qr/Ctrl-C again/, '... Ctrl-C');
+# After ten seconds it would be killed, which would be no wonder.
+my @job = $b->job_pids;
+kill 'STOP', @job;
 type($terminal, "\003");
 is(ended($terminal), 130, '... and again: ends at once');
 is(progress('outcome'), '', '... although the recovery has not');
+kill 'CONT', @job;
 unlink "$cluster->{base}/deaf";
 $cluster->wait_for('the recovery to be given up', sub { progress('outcome') eq 'cancelled' });
 
