@@ -82,7 +82,8 @@ $disabled->cleanup;
 
 my $cluster = PghaCluster->new(nodes => 1)->build;
 ($node) = $cluster->nodes;
-is($node->status->{state}, 'primary', 'a single node leads');
+$node->wait_state('primary');
+pass('a single node leads');
 $node->stop;
 my $files = pgha_files($node);
 is($files, 'pgha.events pgha.state', 'files of a managed node');

@@ -9,7 +9,8 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(names => [ 'db-1', 'db-2', 'db-3' ])->build;
+# Orders must be confirmed within failure_timeout.
+my $cluster = PghaCluster->new(names => [ 'db-1', 'db-2', 'db-3' ], settings => { 'pgha.failure_timeout' => '3s' })->build;
 my ($one, $two, $three) = $cluster->nodes;
 
 # Waits until a query gives the value, and says so.
@@ -17,8 +18,17 @@ sub becomes
 {
 	my ($node, $query, $expected, $name) = @_;
 	my $value;
-	PghaCluster::poll_until($name, sub { $value = $node->value($query); defined $value && $value eq $expected }, 20);
+	PghaCluster::poll_until($name, sub { $value = $node->value($query); defined $value && $value eq $expected });
 	is($value, $expected, $name);
+}
+
+# An order is for those who can be reached.
+sub sees_all
+{
+	my ($node) = @_;
+	$cluster->wait_for("$node->{name} to reach all members",
+		sub { ($node->value('SELECT bool_and(reachable) FROM pgha_cluster()') // '') eq 't' });
+	return;
 }
 
 # ---- reading ----
@@ -66,15 +76,16 @@ becomes($two, 'SELECT sync_state FROM pgha_status()', 'quorum', 'ANY: a listed s
 becomes($three, 'SELECT sync_state FROM pgha_status()', 'async', 'ANY: one that is not listed');
 $one->set(synchronous_standby_names => '*');
 becomes($three, q{SELECT sync_state IN ('sync', 'potential') FROM pgha_status()}, 't', '*: stands for every member');
-like($one->status->{sync_state}, qr/^FIRST 1 \(any: db-[23]\*\)$/, '*: the primary tells whom it stands for');
+becomes($one, q{SELECT sync_state ~ '^FIRST 1 \(any: db-[23]\*\)$' FROM pgha_status()}, 't', '*: the primary tells whom it stands for');
 $one->set(synchronous_standby_names => undef);
 becomes($two, 'SELECT sync_state FROM pgha_status()', 'async', 'async again');
 
 # ---- pause ----
 
-is($two->value('SELECT pgha_pause()'), 't', 'a pause ordered on a standby is confirmed by all');
+sees_all($two);
+is($two->value('SELECT pgha_pause()', timeout => 15), 't', 'a pause ordered on a standby is confirmed by all');
 is($_->value('SELECT paused FROM pgha_status()'), 't', "... by $_->{name}") foreach $cluster->nodes;
-is($one->value('SELECT bool_and(paused) FROM pgha_cluster()'), 't', '... and seen');
+becomes($one, 'SELECT bool_and(paused) FROM pgha_cluster()', 't', '... and seen');
 like($two->status->{reason}, qr/paused/, 'the standby says that it is no candidate');
 $three->stop;
 becomes($one, q{SELECT state, reachable FROM pgha_cluster() WHERE node = 'db-3'}, 'unreachable|f', 'a stopped member is unreachable');
@@ -89,6 +100,7 @@ becomes($three, 'SELECT paused FROM pgha_status()', 'f', '... and the missing on
 
 # ---- orders that nobody answers ----
 
+sees_all($two);
 my $monitor = $two->monitor_pid;
 kill 'STOP', $monitor;
 like($two->error('SELECT pgha_pause()', options => '-c statement_timeout=300ms') // '',
@@ -124,7 +136,7 @@ is($two->value('SELECT paused FROM pgha_status()'), 'f', 'the last order counts'
 my $kinds = q{SELECT string_agg(DISTINCT node, ' ' ORDER BY node) FROM pgha_events()};
 becomes($_, $kinds, 'db-1 db-2 db-3', "$_->{name} has the events of all") foreach $cluster->nodes;
 my $digest = q{SELECT count(*) || ' ' || md5(string_agg(at || node || kind || coalesce(term, 0) || what, '|' ORDER BY at, node)) FROM pgha_events()};
-$cluster->wait_for('the event logs to be the same', sub { my %d = map { ($_->value($digest) // $_) => 1 } $cluster->nodes; keys %d == 1 }, 20);
+$cluster->wait_for('the event logs to be the same', sub { my %d = map { ($_->value($digest) // $_) => 1 } $cluster->nodes; keys %d == 1 });
 pass('the event logs of all members are the same');
 is($two->value('SELECT count(*) - count(DISTINCT (node, at)) FROM pgha_events()'), '0', 'no event is stored twice');
 
@@ -160,7 +172,8 @@ becomes($two, "SELECT count(*) >= $before FROM pgha_events()", 't', 'events surv
 unlink $file;
 is($two->value('SELECT count(*) FROM pgha_events()'), '0', 'no file, no events');
 $two->wait_state('standby');
-is($two->value('SELECT pgha_pause()'), 't', 'the monitor does not mind');
+sees_all($two);
+is($two->value('SELECT pgha_pause()', timeout => 15), 't', 'the monitor does not mind');
 becomes($two, q{SELECT count(*) FROM pgha_events() WHERE node = 'db-2' AND kind = 'pause'}, '1', 'the file is made anew');
 $two->sql('SELECT pgha_resume()');
 
@@ -171,7 +184,7 @@ like($three->error('SELECT pgha_promote()') // '', qr/ERROR:  55000: pgha_promot
 ($code, $out, $warning) = $three->psql('SELECT pgha_promote(force => true)');
 is($three->error('CREATE TABLE promoted (v int)'), undef, 'pgha_promote() returns when the server takes writes');
 like($warning, qr/NOTICE:.*this server is the primary now/, '... and says so');
-is($three->status->{state}, 'primary', '... and is so');
+becomes($three, 'SELECT state FROM pgha_status()', 'primary', '... and is so');
 becomes($two, 'SELECT leader FROM pgha_status()', 'db-3', 'the other standby follows');
 $cluster->cleanup;
 done_testing();

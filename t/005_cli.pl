@@ -221,6 +221,7 @@ sub plain
 	$text =~ s/\r//g;
 	$text =~ s/\d+\.\d s ago/N s ago/g;
 	$text =~ s/[0-9A-F]+\/[0-9A-F]+/LSN/g;
+	$text =~ s/\b\d+(\.\d)? [kMGT]?B\b/LAG/g;
 	$text =~ s/ +/ /g;
 	return $text;
 }
@@ -281,13 +282,13 @@ program_is([ 'recover', 'b', $reversed ], 1, qr/\Apgha: error: node "b" is a sta
 
 # ---- recover ----
 
-# Clones as slowly as the test wants: it says 40 of 100 MB until the file `go` is
-# there.  With the file `deaf` it does not end when it is told to.
+# Clones as slowly as the test wants: it says 10 of 100 MB for two seconds, in which
+# the agent looks at least once, then 40 until the file `go` is there.  With the file `deaf` it does not end when it is told to.
 my $clone = "$cluster->{base}/clone";
 PghaCluster::spew($clone, <<"END");
 #!/bin/bash
 [ -e $cluster->{base}/deaf ] && trap '' INT
-echo "10240/102400 kB (10%), 0/1 tablespace"
+for i in {1..8}; do echo "10240/102400 kB (10%), 0/1 tablespace"; sleep 0.25; done
 until [ -e $cluster->{base}/go ]; do echo "40960/102400 kB (40%), 0/1 tablespace"; sleep 0.1; done
 exec ${\ $b->program('pg_basebackup')} -D "\$1" -h "\$2" -p "\$3" -U pgha -X stream -c fast
 END
@@ -326,6 +327,7 @@ is("@wide", '', '... never wider than the terminal');
 $terminal->{pty}->set_winsize(24, 12);
 mark($terminal);
 shows($terminal, qr/\r\e\[Jcloning/, '... nor on a very narrow one');
+mark($terminal);		# what was on its way when it became narrow is past now
 shows($terminal, qr/\r.*\r.*\r/s, '... again and again');
 @wide = grep { length > 11 } map { s/$escape//gr } split /[\r\n]+/, substr($terminal->{text}, $terminal->{mark});
 is("@wide", '', '... never wider');
@@ -353,9 +355,13 @@ $terminal = on_terminal([ $pgha, 'recover', 'b', '--method=clone', @at_a ]);
 shows($terminal, qr{40/100 MB}, 'a recovery that does not end at once');
 type($terminal, "\003");
 shows($terminal, qr/Ctrl-C again/, '... Ctrl-C');
+# After ten seconds it would be killed, which would be no wonder.
+my @job = $b->job_pids;
+kill 'STOP', @job;
 type($terminal, "\003");
 is(ended($terminal), 130, '... and again: ends at once');
 is(progress('outcome'), '', '... although the recovery has not');
+kill 'CONT', @job;
 unlink "$cluster->{base}/deaf";
 $cluster->wait_for('the recovery to be given up', sub { progress('outcome') eq 'cancelled' });
 

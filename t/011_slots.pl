@@ -12,7 +12,7 @@ my $cluster = PghaCluster->new(
 	names => [ 'db-1', 'Db.2', 'db_3' ],
 	settings => {
 		wal_level => 'logical', max_replication_slots => 6, max_wal_size => '1GB', wal_keep_size => 0,
-		'pgha.failure_timeout' => '2s', 'pgha.heartbeat_interval' => '200ms', 'pgha.slot_keep_size' => '200MB'
+		'pgha.failure_timeout' => '5s', 'pgha.heartbeat_interval' => '200ms', 'pgha.slot_keep_size' => '200MB'
 	});
 $cluster->build(sql => 'CREATE TABLE t (v text)');
 my ($a, $b, $c) = $cluster->nodes;
@@ -22,7 +22,7 @@ sub slots { my ($node) = @_; return $node->value('SELECT string_agg(slot_name, $
 sub wait_slots
 {
 	my ($node, $slots, $what) = @_;
-	my $there = PghaCluster::poll_until($what, sub { slots($node) eq $slots }, 15);
+	my $there = PghaCluster::poll_until($what, sub { slots($node) eq $slots });
 	ok($there, $what) or diag "$node->{name} has: " . slots($node);
 }
 
@@ -55,7 +55,7 @@ is($b->sql('SELECT count(*) FROM pg_replication_slots WHERE restart_lsn IS NULL 
 
 my $lsn = restart_lsn($b, 'pgha_db_3');
 write_wal(2);
-ok(PghaCluster::poll_until('the slot', sub { $b->sql("SELECT '" . restart_lsn($b, 'pgha_db_3') . "'::pg_lsn > '$lsn'") eq 't' }, 15),
+ok(PghaCluster::poll_until('the slot', sub { $b->sql("SELECT '" . restart_lsn($b, 'pgha_db_3') . "'::pg_lsn > '$lsn'") eq 't' }),
 	'a slot on a standby follows what its member has');
 is($b->sql('SELECT count(*) FROM pg_replication_slots WHERE restart_lsn > pg_last_wal_replay_lsn()'), 0,
 	'but not past the own position');
@@ -70,7 +70,10 @@ my $mark = $a->log_mark;
 $a->sql("SELECT pg_create_physical_replication_slot('mine' || i) FROM generate_series(2, 3) i");
 $c->stop;
 $cluster->wait_for('the slot to be free', sub { $a->sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'pgha_db_3'") eq 'f' });
-$a->sql("SELECT pg_drop_replication_slot('pgha_db_3'), pg_create_physical_replication_slot('mine4')");
+# The monitor may come between the two, and makes its slot again.
+$cluster->wait_for('the last slot to be taken', sub {
+	!defined $a->error(q{SELECT (SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots WHERE slot_name = 'pgha_db_3'),
+		pg_create_physical_replication_slot('mine4')}) });
 wait_slots($a, 'mine mine2 mine3 mine4 pgha_db_2 pgha_logical', 'all slots are taken');
 $a->wait_log(qr/could not maintain replication slot "pgha_db_3": all replication slots are in use/, $mark);
 ok($cluster->stays_false(sub { lines($a, $mark, 'could not maintain') > 1 }, 1.5), 'which is said once');
@@ -94,9 +97,9 @@ write_wal(4);
 $b->sql('CHECKPOINT');
 is(slots($b), 'pgha_db_1 pgha_db_3', 'the standby keeps its slots');
 my $standby_lsn = restart_lsn($b, 'pgha_db_3');
+my ($mark_a, $mark_b) = ($a->log_mark, $b->log_mark);
 $a->set('pgha.slot_keep_size' => '48MB');
 $b->set('pgha.slot_keep_size' => '48MB');
-my ($mark_a, $mark_b) = ($a->log_mark, $b->log_mark);
 my $dropped = qr/dropped replication slot "pgha_db_3": member "db_3" is \d+ MB behind/;
 wait_slots($a, 'pgha_db_2', 'beyond pgha.slot_keep_size the slot is dropped');
 wait_slots($b, 'pgha_db_1', 'on a standby too');

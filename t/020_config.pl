@@ -8,7 +8,7 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 2)->build;
+my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.failure_timeout' => '3s' })->build;
 my ($a, $b) = $cluster->nodes;
 my $members = $cluster->{members};
 my $conninfo = 'user=pgha';

@@ -12,6 +12,8 @@ my $cluster = PghaCluster->new(nodes => 3, node_settings => { b => { 'pgha.prior
 my ($a, $b, $c) = $cluster->nodes;
 
 # All the same: priority decides.
+my $received = 'SELECT pg_last_wal_receive_lsn()';
+$cluster->wait_for('b and c to be equally advanced', sub { ($b->value($received) // '-') eq ($c->value($received) // '') });
 $a->kill9;
 is($cluster->wait_single_primary, $b, 'equally advanced: the higher priority is promoted');
 $cluster->wait_following($b, $c);

@@ -8,7 +8,7 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.startup_grace' => '2s' })->build;
+my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '2s' })->build;
 my ($a, $b) = $cluster->nodes;
 
 # The primary dies; the standby must not lead while `forbid` holds, must say
@@ -21,7 +21,7 @@ sub barred
 	$forbid->($primary, $standby);
 	$cluster->wait_for("$standby->{name} to know that it is barred ($what)", sub { my $s = $standby->status; $s && !$s->{candidate} });
 	$primary->kill9;
-	ok($cluster->stays_false(sub { scalar $cluster->primaries }, 4), "$what: not promoted");
+	ok($cluster->stays_false(sub { scalar $cluster->primaries }, 5), "$what: not promoted");
 	like($standby->status->{reason}, $pattern, "$what: says why");
 	$allow->($primary, $standby);
 	is($cluster->wait_single_primary, $standby, "$what: promoted once it is allowed");
@@ -69,7 +69,7 @@ is($primary->value('SELECT pg_is_in_recovery()'), 't', 'the old primary fenced i
 $standby->sql('SELECT pgha_pause()');
 $cluster->wait_for('the pause to be known', sub { my $s = $primary->status; $s && $s->{paused} });
 $standby->kill9;
-ok($cluster->stays_false(sub { scalar $cluster->primaries }, 2), 'paused: not promoted by itself');
+ok($cluster->stays_false(sub { scalar $cluster->primaries }, 4), 'paused: not promoted by itself');
 $primary->sql('SELECT pgha_promote()');
 is($cluster->wait_single_primary, $primary, 'paused: promoted by hand');
 

@@ -9,12 +9,13 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 3, settings => { wal_keep_size => '128MB' })->build;
+my $cluster = PghaCluster->new(nodes => 3, settings => { wal_keep_size => '128MB', 'pgha.failure_timeout' => '2s' })->build;
 my ($a, $b, $c) = $cluster->nodes;
 
 # Rows that only a has: its WAL senders are stopped, so that not even the
 # sockets hold them.
-my @senders = split /\n/, $a->sql("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'");
+my @senders;
+PghaCluster::poll_until('', sub { 2 == (@senders = split /\n/, $a->sql("SELECT pid FROM pg_stat_replication WHERE state = 'streaming'")) });
 is(scalar @senders, 2, 'both standbys stream');
 kill 'STOP', @senders;
 $a->sql('INSERT INTO probe SELECT -g FROM generate_series(1, 500) g; CHECKPOINT');

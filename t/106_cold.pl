@@ -8,7 +8,7 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.startup_grace' => '3s' })->build;
+my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '3s', 'pgha.startup_grace' => '3s' })->build;
 
 sub comes_up
 {
@@ -30,8 +30,8 @@ sub comes_up
 my ($a, $b, $c) = $cluster->nodes;
 comes_up('clean stop, all at once', sub { $_[0]->stop }, $a, $b, $c);
 comes_up('power failure, all at once', sub { $_[0]->kill9 }, $c, $b, $a);
-comes_up('power failure of one after the other, former standbys first', sub { $_[0]->kill9 },
-	(grep { $_ != $cluster->primary } $cluster->nodes), $cluster->primary);
+my $leads = $cluster->wait_single_primary;
+comes_up('power failure of one after the other, former standbys first', sub { $_[0]->kill9 }, $cluster->others($leads), $leads);
 
 # One after the other, each only when the one before is there for a while.
 foreach my $first ('primary', 'standby')

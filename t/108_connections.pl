@@ -24,8 +24,7 @@ $cluster->wait_for(
 	});
 pass('all connections are in use');
 ok($cluster->stays_false(sub { scalar grep { $_ == $b } $cluster->primaries }, 3), 'no failover');
-my $view = $b->view;
-ok($view->{a}{reachable}, 'the standby still reads the reports of the primary');
+ok(PghaCluster::poll_until('', sub { $b->view->{a}{reachable} }), 'the standby still reads the reports of the primary');
 is($b->state, 'standby', 'and stays a standby');
 
 # And if the primary dies in this state, the standby is promoted as usual.

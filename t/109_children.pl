@@ -8,7 +8,7 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 3)->build;
+my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '2s' })->build;
 my ($a, $b, $c) = $cluster->nodes;
 my $writer = $cluster->start_writer;
 $writer->wait_acknowledged(20);

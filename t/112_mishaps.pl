@@ -226,7 +226,7 @@ $a->freeze;
 $cluster->wait_single_primary(among => [ $b, $c ]);
 my $thawed = $a->thaw;
 $cluster->wait_for('the fenced server to go down', sub { !$a->is_running });
-cmp_ok(PghaCluster::now() - $thawed, '<', 5, 'restart_after_crash = off: the fenced server goes down at once');
+cmp_ok(PghaCluster::now() - $thawed, '<', 15, 'restart_after_crash = off: the fenced server goes down at once');
 ok(-e "$a->{data}/standby.signal", 'to be a standby');
 $cluster->rejoin($a, $cluster->primary);
 $a->set(restart_after_crash => undef);

@@ -10,8 +10,9 @@ use File::Path qw(make_path);
 use PghaCluster;
 use Test::More;
 
-# A crash restart on a busy machine takes its time, and must not look like silence.
-my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '3s' })->build;
+# A crash restart on a busy machine takes its time, and must not look like silence;
+# a former primary returns for no longer than startup_grace.
+my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '3s', 'pgha.startup_grace' => '15s' })->build;
 my ($a, $b, $c) = $cluster->nodes;
 my $writer = $cluster->start_writer;
 $writer->wait_acknowledged(10);
@@ -151,7 +152,9 @@ sub stops
 	my $start = PghaCluster::now();
 	$node->stop($mode);
 	my $seconds = PghaCluster::now() - $start;
-	cmp_ok($seconds, '<', 5, sprintf "$what, $mode stop: takes %.1f s", $seconds);
+	cmp_ok($seconds, '<', 15, sprintf "$what, $mode stop: takes %.1f s", $seconds);
+	# Those that nobody waits for in an immediate stop end by themselves.
+	PghaCluster::poll_until('', sub { !$node->processes });
 	my @left = map { "$_ " . PghaCluster::command_line($_) } $node->processes;
 	push @left, grep { m{^/} ? -e : defined shmctl($_, 2, my $buffer = "\0" x 256) } @segments;
 	push @left, glob("$node->{socket}/.s.*");

@@ -8,7 +8,7 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 2)->build;
+my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.failure_timeout' => '2s' })->build;
 my ($a, $b) = $cluster->nodes;
 my $term = $a->status->{term};
 
@@ -28,7 +28,7 @@ $b->configure(recovery_target_lsn => 'F/0');
 $b->start;
 stays_passive('recovery target', $b, qr/recovery target/);
 $a->kill9;
-ok($cluster->stays_false(sub { scalar $cluster->primaries }, 3), 'recovery target: not promoted');
+ok($cluster->stays_false(sub { scalar $cluster->primaries }, 4), 'recovery target: not promoted');
 $a->start;
 $cluster->wait_single_primary;
 $b->stop;

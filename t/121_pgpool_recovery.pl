@@ -35,7 +35,7 @@ sub is_back
 {
 	my ($what, $node) = @_;
 	$cluster->wait_for("pgpool to have attached $node->{name}", sub { ($pgpool->view->{ $node->{port} }[0] // '') eq 'up' });
-	is($pgpool->view->{ $node->{port} }[1], 'standby', "$what: pgpool has it as a standby");
+	is($pgpool->seen->{ $node->{port} }[1], 'standby', "$what: pgpool has it as a standby");
 	$cluster->wait_following($cluster->primary, $node);
 	return;
 }
@@ -81,7 +81,7 @@ $a->start_agent;
 my $call = "SELECT pgpool_recovery('pgha:clone', '$a->{host}', '$a->{data}', '$primary->{port}', 0, '$a->{port}', '$primary->{host}')";
 my $first = $primary->background($call);
 $cluster->wait_for('the recovery to run', sub { ($primary->value(q{SELECT count(*) FROM pgha_recovery_progress() WHERE node = 'a' AND outcome IS NULL AND method = 'clone'}) // '') eq '1' });
-my (undef, $out, $notices) = $primary->psql($call, database => 'template1');
+my (undef, $out, $notices) = $primary->psql($call, database => 'template1', timeout => 60);
 is($out, 't', 'a second call succeeds with the first one');
 like($notices, qr/joining the recovery/, 'as it joins it');
 $a->wait_streaming;
@@ -89,13 +89,27 @@ is($primary->value("SELECT pgpool_remote_start('$a->{host}', '$a->{data}')"), 't
 like($pgpool->pcp('pcp_recovery_node', $a), qr/Command Successful/, 'pcp_recovery_node of a node that streams already attaches it');
 is_back('streams already', $a);
 
-# The primary dies in the middle.
+# The primary dies in the middle: a clone goes on only when the file `go` is there.
+my $clone = "$cluster->{base}/clone";
+PghaCluster::spew($clone, <<"END");
+#!/bin/bash
+until [ -e $cluster->{base}/go ]; do echo waits; sleep 0.1; done
+exec ${\ $a->program('pg_basebackup')} -D "\$1" -h "\$2" -p "\$3" -U pgha -X stream -c fast
+END
+chmod 0755, $clone;
+foreach my $node ($a, $b)
+{
+	my $mark = $node->agent_mark;
+	$node->set('pgha.clone_command' => "$clone %d %h %p");
+	$node->wait_agent_log(qr/read the configuration again/, $mark);
+}
 $primary = fall($primary);
 my $fallen = $primary == $a ? $b : $a;
 $pgpool->set(recovery_1st_stage_command => 'pgha');
 my $recovery = $primary->background("SELECT pgpool_recovery('pgha:clone', '$fallen->{host}', '$fallen->{data}', '$primary->{port}', 0, '$fallen->{port}')");
-$cluster->wait_for('the recovery to run', sub { $fallen->job_field('outcome') eq '' && $fallen->job_field('phase') ne 'waiting' });
+$cluster->wait_for('the recovery to run', sub { $fallen->job_field('outcome') eq '' && $fallen->job_field('phase') eq 'cloning' });
 $primary->kill9;
+PghaCluster::spew("$cluster->{base}/go", '');
 $cluster->wait_for('the recovery to have ended', sub { $fallen->job_field('outcome') =~ /./ });
 is($fallen->job_field('outcome'), 'failed', 'the primary died meanwhile: the recovery failed');
 is($fallen->job_field('data_ok'), '1', 'and nothing was touched');

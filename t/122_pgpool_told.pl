@@ -32,7 +32,7 @@ sub knows
 			return ($view->{ $primary->{port} } // [''])->[0] eq 'up' && $view->{ $primary->{port} }[1] eq 'primary'
 			  && (!$standby || ($view->{ $standby->{port} }[0] eq 'up' && $view->{ $standby->{port} }[1] eq 'standby'));
 		},
-		120);
+		240);
 	pass("pgpool knows $what");
 	return;
 }
@@ -41,18 +41,26 @@ sub knows
 $a->kill9;
 $cluster->wait_single_primary(among => [$b]);
 knows('the new primary and the returned standby', $b, $a);
-ok(defined $pgpool->value('CREATE TABLE through_pgpool ()'), 'writes through pgpool go on');
+ok(PghaCluster::poll_until('', sub { defined $pgpool->value('CREATE TABLE IF NOT EXISTS through_pgpool ()') }), 'writes through pgpool go on');
 
-# All down in pgpool's books: the standby is detached, then the primary falls.
+# All down in pgpool's books: the standby is detached, then the primary falls.  Its
+# agent would attach the standby again.
+my $agent = $b->{agent_pid};
+kill 'STOP', $agent;
 $pgpool->pcp('pcp_detach_node', $a);
 $cluster->wait_for('pgpool to have detached it', sub { ($pgpool->view->{ $a->{port} }[0] // '') eq 'down' });
 $b->kill9;
+kill 'CONT', $agent;
 $cluster->wait_single_primary(among => [$a]);
 knows('the primary that it had detached', $a, $b);
-is($pgpool->value('SELECT count(*) FROM through_pgpool'), '0', 'and serves');
+ok(PghaCluster::poll_until('', sub { ($pgpool->value('SELECT count(*) FROM through_pgpool') // '') eq '0' }), 'and serves');
 
-# pgpool believes the wrong one to be the primary.
+# pgpool believes the wrong one to be the primary: it does before the agents go on.
+my @agents = map { $_->{agent_pid} } $a, $b;
+kill 'STOP', @agents;
 $pgpool->pcp('pcp_promote_node', $b);
+$cluster->wait_for('pgpool to be wrong', sub { ($pgpool->view->{ $b->{port} }[1] // '') eq 'primary' });
+kill 'CONT', @agents;
 knows('who the primary is, whatever it was told', $a, $b);
 like($a->agent_text . $b->agent_text, qr/told to (attach|promote) node/, 'the agent says what it told');
 unlike($a->agent_text . $b->agent_text, qr/:pgha:pgha|md5/, 'but no password');

@@ -341,6 +341,8 @@ sub free_port
 		next if grep { $_->{port} == $port } @port_locks;
 		open(my $lock, '>>', "/tmp/.pgha-port-$port.lock") or next;
 		next unless flock($lock, LOCK_EX | LOCK_NB);
+		# Whoever had it may have removed the file meanwhile.
+		next unless (stat $lock)[1] == ((stat "/tmp/.pgha-port-$port.lock")[1] // -1);
 		my $socket = IO::Socket::INET->new(
 			LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'tcp', Listen => 1, ReuseAddr => 1) or next;
 		close $socket;
@@ -413,7 +415,9 @@ sub wait_single_primary
 			my @primaries = $self->primaries;
 			return undef unless @primaries == 1;
 			my ($primary) = grep { $_ == $primaries[0] } @among;
-			return $primary && $primary->writable ? $primary : undef;
+			return undef unless $primary && $primary->writable;
+			# The gate opens a moment before the state is told.
+			return !$self->{pgha} || $primary->state eq 'primary' ? $primary : undef;
 		},
 		$option{timeout});
 }
@@ -1357,6 +1361,8 @@ sub start
 		log => $self->{log}, cwd => $directory);
 	$cluster->adopt($self);
 	$cluster->wait_for('pgpool to serve', sub { defined $self->value('SELECT 1') });
+	$cluster->wait_for('pgpool to take PCP commands',
+		sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{pcp_port}, Proto => 'tcp') });
 	return $self;
 }
 
@@ -1402,6 +1408,13 @@ sub view
 		$view{ $field[2] } = [ $field[3], $field[6] ];
 	}
 	return \%view;
+}
+
+# The same when it is to be looked at once: a session that fails says nothing.
+sub seen
+{
+	my ($self) = @_;
+	return $self->{cluster}->wait_for('pgpool to tell what it knows', sub { my $view = $self->view; return %$view ? $view : undef });
 }
 
 # A pcp command about a node, with what runs it.
