@@ -28,6 +28,8 @@ sub fall_twice
 {
 	my ($node, $what) = @_;
 	$cluster->wait_for("$what: both to stream", sub { ($node->value(q{SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND application_name <> 'pgha io'}) // 0) == 2 });
+	# One that was cloned just now has no WAL before the segment that it begins with.
+	$cluster->wait_following($node);
 	arm($node, 'copying');
 	my @senders = split /\n/, $node->sql(q{SELECT pid FROM pg_stat_replication WHERE state = 'streaming' AND application_name <> 'pgha io'});
 	kill 'STOP', @senders;
