@@ -117,19 +117,11 @@ sub io_connects
 sub io_status
 {
 	my ($child, $limit) = @_;
-	my $deadline = time() + ($limit // $PghaCluster::TIMEOUT);
 
-	while (waitpid($child->{pid}, WNOHANG) == 0)
-	{
-		if (time() > $deadline)
-		{
-			kill 'KILL', $child->{pid};
-			waitpid($child->{pid}, 0);
-			return 'running';
-		}
-		sleep 0.01;
-	}
-	return $?;
+	return $? if PghaCluster::poll_until('', sub { waitpid($child->{pid}, WNOHANG) != 0 }, $limit);
+	kill 'KILL', $child->{pid};
+	waitpid($child->{pid}, 0);
+	return 'running';
 }
 
 sub io_end

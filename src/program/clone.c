@@ -914,16 +914,21 @@ check_copy(PghaJobRun *run, const Plan *plan)
 	return true;
 }
 
-/* Deletes a former data directory, if there is one. */
-static void
+/*
+ * Deletes a former data directory, if there is one.  While that cannot be
+ * written down it is not done, nor forgotten: false, after pgha_job_fail().
+ */
+static bool
 delete_directory(PghaJobRun *run, char *directory)
 {
 	if (directory[0] == '\0')
-		return;
-	if (pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory) &&
-		!remove_data(directory, true, run->conf->data))
+		return true;
+	if (!pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory))
+		return false;
+	if (!remove_data(directory, true, run->conf->data))
 		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", directory, strerror(errno));
 	directory[0] = '\0';
+	return true;
 }
 
 /* Leaves the former data directory, if there is one, to the administrator. */
@@ -1076,11 +1081,11 @@ pgha_clone_tidy(PghaJobRun *run)
 void
 pgha_clone_finish(PghaJobRun *run)
 {
-	delete_directory(run, run->spent_directory);
+	(void) delete_directory(run, run->spent_directory);
 	if (run->conf->keep_old_data || run->keep_old)
 		say_kept(run);
 	else
-		delete_directory(run, run->old_directory);
+		(void) delete_directory(run, run->old_directory);
 	run->keep_old = false;
 	(void) pgha_job_record(run);
 }
@@ -1122,8 +1127,7 @@ pgha_clone(PghaJobRun *run)
 	leader = pgha_job_leader(run);
 	if (leader == NULL)
 		return false;
-	delete_directory(run, run->spent_directory);
-	planned = make_plan(run, &plan, leader);
+	planned = delete_directory(run, run->spent_directory) && make_plan(run, &plan, leader);
 	PQfinish(leader);
 	return planned && (plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)) &&
 		start_clone(run);
