@@ -22,10 +22,11 @@ DOCS = $(filter-out examples/demo,$(wildcard examples/*.* examples/aws/*.json))
 
 CORE_SOURCES = $(wildcard src/core/*.c)
 COMMON_SOURCES = $(wildcard src/common/*.c)
-SERVER_SOURCES = $(wildcard src/server/*.c)
-PROGRAM_SOURCES = $(wildcard src/program/*.c src/net/*.c) $(COMMON_SOURCES) $(CORE_SOURCES)
+SERVER_SOURCES = $(wildcard src/server/*.c src/server/*/*.c)
+PROGRAM_WINGS = cli agent recovery host net program
+PROGRAM_SOURCES = $(wildcard $(PROGRAM_WINGS:%=src/%/*.c)) $(COMMON_SOURCES) $(CORE_SOURCES)
 SIM_SOURCES = $(wildcard sim/*.c) $(CORE_SOURCES)
-ALL_HEADERS = $(wildcard src/*/*.h sim/*.h)
+ALL_HEADERS = $(wildcard src/*/*.h src/*/*/*.h sim/*.h)
 
 OBJS = $(SERVER_SOURCES:.c=.o) $(COMMON_SOURCES:.c=.o) $(CORE_SOURCES:.c=.o)
 

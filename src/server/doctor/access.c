@@ -17,7 +17,7 @@
 #include "postmaster/postmaster.h"
 #include "utils/builtins.h"
 
-#include "config.h"
+#include "../config.h"
 #include "doctor.h"
 
 /* The role that the members log in as, quoted as a literal; NULL: left to libpq. */

@@ -10,7 +10,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "shmem.h"
+#include "../shmem.h"
 
 typedef enum PghaSeverity
 {

@@ -12,7 +12,7 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 
-#include "config.h"
+#include "../config.h"
 #include "doctor.h"
 
 /* Free space in percent that is worth a warning, and that is close to the end. */

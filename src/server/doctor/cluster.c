@@ -11,11 +11,11 @@
 #include "replication/walsender.h"
 #include "utils/builtins.h"
 
-#include "../core/states.h"
-#include "config.h"
+#include "../../core/states.h"
+#include "../config.h"
 #include "doctor.h"
-#include "refused.h"
-#include "report.h"
+#include "../refused.h"
+#include "../report.h"
 
 static bool
 answers(const PghaMemberView *member)

@@ -11,9 +11,9 @@
 #include "replication/syncrep.h"
 #include "utils/builtins.h"
 
-#include "config.h"
+#include "../config.h"
 #include "doctor.h"
-#include "sync.h"
+#include "../sync.h"
 
 static const char *
 next_name(const char *name)

@@ -20,8 +20,8 @@
 #include "utils/elog.h"
 #include "utils/guc.h"
 
-#include "compat.h"
-#include "config.h"
+#include "../compat.h"
+#include "../config.h"
 #include "doctor.h"
 
 /* A setting that has to be `on`. */

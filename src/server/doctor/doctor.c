@@ -28,12 +28,12 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
-#include "compat.h"
-#include "config.h"
+#include "../compat.h"
+#include "../config.h"
 #include "doctor.h"
-#include "io_child.h"
-#include "report.h"
-#include "rows.h"
+#include "../io_child.h"
+#include "../report.h"
+#include "../rows.h"
 
 /* A monitor that has published nothing for so long hangs. */
 #define MONITOR_SILENT_MS	10000
