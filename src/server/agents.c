@@ -40,7 +40,7 @@
 #include "agents.h"
 #include "compat.h"
 #include "config.h"
-#include "rows.h"
+#include "sql/rows.h"
 #include "shmem.h"
 #include "walreceiver.h"
 

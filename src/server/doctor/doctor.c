@@ -33,7 +33,7 @@
 #include "doctor.h"
 #include "../io_child.h"
 #include "../report.h"
-#include "../rows.h"
+#include "../sql/rows.h"
 
 /* A monitor that has published nothing for so long hangs. */
 #define MONITOR_SILENT_MS	10000

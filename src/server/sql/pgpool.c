@@ -30,10 +30,10 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "config.h"
+#include "../compat.h"
+#include "../config.h"
 #include "recover.h"
-#include "shmem.h"
+#include "../shmem.h"
 
 /* A kept failure is of no interest to a recovery that is started later than this. */
 #define KEEP_FAILURE_MS		600000

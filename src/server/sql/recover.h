@@ -5,8 +5,8 @@
 #ifndef PGHA_RECOVER_H
 #define PGHA_RECOVER_H
 
-#include "agents.h"
-#include "compat.h"
+#include "../agents.h"
+#include "../compat.h"
 
 /* Fills *failure; always returns false. */
 extern bool PghaFailed(PghaFailure *failure, int sqlstate, const char *hint, const char *format,...)

@@ -27,17 +27,17 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
-#include "agents.h"
-#include "compat.h"
-#include "config.h"
-#include "events.h"
-#include "gate.h"
-#include "host.h"
-#include "orders.h"
-#include "report.h"
+#include "../agents.h"
+#include "../compat.h"
+#include "../config.h"
+#include "../events.h"
+#include "../gate.h"
+#include "../host.h"
+#include "../orders.h"
+#include "../report.h"
 #include "rows.h"
-#include "shmem.h"
-#include "sync.h"
+#include "../shmem.h"
+#include "../sync.h"
 
 /* How long pgha_promote() watches a promotion that was accepted. */
 #define PROMOTE_TIMEOUT_MS	60000

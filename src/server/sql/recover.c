@@ -19,12 +19,12 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "config.h"
+#include "../compat.h"
+#include "../config.h"
 #include "recover.h"
-#include "refused.h"
+#include "../refused.h"
 #include "rows.h"
-#include "shmem.h"
+#include "../shmem.h"
 
 /* An agent is looking for the primary after a failover: how long it is waited for. */
 #define CONNECT_WAIT_MS		10000
