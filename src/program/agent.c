@@ -35,12 +35,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "durable.h"
+#include "../host/durable.h"
 #include "job.h"
 #include "keeper.h"
 #include "pcp.h"
 #include "program.h"
-#include "server_ctl.h"
+#include "../host/server_ctl.h"
 #include "session.h"
 
 #define LOOK_EVERY_MS		500

@@ -26,10 +26,10 @@
 #include <unistd.h>
 
 #include "../common/command.h"
-#include "durable.h"
+#include "../host/durable.h"
 #include "job_run.h"
-#include "mark.h"
-#include "run.h"
+#include "../host/mark.h"
+#include "../host/process.h"
 
 #define MAX_PLACES		64
 #define PREFIX			"pgha-"

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "agent_conf.h"
+#include "../host/conf.h"
 
 /* Appends a finding; `remedy` is NULL for one that is "ok". */
 extern void pgha_finding(json_t *findings, const char *severity, const char *check,

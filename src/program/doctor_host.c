@@ -22,8 +22,8 @@
 #include "extension.h"
 #include "job_run.h"
 #include "pcp.h"
-#include "run.h"
-#include "server_ctl.h"
+#include "../host/process.h"
+#include "../host/server_ctl.h"
 
 #define VERSION_LIMIT_MS	10000
 #define LOGIN_OPTIONS	"connect_timeout=5 options='-c statement_timeout=10000'"

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "../common/report.h"
-#include "durable.h"
+#include "../host/durable.h"
 #include "job_run.h"
 
 /* How much WAL is compared, at most. */

@@ -26,10 +26,10 @@
 #include <unistd.h>
 
 #include "../common/fields.h"
-#include "durable.h"
+#include "../host/durable.h"
 #include "job_run.h"
 #include "rejoin.h"
-#include "run.h"
+#include "../host/process.h"
 
 #define PROGRESS_EVERY_S	1
 /* A job that has not begun by then is left to itself. */

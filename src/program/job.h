@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "agent_conf.h"
+#include "../host/conf.h"
 
 typedef enum PghaMethod
 {

@@ -15,7 +15,7 @@
 
 #include "../core/node.h"
 #include "job.h"
-#include "server_ctl.h"
+#include "../host/server_ctl.h"
 
 typedef uint64_t pgha_wal_lsn;
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "agent_conf.h"
+#include "../host/conf.h"
 
 typedef enum PghaLead
 {

@@ -17,12 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "durable.h"
+#include "../host/durable.h"
 #include "job_run.h"
 
 #define WALDUMP_LIMIT_MS	600000
 
-#include "run.h"
+#include "../host/process.h"
 
 /* What pg_waldump finds. */
 typedef struct Summary

@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-#include "agent_conf.h"
+#include "../host/conf.h"
 
 /* How the process ends. */
 #define PGHA_PGPOOL_AGREES	0	/* all of them do */

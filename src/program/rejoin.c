@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 #include "../common/errors.h"
-#include "durable.h"
+#include "../host/durable.h"
 #include "extension.h"
-#include "mark.h"
+#include "../host/mark.h"
 
 #define START_LIMIT_MS		(24 * 3600 * 1000)	/* crash recovery takes what it takes; it can be cancelled */
 #define START_AGAIN_LIMIT_MS	60000

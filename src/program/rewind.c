@@ -14,10 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "durable.h"
+#include "../host/durable.h"
 #include "job_run.h"
-#include "mark.h"
-#include "run.h"
+#include "../host/mark.h"
+#include "../host/process.h"
 
 /* pgha has a new primary make a checkpoint some seconds after its promotion. */
 #define CHECKPOINT_WAIT_S	60

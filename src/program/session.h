@@ -10,9 +10,9 @@
 
 #include <libpq-fe.h>
 
-#include "agent_conf.h"
+#include "../host/conf.h"
 #include "job.h"
-#include "server_ctl.h"
+#include "../host/server_ctl.h"
 
 /* What the server answered to a poll. */
 typedef struct PghaPoll

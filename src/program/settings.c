@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "durable.h"
+#include "../host/durable.h"
 #include "job_run.h"
 
 /* What is longer is no setting; pgha.events is. */

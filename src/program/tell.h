@@ -5,7 +5,7 @@
 #ifndef PGHA_TELL_H
 #define PGHA_TELL_H
 
-#include "agent_conf.h"
+#include "../host/conf.h"
 
 typedef enum PghaTold
 {

@@ -2,7 +2,7 @@
  * run.c
  *		Running other programs: never through a shell, always with a limit.
  */
-#include "run.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
  * the server's business.  A server that runs has checked the same settings, with
  * better messages.
  */
-#include "agent_conf.h"
+#include "conf.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "agent_conf.h"
+#include "conf.h"
 
 typedef enum PghaServer
 {

@@ -25,7 +25,7 @@
 #include "../common/command.h"
 #include "../common/errors.h"
 #include "mark.h"
-#include "run.h"
+#include "process.h"
 
 #define LOOK_EVERY_MS	50
 #define COMMAND_LIMIT_MS	60000
