@@ -36,7 +36,7 @@
 #include <unistd.h>
 
 #include "../host/durable.h"
-#include "job.h"
+#include "../recovery/job.h"
 #include "keeper.h"
 #include "pcp.h"
 #include "program.h"

@@ -16,7 +16,7 @@
 
 #include "../net/address_ec2.h"
 #include "extension.h"
-#include "job_run.h"
+#include "../recovery/job_run.h"
 
 static const char metadata_remedy[] =
 "Run it on an EC2 instance with the metadata service on (HttpEndpoint=enabled), version 2; in a container its hop limit must be 2: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2.";

@@ -20,7 +20,7 @@
 #include "../common/command.h"
 #include "../common/pgpools.h"
 #include "extension.h"
-#include "job_run.h"
+#include "../recovery/job_run.h"
 #include "pcp.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"

@@ -51,7 +51,7 @@ typedef uint64_t uint64;
 #include "../common/pgpools.h"
 #include "agent.h"
 #include "extension.h"
-#include "job_run.h"
+#include "../recovery/job_run.h"
 
 /* For the own server, and for each pgpool: a frozen one must not keep us. */
 #define LIMIT_S			30

@@ -11,7 +11,7 @@
 #include <libpq-fe.h>
 
 #include "../host/conf.h"
-#include "job.h"
+#include "../recovery/job.h"
 #include "../host/server_ctl.h"
 
 /* What the server answered to a poll. */
