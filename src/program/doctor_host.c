@@ -21,7 +21,7 @@
 #include "../common/pgpools.h"
 #include "extension.h"
 #include "../recovery/job_run.h"
-#include "pcp.h"
+#include "../agent/pcp.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
 

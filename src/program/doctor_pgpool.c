@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "pcp.h"
+#include "../agent/pcp.h"
 
 /* A setting as it stands in the file; the last one of a name counts. */
 typedef struct Setting

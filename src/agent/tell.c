@@ -15,7 +15,7 @@
 #include <libpq-fe.h>
 
 #include "../common/errors.h"
-#include "extension.h"
+#include "../program/extension.h"
 #include "session.h"
 
 #define LIMIT_MS	3000
