@@ -22,7 +22,7 @@
  * would take another exit code for the crash of a backend.  It writes nothing
  * to stderr, starts no thread, and never calls setlocale() (see peer.c).
  */
-#include "program.h"
+#include "../program/program.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -33,7 +33,7 @@
 #include <unistd.h>
 
 #include "../common/fields.h"
-#include "../net/peer.h"
+#include "peer.h"
 
 /* A limit above this is not one that the server sends. */
 #define MAX_LIMIT_MS	(3600 * 1000)
