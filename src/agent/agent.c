@@ -39,7 +39,7 @@
 #include "../recovery/job.h"
 #include "keeper.h"
 #include "pcp.h"
-#include "../program/program.h"
+#include "../cli/program.h"
 #include "../host/server_ctl.h"
 #include "session.h"
 

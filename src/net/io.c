@@ -22,7 +22,7 @@
  * would take another exit code for the crash of a backend.  It writes nothing
  * to stderr, starts no thread, and never calls setlocale() (see peer.c).
  */
-#include "../program/program.h"
+#include "../cli/program.h"
 
 #include <errno.h>
 #include <poll.h>

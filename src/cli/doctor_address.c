@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 
 #include "../net/address_ec2.h"
-#include "extension.h"
+#include "../program/extension.h"
 #include "../recovery/job_run.h"
 
 static const char metadata_remedy[] =

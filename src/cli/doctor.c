@@ -20,7 +20,7 @@
 
 #include "client.h"
 #include "doctor.h"
-#include "extension.h"
+#include "../program/extension.h"
 #include "table.h"
 
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
