@@ -23,7 +23,7 @@ DOCS = $(filter-out examples/demo,$(wildcard examples/*.* examples/aws/*.json))
 CORE_SOURCES = $(wildcard src/core/*.c)
 COMMON_SOURCES = $(wildcard src/common/*.c)
 SERVER_SOURCES = $(wildcard src/server/*.c src/server/*/*.c)
-PROGRAM_WINGS = cli agent recovery host net program
+PROGRAM_WINGS = cli agent recovery host net
 PROGRAM_SOURCES = $(wildcard $(PROGRAM_WINGS:%=src/%/*.c)) $(COMMON_SOURCES) $(CORE_SOURCES)
 SIM_SOURCES = $(wildcard sim/*.c) $(CORE_SOURCES)
 ALL_HEADERS = $(wildcard src/*/*.h src/*/*/*.h sim/*.h)

@@ -50,7 +50,7 @@ typedef uint64_t uint64;
 
 #include "../common/pgpools.h"
 #include "agent.h"
-#include "../program/extension.h"
+#include "../common/extension.h"
 #include "../recovery/job_run.h"
 
 /* For the own server, and for each pgpool: a frozen one must not keep us. */

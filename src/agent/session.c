@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "agent.h"
-#include "../program/extension.h"
+#include "../common/extension.h"
 
 #define CONNECT_LIMIT_MS	5000
 #define QUERY_LIMIT_MS		5000

@@ -15,7 +15,7 @@
 #include <libpq-fe.h>
 
 #include "../common/errors.h"
-#include "../program/extension.h"
+#include "../common/extension.h"
 #include "session.h"
 
 #define LIMIT_MS	3000

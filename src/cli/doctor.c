@@ -20,7 +20,7 @@
 
 #include "client.h"
 #include "doctor.h"
-#include "../program/extension.h"
+#include "../common/extension.h"
 #include "table.h"
 
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))

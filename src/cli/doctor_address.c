@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 
 #include "../net/address_ec2.h"
-#include "../program/extension.h"
+#include "../common/extension.h"
 #include "../recovery/job_run.h"
 
 static const char metadata_remedy[] =

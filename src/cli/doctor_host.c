@@ -19,7 +19,7 @@
 
 #include "../common/command.h"
 #include "../common/pgpools.h"
-#include "../program/extension.h"
+#include "../common/extension.h"
 #include "../recovery/job_run.h"
 #include "../agent/pcp.h"
 #include "../host/process.h"

@@ -20,7 +20,7 @@
 
 #include "../common/errors.h"
 #include "../host/durable.h"
-#include "../program/extension.h"
+#include "../common/extension.h"
 #include "../host/mark.h"
 
 #define START_LIMIT_MS		(24 * 3600 * 1000)	/* crash recovery takes what it takes; it can be cancelled */

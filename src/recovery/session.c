@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "../common/errors.h"
-#include "../program/extension.h"
+#include "../common/extension.h"
 #include "job_run.h"
 
 /* A server that is stuck must not hold the job up. */
