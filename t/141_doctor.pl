@@ -369,7 +369,7 @@ is((doctor('a', 'b'))[0], 2, 'too many arguments');
 
 my $manual = PghaCluster::slurp("$PghaCluster::ROOT/README.md");
 my %name = map { $_ => 1 } map { PghaCluster::slurp($_) =~ /^\t\{"([a-z_]+)", [^;]*?check_\w+\},?$/mg }
-  glob("$PghaCluster::ROOT/src/server/doctor*.c $PghaCluster::ROOT/src/program/doctor_*.c");
+  glob("$PghaCluster::ROOT/src/server/doctor/*.c $PghaCluster::ROOT/src/cli/doctor_*.c");
 cmp_ok(scalar keys %name, '>=', 60, 'names of checks: ' . keys %name);
 is_deeply([ grep { $manual !~ /`$_`/ } sort keys %name ], [], 'each is in the manual');
 unlike($spoken, qr/$secret/, 'no secret was told');
