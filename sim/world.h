@@ -12,6 +12,10 @@
 
 #include <stdio.h>
 
+#include "../src/core/boot.h"
+#include "../src/core/claim.h"
+#include "../src/core/election.h"
+#include "../src/core/members.h"
 #include "../src/core/step.h"
 
 #define SIM_MAX_NODES		5

@@ -9,109 +9,7 @@
 #ifndef PGHA_STEP_H
 #define PGHA_STEP_H
 
-#include "states.h"
-
-/* What this node knows of one member, itself included. */
-typedef struct PghaMember
-{
-	PghaContact contact;
-	pgha_time	contact_since;	/* since when `contact` has been the outcome of each request */
-	pgha_time	heard;			/* when it last answered with a report; 0 = not since start */
-	pgha_time	alive;			/* when it last answered in any way, reports or not; 0 = not since start */
-	pgha_time	asked;			/* when the request under way, or the last one, was sent */
-	pgha_time	told;			/* when the request behind the last outcome was sent */
-	bool		asking;			/* a request is under way */
-	bool		misnamed;		/* a server answers there, but it is not this member */
-	bool		was_primary;	/* answered as a primary, or streamed to us, since this node started */
-	PghaReport	report;			/* valid if heard != 0 */
-} PghaMember;
-
-typedef struct PghaNode
-{
-	PghaSettings settings;
-	PghaDurable durable;
-	PghaLocal	local;
-	PghaState	state;
-	PghaWhy		why;			/* why the node is in this state, or what it waits for */
-	PghaBar		bar;			/* why it would not promote now */
-	PghaPassive passive;
-	bool		gate_open;
-	bool		posted;			/* leads, promotion checked */
-	pgha_time	started;
-	pgha_time	stepped;		/* time of the last step */
-	pgha_time	awake;			/* no clock started before this time counts: start, or end of a sleep */
-	pgha_time	state_since;
-	pgha_time	receiver_lost;	/* since when nothing is received from the leader; 0 = it is */
-	pgha_time	deciding_since; /* primary: replies to requests sent since then decide */
-	uint64_t	max_term;		/* greatest term seen anywhere */
-	uint32_t	max_timeline;	/* greatest timeline seen anywhere */
-	bool		replayed_all;	/* a WAL receiver was wanted: what was here at the start is replayed */
-	pgha_lsn	sync_reach;		/* leader's WAL end when this node became synchronous (FIRST) */
-	pgha_lsn	leader_end;		/* leader's WAL end as last heard, in-band or in a report */
-	int			upstream;		/* member we follow, or PGHA_NOBODY */
-	uint32_t	upstream_timeline;
-	bool		upstream_slot;	/* it keeps a slot for us */
-	PghaClaim	upstream_claim;
-	bool		history_asked;	/* a FETCH_HISTORY is under way */
-	pgha_time	history_asked_at;
-	int			history_of;		/* member that `history` was read from */
-	PghaHistory history;		/* timeline 0: none */
-	PghaClaim	diverged_from;	/* claim whose history does not contain our WAL */
-	pgha_time	fence_tried;
-	PghaDurable former;			/* as it was before the promotion under way */
-	pgha_time	held_off;		/* a promotion failed at this time; 0 = none did */
-	pgha_time	held_off_for;	/* how long others may go first */
-	int			stopping;		/* member whose instance is being stopped, or PGHA_NOBODY */
-	bool		stop_wanted;	/* ... and in this step it was still to be */
-	pgha_time	stop_ordered;
-	int			stop_failures;	/* in a row */
-	int			stopped;		/* member whose instance was stopped, or PGHA_NOBODY */
-	pgha_time	stopped_at;
-	PghaWhy		not_fenced;		/* why the last attempt came to nothing; PGHA_WHY_NONE */
-	uint64_t	stop_told;		/* reasons told since a leader was last visible, a bit each */
-	PghaMember	member[PGHA_MAX_MEMBERS];
-	pgha_time	wake_at;		/* call again with PGHA_EV_TICK by then */
-#ifdef PGHA_SIM
-	uint64_t	rules_off;		/* mutations: bit per PghaRule */
-	int			entered_count;	/* states entered in the last step, in their order */
-	PghaState	entered[16];
-#endif
-} PghaNode;
-
-/* Rules that the simulator can switch off, to show that each one is needed. */
-typedef enum PghaRule
-{
-	PGHA_RULE_RECEIVER_LOST,	/* the own receiver is gone or silent */
-	PGHA_RULE_PRIMARY_GONE,		/* the primary does not answer */
-	PGHA_RULE_CLEAN_STOP,		/* a clean shutdown gets failure_timeout */
-	PGHA_RULE_STARTUP_GRACE,	/* a primary that starts up gets startup_grace */
-	PGHA_RULE_VETO,				/* a member that still receives vetoes */
-	PGHA_RULE_BEST,				/* only the best of those that answer */
-	PGHA_RULE_FRESH,			/* members are asked after the loss */
-	PGHA_RULE_PRIORITY,
-	PGHA_RULE_PAUSED,
-	PGHA_RULE_AUTO_FAILOVER,
-	PGHA_RULE_APPLY_DELAY,
-	PGHA_RULE_LAG,
-	PGHA_RULE_SYNC_LISTED,
-	PGHA_RULE_SYNC_FIRST,
-	PGHA_RULE_SYNC_ANY,
-	PGHA_RULE_PASSIVE,
-	PGHA_RULE_DIVERGED,			/* a diverged or fenced node is no candidate */
-	PGHA_RULE_TERM,				/* the term is raised, durably, before promoting */
-	PGHA_RULE_STOP_RECEIVER,	/* the receiver is stopped before promoting */
-	PGHA_RULE_TIMELINE,			/* each node promotes onto ids of its own residue class */
-	PGHA_RULE_FENCE,			/* a primary yields to a greater term */
-	PGHA_RULE_FENCE_TIE,		/* ... and to a greater claim of the same term */
-	PGHA_RULE_FORK,				/* no upstream before the fork was compared */
-	PGHA_RULE_BOOT,				/* a former primary asks before it starts as one */
-	PGHA_RULE_RETURN,			/* an undecided former primary waits for startup_grace */
-	PGHA_RULE_GATE,				/* the gate is shut until the first decision */
-	PGHA_RULE_SLEPT,			/* a node that slept starts its clocks again */
-	PGHA_RULE_STOP_OLD,			/* with fence: the old primary's instance is stopped before */
-	PGHA_RULE_RETURN_HEARD,		/* with fence: a former primary waits for all that may lead */
-	PGHA_RULE_COUNT
-} PghaRule;
+#include "state.h"
 
 /*
  * Starts a node.  `durable` is what pgha.state held (all zero if there was
@@ -121,12 +19,6 @@ extern void pgha_node_init(PghaNode *node, const PghaSettings *settings,
 						   const PghaDurable *durable, pgha_time now);
 
 /*
- * Takes new settings.  Members are matched by name, what is known of those
- * that stay is kept.
- */
-extern void pgha_node_configure(PghaNode *node, const PghaSettings *settings);
-
-/*
  * One step.  Fills `actions` and sets node->wake_at.  Each POLL, FETCH_HISTORY,
  * STOP_RECEIVER and PROMOTE is answered by exactly one event later, a STOP_OLD
  * by at most one, and by none once it was taken back; the other actions are done
@@ -134,49 +26,5 @@ extern void pgha_node_configure(PghaNode *node, const PghaSettings *settings);
  */
 extern void pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 					  pgha_time now, PghaActions *actions);
-
-/*
- * Should an administrator's pgha_promote(force) be refused?  PGHA_WHY_NONE if
- * not; else the reason.
- */
-extern PghaWhy pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now);
-
-/* What to do with a server that is about to start without standby.signal. */
-typedef enum PghaBootDecision
-{
-	PGHA_BOOT_PRIMARY,			/* start as it is */
-	PGHA_BOOT_STANDBY,			/* a greater claim exists: fenced */
-	PGHA_BOOT_UNDECIDED			/* start as a standby that waits for news */
-} PghaBootDecision;
-
-/*
- * The boot check.  contact[i] and report[i] are the outcome for member i
- * (report NULL unless ANSWERED).  Sets *who to the member that decided.
- */
-extern PghaBootDecision pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
-								   const PghaContact *contact, const PghaReport *const *report, int *who);
-
-/* <0, 0, >0 as a is less than, equal to, greater than b. */
-extern int	pgha_claim_compare(const PghaClaim *a, const PghaClaim *b);
-
-/* Was this primary's promotion finished and checked? */
-extern bool pgha_posted(const PghaDurable *durable);
-
-/*
- * May a node whose WAL on `timeline` ends at `end` stream from the owner of
- * `history`?  False: it is past the fork, or on a timeline that the history
- * does not contain.
- */
-extern bool pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end);
-
-/*
- * The timeline that member `index` of `count`, in the order of sorted names,
- * promotes to from `current`: the smallest greater id of its residue class
- * (protocol.md, TL5).
- */
-extern uint32_t pgha_reserve_timeline(uint32_t current, int index, int count);
-
-/* Position of the node's name among the sorted names of all members. */
-extern int	pgha_sorted_position(const PghaSettings *settings);
 
 #endif							/* PGHA_STEP_H */

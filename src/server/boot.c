@@ -25,6 +25,8 @@
 #include "storage/ipc.h"
 #include "utils/guc.h"
 
+#include "../core/boot.h"
+#include "../core/claim.h"
 #include "boot.h"
 #include "compat.h"
 #include "config.h"

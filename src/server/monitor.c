@@ -36,6 +36,10 @@
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
 
+#include "../core/claim.h"
+#include "../core/election.h"
+#include "../core/members.h"
+#include "../core/step.h"
 #include "agents.h"
 #include "boot.h"
 #include "compat.h"

@@ -16,7 +16,7 @@
 #include "agents.h"
 #include "config.h"
 #include "../common/report.h"
-#include "../core/step.h"
+#include "../core/states.h"
 
 /* Deadlines of the gate: times of CLOCK_BOOTTIME in microseconds. */
 #define PGHA_GATE_CLOSED	0

@@ -1,0 +1,67 @@
+/*
+ * boot.c
+ *		The boot decision: may a server start as the primary it was?
+ *
+ * Called by the postmaster's boot check and by the simulator.  Knows what is on
+ * disk and what the members answered, nothing else; never asks them itself.
+ */
+#include "boot.h"
+#include "claim.h"
+
+PghaBootDecision
+pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
+				   const PghaContact *contact, const PghaReport *const *report, int *who)
+{
+	const char *self = settings->name[settings->self];
+	bool		all_answer = true;
+
+	*who = PGHA_NOBODY;
+	if (durable->fenced || durable->diverged)
+		return PGHA_BOOT_STANDBY;
+
+	/* Crashed in the middle of a promotion: whose timeline this is must be found out. */
+	if (durable->role == PGHA_ROLE_PRIMARY && !pgha_posted(durable))
+		return PGHA_BOOT_UNDECIDED;
+	for (int i = 0; i < settings->count; i++)
+	{
+		const PghaReport *r = report[i];
+
+		if (i == settings->self)
+		{
+			/* Nothing can answer here yet but another server of this name. */
+			if (contact[i] == PGHA_CONTACT_ANSWERED && r != NULL && strcmp(r->node, self) == 0 &&
+				r->system_identifier == settings->system_identifier)
+			{
+				*who = i;
+				return PGHA_BOOT_UNDECIDED;
+			}
+			if ((contact[i] == PGHA_CONTACT_NEVER || contact[i] == PGHA_CONTACT_SILENT) &&
+				durable->role == PGHA_ROLE_PRIMARY)
+				all_answer = false;		/* nor can it be told that nobody does */
+			continue;
+		}
+		if (contact[i] != PGHA_CONTACT_ANSWERED || r == NULL ||
+			strcmp(r->node, settings->name[i]) != 0)
+		{
+			all_answer = false;
+			continue;
+		}
+		if (r->system_identifier != settings->system_identifier || pgha_is_void(r))
+			continue;
+		*who = i;
+		if (r->claim.term > durable->claim.term ||
+			pgha_claim_compare(&r->claim, &durable->claim) > 0)
+			return PGHA_BOOT_STANDBY;
+
+		/* The leader that this server followed is alive. */
+		if (!r->in_recovery && pgha_claim_compare(&r->claim, &durable->claim) == 0 &&
+			strcmp(r->claim.leader, self) != 0)
+			return PGHA_BOOT_STANDBY;
+		*who = PGHA_NOBODY;
+	}
+
+	/* Without a claim of its own there is nothing that might have been superseded. */
+	if (all_answer || durable->role == PGHA_ROLE_NONE)
+		return PGHA_BOOT_PRIMARY;
+	return PGHA_BOOT_UNDECIDED;
+}

@@ -1,0 +1,27 @@
+/*
+ * boot.h
+ *		The boot decision.
+ *
+ * Made before a server starts, when there is no node yet.
+ */
+#ifndef PGHA_CORE_BOOT_H
+#define PGHA_CORE_BOOT_H
+
+#include "node.h"
+
+/* What to do with a server that is about to start without standby.signal. */
+typedef enum PghaBootDecision
+{
+	PGHA_BOOT_PRIMARY,			/* start as it is */
+	PGHA_BOOT_STANDBY,			/* a greater claim exists: fenced */
+	PGHA_BOOT_UNDECIDED			/* start as a standby that waits for news */
+} PghaBootDecision;
+
+/*
+ * The boot check.  contact[i] and report[i] are the outcome for member i
+ * (report NULL unless ANSWERED).  Sets *who to the member that decided.
+ */
+extern PghaBootDecision pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
+								   const PghaContact *contact, const PghaReport *const *report, int *who);
+
+#endif							/* PGHA_CORE_BOOT_H */

@@ -1,0 +1,71 @@
+/*
+ * claim.c
+ *		Claims, histories and timeline ids: compare, contain, reserve.
+ *
+ * Called by every room that decides, by the background worker and by the
+ * simulator.  Never looks at a node's state, and never decides by itself.
+ */
+#include "claim.h"
+
+int
+pgha_claim_compare(const PghaClaim *a, const PghaClaim *b)
+{
+	if (a->term != b->term)
+		return a->term < b->term ? -1 : 1;
+	if (a->fork_lsn != b->fork_lsn)
+		return a->fork_lsn < b->fork_lsn ? -1 : 1;
+	return strcmp(a->leader, b->leader);
+}
+
+/*
+ * Every promotion raises the term, and is posted by writing down where it left
+ * its parent; only the first primary of all has neither.
+ */
+bool
+pgha_posted(const PghaDurable *durable)
+{
+	return durable->role == PGHA_ROLE_PRIMARY &&
+		(durable->claim.fork_lsn != 0 || durable->claim.term <= 1);
+}
+
+bool
+pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end)
+{
+	if (timeline == history->timeline)
+		return true;
+	for (int i = 0; i < history->count; i++)
+	{
+		if (history->entry[i].timeline == timeline)
+			return end <= history->entry[i].end;
+	}
+	return false;
+}
+
+uint32_t
+pgha_reserve_timeline(uint32_t current, int index, int count)
+{
+	uint32_t	next = current + 1;
+
+	while (next % (uint32_t) count != (uint32_t) index)
+		next++;
+	return next;
+}
+
+int
+pgha_sorted_position(const PghaSettings *settings)
+{
+	int			position = 0;
+
+	for (int i = 0; i < settings->count; i++)
+	{
+		if (strcmp(settings->name[i], settings->name[settings->self]) < 0)
+			position++;
+	}
+	return position;
+}
+
+bool
+pgha_is_void(const PghaReport *report)
+{
+	return report->diverged && report->claim.term > 1 && report->claim.fork_lsn == 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * claim.h
+ *		Claims, histories and timeline ids: compare, contain, reserve.
+ *
+ * Pure questions about values; nothing here knows a node.
+ */
+#ifndef PGHA_CORE_CLAIM_H
+#define PGHA_CORE_CLAIM_H
+
+#include "node.h"
+
+/* <0, 0, >0 as a is less than, equal to, greater than b. */
+extern int	pgha_claim_compare(const PghaClaim *a, const PghaClaim *b);
+
+/* Was this primary's promotion finished and checked? */
+extern bool pgha_posted(const PghaDurable *durable);
+
+/*
+ * Was the promotion that this claim stands for given up for good?  Then it was
+ * never followed, acknowledged nothing, and supersedes nobody.
+ */
+extern bool pgha_is_void(const PghaReport *report);
+
+/*
+ * May a node whose WAL on `timeline` ends at `end` stream from the owner of
+ * `history`?  False: it is past the fork, or on a timeline that the history
+ * does not contain.
+ */
+extern bool pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end);
+
+/*
+ * The timeline that member `index` of `count`, in the order of sorted names,
+ * promotes to from `current`: the smallest greater id of its residue class
+ * (protocol.md, TL5).
+ */
+extern uint32_t pgha_reserve_timeline(uint32_t current, int index, int count);
+
+/* Position of the node's name among the sorted names of all members. */
+extern int	pgha_sorted_position(const PghaSettings *settings);
+
+#endif							/* PGHA_CORE_CLAIM_H */

@@ -1,0 +1,233 @@
+/*
+ * election.c
+ *		Promotion: candidate, begun, continued, done, given up, by hand.
+ *
+ * Called by the standby's half when no leader is visible, by a former primary
+ * that returns, and by pgha_step() with the outcomes and an administrator's
+ * order.  Never promotes before the raised term is durable and receiving has
+ * ended.
+ */
+#include "election.h"
+#include "claim.h"
+#include "eligibility.h"
+#include "fencing.h"
+#include "members.h"
+#include "primary.h"
+
+/* A stopped server may have raised its term unheard; the claim that follows must be the greater one. */
+#define STOP_TERMS			10
+
+void
+pgha_continue_promotion(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	uint32_t	newest = node->max_timeline;
+	PghaAction *action = pgha_act(step, PGHA_ACT_PROMOTE);
+
+	if (newest < node->local.timeline)
+		newest = node->local.timeline;
+	if (newest < node->local.newest_timeline)
+		newest = node->local.newest_timeline;
+	action->parent = node->local.timeline;
+	if (RULE(node, PGHA_RULE_TIMELINE))
+		action->timeline = pgha_reserve_timeline(newest, pgha_sorted_position(&node->settings),
+												 node->settings.count);
+	else
+		action->timeline = node->local.timeline + 1;
+	pgha_enter(step, PGHA_PROMOTING, pgha_because(PGHA_WHY_PROMOTING, PGHA_NOBODY));
+}
+
+void
+pgha_begin_promotion(PghaStep *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+	PghaClaim  *claim = &node->durable.claim;
+
+	if (node->stopped != PGHA_NOBODY)
+		node->max_term += STOP_TERMS - 1;
+	pgha_forget_stop(step);
+	node->stopped = PGHA_NOBODY;
+	pgha_forget_attempts(node);
+	node->former = node->durable;
+	node->durable.role = PGHA_ROLE_PRIMARY;
+	node->durable.fenced = false;
+	node->durable.diverged = false;
+	if (RULE(node, PGHA_RULE_TERM))
+		claim->term = node->max_term = pgha_later(node->max_term, 1) + 1;	/* 1 is a first primary's */
+	claim->fork_lsn = 0;
+	strcpy(claim->leader, node->settings.name[node->settings.self]);
+	node->durable.leader_instance[0] = '\0';
+	node->upstream = PGHA_NOBODY;
+	pgha_tell(step, why);
+	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	pgha_enter(step, PGHA_PROMOTING, pgha_because(PGHA_WHY_STOPPING_RECEIVER, PGHA_NOBODY));
+	if (RULE(node, PGHA_RULE_STOP_RECEIVER))
+		pgha_act(step, PGHA_ACT_STOP_RECEIVER);
+	else
+		pgha_continue_promotion(step);
+}
+
+/* The server is out of recovery because this node promoted it. */
+void
+pgha_promotion_done(PghaStep *step, bool checked)
+{
+	PghaNode   *node = step->node;
+	int			greater;
+
+	if (!checked && node->local.in_recovery)
+	{
+		/*
+		 * Given up before PostgreSQL was told.  Others may go first for a
+		 * while, and the claim is taken back: the former leader must not yield
+		 * to one that cannot lead.
+		 */
+		node->durable.claim = node->former.claim;
+		node->durable.role = node->former.role;
+		node->durable.fenced = node->former.fenced;
+		node->durable.diverged = node->former.diverged;
+		strcpy(node->durable.leader_instance, node->former.leader_instance);
+		node->held_off = node->awake = step->now;
+		node->held_off_for = node->settings.startup_grace;
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+		pgha_act(step, PGHA_ACT_RELEASE_RECEIVER);
+		pgha_tell(step, pgha_because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+		pgha_enter(step, node->durable.role == PGHA_ROLE_PRIMARY ? PGHA_RETURNING : PGHA_STANDBY,
+				   pgha_because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+		return;
+	}
+	if (!checked)
+	{
+		node->durable.diverged = true;
+		pgha_fence_self(step, pgha_because(PGHA_WHY_PROMOTION_FAILED, PGHA_NOBODY));
+		return;
+	}
+	node->durable.claim.fork_lsn = node->local.fork_lsn;
+	memset(&node->durable.sync, 0, sizeof(node->durable.sync));
+	node->posted = true;
+	greater = pgha_greater_claim(node);
+	if (greater != PGHA_NOBODY)
+		pgha_fence_self(step, pgha_because(PGHA_WHY_GREATER_CLAIM, greater));
+	else
+		pgha_lead(step, pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY));
+}
+
+void
+pgha_promotion_not_durable(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+
+	/* The requests of that step came after it. */
+	for (int i = 0; i < node->settings.count; i++)
+		if (node->member[i].asked == node->stepped)
+			node->member[i].asking = false;
+	node->held_off = node->awake = step->now;
+	node->held_off_for = node->settings.startup_grace;
+	pgha_tell(step, pgha_because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+	pgha_enter(step, node->durable.role == PGHA_ROLE_PRIMARY ? PGHA_RETURNING : PGHA_STANDBY,
+			   pgha_because(PGHA_WHY_PROMOTION_GIVEN_UP, PGHA_NOBODY));
+}
+
+pgha_time
+pgha_candidate_since(const PghaNode *node, pgha_time now)
+{
+	pgha_time	since = pgha_later(node->receiver_lost, node->state_since);
+
+	return pgha_is_stopped(node, pgha_known_leader(node), now) ? pgha_later(since, node->stopped_at) : since;
+}
+
+void
+pgha_stand_for_election(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaWhy		loss;
+	PghaWhy		objection;
+
+	/* What comes from an upstream that became a standby itself leads nowhere. */
+	if (node->upstream != PGHA_NOBODY && pgha_counts(node, &node->member[node->upstream]) &&
+		node->member[node->upstream].report.in_recovery)
+		pgha_unfollow(step);
+
+	if (pgha_received_in_time(node, step->now) && RULE(node, PGHA_RULE_RECEIVER_LOST))
+	{
+		pgha_forget_attempts(node);
+		pgha_enter(step, node->durable.diverged ? PGHA_DIVERGED : PGHA_STANDBY,
+				   pgha_because(PGHA_WHY_FOLLOWING, node->local.upstream));
+		return;
+	}
+	if (!pgha_primary_is_missing(node, step->now, &loss) || node->durable.diverged)
+	{
+		if (node->durable.diverged)
+			pgha_enter(step, PGHA_DIVERGED, pgha_because(PGHA_WHY_NO_LEADER, PGHA_NOBODY));
+		else
+			pgha_enter(step, PGHA_STANDBY, loss);
+		return;
+	}
+	if (node->bar == PGHA_BAR_HELD_OFF && node->not_fenced.reason != PGHA_WHY_NONE)
+	{
+		pgha_enter(step, PGHA_STANDBY, node->not_fenced);
+		return;
+	}
+	if (node->bar != PGHA_MAY_PROMOTE)
+	{
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_BARRED, loss.member));
+		return;
+	}
+
+	if (node->state == PGHA_STARTING)
+		pgha_enter(step, PGHA_STANDBY, loss);
+	if (node->state != PGHA_CANDIDATE)
+	{
+		pgha_enter(step, PGHA_CANDIDATE, loss);
+
+		/* What it may still connect to is not the primary any more. */
+		pgha_unfollow(step);
+	}
+
+	objection = pgha_members_objection(node, pgha_candidate_since(node, step->now), step->now);
+	if (objection.reason != PGHA_WHY_NONE)
+	{
+		node->stop_wanted = objection.reason == PGHA_WHY_WAITING_ANSWER;
+		pgha_enter(step, PGHA_CANDIDATE, objection);
+		return;
+	}
+	if (pgha_old_primary_is_off(step, loss))
+		pgha_begin_promotion(step, loss);
+}
+
+PghaWhy
+pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
+{
+	PghaWhy		why;
+	PghaWhy		objection;
+
+	if (!node->local.in_recovery)
+		return pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY);
+	if (node->state == PGHA_PROMOTING)
+		return pgha_because(PGHA_WHY_PROMOTING, PGHA_NOBODY);
+	if (node->passive != PGHA_ACTIVE)
+		return (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive};
+	if (!node->replayed_all)
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_REPLAYING, PGHA_ACTIVE};
+	if (node->durable.role != PGHA_ROLE_PRIMARY && pgha_is_behind_fork(node))
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_BEHIND_FORK, PGHA_ACTIVE};
+	if (force)
+		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	if (node->durable.diverged || node->durable.fenced)
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY,
+			node->durable.diverged ? PGHA_BAR_DIVERGED : PGHA_BAR_FENCED, PGHA_ACTIVE};
+	if (pgha_visible_leader(node, now) != PGHA_NOBODY)
+		return pgha_because(PGHA_WHY_PRIMARY_ANSWERS, pgha_visible_leader(node, now));
+	if (pgha_received_in_time(node, now))
+		return pgha_because(PGHA_WHY_PRIMARY_ANSWERS, node->local.upstream);
+
+	/* A primary that was shut down need not be waited for, as the rules otherwise do. */
+	if (node->durable.role != PGHA_ROLE_PRIMARY && !pgha_primary_is_missing(node, now, &why) &&
+		why.reason == PGHA_WHY_WAITING_PRIMARY &&
+		!(node->member[why.member].contact == PGHA_CONTACT_REFUSED &&
+		  node->member[why.member].told >= node->receiver_lost))
+		return why;
+	objection = pgha_members_objection(node, node->receiver_lost, now);
+	if (objection.reason == PGHA_WHY_VETO || objection.reason == PGHA_WHY_BETTER)
+		return objection;
+	return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+}

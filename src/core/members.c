@@ -1,0 +1,262 @@
+/*
+ * members.c
+ *		What the members say: who counts, who is silent, who leads.
+ *
+ * Called by every room that decides, and by pgha_step() when a member has
+ * answered.  What is heard is taken in here; what follows from it for this
+ * node's role is decided elsewhere.
+ */
+#include "members.h"
+#include "claim.h"
+
+int
+pgha_find_member(const PghaNode *node, const char *name)
+{
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		if (strcmp(node->settings.name[i], name) == 0)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
+int
+pgha_known_leader(const PghaNode *node)
+{
+	int			leader = pgha_find_member(node, node->durable.claim.leader);
+
+	return leader != PGHA_NOBODY && pgha_is_self(node, leader) ? PGHA_NOBODY : leader;
+}
+
+bool
+pgha_counts(const PghaNode *node, const PghaMember *member)
+{
+	return member->heard != 0 &&
+		member->contact == PGHA_CONTACT_ANSWERED &&
+		member->report.system_identifier == node->settings.system_identifier;
+}
+
+pgha_time
+pgha_silence(const PghaNode *node, const PghaMember *member, pgha_time now)
+{
+	return now - pgha_later(member->alive, node->awake);
+}
+
+bool
+pgha_received_in_time(const PghaNode *node, pgha_time now)
+{
+	const PghaLocal *local = &node->local;
+
+	if (local->upstream != PGHA_NOBODY && pgha_counts(node, &node->member[local->upstream]) &&
+		node->member[local->upstream].report.in_recovery)
+		return false;
+
+	return local->receiver == PGHA_RECEIVER_STREAMING &&
+		local->upstream != PGHA_NOBODY &&
+		now - pgha_later(local->receiver_heard, node->awake) < node->settings.failure_timeout;
+}
+
+PghaPresence
+pgha_presence(const PghaNode *node, const PghaMember *member, pgha_time since, pgha_time now)
+{
+	bool		asked_since = member->told >= since || !RULE(node, PGHA_RULE_FRESH);
+
+	if (asked_since)
+	{
+		switch (member->contact)
+		{
+			case PGHA_CONTACT_ANSWERED:
+				return pgha_counts(node, member) ? PGHA_PRESENCE_ANSWERS : PGHA_PRESENCE_ABSENT;
+			case PGHA_CONTACT_REFUSED:
+			case PGHA_CONTACT_STARTING:
+			case PGHA_CONTACT_ERROR:
+				return PGHA_PRESENCE_ABSENT;
+			case PGHA_CONTACT_NEVER:
+			case PGHA_CONTACT_SILENT:
+				break;
+		}
+	}
+	return pgha_silence(node, member, now) >= node->settings.failure_timeout ?
+		PGHA_PRESENCE_ABSENT : PGHA_PRESENCE_UNKNOWN;
+}
+
+int
+pgha_visible_leader(const PghaNode *node, pgha_time now)
+{
+	int			leader = PGHA_NOBODY;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (pgha_is_self(node, i) || !pgha_counts(node, m) ||
+			m->report.in_recovery || !m->report.posted ||
+			pgha_silence(node, m, now) >= node->settings.failure_timeout)
+			continue;
+		if (pgha_claim_compare(&m->report.claim, &node->durable.claim) < 0)
+			continue;
+		if (leader == PGHA_NOBODY ||
+			pgha_claim_compare(&m->report.claim, &node->member[leader].report.claim) > 0)
+			leader = i;
+	}
+	return leader;
+}
+
+void
+pgha_take_reply(PghaStep *step, const PghaEvent *event)
+{
+	PghaNode   *node = step->node;
+	PghaMember *m = &node->member[event->member];
+	PghaContact contact = event->contact;
+
+	m->asking = false;
+	m->told = m->asked;
+
+	/* A server that answers under another name is not the member. */
+	m->misnamed = contact == PGHA_CONTACT_ANSWERED && event->report != NULL &&
+		strcmp(event->report->node, node->settings.name[event->member]) != 0;
+	if (m->misnamed || (contact == PGHA_CONTACT_ANSWERED && event->report == NULL))
+		contact = PGHA_CONTACT_ERROR;
+
+	if (contact != m->contact ||
+		(contact == PGHA_CONTACT_ANSWERED && m->report.in_recovery != event->report->in_recovery))
+	{
+		m->contact = contact;
+		m->contact_since = step->now;
+	}
+	if (contact == PGHA_CONTACT_ANSWERED || contact == PGHA_CONTACT_ERROR ||
+		contact == PGHA_CONTACT_STARTING)
+		m->alive = step->now;
+	if (contact != PGHA_CONTACT_ANSWERED)
+		return;
+
+	m->heard = step->now;
+	m->report = *event->report;
+	if (pgha_is_self(node, event->member) || !pgha_counts(node, m))
+		return;
+	if (!m->report.in_recovery)
+		m->was_primary = true;
+	if (node->max_term < m->report.claim.term)
+		node->max_term = m->report.claim.term;
+	if (node->max_timeline < m->report.timeline)
+		node->max_timeline = m->report.timeline;
+
+	/* The later pause or resume is valid everywhere; of two, the pause. */
+	if (m->report.pause_generation > node->durable.pause_generation ||
+		(m->report.pause_generation == node->durable.pause_generation &&
+		 m->report.paused && !node->durable.paused))
+	{
+		bool		news = node->durable.paused != m->report.paused;
+
+		node->durable.pause_generation = m->report.pause_generation;
+		node->durable.paused = m->report.paused;
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+		if (news)
+			pgha_tell(step, pgha_because(m->report.paused ? PGHA_WHY_PAUSED : PGHA_WHY_RESUMED_FAILOVER,
+										 event->member));
+	}
+
+	/* Of the leader that is followed: how far it is, who its synchronous standbys are, where it runs. */
+	if (event->member == pgha_known_leader(node) && !m->report.in_recovery &&
+		pgha_claim_compare(&m->report.claim, &node->durable.claim) == 0)
+	{
+		PghaSync	sync = m->report.sync;
+
+		node->leader_end = (pgha_lsn) pgha_later((pgha_time) node->leader_end,
+											(pgha_time) m->report.wal_end);
+		if (sync.method == PGHA_SYNC_FIRST && sync.current == 0)
+			sync.current = node->durable.sync.current;
+
+		/* What was confirmed before was confirmed by others. */
+		if ((sync.current & ~node->durable.sync.current & (UINT32_C(1) << node->settings.self)) != 0)
+			node->sync_reach = m->report.wal_end;
+		if (sync.method != node->durable.sync.method ||
+			sync.num_sync != node->durable.sync.num_sync ||
+			sync.num_listed != node->durable.sync.num_listed ||
+			sync.listed != node->durable.sync.listed ||
+			sync.current != node->durable.sync.current)
+		{
+			node->durable.sync = sync;
+			pgha_act(step, PGHA_ACT_WRITE_STATE);
+		}
+		if (strcmp(node->durable.leader_instance, m->report.ec2_instance) != 0)
+		{
+			strcpy(node->durable.leader_instance, m->report.ec2_instance);
+			pgha_act(step, PGHA_ACT_WRITE_STATE);
+		}
+	}
+}
+
+PghaPassive
+pgha_find_passive(const PghaNode *node)
+{
+	bool		ours = false;
+	bool		others = false;
+	const PghaMember *self = &node->member[node->settings.self];
+
+	if (node->local.in_recovery && node->local.passive != PGHA_ACTIVE)
+		return node->local.passive;
+	if (pgha_counts(node, self) && self->report.instance != node->settings.instance)
+		return PGHA_PASSIVE_NAME_IN_USE;
+	if (!node->local.in_recovery)
+		return PGHA_ACTIVE;
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (pgha_is_self(node, i) || m->heard == 0)
+			continue;
+		if (m->report.system_identifier == node->settings.system_identifier)
+			ours = true;
+		else if (m->contact == PGHA_CONTACT_ANSWERED)
+			others = true;
+	}
+	return others && !ours ? PGHA_PASSIVE_OTHER_SYSTEM : PGHA_ACTIVE;
+}
+
+/* A set of members in the numbering of new settings. */
+static uint32_t
+renumber(const PghaNode *old, const PghaSettings *settings, uint32_t members)
+{
+	uint32_t	renumbered = 0;
+
+	for (int i = 0; i < settings->count; i++)
+	{
+		int			was = pgha_find_member(old, settings->name[i]);
+
+		if (was != PGHA_NOBODY && (members & (UINT32_C(1) << was)) != 0)
+			renumbered |= UINT32_C(1) << i;
+	}
+	return renumbered;
+}
+
+void
+pgha_node_configure(PghaNode *node, const PghaSettings *settings)
+{
+	PghaNode	old = *node;
+
+	node->settings = *settings;
+	memset(node->member, 0, sizeof(node->member));
+	for (int i = 0; i < settings->count; i++)
+	{
+		int			was = pgha_find_member(&old, settings->name[i]);
+
+		if (was != PGHA_NOBODY)
+			node->member[i] = old.member[was];
+
+		/* Requests under way are dropped by the caller; others' numbering is lost. */
+		node->member[i].asking = false;
+		node->member[i].report.slots = 0;
+	}
+	node->durable.sync.listed = renumber(&old, settings, old.durable.sync.listed);
+	node->durable.sync.current = renumber(&old, settings, old.durable.sync.current);
+	node->upstream = PGHA_NOBODY;
+	if (old.upstream != PGHA_NOBODY)
+		node->upstream = pgha_find_member(node, old.settings.name[old.upstream]);
+	node->history_of = PGHA_NOBODY;
+	node->history_asked = false;
+	node->stopped = PGHA_NOBODY;
+	if (old.stopping != PGHA_NOBODY)
+		node->stopping = pgha_find_member(node, old.settings.name[old.stopping]);
+	node->not_fenced = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+}

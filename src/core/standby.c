@@ -1,0 +1,348 @@
+/*
+ * standby.c
+ *		In recovery: follow, diverged, return to lead.
+ *
+ * Called by pgha_step() for a server in recovery.  Never gives the WAL receiver
+ * an upstream before the WAL here was compared with the leader's history.
+ */
+#include "standby.h"
+#include "claim.h"
+#include "election.h"
+#include "eligibility.h"
+#include "fencing.h"
+#include "members.h"
+
+/* Gives the WAL receiver its upstream, and remembers whose history is here. */
+static void
+begin_following(PghaStep *step, int leader)
+{
+	PghaNode   *node = step->node;
+	const PghaReport *report = &node->member[leader].report;
+	PghaAction *action;
+
+	if (pgha_claim_compare(&node->durable.claim, &report->claim) != 0 ||
+		node->durable.role != PGHA_ROLE_STANDBY ||
+		node->durable.fenced || node->durable.diverged)
+	{
+		node->durable.claim = report->claim;
+		node->durable.role = PGHA_ROLE_STANDBY;
+		node->durable.fenced = false;
+		node->durable.diverged = false;
+		node->durable.sync = report->sync;
+		node->sync_reach = report->wal_end;
+		strcpy(node->durable.leader_instance, report->ec2_instance);
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+	}
+	node->upstream = leader;
+	node->upstream_claim = report->claim;
+	node->upstream_timeline = report->timeline;
+	node->upstream_slot = (report->slots & (UINT32_C(1) << node->settings.self)) != 0;
+	node->leader_end = report->wal_end;
+	action = pgha_act(step, PGHA_ACT_FOLLOW);
+	action->member = leader;
+	action->timeline = report->timeline;
+	pgha_tell(step, pgha_because(PGHA_WHY_FOLLOWING, leader));
+	pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_FOLLOWING, leader));
+}
+
+static void
+set_diverged(PghaStep *step, int leader)
+{
+	PghaNode   *node = step->node;
+	const PghaClaim *claim = &node->member[leader].report.claim;
+	PghaWhy		why = pgha_because(PGHA_WHY_DIVERGED, leader);
+
+	if (node->state != PGHA_DIVERGED || pgha_claim_compare(&node->diverged_from, claim) != 0)
+	{
+		node->diverged_from = *claim;
+		node->durable.diverged = true;
+		node->durable.role = PGHA_ROLE_STANDBY;
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+		pgha_unfollow(step);
+		pgha_tell(step, why);
+	}
+	pgha_enter(step, PGHA_DIVERGED, why);
+}
+
+/*
+ * A leader is visible: stream from it, once all WAL here is replayed and is
+ * known to be a part of its history.
+ *
+ * The point that counts is what was replayed: a receiver that waits for its
+ * upstream shows that the startup process found no further record, so whatever
+ * was received beyond is a torn record, which the new timeline overwrites.
+ */
+static void
+follow(PghaStep *step, int leader)
+{
+	PghaNode   *node = step->node;
+	const PghaReport *report = &node->member[leader].report;
+	bool		contained;
+
+	pgha_forget_attempts(node);
+	if (node->upstream == leader && node->upstream_timeline == report->timeline &&
+		pgha_claim_compare(&node->upstream_claim, &report->claim) == 0)
+	{
+		bool		slot = (report->slots & (UINT32_C(1) << node->settings.self)) != 0;
+
+		if (slot != node->upstream_slot)
+		{
+			PghaAction *action = pgha_act(step, PGHA_ACT_FOLLOW);
+
+			node->upstream_slot = slot;
+			action->member = leader;
+			action->timeline = report->timeline;
+		}
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_FOLLOWING, leader));
+		return;
+	}
+
+	if (node->state == PGHA_DIVERGED &&
+		pgha_claim_compare(&node->diverged_from, &report->claim) == 0)
+		return;
+
+	/* A former worker has checked all this, and the stream goes on: leave it alone. */
+	if (node->upstream == PGHA_NOBODY && node->local.receiver == PGHA_RECEIVER_STREAMING &&
+		node->local.upstream == leader && node->local.timeline == report->timeline &&
+		pgha_claim_compare(&node->durable.claim, &report->claim) == 0)
+	{
+		begin_following(step, leader);
+		return;
+	}
+
+	if (node->state != PGHA_DIVERGED)
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_CHECKING_HISTORY, leader));
+	if (node->local.receiver != PGHA_RECEIVER_WAITING)
+	{
+		/* It must not come back to the former leader, whose order it may still have. */
+		if (node->local.receiver != PGHA_RECEIVER_NONE || node->upstream != PGHA_NOBODY)
+			pgha_unfollow(step);
+		return;
+	}
+
+	if (!RULE(node, PGHA_RULE_FORK))
+		contained = true;
+	else if (report->timeline == node->local.timeline)
+	{
+		/*
+		 * Each promotion by pgha begins a timeline that nobody else can have
+		 * begun.  An administrator's may not: two such leaders have the WAL up
+		 * to the fork in common, and nothing else.
+		 */
+		contained = node->durable.claim.term == 0 ||
+			pgha_claim_compare(&node->durable.claim, &report->claim) == 0 ||
+			node->local.replayed <= report->claim.fork_lsn;
+	}
+	else if (report->timeline == 1)
+		contained = false;		/* it has no parents */
+	else if (node->history_of == leader && node->history.timeline == report->timeline)
+		contained = pgha_history_contains(&node->history, node->local.timeline,
+										  node->local.replayed);
+	else
+	{
+		if (!node->history_asked &&
+			(node->history_asked_at == 0 || node->history_of != leader ||
+			 step->now - node->history_asked_at >= node->settings.heartbeat_interval))
+		{
+			PghaAction *action = pgha_act(step, PGHA_ACT_FETCH_HISTORY);
+
+			node->history_asked = true;
+			node->history_asked_at = step->now;
+			node->history_of = leader;
+			node->history.timeline = 0;
+			action->member = leader;
+			action->timeline = report->timeline;
+		}
+		return;
+	}
+
+	if (contained)
+		begin_following(step, leader);
+	else
+		set_diverged(step, leader);
+}
+
+/*
+ * A former primary learns of a greater claim: it leads no more.  What the
+ * history of that leader says of the WAL here is seen when it shows up.
+ */
+static void
+yield_to_greater_claim(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (pgha_is_self(node, i) || !pgha_counts(node, m) || pgha_is_void(&m->report) ||
+			!RULE(node, PGHA_RULE_FENCE) ||
+			pgha_claim_compare(&m->report.claim, &node->durable.claim) <= 0)
+			continue;
+		node->durable.role = PGHA_ROLE_STANDBY;
+		node->durable.fenced = true;
+		node->bar = pgha_promotion_bar(node, step->now);
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+		pgha_tell(step, pgha_because(PGHA_WHY_GREATER_CLAIM, i));
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_GREATER_CLAIM, i));
+		return;
+	}
+}
+
+/*
+ * Was the claim that a fenced node gave way to taken back?  So it is when all
+ * members answer and none of them holds a greater one: it was never followed,
+ * and this node is the last leader after all.
+ */
+static bool
+greater_claim_is_gone(const PghaNode *node)
+{
+	if (!node->durable.fenced || node->durable.diverged ||
+		strcmp(node->durable.claim.leader, node->settings.name[node->settings.self]) != 0)
+		return false;
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (pgha_is_self(node, i))
+			continue;
+		if (!pgha_counts(node, m) || m->told < node->awake ||
+			(!pgha_is_void(&m->report) &&
+			 pgha_claim_compare(&m->report.claim, &node->durable.claim) > 0))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Former primary that was restarted read-only, as it could not learn whether
+ * it still leads: it leads again when all members, or nobody for
+ * startup_grace, know of a later leader.
+ */
+static void
+return_to_lead(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	const PghaMember *self = &node->member[node->settings.self];
+	PghaWhy		objection;
+	bool		all_answer = true;
+	int			refuses = PGHA_NOBODY;
+	int			missing = PGHA_NOBODY;
+
+	if (node->state != PGHA_RETURNING)
+	{
+		pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+		pgha_tell(step, node->why);
+	}
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (pgha_is_self(node, i))
+			continue;
+		if (!pgha_counts(node, m) || m->told < node->awake)
+			all_answer = false;
+		if (m->contact == PGHA_CONTACT_ERROR && !m->misnamed)
+			refuses = i;
+		if (m->told < node->awake ||
+			(m->contact != PGHA_CONTACT_ANSWERED && m->contact != PGHA_CONTACT_REFUSED && !m->misnamed))
+			missing = i;
+	}
+	pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+	if (node->bar != PGHA_MAY_PROMOTE)
+		return;
+
+	/* A copy of the leader's data directory must not lead beside it: who has the own address? */
+	if ((self->contact == PGHA_CONTACT_NEVER || self->contact == PGHA_CONTACT_SILENT) &&
+		RULE(node, PGHA_RULE_PASSIVE) &&
+		step->now - node->awake < node->settings.startup_grace)
+		return;
+
+	/* A server is there that does not let itself be read: it may be the leader. */
+	if (refuses != PGHA_NOBODY && RULE(node, PGHA_RULE_RETURN))
+	{
+		pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_WAITING_ANSWER, refuses));
+		return;
+	}
+	if (!all_answer && RULE(node, PGHA_RULE_RETURN) &&
+		step->now - node->awake < node->settings.startup_grace)
+		return;
+
+	/* Whoever may have taken over must be heard: stopping it would lose what it has acknowledged. */
+	if (missing != PGHA_NOBODY && node->settings.fence && RULE(node, PGHA_RULE_RETURN_HEARD))
+	{
+		pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_MAY_LEAD, missing));
+		return;
+	}
+
+	/* All WAL here must be replayed, or it could not be compared with others'. */
+	if (node->local.receiver != PGHA_RECEIVER_WAITING)
+	{
+		pgha_unfollow(step);
+		return;
+	}
+	objection = pgha_members_objection(node, node->awake, step->now);
+	if (objection.reason != PGHA_WHY_NONE)
+	{
+		pgha_enter(step, PGHA_RETURNING, objection);
+		return;
+	}
+	pgha_begin_promotion(step, pgha_because(PGHA_WHY_NO_NEWS, PGHA_NOBODY));
+}
+
+void
+pgha_standby_side(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	int			leader;
+
+	if (node->state == PGHA_PROMOTING || node->state == PGHA_FENCING)
+		return;					/* the outcome of the next action is on its way */
+	if (node->local.crash_recovery)
+		return;					/* nothing is decided before it is known what it will be */
+
+	pgha_close_gate(step);
+	node->posted = false;
+
+	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
+	{
+		if (node->state != PGHA_PASSIVE)
+			pgha_tell(step, (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive});
+		pgha_enter(step, PGHA_PASSIVE, pgha_because(PGHA_WHY_PASSIVE, PGHA_NOBODY));
+
+		/* The stream, the slot and the acks belong to the server that has the name. */
+		if (node->passive == PGHA_PASSIVE_NAME_IN_USE)
+			pgha_unfollow(step);
+		return;
+	}
+	if (node->state == PGHA_PASSIVE)
+		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_STARTED, PGHA_NOBODY));
+
+	if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced)
+		yield_to_greater_claim(step);
+
+	if (greater_claim_is_gone(node))
+	{
+		node->durable.role = PGHA_ROLE_PRIMARY;
+		node->durable.fenced = false;
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+		if (node->state == PGHA_STARTING)
+			pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+		pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+		pgha_tell(step, node->why);
+		return;
+	}
+
+	leader = pgha_visible_leader(node, step->now);
+	if (leader != PGHA_NOBODY)
+	{
+		if (node->durable.diverged && node->state == PGHA_STARTING)
+			pgha_enter(step, PGHA_DIVERGED, pgha_because(PGHA_WHY_CHECKING_HISTORY, leader));
+		follow(step, leader);
+	}
+	else if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced &&
+			 !node->durable.diverged)
+		return_to_lead(step);
+	else
+		pgha_stand_for_election(step);
+}
