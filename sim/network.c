@@ -334,12 +334,13 @@ void
 sim_receiver_lost(SimWorld *world, int node, bool clean, int records)
 {
 	SimNode    *n = &world->node[node];
-	const SimNode *u = &world->node[n->upstream];
 
 	if (n->receiver != PGHA_RECEIVER_STREAMING)
 		return;
 	if (clean)
 	{
+		const SimNode *u = &world->node[n->upstream];
+
 		sim_tell(world, stream, (world, node, n->upstream));
 		while (n->nwal < records)
 		{
