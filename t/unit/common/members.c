@@ -6,6 +6,7 @@
 
 #include "../../../src/common/members.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void
