@@ -13,7 +13,8 @@
 # sleeps for a fixed time: wait_for() polls a condition and dies with the state
 # of the cluster and the tails of all logs when its limit has passed.  When the
 # program ends, all that it started is ended and removed; PGHA_KEEP=1 keeps the
-# directory.  (Killed with SIGKILL, it leaves directories, but no processes.)
+# directory, and t/run the logs of a test that failed.  (Killed with SIGKILL, it
+# leaves directories, but no processes.)
 #
 # The modules below PghaCluster/ are loaded by this one: Host (commands, files,
 # processes), Net (network namespaces), Node (one server and its agent), Child,
@@ -25,6 +26,8 @@ use warnings;
 
 use Carp;
 use Fcntl qw(:flock);
+use File::Basename qw(basename);
+use File::Copy qw(move);
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
@@ -370,7 +373,23 @@ sub cleanup
 	}
 	poll_until('', sub { !processes_in($self->{base}) }, 10);
 	$self->remove_network if $self->{netns};
+	$self->move_logs if $ENV{PGHA_LOG_DIR} && !$ENV{PGHA_KEEP};
 	remove_tree($self->{base}) unless $ENV{PGHA_KEEP};
+}
+
+# All logs, whole, to where t/run keeps those of a test that failed.
+sub move_logs
+{
+	my ($self) = @_;
+	my $directory = "$ENV{PGHA_LOG_DIR}/" . basename($self->{base});
+	make_path($directory);
+	foreach my $file (grep { -f } map { glob("$self->{base}/$_") } qw(log/* *.pgha/*.log */log/*))
+	{
+		(my $name = substr($file, length("$self->{base}/"))) =~ s{^log/}{};
+		$name =~ tr{/}{-};
+		move($file, "$directory/$name") or print STDERR "# $file: $!\n";
+	}
+	return;
 }
 
 $SIG{PIPE} = 'IGNORE';
