@@ -100,19 +100,19 @@ breaks('a circle of calls behind a header that both share',
 
 breaks('files that are too long',
 	{
-		'src/core/no_such_room.c' => "\n" x 801, 'sim/no_such_room.c' => "\n" x 801, 't/no_such_room.pm' => "\n" x 802,
-		'examples/no_such_room' => "\n" x 801, 'bench/no_such_room' => "\n" x 801, 'doc/no_such_room.md' => "\n" x 401,
+		'src/core/no_such_long.c' => "\n" x 801, 'sim/no_such_long.c' => "\n" x 801, 't/no_such_long.pm' => "\n" x 802,
+		'examples/no_such_long' => "\n" x 801, 'bench/no_such_long' => "\n" x 801, 'doc/no_such_long.md' => "\n" x 401,
 		'README.md' => "\n" x 5000
 	},
-	(map { qr/\Q$_\E: has 80[12] lines, more than 800/ } qw(src/core/no_such_room.c sim/no_such_room.c t/no_such_room.pm
-		examples/no_such_room bench/no_such_room)),
-	qr/doc\/no_such_room\.md: has 401 lines, more than 400/, qr/README\.md: has \d+ lines, more than 300/);
+	(map { qr/\Q$_\E: has 80[12] lines, more than 800/ } qw(src/core/no_such_long.c sim/no_such_long.c t/no_such_long.pm
+		examples/no_such_long bench/no_such_long)),
+	qr/doc\/no_such_long\.md: has 401 lines, more than 400/, qr/README\.md: has \d+ lines, more than 300/);
 breaks('a core that reads the clock', { 'src/core/states.c' => "#include <time.h>\n" },
 	qr/src\/core\/states\.c: includes time\.h, but the core may include nothing but/);
 breaks('server headers elsewhere',
-	{ 'src/net/xml.c' => "#include \"postgres.h\"\n#include <utils/guc.h>\n", 'src/host/mark.c' => "#include \"no_such_room.h\"\n" },
+	{ 'src/net/xml.c' => "#include \"postgres.h\"\n#include <utils/guc.h>\n", 'src/host/mark.c' => "#include \"no_such_header.h\"\n" },
 	qr/src\/net\/xml\.c: includes postgres\.h, but/, qr/src\/net\/xml\.c: includes utils\/guc\.h, but/,
-	qr/src\/host\/mark\.c: includes "no_such_room\.h", which is not in the tree/);
+	qr/src\/host\/mark\.c: includes "no_such_header\.h", which is not in the tree/);
 breaks('a version test outside compat.h',
 	{ 'src/server/gate.c' => "#if PG_VERSION_NUM >= 170000\n#endif\n", 'src/recovery/lost.c' => "int no_such_room = PGHA_PG_MAJOR;\n" },
 	qr/src\/server\/gate\.c:\d+: PG_VERSION_NUM:/, qr/src\/recovery\/lost\.c:\d+: PGHA_PG_MAJOR:/);
