@@ -15,8 +15,6 @@
 
 #define STOPPED_FOR			(15 * SECOND)	/* at least; an instance does not boot faster */
 
-static void carry_out(SimWorld *world, int node, const PghaActions *actions);
-
 /* ---- a step and its actions ---- */
 
 static PghaLocal
@@ -62,6 +60,38 @@ begin_promotion(SimWorld *world, int node, uint32_t parent, uint32_t timeline)
 			 SIM_PROMOTION, node, 0, 0, 0);
 }
 
+/* False if it could not be written: the core was told, and its actions are void. */
+static bool
+write_state(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	PghaEvent	event;
+
+	if (n->core.state != PGHA_PROMOTING || !n->in_recovery ||
+		(!n->disk_full && !sim_chance(world, world->hitches)))
+	{
+		n->disk = n->core.durable;
+		return true;
+	}
+	memset(&event, 0, sizeof(event));
+	event.type = PGHA_EV_NOT_DURABLE;
+	n->core.durable = n->disk;
+	sim_step(world, node, &event);
+	return false;
+}
+
+static void
+crash_by_chance(SimWorld *world, int node, const PghaAction *after)
+{
+	if (!sim_chance(world, world->crash_in_step))
+		return;
+	sim_trace(world, node, "(crash after %s)", pgha_action_name(after->type));
+	if (sim_chance(world, 500))
+		sim_crash_restart(world, node);
+	else
+		sim_kill(world, node, false);
+}
+
 /* Carries out the actions of a step.  A crash among them ends it. */
 static void
 carry_out(SimWorld *world, int node, const PghaActions *actions)
@@ -84,18 +114,8 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 						n->settings.failure_timeout);
 				break;
 			case PGHA_ACT_WRITE_STATE:
-				if (n->core.state == PGHA_PROMOTING && n->in_recovery &&
-					(n->disk_full || sim_chance(world, world->hitches)))
-				{
-					PghaEvent	event;
-
-					memset(&event, 0, sizeof(event));
-					event.type = PGHA_EV_NOT_DURABLE;
-					n->core.durable = n->disk;
-					sim_step(world, node, &event);
+				if (!write_state(world, node))
 					return;
-				}
-				n->disk = n->core.durable;
 				break;
 			case PGHA_ACT_OPEN_GATE:
 				n->gate = true;
@@ -121,11 +141,7 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				sim_follow(world, node, action->member, action->timeline);
 				break;
 			case PGHA_ACT_UNFOLLOW:
-				n->order = PGHA_NOBODY;
-				if (n->receiver == PGHA_RECEIVER_CONNECTING || n->receiver == PGHA_RECEIVER_STREAMING)
-					sim_receiver_end(world, node, false, sim_between(world, 2 * MS, 50 * MS));
-				else if (n->receiver == PGHA_RECEIVER_NONE)
-					sim_post(world, sim_between(world, 2 * MS, 50 * MS), SIM_RECEIVER_START, node, 0, 0, 0);
+				sim_unfollow(world, node);
 				break;
 			case PGHA_ACT_STOP_OLD:
 				n->stop_order = ++world->numbers;
@@ -149,15 +165,8 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 					world->divergences++;
 				break;
 		}
-		if (action->type != PGHA_ACT_POLL && action->type != PGHA_ACT_EVENT &&
-			sim_chance(world, world->crash_in_step))
-		{
-			sim_trace(world, node, "(crash after %s)", pgha_action_name(action->type));
-			if (sim_chance(world, 500))
-				sim_crash_restart(world, node);
-			else
-				sim_kill(world, node, false);
-		}
+		if (action->type != PGHA_ACT_POLL && action->type != PGHA_ACT_EVENT)
+			crash_by_chance(world, node, action);
 		if (n->run != run)
 			return;
 	}

@@ -176,6 +176,18 @@ sim_follow(SimWorld *world, int node, int member, uint32_t timeline)
 		sim_post(world, sim_between(world, 2 * MS, 50 * MS), SIM_RECEIVER_START, node, 0, 0, 0);
 }
 
+void
+sim_unfollow(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	n->order = PGHA_NOBODY;
+	if (n->receiver == PGHA_RECEIVER_CONNECTING || n->receiver == PGHA_RECEIVER_STREAMING)
+		sim_receiver_end(world, node, false, sim_between(world, 2 * MS, 50 * MS));
+	else if (n->receiver == PGHA_RECEIVER_NONE)
+		sim_post(world, sim_between(world, 2 * MS, 50 * MS), SIM_RECEIVER_START, node, 0, 0, 0);
+}
+
 /* The startup process wants WAL, all that is here being replayed. */
 void
 sim_receiver_start(SimWorld *world, int node)

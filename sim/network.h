@@ -17,6 +17,7 @@ extern void sim_receiver_start(SimWorld *world, int node);
 extern void sim_receiver_end(SimWorld *world, int node, bool clean, pgha_time retry);
 extern void sim_receiver_lost(SimWorld *world, int node, bool clean, int records);
 extern void sim_follow(SimWorld *world, int node, int member, uint32_t timeline);
+extern void sim_unfollow(SimWorld *world, int node);
 extern void sim_connected(SimWorld *world, int node);
 extern void sim_stream(SimWorld *world, int node);
 extern void sim_drop_stream(SimWorld *world, int node);
