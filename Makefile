@@ -175,9 +175,14 @@ build/fuzz_%: t/fuzz/%.c $(EC2_SOURCES) $(ALL_HEADERS) | build
 	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		$(WARNINGS) -Isrc -o $@ $< $(EC2_SOURCES) $(NET_LIBS)
 
+# Who may use whom, circles, large files: needs nothing but what `make` builds.
+.PHONY: check-walls
+check-walls: all
+	PG_CONFIG=$(PG_CONFIG) t/run walls
+
 TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/pgha-sim build/pgha-sim-san build/writer
 
-.PHONY: check-all check-walls check-unit check-sim check-regress check-tap check-fuzz demo
+.PHONY: check-all check-unit check-sim check-regress check-tap check-fuzz demo
 check-all: deps
 	$(MAKE) all install $(TEST_PROGRAMS)
 	PG_CONFIG=$(PG_CONFIG) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run
@@ -185,10 +190,6 @@ check-all: deps
 check-unit check-sim check-regress check-tap check-fuzz: check-%: all $(TEST_PROGRAMS)
 	$(MAKE) install
 	PG_CONFIG=$(PG_CONFIG) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run $*
-
-# Who may use whom, circles, large files: needs nothing but what `make` builds.
-check-walls: all
-	PG_CONFIG=$(PG_CONFIG) t/run walls
 
 # Runs on a machine that has nothing yet: installs, builds, shows.
 demo: deps
