@@ -151,8 +151,10 @@ build/pgha-sim: $(SIM_SOURCES) $(ALL_HEADERS) | build
 build/pgha-sim-san: $(SIM_SOURCES) $(ALL_HEADERS) | build
 	$(CC) -std=gnu11 $(SANITIZE) $(WARNINGS) -DPGHA_SIM -Isrc -o $@ $(SIM_SOURCES)
 
-build/common_test: t/unit/common_test.c $(COMMON_SOURCES) $(ALL_HEADERS) | build
-	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc -o $@ t/unit/common_test.c $(COMMON_SOURCES) src/core/states.c
+COMMON_TEST_SOURCES = $(wildcard t/unit/common/*.c) $(COMMON_SOURCES) src/core/states.c
+
+build/common_test: $(COMMON_TEST_SOURCES) $(wildcard t/unit/common/*.h) $(ALL_HEADERS) | build
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc -o $@ $(COMMON_TEST_SOURCES)
 
 build/writer: t/writer.c | build
 	$(CC) $(PROGRAM_CFLAGS) $(LIBPQ_FLAGS) -o $@ t/writer.c -L$(shell $(PG_CONFIG) --libdir) -lpq
@@ -172,6 +174,11 @@ FUZZERS = $(patsubst t/fuzz/%.c,build/fuzz_%,$(wildcard t/fuzz/*.c))
 build/fuzz_%: t/fuzz/%.c $(EC2_SOURCES) $(ALL_HEADERS) | build
 	$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		$(WARNINGS) -Isrc -o $@ $< $(EC2_SOURCES) $(NET_LIBS)
+
+# Who may use whom, circles, large files: needs nothing but what `make` builds.
+.PHONY: check-walls
+check-walls: all
+	PG_CONFIG=$(PG_CONFIG) t/run walls
 
 TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/pgha-sim build/pgha-sim-san build/writer
 

@@ -2,7 +2,7 @@
  * check.c
  *		What must be true in every schedule, stated without the core's help.
  *
- * world.c tells what happens at the moment it happens.  The rules of promotion
+ * The world tells its observers what happens at the moment it happens.  The rules of promotion
  * are restated here from what the node was told (its own record of outcomes,
  * kept apart from the core's), from the world as it is, and from the settings;
  * nothing in here calls a decision of the core.  The names of the invariants
@@ -20,7 +20,10 @@
  *				or should have had
  *	stuck		no single working primary in time after healing (fault.c)
  */
-#include "world.h"
+#include "check.h"
+
+#include "trace.h"
+#include "wal.h"
 
 #include <stdarg.h>
 
@@ -72,7 +75,7 @@ compare(const PghaClaim *a, const PghaClaim *b)
 
 /* ---- what a node was told ---- */
 
-void
+static void
 check_monitor_start(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
@@ -87,7 +90,7 @@ check_monitor_start(SimWorld *world, int node)
 }
 
 /* A sleep that is long enough to be noticed starts all clocks again. */
-void
+static void
 check_thaw(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
@@ -96,13 +99,28 @@ check_thaw(SimWorld *world, int node)
 		n->awake_at = world->now;
 }
 
+static void
+check_receiver_ended(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	n->lost_at = world->now - n->heard < n->settings.failure_timeout ?
+		world->now : n->heard + n->settings.failure_timeout;
+}
+
+static void
+check_server_ended(SimWorld *world, int node)
+{
+	world->node[node].judged.fenced = false;
+}
+
 static bool
 is_primary_report(const SimNode *n, const PghaReport *report)
 {
 	return !report->in_recovery && report->system_identifier == n->settings.system_identifier;
 }
 
-void
+static void
 check_outcome(SimWorld *world, int node, int member, pgha_time asked,
 			  PghaContact contact, const PghaReport *report)
 {
@@ -471,7 +489,7 @@ judge_promotion(SimWorld *world, int node)
 
 /* ---- around each step ---- */
 
-void
+static void
 check_before_step(SimWorld *world, int node, const PghaEvent *event)
 {
 	SimNode    *n = &world->node[node];
@@ -483,11 +501,10 @@ check_before_step(SimWorld *world, int node, const PghaEvent *event)
 	else if (n->missed_at == 0)
 		n->missed_at = world->now;
 	n->before = n->core.durable;
-	n->state_before = n->core.state;
 	n->by_hand = event->type == PGHA_EV_PROMOTE;
 }
 
-void
+static void
 check_after_step(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
@@ -523,7 +540,7 @@ check_after_step(SimWorld *world, int node)
 	}
 }
 
-void
+static void
 check_gate_opened(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
@@ -538,7 +555,7 @@ check_gate_opened(SimWorld *world, int node)
 	}
 }
 
-void
+static void
 check_promote(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
@@ -554,7 +571,7 @@ check_promote(SimWorld *world, int node)
 		sim_violation(world, "promotion", "%s promotes without stopping its receiver", self);
 }
 
-void
+static void
 check_new_timeline(SimWorld *world, int node, uint32_t timeline)
 {
 	SimNode    *n = &world->node[node];
@@ -597,7 +614,7 @@ check_new_timeline(SimWorld *world, int node, uint32_t timeline)
 	}
 }
 
-void
+static void
 check_stream(SimWorld *world, int node, int upstream)
 {
 	if (!sim_contains(world, upstream, node))
@@ -616,7 +633,7 @@ open_for_commits(const SimWorld *world, int node)
 }
 
 /* A client is told that its commit is done. */
-void
+static void
 check_acknowledged(SimWorld *world, int node)
 {
 	for (int j = 0; j < world->count; j++)
@@ -632,8 +649,8 @@ check_acknowledged(SimWorld *world, int node)
 	}
 }
 
-void
-check_now(SimWorld *world)
+static void
+check_look(SimWorld *world)
 {
 	for (int i = 0; i < world->count; i++)
 	{
@@ -655,3 +672,19 @@ check_now(SimWorld *world)
 		}
 	}
 }
+
+const SimObserver sim_checks = {
+	.monitor_start = check_monitor_start,
+	.thaw = check_thaw,
+	.outcome = check_outcome,
+	.before_step = check_before_step,
+	.after_step = check_after_step,
+	.promote = check_promote,
+	.new_timeline = check_new_timeline,
+	.stream = check_stream,
+	.receiver_ended = check_receiver_ended,
+	.acknowledged = check_acknowledged,
+	.gate_opened = check_gate_opened,
+	.server_ended = check_server_ended,
+	.look = check_look,
+};

@@ -8,7 +8,15 @@
  * primary is taken away once more, so that a cluster that only looks healthy
  * is found out.
  */
-#include "world.h"
+#include "fault.h"
+
+#include "check.h"
+#include "loop.h"
+#include "monitor.h"
+#include "network.h"
+#include "server.h"
+#include "trace.h"
+#include "wal.h"
 
 typedef enum Fault
 {
@@ -288,8 +296,8 @@ strike(SimWorld *world, Fault fault, int node)
 	}
 }
 
-void
-sim_fault(SimWorld *world, int kind, int node)
+static void
+fault_due(SimWorld *world, int kind, int node)
 {
 	if (!world->faults)
 		return;
@@ -304,8 +312,8 @@ sim_fault(SimWorld *world, int kind, int node)
 }
 
 /* An instance was stopped: it may come back as soon as it can, and see nobody. */
-void
-sim_fault_stopped(SimWorld *world, int node, pgha_time back)
+static void
+instance_stopped(SimWorld *world, int node, pgha_time back)
 {
 	if (!world->faults || !sim_chance(world, 400))
 		return;
@@ -316,6 +324,11 @@ sim_fault_stopped(SimWorld *world, int node, pgha_time back)
 	}
 	later_fault(world, back + 100 * MS, FAULT_START, node);
 }
+
+static const SimObserver storm = {
+	.fault_due = fault_due,
+	.instance_stopped = instance_stopped,
+};
 
 /* ---- the cluster ---- */
 
@@ -659,6 +672,8 @@ sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 		world->trace = trace;
 		world->random = random;
 	}
+	sim_observe(world, &sim_checks);
+	sim_observe(world, &storm);
 	shuffle_names(world);
 	choose_settings(world);
 	sim_trace(world, -1, "seed %llu: %s, %d nodes, failure_timeout %.1f s, startup_grace %.1f s",

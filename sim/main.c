@@ -13,7 +13,8 @@
  *
  * Exit status 0: all is as it must be; 1: it is not; 2: wrong usage.
  */
-#include "world.h"
+#include "fault.h"
+#include "script.h"
 
 #include <stdlib.h>
 

@@ -17,7 +17,15 @@
  * The commands are in the table below.  Nodes are named a, b, c, ...; "all"
  * stands for all of them.
  */
-#include "world.h"
+#include "script.h"
+
+#include "check.h"
+#include "loop.h"
+#include "monitor.h"
+#include "network.h"
+#include "server.h"
+#include "trace.h"
+#include "wal.h"
 
 #include <stdlib.h>
 
@@ -104,6 +112,7 @@ run_cluster(Script *script, int count, char **word)
 		return;
 	}
 	sim_world_init(world, 1, nodes);
+	sim_observe(world, &sim_checks);
 	world->exact = true;
 	world->trace = trace;
 	for (int w = 2; w < count; w++)

@@ -5,7 +5,7 @@
  * One line a fact: time, node, what.  Scenario scripts keep these lines as the
  * expected conversation, so they leave out what says nothing new.
  */
-#include "world.h"
+#include "trace.h"
 
 #include <stdarg.h>
 

@@ -2,10 +2,19 @@
  * world.h
  *		A cluster of simulated PostgreSQL servers, each decided for by the real core.
  *
- * world.c moves simulated time and models what is under the core: servers with
- * WAL, timelines, receivers and crashes, and the network between them.
- * check.c knows the whole world and says when a rule was broken.  fault.c
- * makes schedules out of a seed, script.c out of a text.
+ * The rooms, each of which knows those before it and none after it:
+ *
+ *	world		this one: the facts, simulated time, chance, the queue of events
+ *	trace		what happens, as lines of text
+ *	wal			WAL, timelines, synchronous commits
+ *	network		questions between servers, WAL receivers and senders
+ *	server		start, stop, crash, freeze
+ *	monitor		the core in each server: its steps, its actions, promotion
+ *	loop		takes each event to whom it is for; clients
+ *	check		says when a rule was broken
+ *	fault		makes schedules out of a seed, script out of a text
+ *
+ * Nothing up to the loop judges, or knows who does: it tells observers.
  */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
@@ -27,6 +36,8 @@
 #define SECOND				INT64_C(1000000)
 #define SIM_BEGIN			SECOND	/* simulated time begins here */
 #define SIM_NEVER			INT64_MAX
+#define SIM_LOOK_INTERVAL	(100 * MS)	/* between periodic checks */
+#define SIM_FIRST_LSN		UINT64_C(0x5000000)
 
 typedef enum SimPhase
 {
@@ -180,15 +191,15 @@ typedef struct SimNode
 	uint64_t	wake;			/* number of the wake-up that counts */
 	SimRequest	request[SIM_QUESTIONS][SIM_MAX_NODES];
 	char		told[SIM_MAX_NODES][240];	/* trace: last replies and reason */
+	PghaState	state_before;	/* this step */
 	PghaWhy		traced_why;
 
 	/* check.c */
 	SimSeen		seen[SIM_MAX_NODES];
 	pgha_time	awake_at;
-	pgha_time	lost_at;		/* as it happened */
+	pgha_time	lost_at;		/* the receiver; as it happened */
 	pgha_time	missed_at;		/* as a step could see it; 0: receives */
 	PghaDurable before;
-	PghaState	state_before;
 	bool		by_hand;
 	bool		by_hand_lead;	/* its last promotion was an administrator's */
 	pgha_lsn	told_end;
@@ -268,13 +279,48 @@ typedef enum SimProfile
 	SIM_PROFILES
 } SimProfile;
 
-typedef struct SimWorld
+typedef struct SimWorld SimWorld;
+
+/* Who wants to be told, and of what; what is NULL is not wanted. */
+typedef struct SimObserver
+{
+	void		(*monitor_start) (SimWorld *world, int node);
+	void		(*thaw) (SimWorld *world, int node);
+	void		(*outcome) (SimWorld *world, int node, int member, pgha_time asked,
+							PghaContact contact, const PghaReport *report);
+	void		(*before_step) (SimWorld *world, int node, const PghaEvent *event);
+	void		(*after_step) (SimWorld *world, int node);
+	void		(*promote) (SimWorld *world, int node);
+	void		(*new_timeline) (SimWorld *world, int node, uint32_t timeline);	/* is about to be made */
+	void		(*stream) (SimWorld *world, int node, int upstream);	/* is about to get WAL */
+	void		(*receiver_ended) (SimWorld *world, int node);
+	void		(*acknowledged) (SimWorld *world, int node);	/* a commit is about to be */
+	void		(*gate_opened) (SimWorld *world, int node);
+	void		(*server_ended) (SimWorld *world, int node);
+	void		(*instance_stopped) (SimWorld *world, int node, pgha_time back);
+	void		(*fault_due) (SimWorld *world, int kind, int node);
+	void		(*look) (SimWorld *world);	/* each SIM_LOOK_INTERVAL */
+} SimObserver;
+
+#define SIM_MAX_OBSERVERS	2
+
+/* Tells all observers: sim_tell(world, thaw, (world, node)). */
+#define sim_tell(world, what, arguments) \
+	do { \
+		for (int o_ = 0; o_ < (world)->observers; o_++) \
+			if ((world)->observer[o_]->what != NULL) \
+				(world)->observer[o_]->what arguments; \
+	} while (0)
+
+struct SimWorld
 {
 	uint64_t	seed;
 	uint64_t	random;
 	bool		exact;			/* scripts: no randomness, round latencies */
 	uint64_t	rules_off;
 	FILE	   *trace;			/* everything, or NULL */
+	int			observers;
+	const SimObserver *observer[SIM_MAX_OBSERVERS];
 
 	pgha_time	now;
 	uint64_t	numbers;
@@ -316,83 +362,26 @@ typedef struct SimWorld
 	int			stops_begun;	/* not effective yet */
 	int			divergences;
 	uint32_t	transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
-} SimWorld;
+};
 
-/* ---- trace.c ---- */
-extern void sim_trace(SimWorld *world, int node, const char *format,...)
-			__attribute__((format(printf, 3, 4)));
-extern void sim_trace_step(SimWorld *world, int node, const PghaEvent *event,
-						   const PghaActions *actions);
-extern const char *sim_why_text(const SimNode *node, const PghaWhy *why);
-extern const char *sim_lsn(pgha_lsn lsn);
-
-/* ---- world.c ---- */
 extern uint64_t sim_random(SimWorld *world);
 extern int64_t sim_between(SimWorld *world, int64_t low, int64_t high);
 extern bool sim_chance(SimWorld *world, int permille);
 
-extern void sim_world_init(SimWorld *world, uint64_t seed, int count);
-extern void sim_world_free(SimWorld *world);
+extern void sim_put(SimEvents *events, const SimEvent *event);
+extern SimEvent sim_take(SimEvents *events);
 extern void sim_post(SimWorld *world, pgha_time delay, SimEventType type, int node,
 					 int64_t a, int64_t b, uint64_t c);
+extern void sim_post_to_host(SimWorld *world, pgha_time delay, SimEventType type, int node,
+							 int64_t a, int64_t b, uint64_t c);
+extern void sim_changed(SimWorld *world, int node);
 
-/* Runs to `until`, a violation, or until `stop` says so (may be NULL). */
-extern void sim_run(SimWorld *world, pgha_time until, bool (*stop) (SimWorld *world, void *arg), void *arg);
-
-extern void sim_start(SimWorld *world, int node);
-extern void sim_kill(SimWorld *world, int node, bool with_host);
-extern void sim_stop(SimWorld *world, int node);
-extern void sim_backend_crash(SimWorld *world, int node);
-extern void sim_freeze(SimWorld *world, int node);
-extern void sim_thaw(SimWorld *world, int node);
-extern void sim_drop_stream(SimWorld *world, int node);
-extern void sim_cut(SimWorld *world, int from, int to, bool cut);
-extern void sim_pause(SimWorld *world, int node, bool pause);
-extern PghaWhy sim_promote(SimWorld *world, int node, bool force);
-extern void sim_configure(SimWorld *world, int node);
-extern void sim_promote_without_pgha(SimWorld *world, int node);
-
-extern PghaSync sim_sync_state(const SimWorld *world, int node);
-extern bool sim_rule(const SimWorld *world, PghaRule rule);
-extern pgha_lsn sim_end(const SimWorld *world, int node);
-extern bool sim_contains(const SimWorld *world, int whole, int part);
-extern bool sim_knows_timeline(const SimWorld *world, int leader, int node);
-extern bool sim_leads(const SimWorld *world, int node);
+extern pgha_time sim_latency(SimWorld *world);
 extern bool sim_linked(const SimWorld *world, int a, int b);
+extern bool sim_rule(const SimWorld *world, PghaRule rule);
 
-/* ---- check.c: each is called by world.c at the point its name says ---- */
-extern void check_monitor_start(SimWorld *world, int node);
-extern void check_thaw(SimWorld *world, int node);
-extern void check_outcome(SimWorld *world, int node, int member, pgha_time asked,
-						  PghaContact contact, const PghaReport *report);
-extern void check_before_step(SimWorld *world, int node, const PghaEvent *event);
-extern void check_after_step(SimWorld *world, int node);
-extern void check_promote(SimWorld *world, int node);
-extern void check_new_timeline(SimWorld *world, int node, uint32_t timeline);
-extern void check_stream(SimWorld *world, int node, int upstream);
-extern void check_acknowledged(SimWorld *world, int node);
-extern void check_gate_opened(SimWorld *world, int node);
-extern void check_now(SimWorld *world);
-extern void sim_violation(SimWorld *world, const char *invariant, const char *format,...)
-			__attribute__((format(printf, 3, 4)));
-
-/* ---- fault.c ---- */
-extern const char *sim_profile_name(SimProfile profile);
-extern SimProfile sim_profile_of(uint64_t seed);
-extern void sim_fault(SimWorld *world, int kind, int node);
-extern void sim_fault_stopped(SimWorld *world, int node, pgha_time back);
-
-/* One whole schedule.  False: a rule was broken, see world->violation. */
-extern bool sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace);
-
-/* ---- script.c ---- */
-
-typedef bool SimTransitions[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
-
-/*
- * Runs a scenario; false if the conversation is another than written there.
- * Notes the transitions that were made.
- */
-extern bool sim_script(const char *path, bool rewrite, bool verbose, SimTransitions made);
+extern void sim_world_init(SimWorld *world, uint64_t seed, int count);
+extern void sim_observe(SimWorld *world, const SimObserver *observer);
+extern void sim_world_free(SimWorld *world);
 
 #endif							/* SIM_WORLD_H */

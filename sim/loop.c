@@ -1,0 +1,195 @@
+/*
+ * loop.c
+ *		The loop: takes one event after the other to those that it is for.
+ */
+#include "loop.h"
+
+#include "monitor.h"
+#include "network.h"
+#include "server.h"
+#include "wal.h"
+
+#define SENDER_TIMEOUT		(60 * SECOND)	/* wal_sender_timeout */
+
+/* ---- clients ---- */
+
+static bool
+room_left(const SimWorld *world)
+{
+	return world->nrecord < SIM_MAX_RECORDS - 400 && world->ncommit < SIM_MAX_COMMITS - 4;
+}
+
+/* Clients try to write on every server that would let them. */
+static void
+write_some(SimWorld *world)
+{
+	for (int i = 0; i < world->count && room_left(world); i++)
+	{
+		SimNode    *n = &world->node[i];
+		int			commit;
+
+		if (!sim_leads(world, i) || n->frozen)
+			continue;
+		if (!n->gate || !world->writes)
+		{
+			if (sim_chance(world, 30))
+				sim_append(world, i, sim_timeline_of(world, n), -1);	/* vacuum, a checkpoint */
+			continue;
+		}
+		commit = world->ncommit++;
+		world->commit[commit] = (SimCommit) {.writer = i, .term = n->core.durable.claim.term,
+			.position = n->nwal};
+		sim_append(world, i, sim_timeline_of(world, n), commit);
+		sim_release_commits(world, i);
+	}
+}
+
+static void
+commit_done(SimWorld *world, int node, int commit)
+{
+	SimNode    *n = &world->node[node];
+
+	/* The check after the flush and the synchronous wait. */
+	if (n->gate_suspended)
+	{
+		sim_post(world, 10 * MS, SIM_COMMIT, node, commit, 0, 0);
+		return;
+	}
+	if (!sim_leads(world, node) || !n->gate)
+		return;
+	sim_tell(world, acknowledged, (world, node));
+	world->commit[commit].acknowledged = true;
+	world->commit[commit].acknowledged_at = world->now;
+	world->acknowledged++;
+}
+
+/* ---- the loop ---- */
+
+static void
+look(SimWorld *world)
+{
+	for (int i = 0; i < world->count; i++)
+		for (int j = 0; j < world->count; j++)
+			if (world->node[i].sender[j].connection != 0 && !world->node[i].frozen &&
+				world->now - world->node[i].sender[j].heard > SENDER_TIMEOUT)
+				world->node[i].sender[j].connection = 0;
+	sim_tell(world, look, (world));
+	sim_post(world, SIM_LOOK_INTERVAL, SIM_LOOK, -1, 0, 0, 0);
+}
+
+static void
+work_off(SimWorld *world, const SimEvent *event)
+{
+	int			node = event->node;
+	SimNode    *n = node < 0 ? NULL : &world->node[node];
+	PghaEvent	core;
+
+	if (n != NULL && event->run != 0 && event->run != n->run)
+		return;
+	if (n != NULL && n->frozen)
+	{
+		sim_put(&world->waiting[node], event);
+		return;
+	}
+	memset(&core, 0, sizeof(core));
+	switch (event->type)
+	{
+		case SIM_WAKE:
+			core.type = PGHA_EV_TICK;
+			if ((uint64_t) event->a == n->wake)
+				sim_step(world, node, &core);
+			break;
+		case SIM_ARRIVE:
+			sim_arrive(world, node, (int) event->a, (SimQuestion) event->b, event->c);
+			break;
+		case SIM_ANSWER:
+			sim_outcome(world, node, (int) event->a, (SimQuestion) event->b, event->c, false);
+			break;
+		case SIM_LIMIT:
+			sim_outcome(world, node, (int) event->a, (SimQuestion) event->b, event->c, true);
+			break;
+		case SIM_RECEIVER_STOPPED:
+			core.type = PGHA_EV_RECEIVER_STOPPED;
+			core.ok = true;
+			sim_step(world, node, &core);
+			break;
+		case SIM_STOP_BEGIN:
+			sim_stop_begin(world, node, (int) event->a, event->c);
+			break;
+		case SIM_STOP_EFFECT:
+			sim_stop_effect(world, (int) event->a, (int) event->b, event->c);
+			break;
+		case SIM_OLD_STOPPED:
+			sim_old_stopped(world, node, (int) event->a, event->b != 0, event->c);
+			break;
+		case SIM_PROMOTION:
+			sim_promotion(world, node);
+			break;
+		case SIM_RECEIVER_START:
+			sim_receiver_start(world, node);
+			break;
+		case SIM_CONNECT:
+			if (event->c == n->connection)
+				sim_connected(world, node);
+			break;
+		case SIM_STREAM:
+			if (event->c == n->connection)
+				sim_stream(world, node);
+			break;
+		case SIM_BEAT:
+			if (event->c == n->connection)
+				sim_beat(world, node);
+			break;
+		case SIM_BEAT_BACK:
+			if (event->c == n->connection)
+				sim_beat_back(world, node, (int) event->a);
+			break;
+		case SIM_RECEIVER_LOST:
+			if (event->c == n->connection)
+				sim_receiver_lost(world, node, event->a != 0, (int) event->b);
+			break;
+		case SIM_ACK:
+			sim_acknowledge(world, node, (int) event->a, (int) event->b, event->c);
+			break;
+		case SIM_SENDER_GONE:
+			if (n->sender[event->a].connection == event->c)
+				n->sender[event->a].connection = 0;
+			break;
+		case SIM_REPLAY:
+			sim_replay_more(world, node);
+			break;
+		case SIM_PHASE:
+			sim_next_phase(world, node);
+			break;
+		case SIM_COMMIT:
+			commit_done(world, node, (int) event->a);
+			break;
+		case SIM_WRITE:
+			write_some(world);
+			sim_post(world, sim_between(world, 50 * MS, 150 * MS), SIM_WRITE, -1, 0, 0, 0);
+			break;
+		case SIM_LOOK:
+			look(world);
+			break;
+		case SIM_FAULT:
+			sim_tell(world, fault_due, (world, (int) event->a, (int) event->b));
+			break;
+	}
+}
+
+void
+sim_run(SimWorld *world, pgha_time until, bool (*stop) (SimWorld *world, void *arg), void *arg)
+{
+	while (world->violation[0] == '\0' && world->queue.count > 0 &&
+		   world->queue.event[0].at <= until)
+	{
+		SimEvent	event = sim_take(&world->queue);
+
+		world->now = event.at;
+		work_off(world, &event);
+		if (stop != NULL && stop(world, arg))
+			return;
+	}
+	if (world->violation[0] == '\0' && world->now < until)
+		world->now = until;
+}

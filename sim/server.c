@@ -1,0 +1,316 @@
+/*
+ * server.c
+ *		PostgreSQL as far as the core can tell: phases of start and stop.
+ *
+ * What the core wrote with WRITE_STATE is what it finds after a restart.
+ */
+#include "server.h"
+
+#include "network.h"
+#include "trace.h"
+#include "wal.h"
+
+#include <stdlib.h>
+
+/* ---- start ---- */
+
+static void
+start_monitor(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	n->monitor = true;
+	n->settings.instance = ++world->numbers;
+	memset(n->request, 0, sizeof(n->request));
+	pgha_node_init(&n->core, &n->settings, &n->disk, world->now);
+	sim_tell(world, monitor_start, (world, node));
+	sim_changed(world, node);
+}
+
+static void
+begin_recovery(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	pgha_time	duration = sim_between(world, 50 * MS, sim_chance(world, 100) ? 8 * SECOND : 600 * MS);
+
+	if (n->slow_recovery > 0)
+		duration = n->slow_recovery;
+
+	n->phase = SIM_RECOVERY;
+	n->in_recovery = true;
+	sim_remove_placeholders(n);
+	n->replay_to = n->nwal;
+	n->replayed = n->nwal - (int) sim_between(world, 0, 60);
+	if (n->replayed < 1 || world->exact)
+		n->replayed = n->nwal;
+	n->target = sim_find_newest(n, sim_timeline_of(world, n));
+	start_monitor(world, node);
+	sim_post(world, duration, SIM_PHASE, node, 0, 0, 0);
+}
+
+void
+sim_boot_decided(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	PghaContact contact[PGHA_MAX_MEMBERS];
+	const PghaReport *report[PGHA_MAX_MEMBERS];
+	PghaBootDecision decision;
+	int			who;
+
+	for (int j = 0; j < world->count; j++)
+	{
+		SimRequest *request = &n->request[SIM_ASK_BOOT][j];
+
+		contact[j] = j == node ? PGHA_CONTACT_REFUSED : request->contact;
+		report[j] = NULL;
+		if (j == node)
+			continue;
+		if (!request->done)
+			return;
+		if (request->contact == PGHA_CONTACT_ANSWERED)
+			report[j] = &request->report;
+	}
+	decision = pgha_boot_decision(&n->settings, &n->disk, contact, report, &who);
+	if (!sim_rule(world, PGHA_RULE_BOOT))
+		decision = PGHA_BOOT_PRIMARY;
+	sim_trace(world, node, "boot check: %s", decision == PGHA_BOOT_PRIMARY ? "primary" :
+			  decision == PGHA_BOOT_STANDBY ? "standby" : "undecided");
+	if (decision != PGHA_BOOT_PRIMARY)
+		n->standby_signal = true;
+	if (decision == PGHA_BOOT_STANDBY)
+	{
+		n->disk.role = PGHA_ROLE_STANDBY;
+		n->disk.fenced = true;
+	}
+	begin_recovery(world, node);
+}
+
+void
+sim_start(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	if (n->phase != SIM_DOWN || world->now < n->off_until)
+		return;
+	sim_trace(world, node, "starts%s", n->standby_signal ? " (standby.signal)" : "");
+	n->host_down = false;
+	if (n->standby_signal)
+	{
+		begin_recovery(world, node);
+		return;
+	}
+	n->phase = SIM_BOOT;
+	for (int j = 0; j < world->count; j++)
+		if (j != node)
+			sim_ask(world, node, SIM_ASK_BOOT, j, 0, n->settings.failure_timeout / 3);
+	if (world->count == 1)
+		begin_recovery(world, node);
+}
+
+void
+sim_next_phase(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	switch (n->phase)
+	{
+		case SIM_STOPPING:
+			n->phase = SIM_DOWN;
+			break;
+		case SIM_RESTART:
+			/* The boot check of a crash restart reads nothing but pgha.state. */
+			if (n->disk.fenced || n->disk.diverged ||
+				(n->disk.role == PGHA_ROLE_PRIMARY && !pgha_posted(&n->disk)))
+				n->standby_signal = true;
+			begin_recovery(world, node);
+			break;
+		case SIM_RECOVERY:
+			n->phase = SIM_UP;
+			sim_trace(world, node, "is up%s", n->standby_signal ? " as a standby" : "");
+			if (n->standby_signal)
+			{
+				sim_post(world, sim_between(world, 2 * MS, 300 * MS), SIM_REPLAY, node, 0, 0, 0);
+				break;
+			}
+			n->replayed = n->nwal;
+			n->in_recovery = false;
+			sim_append(world, node, sim_timeline_of(world, n), -1);
+			n->first_waiting = n->nwal;
+			sim_changed(world, node);
+			break;
+		default:
+			break;
+	}
+}
+
+void
+sim_replay_more(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	n->replayed += (int) sim_between(world, 5, 40);
+	if (n->replayed >= n->replay_to)
+	{
+		n->replayed = n->replay_to;
+		sim_post(world, sim_between(world, 2 * MS, 50 * MS), SIM_RECEIVER_START, node, 0, 0, 0);
+	}
+	else
+		sim_post(world, sim_between(world, 2 * MS, 300 * MS), SIM_REPLAY, node, 0, 0, 0);
+	sim_changed(world, node);
+}
+
+/* ---- stop ---- */
+
+/* All processes of a server are gone. */
+static void
+end_processes(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	SimEvents	held = world->waiting[node];
+
+	for (int j = 0; j < world->count; j++)
+	{
+		SimNode    *peer = &world->node[j];
+
+		if (n->sender[j].connection != 0 && peer->connection == n->sender[j].connection &&
+			sim_linked(world, node, j) && !n->host_down)
+		{
+			peer->end_coming = true;
+			sim_post(world, sim_latency(world), SIM_RECEIVER_LOST, j, false, 0, peer->connection);
+		}
+		if (n->connection != 0 && peer->sender[node].connection == n->connection &&
+			sim_linked(world, node, j) && !n->host_down)
+			sim_post(world, sim_latency(world), SIM_SENDER_GONE, j, node, 0, n->connection);
+	}
+	memset(n->sender, 0, sizeof(n->sender));
+	memset(n->request, 0, sizeof(n->request));
+	n->run = ++world->numbers;
+	n->monitor = false;
+	n->gate = false;
+	n->gate_suspended = false;
+	n->promotion = 0;
+	n->stop_order = 0;
+	n->receiver = PGHA_RECEIVER_NONE;
+	n->receiver_stopped = false;
+	n->ended_clean = false;
+	n->connection = 0;
+	n->order = PGHA_NOBODY;
+	n->upstream = PGHA_NOBODY;
+	n->upstream_end = 0;
+	n->stream_pending = false;
+	n->heard = 0;
+	n->frozen = false;
+	sim_tell(world, server_ended, (world, node));
+
+	/* What waited for a frozen server finds it gone. */
+	memset(&world->waiting[node], 0, sizeof(SimEvents));
+	for (int i = 0; i < held.count; i++)
+	{
+		held.event[i].at = world->now;
+		held.event[i].number = ++world->numbers;
+		sim_put(&world->queue, &held.event[i]);
+	}
+	free(held.event);
+}
+
+void
+sim_kill(SimWorld *world, int node, bool with_host)
+{
+	SimNode    *n = &world->node[node];
+
+	if (n->phase == SIM_DOWN)
+	{
+		n->host_down |= with_host;
+		return;
+	}
+	sim_trace(world, node, with_host ? "loses power" : "is killed");
+	n->host_down = with_host;
+	end_processes(world, node);
+	n->phase = SIM_DOWN;
+}
+
+/* Fast shutdown: what was written reaches the standbys, then the stream ends cleanly. */
+void
+sim_stop(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	uint64_t	connection[SIM_MAX_NODES] = {0};
+
+	if (n->phase != SIM_UP || n->frozen)
+		return;
+	sim_trace(world, node, "is shut down");
+	if (!n->in_recovery)
+	{
+		sim_append(world, node, sim_timeline_of(world, n), -1);
+		for (int j = 0; j < world->count; j++)
+			if (sim_linked(world, node, j))
+			{
+				connection[j] = n->sender[j].connection;
+				n->sender[j].connection = 0;
+			}
+	}
+	for (int j = 0; j < world->count; j++)
+		if (connection[j] != 0 && world->node[j].connection == connection[j])
+		{
+			world->node[j].end_coming = true;
+			sim_post(world, sim_latency(world), SIM_RECEIVER_LOST, j, true, n->nwal, connection[j]);
+		}
+	end_processes(world, node);
+	n->phase = SIM_STOPPING;
+	sim_post(world, sim_between(world, 50 * MS, 600 * MS), SIM_PHASE, node, 0, 0, 0);
+}
+
+void
+sim_crash_restart(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	sim_trace(world, node, "restarts after a crash");
+	end_processes(world, node);
+	n->phase = SIM_RESTART;
+	sim_post(world, sim_between(world, 50 * MS, 300 * MS), SIM_PHASE, node, 0, 0, 0);
+}
+
+void
+sim_backend_crash(SimWorld *world, int node)
+{
+	if (world->node[node].phase == SIM_UP && !world->node[node].frozen)
+		sim_crash_restart(world, node);
+}
+
+/* ---- freeze ---- */
+
+void
+sim_freeze(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	if (n->phase == SIM_DOWN || n->frozen)
+		return;
+	sim_trace(world, node, "is frozen");
+	n->frozen = true;
+	n->frozen_at = world->now;
+}
+
+void
+sim_thaw(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	SimEvents	held = world->waiting[node];
+
+	if (!n->frozen)
+		return;
+	sim_trace(world, node, "is thawed");
+	n->frozen = false;
+	sim_tell(world, thaw, (world, node));
+	memset(&world->waiting[node], 0, sizeof(SimEvents));
+	while (held.count > 0)
+	{
+		SimEvent	event = sim_take(&held);
+
+		event.at = world->now + sim_between(world, 0, 2 * MS);
+		event.number = ++world->numbers;
+		sim_put(&world->queue, &event);
+	}
+	free(held.event);
+}

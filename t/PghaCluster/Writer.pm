@@ -1,0 +1,64 @@
+# PghaCluster/Writer.pm
+#		A running build/writer and its log.
+package PghaCluster::Writer;
+
+use strict;
+use warnings;
+
+use PghaCluster::Child;
+use PghaCluster::Host qw(slurp);
+
+our @ISA = ('PghaCluster::Child');
+
+# Lines "<microseconds> <letter> <text>" as [seconds, letter, text].
+sub lines
+{
+	my ($self) = @_;
+	my $text = slurp($self->{log}) // '';
+	return map { [ $_->[0] / 1e6, $_->[1], $_->[2] ] } map { [ split / /, $_, 3 ] } grep { /^\d+ [A-Z]/ } split /\n/, $text;
+}
+
+# Acknowledged values with their times; newest last.
+sub acknowledged { my ($self) = @_; return map { [ $_->[0], $_->[2] ] } grep { $_->[1] eq 'A' } $self->lines; }
+
+sub wait_acknowledged
+{
+	my ($self, $count, $since, $limit) = @_;
+	$since //= 0;
+	$self->{cluster}->wait_for(
+		"writer $self->{number} to have $count rows acknowledged",
+		sub { my $n = grep { $_->[0] > $since } $self->acknowledged; return $n >= $count; }, $limit);
+}
+
+sub stop { my ($self) = @_; $self->end; return $self; }
+
+# Longest time without an acknowledgement around a moment, in ms: from the last
+# one before it (or the moment itself) to the first one after.
+sub outage
+{
+	my ($self, $moment) = @_;
+	foreach my $row ($self->acknowledged)
+	{
+		return 1000 * ($row->[0] - $moment) if $row->[0] > $moment && $self->is_new_connection($moment, $row->[0]);
+	}
+	return undef;
+}
+
+# Was there a new connection between the two times?  Acknowledgements that were
+# on their way when the server died do not end an outage.
+sub is_new_connection
+{
+	my ($self, $from, $to) = @_;
+	return scalar grep { $_->[1] eq 'C' && $_->[0] > $from && $_->[0] <= $to } $self->lines;
+}
+
+# Acknowledged values that a node does not have.
+sub missing
+{
+	my ($self, $node) = @_;
+	my @acknowledged = map { $_->[1] } $self->acknowledged;		# first: the writer may go on
+	my %present = map { $_ => 1 } split /\n/, $node->sql("SELECT v FROM written WHERE writer = $self->{number}");
+	return grep { !$present{$_} } @acknowledged;
+}
+
+1;

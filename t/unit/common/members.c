@@ -1,0 +1,99 @@
+/*
+ * members.c
+ *		pgha.members.
+ */
+#include "test.h"
+
+#include "../../../src/common/members.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void
+test_members(void)
+{
+	static const struct
+	{
+		const char *text;
+		const char *complaint;	/* part of it; NULL: is accepted */
+	}			cases[] =
+	{
+		{"", NULL},
+		{" \t\n", NULL},
+		{"a=h", NULL},
+		{"a=h:5432,b=h:5433", NULL},
+		{" db-1 = 10.0.3.21:5432 ,\n\tdb_2=[fd00::1%eth0]:6000, db.3=[::1]", NULL},
+		{",", "comma"},
+		{"a=h,", "comma"},
+		{"a=h,,b=i", "comma"},
+		{"a", "not a member"},
+		{"a=h b=i", "host name"},
+		{"=h", "no name"},
+		{"a=", "no address"},
+		{"a=:5432", "no address"},
+		{"a=h:", "Port"},
+		{"a=h:0", "Port"},
+		{"a=h:65536", "Port"},
+		{"a=h:-1", "Port"},
+		{"a=h: 1", "Port"},
+		{"a=h:999999", "Port"},
+		{"a=fd00::1", "brackets"},
+		{"a=[fd00::1", "IPv6"},
+		{"a=[fd00::1]5432", "IPv6"},
+		{"a=[]:5432", "no address"},
+		{"a=/tmp", "host name"},
+		{"a=h'x", "host name"},
+		{"a b=h", "other characters"},
+		{"a\xc3\xa4=h", "other characters"},
+		{"a=h,a=i", "twice"},
+		{"a=h,b=H:5432", "same address"},
+		{"a=h,A=i", "slot"},
+		{"a-b=h,a_b=i", "slot"},
+		{"a123456789012345678901234567890123456789012345678901234567=h", NULL},
+		{"a1234567890123456789012345678901234567890123456789012345678=h", "longer"},
+		{"a=h1,b=h2,c=h3,d=h4,e=h5,f=h6,g=h7,h=h8,i=h9,j=h10,k=h11,l=h12,m=h13,n=h14,o=h15,p=h16", NULL},
+		{"a=h1,b=h2,c=h3,d=h4,e=h5,f=h6,g=h7,h=h8,i=h9,j=h10,k=h11,l=h12,m=h13,n=h14,o=h15,p=h16,q=h17", "more than 16"},
+	};
+	PghaMembers members;
+	char		error[256];
+	char		slot[64];
+	char		host[300];
+	char		text[320];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		bool		accepted;
+
+		error[0] = '\0';
+		accepted = pgha_members_parse(cases[i].text, &members, error, sizeof(error));
+		if (cases[i].complaint == NULL)
+			ok(accepted, "members %.40s: accepted %s", cases[i].text[0] > ' ' ? cases[i].text : "blank", error);
+		else
+			ok(!accepted && strstr(error, cases[i].complaint) != NULL && error[strlen(error) - 1] == '.',
+			   "members %.40s: %s", cases[i].text, error);
+	}
+
+	ok(pgha_members_parse(" db-1 = 10.0.3.21:5433 , db_2=[fd00::1]", &members, error, sizeof(error)) &&
+	   members.count == 2 &&
+	   strcmp(members.member[0].name, "db-1") == 0 && strcmp(members.member[0].host, "10.0.3.21") == 0 &&
+	   members.member[0].port == 5433 &&
+	   strcmp(members.member[1].host, "fd00::1") == 0 && members.member[1].port == 5432,
+	   "names, hosts and ports");
+	ok(pgha_members_find(&members, "db_2") == 1 && pgha_members_find(&members, "DB_2") == PGHA_NOBODY,
+	   "members are found by name");
+
+	memset(host, 'h', sizeof(host));
+	host[PGHA_HOST_SIZE - 1] = '\0';
+	snprintf(text, sizeof(text), "a=%s", host);
+	ok(pgha_members_parse(text, &members, error, sizeof(error)), "longest host");
+	host[PGHA_HOST_SIZE - 1] = 'h';
+	host[PGHA_HOST_SIZE] = '\0';
+	snprintf(text, sizeof(text), "a=%s", host);
+	ok(!pgha_members_parse(text, &members, error, sizeof(error)), "host too long");
+	ok(!pgha_members_parse("a", &members, error, 5) && strlen(error) == 4, "short error buffer");
+
+	pgha_slot_name("Db-1.East", slot);
+	ok(strcmp(slot, "pgha_db_1_east") == 0, "slot name");
+	pgha_slot_name("a123456789012345678901234567890123456789012345678901234567", slot);
+	ok(strlen(slot) == 63, "longest slot name");
+}

@@ -1,0 +1,120 @@
+/*
+ * sample.c
+ *		A report as a member sends it, for the tests of those who read it.
+ */
+#include "sample.h"
+
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+make_members(PghaMembers *members)
+{
+	char		error[256];
+
+	if (!pgha_members_parse("db-1=h1,db-2=h2,db-3=h3", members, error, sizeof(error)))
+		abort();
+}
+
+void
+make_report(PghaReport *report)
+{
+	memset(report, 0, sizeof(*report));
+	strcpy(report->node, "db-2");
+	report->system_identifier = UINT64_C(7300000000000000001);
+	report->instance = UINT64_MAX;
+	report->claim.term = 7;
+	report->claim.fork_lsn = UINT64_C(0x16B374D848);
+	strcpy(report->claim.leader, "db-1");
+	report->role = PGHA_ROLE_STANDBY;
+	report->in_recovery = true;
+	report->posted = false;
+	report->fenced = true;
+	report->diverged = true;
+	report->passive = PGHA_PASSIVE_NAME_IN_USE;
+	report->bar = PGHA_BAR_NOT_SYNC;
+	report->priority = 100;
+	report->timeline = UINT32_MAX;
+	report->wal_end = UINT64_MAX;
+	report->receiver = PGHA_RECEIVER_STREAMING;
+	strcpy(report->upstream, "db-1");
+	report->receiver_age = -1;
+	report->paused = true;
+	report->pause_generation = 3;
+	report->config_hash = UINT64_C(0x8000000000000000);
+	report->sync.method = PGHA_SYNC_ANY;
+	report->sync.num_sync = 1;
+	report->sync.num_listed = 4;
+	report->sync.listed = 5;
+	report->sync.current = 1;
+	report->slots = 7;
+	strcpy(report->ec2_instance, "i-0123456789abcdef0");
+	strcpy(report->address_state, "error: no route");
+}
+
+static void
+collect(const PghaRecord *record, void *arg)
+{
+	Records    *records = arg;
+
+	records->count++;
+	records->last = *record;
+}
+
+bool
+same_report(const PghaReport *a, const PghaReport *b)
+{
+	return strcmp(a->node, b->node) == 0 &&
+		a->system_identifier == b->system_identifier && a->instance == b->instance &&
+		a->claim.term == b->claim.term && a->claim.fork_lsn == b->claim.fork_lsn &&
+		strcmp(a->claim.leader, b->claim.leader) == 0 &&
+		a->role == b->role && a->in_recovery == b->in_recovery && a->posted == b->posted &&
+		a->fenced == b->fenced && a->diverged == b->diverged &&
+		a->passive == b->passive && a->bar == b->bar && a->priority == b->priority &&
+		a->timeline == b->timeline && a->wal_end == b->wal_end && a->receiver == b->receiver &&
+		strcmp(a->upstream, b->upstream) == 0 && a->receiver_age == b->receiver_age &&
+		a->paused == b->paused && a->pause_generation == b->pause_generation &&
+		a->config_hash == b->config_hash &&
+		a->sync.method == b->sync.method && a->sync.num_sync == b->sync.num_sync &&
+		a->sync.num_listed == b->sync.num_listed && a->sync.listed == b->sync.listed &&
+		a->sync.current == b->sync.current && a->slots == b->slots &&
+		strcmp(a->ec2_instance, b->ec2_instance) == 0 && strcmp(a->address_state, b->address_state) == 0;
+}
+
+/* A report with two records, as text. */
+char *
+report_text(void)
+{
+	static char buffer[PGHA_LINE_SIZE];
+	PghaMembers members;
+	PghaReport	report;
+	PghaRecord	record = {UINT64_C(1700000000000001), "db-2", "promoted", 7, "tab\there, back\\slash"};
+	PghaLine	line;
+
+	make_members(&members);
+	make_report(&report);
+	pgha_line_init(&line, buffer, sizeof(buffer));
+	pgha_report_format(&line, &report, &members);
+	pgha_report_add_record(&line, &record);
+	record.id++;
+	pgha_report_add_record(&line, &record);
+	if (line.overflow)
+		abort();
+	return copy(buffer);
+}
+
+bool
+parses(const char *text, PghaReport *report, Records *records)
+{
+	PghaMembers members;
+	char	   *exact = copy(text);
+	bool		result;
+
+	make_members(&members);
+	memset(records, 0, sizeof(*records));
+	result = pgha_report_parse(exact, &members, report, collect, records);
+	free(exact);
+	return result;
+}
