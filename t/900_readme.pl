@@ -35,7 +35,7 @@ my $bin = PghaCluster::bindir();
 # start while the pid in postmaster.pid is a zombie's.
 $SIG{CHLD} = 'IGNORE';
 
-my ($home, %shell, %page);
+my ($home, %shell, %page, %typed);
 
 # ---- blocks ----
 
@@ -56,6 +56,14 @@ sub blocks
 		push @line, $line;
 	}
 	$chapter = join '', @line;
+	my @block = marked($chapter);
+	die "chapter \"$title\" of $page has no blocks\n" unless @block;
+	return @block;
+}
+
+sub marked
+{
+	my ($chapter) = @_;
 	my @block;
 	while ($chapter =~ /^<!-- (shell|output|output-lines): ([^>]*?) -->\n```\n(.*?)^```$/gms)
 	{
@@ -64,7 +72,6 @@ sub blocks
 		$text =~ s{/usr/lib/postgresql/15/bin}{$bin}g if $kind eq 'shell';
 		push @block, { kind => $kind, names => $kind eq 'shell' ? [ split ' ', $where ] : [$name], command => $command, text => $text };
 	}
-	die "chapter \"$title\" of $page has no blocks\n" unless @block;
 	return @block;
 }
 
@@ -183,6 +190,7 @@ sub run_block
 {
 	my ($block, $what) = @_;
 	my $said = '';
+	$typed{ $block->{text} } = 1;
 	if ($block->{kind} ne 'shell')
 	{
 		check_sample($block, $what);
@@ -335,4 +343,11 @@ unlike(type('pool-1', 'PGPASSFILE=/dev/null PGPASSWORD=wrong psql -h 127.0.0.1 -
 	qr/1 row/, 'pgpool lets nobody in without the password');
 run_block($_, 'samples') foreach blocks('doc/rejoin.md', 'By order');
 finish();
+
+# A sample may stand on two pages, if it is the same.
+foreach my $page ('README.md', map { s{^\Q$PghaCluster::ROOT\E/}{}r } glob("$PghaCluster::ROOT/doc/*.md $PghaCluster::ROOT/doc/*/*.md"))
+{
+	my @left = grep { !$typed{ $_->{text} } } marked(PghaCluster::slurp("$PghaCluster::ROOT/$page"));
+	is_deeply([ map { $_->{text} } @left ], [], "$page: all that is marked was typed or compared");
+}
 done_testing();
