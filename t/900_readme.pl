@@ -2,8 +2,9 @@
 # and doc/*.md that are marked with "<!-- shell: NAME ... -->" are taken from the
 # pages and typed, in their order, into a bash for each NAME, as the user postgres
 # and with a home directory of their own.  Nothing is changed in them but the
-# directory of PostgreSQL's programs, where that is not Debian's.  Between the steps
-# the test waits, and looks whether what the manual promises has come true.
+# directories of PostgreSQL's programs and of the examples, where these are not
+# Debian's.  Between the steps the test waits, and looks whether what the manual
+# promises has come true.
 #
 # A block marked with "<!-- output: NAME COMMAND -->" is what COMMAND prints there,
 # but for numbers, times and the width of columns; "<!-- output-lines: ... -->": its
@@ -30,6 +31,11 @@ foreach my $port (@PORTS)
 }
 
 my $bin = PghaCluster::bindir();
+
+# Where `make install` has put the examples.
+my %config = map { split / = /, $_, 2 } split /\n/, PghaCluster::must_run([ $ENV{PG_CONFIG} // 'pg_config' ]);
+my ($doc) = grep { -e "$_/pgpool.conf" } ($config{SHAREDIR} =~ m{^/usr/share/} ? '/usr/share/doc/pgha' : ()), "$config{SHAREDIR}/doc/pgha", "$config{DOCDIR}/pgha";
+die "the examples are not installed\n" unless defined $doc;
 
 # What the shells leave behind becomes our child (PghaCluster); PostgreSQL does not
 # start while the pid in postmaster.pid is a zombie's.
@@ -69,7 +75,7 @@ sub marked
 	{
 		my ($kind, $where, $text) = ($1, $2, $3);
 		my ($name, $command) = split / /, $where, 2;
-		$text =~ s{/usr/lib/postgresql/15/bin}{$bin}g if $kind eq 'shell';
+		$text =~ s{/usr/lib/postgresql/15/bin}{$bin}g, $text =~ s{/usr/share/doc/pgha}{$doc}g if $kind eq 'shell';
 		push @block, { kind => $kind, names => $kind eq 'shell' ? [ split ' ', $where ] : [$name], command => $command, text => $text };
 	}
 	return @block;
