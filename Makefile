@@ -141,7 +141,7 @@ uninstall: uninstall-program
 uninstall-program:
 	rm -f '$(DESTDIR)$(bindir)/pgha' '$(DESTDIR)$(mandir)/man1/pgha.1' '$(DESTDIR)$(COMPLETIONSDIR)/pgha'
 
-# ---- tests: see README, "Tests" ----
+# ---- tests: see doc/development.md ----
 
 SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 

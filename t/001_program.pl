@@ -641,7 +641,8 @@ program_is([ 'status', at($a) ], 0, qr/\nPAUSED: /, $none, 'status at the primar
 program_is([ 'resume', at($a) ], 0, qr/automatic again on all members/, $none, 'resume at the primary');
 unlike((run_pgha('status', at($b)))[1], qr/PAUSED/, 'status at the standby, resumed');
 
-program_is([ 'promote', at($b) ], 1, $none, qr/error: .*\n/, 'promote, while the primary answers');
+program_is([ 'promote', at($b) ], 1, $none, qr/error: .*\n(?:.*\n)*HINT:  pgha promote --force /, 'promote, while the primary answers');
+program_is([ 'promote', at($a) ], 1, $none, qr/HINT:  Call pgha promote on /, 'promote, of the primary');
 program_is([ 'promote', '--force', at($b) ], 0, qr/\Ab is the primary now/, qr//, 'promote --force');
 $cluster->wait_for('one primary as both see it', sub {
 	my @seen = map { (run_pgha('status', '--json', at($_)))[1] =~ /"primary": "b"/ } $a, $b;

@@ -45,6 +45,15 @@ my %section;
 	my ($part) = $page =~ /^\.SH SUBCOMMANDS\n(.*?)^\.SH/ms;
 	%section = map { /^"pgha (\w+)(.*)"\n/ ? ($1 => $_) : () } split /^\.SS /m, $part;
 }
+# The reference for people, doc/cli.md: a chapter for each subcommand, or for two.
+my $reference = PghaCluster::slurp("$root/doc/cli.md");
+my %reference;
+foreach my $chapter (split /^## /m, $reference)
+{
+	$reference{$_} = $chapter foreach ($chapter =~ /^(.*)/)[0] =~ /\bpgha (\w+)/g;
+}
+delete $reference{pgha};
+is(unique(grep { !/^# / } keys %reference), unique(@subcommands), 'doc/cli.md has the subcommands that --help has');
 is(unique(grep { $_ ne 'io' } keys %section), unique(@subcommands), 'the man page has the subcommands that --help has');
 foreach my $subcommand (@subcommands)
 {
@@ -57,6 +66,8 @@ foreach my $subcommand (@subcommands)
 	$title =~ s/\\-/-/g;
 	is($title, $usage, '... and its usage');
 	like($script, qr/^\t\t.*\b$subcommand\b.*\) value=/m, '... and so has the completion');
+	is(options_of($reference{$subcommand} // ''), $text_options, "the reference has the options of $subcommand");
+	like($reference{$subcommand} // '', qr/^`pgha \Q$usage\E`|, `pgha \Q$usage\E`$/m, '... and its usage');
 	my ($line) = $script =~ /^\t\t\w*[ |]*$subcommand[ |]*\w*\) value=(.*)$/m;
 	my @long = grep { /^--/ } split ' ', $text_options;
 	is(unique(($line // '') =~ /(--[\w-]+)/g), unique(@long), "... with the long options of $subcommand");
@@ -64,7 +75,23 @@ foreach my $subcommand (@subcommands)
 my ($options_part) = $page =~ /^\.SH OPTIONS\n(.*?)^\.SH/ms;
 is(options_of($options_part), unique(split(' ', options_of($connection_help)), '--help', '--version', '-V'),
 	'the man page has the options of all');
-like($page, qr/^\.B $_$/m, "exit code $_ is in the man page") foreach 0, 1, 2, 3, 130;
+my ($connection_part) = $reference =~ /^## Connection\n(.*?)^## /ms;
+is(options_of($connection_part), unique(split ' ', options_of($connection_help)), 'doc/cli.md has the options of CONNECTION');
+like($reference, qr/`$_`/, "... and $_") foreach 'pgha --help', 'pgha --version', '-V';
+
+# Exit codes, as the help of all and of each subcommand names them.
+my %code;
+foreach my $text ($help, map { (run_pgha($_, '--help'))[1] } @subcommands)
+{
+	my ($sentence) = $text =~ /^(Exit codes?:? .*?)(?:\n\n|\z)/ms;
+	next unless defined $sentence;
+	$code{$_} = 1 foreach ($sentence =~ s/\([^)]*\)//gr) =~ /\b(\d+)\b/g;
+}
+is(unique(keys %code), unique(0 .. 4, 130), 'the exit codes that help names');
+my ($codes_part) = $reference =~ /^## Exit codes\n(.*?)^## /ms;
+is(unique($codes_part =~ /^\| (\d+) \|/mg), unique(keys %code), 'doc/cli.md has them');
+my ($status_part) = $page =~ /^\.SH "EXIT STATUS"\n(.*?)^\.SH/ms;
+is(unique($status_part =~ /^\.B (\d+)$/mg), unique(keys %code), 'and so has the man page');
 
 foreach my $check ([qw(mandoc -Tlint -W style)], [qw(man --warnings -E UTF-8 -l -Tutf8 -Z)])
 {

@@ -367,7 +367,7 @@ is((doctor('a', 'b'))[0], 2, 'too many arguments');
 
 # ---- manual and secrets ----
 
-my $manual = PghaCluster::slurp("$PghaCluster::ROOT/README.md");
+my $manual = PghaCluster::slurp("$PghaCluster::ROOT/doc/monitoring.md");
 my %name = map { $_ => 1 } map { PghaCluster::slurp($_) =~ /^\t\{"([a-z_]+)", [^;]*?check_\w+\},?$/mg }
   glob("$PghaCluster::ROOT/src/server/doctor/*.c $PghaCluster::ROOT/src/cli/doctor_*.c");
 cmp_ok(scalar keys %name, '>=', 60, 'names of checks: ' . keys %name);

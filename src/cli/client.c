@@ -224,6 +224,32 @@ print_field(const PGresult *result, int field, const char *title, FILE *errors)
 		fprintf(errors, "%s:  %s\n", title, text);
 }
 
+/*
+ * Prints the server's hint.  It names a function; whoever has called the program
+ * is told the program's own command.
+ */
+static void
+print_hint(const PGresult *result, FILE *errors)
+{
+	static const char *const command[][2] = {
+		{"pgha_promote(force => true)", "pgha promote --force"},
+		{"pgha_promote()", "pgha promote"},
+	};
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+
+	for (size_t i = 0; text != NULL && i < sizeof(command) / sizeof(command[0]); i++)
+	{
+		const char *at = strstr(text, command[i][0]);
+
+		if (at != NULL)
+		{
+			fprintf(errors, "HINT:  %.*s%s%s\n", (int) (at - text), text, command[i][1], at + strlen(command[i][0]));
+			return;
+		}
+	}
+	print_field(result, PG_DIAG_MESSAGE_HINT, "HINT", errors);
+}
+
 void
 pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors)
 {
@@ -237,7 +263,7 @@ pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors)
 	}
 	fprintf(errors, "pgha: error: %s\n", primary);
 	print_field(result, PG_DIAG_MESSAGE_DETAIL, "DETAIL", errors);
-	print_field(result, PG_DIAG_MESSAGE_HINT, "HINT", errors);
+	print_hint(result, errors);
 	if (sqlstate != NULL && strcmp(sqlstate, "42501") == 0 &&
 		PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) == NULL)
 		fprintf(errors, "HINT:  Members of pg_monitor may call the functions that read; those that act"

@@ -127,7 +127,7 @@ static const Subcommand subcommands[] = {
 	{"agent", "[-D PGDATA] [--config=FILE] [--check]",
 		"runs the agent, which brings this host's server back after a failure",
 		"A service: it stays in the foreground and logs to stderr.  Run it as the user\n"
-		"that runs the server, on the same host; see README, \"The agent\".  It also holds\n"
+		"that runs the server, on the same host; see doc/agent.md.  It also holds\n"
 		"pgha.address where its server leads.\n"
 		"\n"
 		"  -D, --pgdata=DIR       data directory, where postgresql.conf is (default:\n"
@@ -155,7 +155,7 @@ static const Subcommand subcommands[] = {
 	{"vip", "up|down|show|announce [OPTION]... [ADDRESS]",
 		"takes, gives up or shows an address that moves between hosts",
 		"Needs no server.  For the watchdog of pgpool-II, for keepalived, and by hand; see\n"
-		"README, \"A virtual address: pgha vip\".\n"
+		"doc/vip.md.\n"
 		"\n"
 		"  up         makes the address this host's, whoever has it, and tells the neighbours\n"
 		"  down       gives it up; true also if it was not here\n"
