@@ -51,7 +51,7 @@ typedef uint64_t uint64;
 #include "../common/child.h"
 #include "../common/extension.h"
 #include "../common/pgpools.h"
-#include "../recovery/job_run.h"
+#include "../net/member.h"
 #include "agent.h"
 
 /* For the own server, and for each pgpool: a frozen one must not keep us. */
@@ -142,14 +142,14 @@ ask_roles(void)
 {
 	char		error[512];
 	char		query[400];
-	PGconn	   *conn = pgha_job_connect(conf, conf->self, NULL, error, sizeof(error));
+	PGconn	   *conn = pgha_member_connect(conf->conninfo, &conf->members.member[conf->self], NULL, error, sizeof(error));
 	char	   *schema;
 	PGresult   *result;
 	int			primaries = 0;
 
 	if (conn == NULL)
 		return false;
-	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	schema = pgha_member_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
 	if (schema == NULL)
 	{
 		PQfinish(conn);

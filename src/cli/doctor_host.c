@@ -17,13 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../common/command.h"
-#include "../common/pgpools.h"
-#include "../common/extension.h"
-#include "../recovery/job_run.h"
 #include "../agent/pcp.h"
+#include "../common/command.h"
+#include "../common/extension.h"
+#include "../common/pgpools.h"
+#include "../host/durable.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
+#include "../net/member.h"
 
 #define VERSION_LIMIT_MS	10000
 #define LOGIN_OPTIONS	"connect_timeout=5 options='-c statement_timeout=10000'"
@@ -100,15 +101,6 @@ check_programs(PghaHost *host, const char *name)
 
 /* ---- places ---- */
 
-/* The directory that `path` is in. */
-static void
-parent_of(const char *path, char *parent)
-{
-	const char *slash = strrchr(path, '/');
-
-	(void) snprintf(parent, PATH_MAX, "%.*s", slash == path ? 1 : (int) (slash - path), path);
-}
-
 static void
 check_user(PghaHost *host, const char *name)
 {
@@ -152,7 +144,7 @@ check_agent_directory(PghaHost *host, const char *name)
 	char		parent[PATH_MAX];
 	struct stat st;
 
-	parent_of(directory, parent);
+	pgha_parent_of(directory, parent);
 	if (stat(directory, &st) == 0)
 	{
 		if (!S_ISDIR(st.st_mode) || access(directory, R_OK | W_OK | X_OK) != 0)
@@ -238,7 +230,7 @@ check_login(PghaHost *host, const char *name, int member)
 {
 	const PghaAddress *address = &host->conf->members.member[member];
 	char		error[512];
-	PGconn	   *conn = pgha_job_connect(host->conf, member, LOGIN_OPTIONS, error, sizeof(error));
+	PGconn	   *conn = pgha_member_connect(host->conf->conninfo, address, LOGIN_OPTIONS, error, sizeof(error));
 	char	   *schema;
 
 	if (conn == NULL)
@@ -248,7 +240,7 @@ check_login(PghaHost *host, const char *name, int member)
 					 "the agent could not log in to \"%s\": %s", address->name, error);
 		return;
 	}
-	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	schema = pgha_member_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
 	if (schema == NULL)
 		pgha_finding(host->findings, "warning", name, "See the log of that server.",
 					 "\"%s\" does not answer the agent: %s", address->name, error);

@@ -11,6 +11,8 @@
  * point where the histories part: it is chained, so that two histories do not
  * agree there by chance.
  */
+#include "history.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,9 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/report.h"
 #include "../host/durable.h"
-#include "job_run.h"
+#include "leader.h"
 
 /* How much WAL is compared, at most. */
 #define COMPARE_SIZE	65536
@@ -79,7 +80,7 @@ read_leader_history(PghaJobRun *run, uint32_t timeline, PghaHistory *history)
 
 	if (timeline == 1)
 		return complete_history(history, "", timeline);
-	conn = pgha_job_connect(run->conf, run->leader, "replication=true connect_timeout=10", error, sizeof(error));
+	conn = pgha_job_connect(run, run->leader, "replication=true connect_timeout=10", error, sizeof(error));
 	if (conn != NULL)
 	{
 		(void) snprintf(command, sizeof(command), "TIMELINE_HISTORY %u", timeline);
@@ -99,7 +100,7 @@ static bool
 leader_timeline(PghaJobRun *run, PGconn *leader, uint32_t *timeline)
 {
 	char		error[512];
-	char	   *text = pgha_job_query(leader, "SELECT ('x' || substr(pg_catalog.pg_walfile_name("
+	char	   *text = pgha_member_query(leader, "SELECT ('x' || substr(pg_catalog.pg_walfile_name("
 									  "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint",
 									  NULL, error, sizeof(error));
 

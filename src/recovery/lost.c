@@ -7,20 +7,18 @@
  * history had left it.  Some of them may have been acknowledged to clients.
  * pg_waldump shows them in full.  Nothing deletes these copies.
  */
+#include "lost.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../common/lsn.h"
 #include "../host/durable.h"
 #include "../host/process.h"
-#include "job_run.h"
+#include "leader.h"
 
 #define WALDUMP_LIMIT_MS	600000
 
