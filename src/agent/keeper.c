@@ -31,7 +31,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -41,7 +40,7 @@
 #include "../common/clock.h"
 #include "../net/address.h"
 #include "../net/address_ec2.h"
-#include "agent.h"
+#include "log.h"
 #include "session.h"
 #include "tell.h"
 

@@ -15,7 +15,7 @@
 
 #include "../common/clock.h"
 #include "../common/extension.h"
-#include "agent.h"
+#include "log.h"
 
 #define CONNECT_LIMIT_MS	5000
 #define QUERY_LIMIT_MS		5000

@@ -17,7 +17,6 @@
 #include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/extension.h"
-#include "session.h"
 
 #define LIMIT_MS	3000
 

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "../common/clock.h"
-#include "program.h"
+#include "subcommands.h"
 
 /* Where no other is set, in seconds: a frozen host must not keep us. */
 #define CONNECT_TIMEOUT "5"

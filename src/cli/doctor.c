@@ -10,7 +10,7 @@
  * Table and JSON show the same findings: all of them are gathered
  * first, in groups: one for each member, one for this host, one for pgpool.conf.
  */
-#include "program.h"
+#include "subcommands.h"
 
 #include <getopt.h>
 #include <stdarg.h>

@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../agent/pcp.h"
 #include "../common/command.h"
 #include "../common/extension.h"
 #include "../common/pgpools.h"
@@ -25,6 +24,7 @@
 #include "../host/process.h"
 #include "../host/server_ctl.h"
 #include "../net/member.h"
+#include "../net/pcp.h"
 
 #define VERSION_LIMIT_MS	10000
 #define LOGIN_OPTIONS	"connect_timeout=5 options='-c statement_timeout=10000'"
@@ -298,6 +298,7 @@ check_pgpool_passfile(PghaHost *host, const char *name)
 static void
 check_pgpools(PghaHost *host, const char *name)
 {
+	const PghaPcpLogin login = {.user = host->conf->pgpool_user, .passfile = host->conf->pgpool_passfile};
 	PghaPgpools pgpools;
 	char		error[512];
 
@@ -313,7 +314,7 @@ check_pgpools(PghaHost *host, const char *name)
 	}
 	for (int i = 0; i < pgpools.count; i++)
 	{
-		int			count = pgha_pgpool_try(host->conf, pgpools.pgpool[i].host, pgpools.pgpool[i].port, error, sizeof(error));
+		int			count = pgha_pgpool_try(&login, pgpools.pgpool[i].host, pgpools.pgpool[i].port, error, sizeof(error));
 
 		if (count < 0)
 			pgha_finding(host->findings, "error", name,

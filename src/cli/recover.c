@@ -11,7 +11,7 @@
  * recovery; we wait until it has.  A second Ctrl-C ends this program at once.
  * If it is ended otherwise, or loses its connection, the recovery goes on.
  */
-#include "program.h"
+#include "subcommands.h"
 
 #include <errno.h>
 #include <poll.h>

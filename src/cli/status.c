@@ -6,7 +6,7 @@
  * the same moment, and columns that a newer extension adds come through.  What
  * is coloured is what the text says, too.
  */
-#include "program.h"
+#include "subcommands.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -35,7 +35,7 @@
 #include "../common/fields.h"
 #include "../net/address.h"
 #include "../net/address_local.h"
-#include "program.h"
+#include "subcommands.h"
 #include "vip_conf.h"
 
 #define DEFAULT_TIMEOUT_S	10

@@ -24,7 +24,7 @@
 
 #include "../common/child.h"
 #include "../common/clock.h"
-#include "program.h"
+#include "subcommands.h"
 #include "terminal.h"
 
 #define QUERY_LIMIT_MS	5000

@@ -22,7 +22,7 @@
  * would take another exit code for the crash of a backend.  It writes nothing
  * to stderr, starts no thread, and never calls setlocale() (see peer.c).
  */
-#include "../cli/program.h"
+#include "io.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -35,6 +35,7 @@
 #include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/fields.h"
+#include "../common/program.h"
 #include "peer.h"
 
 /* A limit above this is not one that the server sends. */
