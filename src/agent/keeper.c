@@ -41,7 +41,6 @@
 #include "../net/address.h"
 #include "../net/address_ec2.h"
 #include "log.h"
-#include "session.h"
 #include "tell.h"
 
 #define TAKE_LIMIT_MS		10000	/* then it is tried again */

@@ -7,16 +7,16 @@
  * DryRun whether it would do it: nothing is changed.  Each finding needs the
  * one before it, so the first that fails ends the list.
  */
-#include "doctor.h"
+#include "doctor_address.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "../common/extension.h"
 #include "../net/address_ec2.h"
 #include "../net/member.h"
+#include "finding.h"
 
 static const char metadata_remedy[] =
 "Run it on an EC2 instance with the metadata service on (HttpEndpoint=enabled), version 2; in a container its hop limit must be 2: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2.";

@@ -7,7 +7,7 @@
  * is started but the programs' --version.  Run as another user than the server's
  * the answers would be about that user, so that is told first.
  */
-#include "doctor.h"
+#include "doctor_host.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -25,14 +25,23 @@
 #include "../host/server_ctl.h"
 #include "../net/member.h"
 #include "../net/pcp.h"
+#include "doctor_address.h"
+#include "finding.h"
 
 #define VERSION_LIMIT_MS	10000
 #define LOGIN_OPTIONS	"connect_timeout=5 options='-c statement_timeout=10000'"
 
+/* What the checks go by. */
+typedef struct Host
+{
+	const PghaAgentConf *conf;
+	json_t	   *findings;
+} Host;
+
 typedef struct HostCheck
 {
 	const char *name;
-	void		(*run) (PghaHost *host, const char *name);
+	void		(*run) (Host *host, const char *name);
 } HostCheck;
 
 #define fine(host, name, ...)	pgha_finding((host)->findings, "ok", name, NULL, __VA_ARGS__)
@@ -71,7 +80,7 @@ version_of(const char *bin, const char *program)
 }
 
 static void
-check_programs(PghaHost *host, const char *name)
+check_programs(Host *host, const char *name)
 {
 	static const char *const programs[] = {"pg_controldata", "pg_rewind", "pg_basebackup", "pg_waldump"};
 	const char *bin = host->conf->bin;
@@ -102,7 +111,7 @@ check_programs(PghaHost *host, const char *name)
 /* ---- places ---- */
 
 static void
-check_user(PghaHost *host, const char *name)
+check_user(Host *host, const char *name)
 {
 	struct stat st;
 	struct passwd *owner;
@@ -119,7 +128,7 @@ check_user(PghaHost *host, const char *name)
 }
 
 static void
-check_data_directory(PghaHost *host, const char *name)
+check_data_directory(Host *host, const char *name)
 {
 	const char *data = host->conf->data;
 	struct stat st;
@@ -138,7 +147,7 @@ check_data_directory(PghaHost *host, const char *name)
 }
 
 static void
-check_agent_directory(PghaHost *host, const char *name)
+check_agent_directory(Host *host, const char *name)
 {
 	const char *directory = host->conf->directory;
 	char		parent[PATH_MAX];
@@ -162,7 +171,7 @@ check_agent_directory(PghaHost *host, const char *name)
 
 /* The first word of a command must be a program. */
 static void
-check_commands(PghaHost *host, const char *name)
+check_commands(Host *host, const char *name)
 {
 	const struct
 	{
@@ -195,7 +204,7 @@ check_commands(PghaHost *host, const char *name)
 
 /* A file that is only used if nobody else may read it. */
 static void
-check_secret_file(PghaHost *host, const char *name, const char *path, const char *setting)
+check_secret_file(Host *host, const char *name, const char *path, const char *setting)
 {
 	struct stat st;
 	char		remedy[PATH_MAX + 64];
@@ -212,7 +221,7 @@ check_secret_file(PghaHost *host, const char *name, const char *path, const char
 }
 
 static void
-check_host_passfile(PghaHost *host, const char *name)
+check_host_passfile(Host *host, const char *name)
 {
 	char		path[PGHA_CONNINFO_SIZE];
 
@@ -226,7 +235,7 @@ check_host_passfile(PghaHost *host, const char *name)
 
 /* Connects to a member as the agent does. */
 static void
-check_login(PghaHost *host, const char *name, int member)
+check_login(Host *host, const char *name, int member)
 {
 	const PghaAddress *address = &host->conf->members.member[member];
 	char		error[512];
@@ -255,7 +264,7 @@ check_login(PghaHost *host, const char *name, int member)
 }
 
 static void
-check_logins(PghaHost *host, const char *name)
+check_logins(Host *host, const char *name)
 {
 	for (int i = 0; i < host->conf->members.count; i++)
 		check_login(host, name, i);
@@ -264,7 +273,7 @@ check_logins(PghaHost *host, const char *name)
 /* ---- the server ---- */
 
 static void
-check_server(PghaHost *host, const char *name)
+check_server(Host *host, const char *name)
 {
 	pid_t		pid;
 	PghaServer	server = pgha_server_look(host->conf, &pid);
@@ -287,7 +296,7 @@ check_server(PghaHost *host, const char *name)
 /* ---- pgpool ---- */
 
 static void
-check_pgpool_passfile(PghaHost *host, const char *name)
+check_pgpool_passfile(Host *host, const char *name)
 {
 	if (host->conf->pgpool[0] == '\0')
 		fine(host, name, "pgha.pgpool is empty");
@@ -296,7 +305,7 @@ check_pgpool_passfile(PghaHost *host, const char *name)
 }
 
 static void
-check_pgpools(PghaHost *host, const char *name)
+check_pgpools(Host *host, const char *name)
 {
 	const PghaPcpLogin login = {.user = host->conf->pgpool_user, .passfile = host->conf->pgpool_passfile};
 	PghaPgpools pgpools;
@@ -343,7 +352,7 @@ static const HostCheck checks[] = {
 void
 pgha_doctor_host(const PghaAgentConf *conf, json_t *findings)
 {
-	PghaHost	host = {.conf = conf, .findings = findings};
+	Host	host = {.conf = conf, .findings = findings};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		checks[i].run(&host, checks[i].name);

@@ -7,7 +7,7 @@
  * pgpool-II 4.3.5.  A setting that the file does not have is judged by pgpool's
  * default.  Files that pgpool.conf includes are not read.
  */
-#include "doctor.h"
+#include "doctor_pgpool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #include "../net/pcp.h"
+#include "finding.h"
 
 /* A setting as it stands in the file; the last one of a name counts. */
 typedef struct Setting

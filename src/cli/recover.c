@@ -23,8 +23,8 @@
 
 #include "../common/clock.h"
 #include "client.h"
+#include "cluster.h"
 #include "progress.h"
-#include "status.h"
 #include "terminal.h"
 
 #define LOOK_EVERY_MS	250

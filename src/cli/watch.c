@@ -11,7 +11,7 @@
  * Only the primary knows of the recoveries of all nodes: when a standby
  * answers, the child asks the primary for these, if it can be reached.
  */
-#include "status.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,6 +24,8 @@
 
 #include "../common/child.h"
 #include "../common/clock.h"
+#include "cluster.h"
+#include "page.h"
 #include "subcommands.h"
 #include "terminal.h"
 
