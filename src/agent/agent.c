@@ -4,9 +4,10 @@
  *		while the server is down.
  *
  * One loop that never blocks.  It looks at the own server, keeps a session with
- * it while it runs and one with the primary (session.c), and gives work to two
- * kinds of child: a recovery (job.c), which goes on when the agent ends, and
- * the process that tells pgpool of changes (pcp.c).
+ * it while it runs and one with the primary (session.c), and gives work to
+ * children: a recovery (recovery/job.c), which goes on when the agent ends, the
+ * keeper of the address (keeper.c), and the process that tells pgpool of changes
+ * (pgpool.c).
  *
  * Recoveries begin in two ways.  An order comes from the primary, where somebody
  * called pgha_recover_node() or pgpool_recovery().  And the agent begins one by
@@ -22,12 +23,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -35,16 +33,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/child.h"
+#include "../common/clock.h"
+#include "../common/program.h"
 #include "../host/durable.h"
-#include "../recovery/job.h"
-#include "keeper.h"
-#include "pcp.h"
-#include "../cli/program.h"
 #include "../host/server_ctl.h"
+#include "../recovery/job.h"
+#include "conf.h"
+#include "keeper.h"
+#include "log.h"
+#include "pgpool.h"
 #include "session.h"
 
 #define LOOK_EVERY_MS		500
-#define CONF_EVERY_MS		3000
 #define IDLE_POLL_MS		5000	/* a smart shutdown of the server waits for this long */
 #define JOB_POLL_MS			250
 #define ANSWER_LIMIT_MS		5000	/* beyond what the server was allowed to wait */
@@ -69,9 +70,7 @@ static volatile sig_atomic_t told_to_end = 0;
 static volatile sig_atomic_t told_to_reload = 0;
 static int	wake_pipe[2] = {-1, -1};
 
-static const char *option_data = NULL;
-static const char *option_config = NULL;
-
+static PghaAgentOptions options;
 static PghaAgentConf conf;
 static PghaSession own = {.what = "own server", .member = PGHA_NOBODY};
 static PghaSession primary = {.what = "primary", .member = PGHA_NOBODY};
@@ -91,18 +90,6 @@ static char told[256];			/* what an administrator was told to do */
 static pid_t pgpool_pid = 0;
 static int64_t pgpool_at = 0;
 static int	pgpool_failures = 0;	/* in a row */
-
-void
-pgha_agent_log(const char *format,...)
-{
-	va_list		args;
-	char		text[1400];
-
-	va_start(args, format);
-	(void) vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	fprintf(stderr, "pgha agent: %s\n", text);
-}
 
 /* ---- signals ---- */
 
@@ -143,75 +130,19 @@ set_up_signals(void)
 
 /* ---- configuration ---- */
 
-/* Sum of the times at which the files were changed: differs when one has. */
-static int64_t
-files_stamp(const PghaAgentConf *c)
-{
-	int64_t		stamp = 0;
-
-	for (int i = 0; i < c->file_count; i++)
-	{
-		struct stat st;
-
-		if (stat(c->file[i], &st) == 0)
-			stamp = stamp * 31 + st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 + (int64_t) st.st_ino;
-	}
-	return stamp;
-}
-
 /* Reads the configuration if it has changed; keeps the former one if the new one is bad. */
 static void
 reload(int64_t now)
 {
-	static int64_t next = 0;
-	static int64_t stamp = 0;
-	static char complaint[512] = "";
-	PghaAgentConf fresh;
-	char		error[512];
+	bool		told_now = told_to_reload != 0;
 
-	if (!told_to_reload && now < next)
+	if (told_now)
+		told_to_reload = 0;
+	if (pgha_agent_conf_reload(&conf, &options, told_now, job.running != 0, now) != PGHA_RELOAD_MEMBERS)
 		return;
-	next = now + CONF_EVERY_MS;
-	if (stamp == 0)
-		stamp = files_stamp(&conf);
-	if (!told_to_reload && !conf.saved && files_stamp(&conf) == stamp)
-		return;
-	told_to_reload = 0;
-
-	/* While a recovery puts the files back they are not to be believed. */
-	if (job.running != 0)
-		return;
-	if (!pgha_agent_conf_read(option_data, option_config, &fresh, error, sizeof(error)))
-	{
-		if (strcmp(error, complaint) != 0)
-			pgha_agent_log("the configuration cannot be used, the former one stays in force: %s", error);
-		(void) snprintf(complaint, sizeof(complaint), "%s", error);
-		return;
-	}
-	complaint[0] = '\0';
-	stamp = files_stamp(&fresh);
-	if (conf.saved && fresh.saved)
-	{
-		pgha_agent_conf_free(&fresh);
-		return;
-	}
-	if (strcmp(fresh.data, conf.data) != 0 || strcmp(fresh.directory, conf.directory) != 0 ||
-		strcmp(fresh.members.member[fresh.self].name, conf.members.member[conf.self].name) != 0)
-	{
-		pgha_agent_log("the node, its data directory or the agent's directory have changed: restart the agent");
-		pgha_agent_conf_free(&fresh);
-		return;
-	}
-	pgha_agent_log("read the configuration again");
-	if (memcmp(&fresh.members, &conf.members, sizeof(conf.members)) != 0 ||
-		strcmp(fresh.conninfo, conf.conninfo) != 0)
-	{
-		pgha_session_close(&own);
-		pgha_session_close(&primary);
-		leader_before = PGHA_NOBODY;
-	}
-	pgha_agent_conf_free(&conf);
-	conf = fresh;
+	pgha_session_close(&own);
+	pgha_session_close(&primary);
+	leader_before = PGHA_NOBODY;
 }
 
 /* ---- sessions ---- */
@@ -313,7 +244,7 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 		not_begun = failed;
 	}
 	job_seen_running = true;
-	look_at_job(pgha_session_clock());
+	look_at_job(pgha_clock_ms());
 }
 
 static int64_t
@@ -381,10 +312,7 @@ command_server(const char *command, const char *mode)
 		bool		done = true;
 
 		(void) setsid();
-		for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-			(void) close(fd);
-		for (int i = 1; i < NSIG; i++)
-			(void) signal(i, SIG_DFL);
+		pgha_become_child(-1);
 		if (strcmp(command, "start") != 0)
 			done = pgha_server_stop(&conf, mode, 300000, error, sizeof(error));
 		if (done && strcmp(command, "stop") != 0)
@@ -575,9 +503,9 @@ reap(void)
 		if (WIFEXITED(status) && WEXITSTATUS(status) == PGHA_PGPOOL_AGREES)
 			pgpool_failures = 0;
 		else if (WIFEXITED(status) && WEXITSTATUS(status) == PGHA_PGPOOL_LATER)
-			pgpool_at = pgha_session_clock() + PGPOOL_SOON_MS;
+			pgpool_at = pgha_clock_ms() + PGPOOL_SOON_MS;
 		else if (pgpool_failures++ < PGPOOL_SOON_TRIES)
-			pgpool_at = pgha_session_clock() + PGPOOL_SOON_MS;
+			pgpool_at = pgha_clock_ms() + PGPOOL_SOON_MS;
 	}
 }
 
@@ -611,7 +539,7 @@ advance(PghaSession *session)
 		/* Not the primary: the next one is tried, after a while. */
 		if (session == &primary && known_leader() == PGHA_NOBODY)
 		{
-			session->retry_at = pgha_session_clock() + 300;
+			session->retry_at = pgha_clock_ms() + 300;
 			session->failures = 1;
 			pgha_session_close(session);
 		}
@@ -632,7 +560,7 @@ run_agent(void)
 {
 	while (!told_to_end)
 	{
-		int64_t		now = pgha_session_clock();
+		int64_t		now = pgha_clock_ms();
 
 		reload(now);
 		reap();
@@ -697,71 +625,6 @@ check_user(void)
 	return false;
 }
 
-static int
-print_conf(void)
-{
-	static const char *const rejoin[] = {"off", "rewind", "clone"};
-
-	printf("node              %s\n", conf.members.member[conf.self].name);
-	printf("data directory    %s\n", conf.data);
-	printf("configuration     %s%s\n", conf.config_file, conf.config_outside ? " (outside of the data directory)" : "");
-	printf("agent directory   %s\n", conf.directory);
-	printf("programs          %s\n", conf.bin);
-	printf("members          ");
-	for (int i = 0; i < conf.members.count; i++)
-		printf(" %s=%s:%d", conf.members.member[i].name, conf.members.member[i].host, conf.members.member[i].port);
-	printf("\nauto_rejoin       %s\n", rejoin[conf.auto_rejoin]);
-	printf("clone_in_place    %s\n", conf.clone_in_place ? "on" : "off");
-	printf("start_command     %s\n", conf.start_command[0] != '\0' ? conf.start_command : "(the agent's own way)");
-	printf("stop_command      %s\n", conf.stop_command[0] != '\0' ? conf.stop_command : "(the agent's own way)");
-	printf("clone_command     %s\n", conf.clone_command[0] != '\0' ? conf.clone_command : "(pg_basebackup)");
-	printf("pgpool            %s\n", conf.pgpool[0] != '\0' ? conf.pgpool : "(none)");
-	printf("address           %s\n", conf.address[0] != '\0' ? conf.address : "(none)");
-	printf("fence             %s\n", conf.fence_by_ec2 ? "ec2-stop" : "off");
-	return EXIT_OK;
-}
-
-/* Reads the options; EXIT_OK, or an exit code after an error message. */
-static int
-take_options(int argc, char **argv, bool *check)
-{
-	static const struct option known[] = {
-		{"pgdata", required_argument, NULL, 'D'},
-		{"config", required_argument, NULL, 'c'},
-		{"check", no_argument, NULL, 'n'},
-		{NULL, 0, NULL, 0}
-	};
-	int			c;
-
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":D:c:", known, NULL)) != -1)
-	{
-		switch (c)
-		{
-			case 'D':
-				option_data = optarg;
-				break;
-			case 'c':
-				option_config = optarg;
-				break;
-			case 'n':
-				*check = true;
-				break;
-			case ':':
-				return pgha_usage_error(argv[0], "option \"%s\" needs a value", argv[optind - 1]);
-			default:
-				return pgha_usage_error(argv[0], "\"%s\" is not an option of \"pgha agent\"", argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		return pgha_usage_error(argv[0], "too many arguments, the first of them \"%s\"", argv[optind]);
-	if (option_data == NULL && option_config == NULL)
-		option_data = getenv("PGDATA");
-	if (option_data == NULL && option_config == NULL)
-		return pgha_usage_error(argv[0], "neither -D nor --config is given, and PGDATA is not set");
-	return EXIT_OK;
-}
-
 /* An outcome that nobody waits for any more is not told. */
 static void
 forget_old_outcome(void)
@@ -769,7 +632,7 @@ forget_old_outcome(void)
 	char		path[PATH_MAX + 32];
 	struct stat st;
 
-	look_at_job(pgha_session_clock());
+	look_at_job(pgha_clock_ms());
 	(void) snprintf(path, sizeof(path), "%s/job", conf.directory);
 	if (job.known && job.outcome[0] != '\0' && stat(path, &st) == 0 && time(NULL) - st.st_mtime > FRESH_OUTCOME_S)
 		own.told_job = primary.told_job = job.order.id;
@@ -779,18 +642,20 @@ int
 pgha_agent_main(int argc, char **argv)
 {
 	char		error[512];
-	bool		check = false;
-	int			code = take_options(argc, argv, &check);
+	int			code = pgha_agent_options(argc, argv, &options);
 
 	if (code != EXIT_OK)
 		return code;
-	if (!pgha_agent_conf_read(option_data, option_config, &conf, error, sizeof(error)))
+	if (!pgha_agent_conf_read(options.data, options.config, &conf, error, sizeof(error)))
 	{
 		fprintf(stderr, "pgha: error: %s\n", error);
 		return EXIT_USAGE;
 	}
-	if (check)
-		return print_conf();
+	if (options.check)
+	{
+		pgha_agent_conf_print(&conf);
+		return EXIT_OK;
+	}
 	if (!check_user() || !take_lock())
 		return EXIT_ERROR;
 	if (!set_up_signals())
@@ -809,13 +674,7 @@ pgha_agent_main(int argc, char **argv)
 	/* What an address needs is for this program and its forks, not for what they run. */
 	(void) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
-	/* Paths may have been relative. */
-	if (option_config != NULL)
-		option_config = strdup(conf.config_file);
-	if (option_config != NULL && option_data != NULL)
-		option_data = strdup(conf.data);
-	else if (option_config == NULL)
-		option_data = strndup(conf.config_file, (size_t) (strrchr(conf.config_file, '/') - conf.config_file));
+	pgha_agent_options_resolve(&options, &conf);
 	if (chdir(conf.directory) != 0)
 	{
 		fprintf(stderr, "pgha: error: could not change to directory \"%s\": %s\n", conf.directory, strerror(errno));

@@ -1,11 +1,11 @@
 /*
  * agent.h
- *		What the parts of `pgha agent` share.
+ *		`pgha agent`: the service beside the server.
  */
 #ifndef PGHA_AGENT_H
 #define PGHA_AGENT_H
 
-/* A line in the agent's log, which is stderr. */
-extern void pgha_agent_log(const char *format,...) __attribute__((format(printf, 1, 2)));
+/* argv[0] is the name of the subcommand; the result is an exit code.  For cli/main.c. */
+extern int	pgha_agent_main(int argc, char **argv);
 
 #endif							/* PGHA_AGENT_H */

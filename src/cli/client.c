@@ -12,9 +12,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "program.h"
+#include "../common/clock.h"
+#include "subcommands.h"
 
 /* Where no other is set, in seconds: a frozen host must not keep us. */
 #define CONNECT_TIMEOUT "5"
@@ -48,8 +48,9 @@ parse_seconds(const char *text, double *seconds)
 	return end != text && *end == '\0' && *seconds >= 0.1 && *seconds <= 86400;
 }
 
-bool
-pgha_client_color(const char *text, PghaColor *color)
+/* Reads the value of --color; false if it is none. */
+static bool
+read_color(const char *text, PghaColor *color)
 {
 	static const char *const names[] = {"auto", "always", "never"};
 
@@ -93,10 +94,12 @@ letter_allowed(int letter, int allowed)
 	return true;
 }
 
-/* Takes the value of one option; false after an error message. */
-static bool
-take_option(const char *subcommand, int letter, const char *value, PghaClientOptions *options)
+bool
+pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
 {
+	const char *subcommand = argv[0];
+	const char *value = optarg;
+
 	switch (letter)
 	{
 		case 'h':
@@ -129,7 +132,7 @@ take_option(const char *subcommand, int letter, const char *value, PghaClientOpt
 			pgha_usage_error(subcommand, "\"%s\" is not a number of seconds from 0.1 to 86400", value);
 			return false;
 		case 'C':
-			if (pgha_client_color(value, &options->color))
+			if (read_color(value, &options->color))
 				return true;
 			pgha_usage_error(subcommand, "color \"%s\" is not auto, always or never", value);
 			return false;
@@ -139,14 +142,17 @@ take_option(const char *subcommand, int letter, const char *value, PghaClientOpt
 				return true;
 			pgha_usage_error(subcommand, "method \"%s\" is not auto, rewind, clone or start", value);
 			return false;
+		case ':':
+			pgha_usage_error(subcommand, "option \"%s\" needs a value", argv[optind - 1]);
+			return false;
 		default:
+			pgha_usage_error(subcommand, "\"%s\" is not an option of \"pgha %s\"", argv[optind - 1], subcommand);
 			return false;
 	}
 }
 
-/* What is not an option: the node, if one is to be named, and the connection. */
-static bool
-take_arguments(int argc, char **argv, int allowed, PghaClientOptions *options)
+bool
+pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions *options)
 {
 	if ((allowed & PGHA_OPTION_RECOVER) != 0)
 	{
@@ -171,10 +177,7 @@ bool
 pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *options)
 {
 	static const struct option known[] = {
-		{"host", required_argument, NULL, 'h'},
-		{"port", required_argument, NULL, 'p'},
-		{"username", required_argument, NULL, 'U'},
-		{"dbname", required_argument, NULL, 'd'},
+		PGHA_CLIENT_LONG_OPTIONS,
 		{"json", no_argument, NULL, 'j'},
 		{"limit", required_argument, NULL, 'n'},
 		{"force", no_argument, NULL, 'f'},
@@ -192,17 +195,9 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":h:p:U:d:jn:fw::m:", known, NULL)) != -1)
 	{
-		if (c == ':')
-		{
-			pgha_usage_error(argv[0], "option \"%s\" needs a value", argv[optind - 1]);
-			return false;
-		}
-		if (c == '?' || !letter_allowed(c, allowed))
-		{
-			pgha_usage_error(argv[0], "\"%s\" is not an option of \"pgha %s\"", argv[optind - 1], argv[0]);
-			return false;
-		}
-		if (!take_option(argv[0], c, optarg, options))
+		if (!letter_allowed(c, allowed))
+			c = '?';
+		if (!pgha_client_take_option(argv, c, options))
 			return false;
 	}
 	if (options->json && options->watch > 0)
@@ -210,7 +205,7 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 		pgha_usage_error(argv[0], "--json and --watch exclude each other");
 		return false;
 	}
-	return take_arguments(argc, argv, allowed, options);
+	return pgha_client_take_arguments(argc, argv, allowed, options);
 }
 
 /* ---- errors ---- */
@@ -482,9 +477,8 @@ connect_primary_listed(const PghaClientOptions *options, FILE *nowhere)
 	return conn != NULL ? find_extension(conn, nowhere) : NULL;
 }
 
-/* Splits "10.0.3.21:5432" or "[fd00::1]:5432". */
-static bool
-split_address(char *address, PghaPlace *place)
+bool
+pgha_client_split_address(char *address, PghaPlace *place)
 {
 	char	   *colon = strrchr(address, ':');
 
@@ -512,7 +506,7 @@ pgha_client_follow(PGconn *conn, const PghaClientOptions *options, FILE *errors)
 	PghaPlace	place;
 	PGconn	   *primary = NULL;
 
-	if (address != NULL && split_address(address, &place))
+	if (address != NULL && pgha_client_split_address(address, &place))
 	{
 		/* An address of the environment would win over the host. */
 		(void) unsetenv("PGHOSTADDR");
@@ -550,25 +544,16 @@ pgha_client_connect_primary(const PghaClientOptions *options)
 
 /* ---- queries ---- */
 
-long long
-pgha_client_clock(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Waits for the answer; false after an error message. */
 static bool
 wait_for_answer(PGconn *conn, int limit_ms, FILE *errors)
 {
-	long long	deadline = pgha_client_clock() + limit_ms;
+	long long	deadline = pgha_awake_ms() + limit_ms;
 
 	while (PQisBusy(conn))
 	{
 		struct pollfd set = {.fd = PQsocket(conn), .events = POLLIN};
-		long long	left = limit_ms > 0 ? deadline - pgha_client_clock() : -1;
+		long long	left = limit_ms > 0 ? deadline - pgha_awake_ms() : -1;
 
 		if (limit_ms > 0 && left <= 0)
 		{

@@ -37,9 +37,6 @@ typedef struct PghaClientOptions
 	const char *method;
 } PghaClientOptions;
 
-/* Reads the value of --color; false if it is none. */
-extern bool pgha_client_color(const char *text, PghaColor *color);
-
 /* One host, instead of those that the options name. */
 typedef struct PghaPlace
 {
@@ -48,8 +45,25 @@ typedef struct PghaPlace
 	const char *port;
 } PghaPlace;
 
+/* Splits "10.0.3.21:5432" or "[fd00::1]:5432" in place; false if it is neither. */
+extern bool pgha_client_split_address(char *address, PghaPlace *place);
+
 /* False after an error message about wrong usage. */
 extern bool pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *options);
+
+/*
+ * For a subcommand that has more options than those: the long ones of the
+ * connection, for getopt_long(); takes what that has just returned; takes what is
+ * not an option, the connection and (PGHA_OPTION_RECOVER) a node.  False after an
+ * error message about wrong usage.
+ */
+#define PGHA_CLIENT_LONG_OPTIONS \
+		{"host", required_argument, NULL, 'h'}, \
+		{"port", required_argument, NULL, 'p'}, \
+		{"username", required_argument, NULL, 'U'}, \
+		{"dbname", required_argument, NULL, 'd'}
+extern bool pgha_client_take_option(char **argv, int letter, PghaClientOptions *options);
+extern bool pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions *options);
 
 /*
  * Connects to a member and makes the extension's functions known to it.  NULL
@@ -91,8 +105,5 @@ extern json_t *pgha_client_try_query_json(PGconn *conn, const char *query, const
 
 /* Prints the error of a result as psql does. */
 extern void pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors);
-
-/* Monotonic time in ms. */
-extern long long pgha_client_clock(void);
 
 #endif							/* PGHA_CLIENT_H */

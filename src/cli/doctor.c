@@ -10,17 +10,18 @@
  * Table and JSON show the same findings: all of them are gathered
  * first, in groups: one for each member, one for this host, one for pgpool.conf.
  */
-#include "program.h"
+#include "subcommands.h"
 
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
-#include "doctor.h"
 #include "../common/extension.h"
+#include "client.h"
+#include "doctor_host.h"
+#include "doctor_pgpool.h"
+#include "finding.h"
 #include "table.h"
 
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
@@ -41,31 +42,13 @@ typedef struct DoctorOptions
 	bool		all;
 } DoctorOptions;
 
-void
-pgha_finding(json_t *findings, const char *severity, const char *check,
-			 const char *remedy, const char *format,...)
-{
-	char		text[1200];
-	va_list		args;
-
-	va_start(args, format);
-	(void) vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	(void) json_array_append_new(findings,
-								 json_pack("{s:s, s:s, s:s, s:s?}", "severity", severity,
-										   "check", check, "finding", text, "remedy", remedy));
-}
-
 /* ---- options ---- */
 
 static bool
 read_options(int argc, char **argv, DoctorOptions *options)
 {
 	static const struct option known[] = {
-		{"host", required_argument, NULL, 'h'},
-		{"port", required_argument, NULL, 'p'},
-		{"username", required_argument, NULL, 'U'},
-		{"dbname", required_argument, NULL, 'd'},
+		PGHA_CLIENT_LONG_OPTIONS,
 		{"json", no_argument, NULL, 'j'},
 		{"all", no_argument, NULL, 'a'},
 		{"pgdata", required_argument, NULL, 'D'},
@@ -74,7 +57,6 @@ read_options(int argc, char **argv, DoctorOptions *options)
 		{"color", required_argument, NULL, 'C'},
 		{NULL, 0, NULL, 0}
 	};
-	PghaClientOptions *client = &options->client;
 	int			c;
 
 	memset(options, 0, sizeof(*options));
@@ -83,21 +65,6 @@ read_options(int argc, char **argv, DoctorOptions *options)
 	{
 		switch (c)
 		{
-			case 'h':
-				client->host = optarg;
-				break;
-			case 'p':
-				client->port = optarg;
-				break;
-			case 'U':
-				client->user = optarg;
-				break;
-			case 'd':
-				client->dbname = optarg;
-				break;
-			case 'j':
-				client->json = true;
-				break;
 			case 'a':
 				options->all = true;
 				break;
@@ -110,28 +77,12 @@ read_options(int argc, char **argv, DoctorOptions *options)
 			case 'P':
 				options->pgpool_conf = optarg;
 				break;
-			case 'C':
-				if (pgha_client_color(optarg, &client->color))
-					break;
-				pgha_usage_error(argv[0], "color \"%s\" is not auto, always or never", optarg);
-				return false;
-			case ':':
-				pgha_usage_error(argv[0], "option \"%s\" needs a value", argv[optind - 1]);
-				return false;
 			default:
-				pgha_usage_error(argv[0], "\"%s\" is not an option of \"pgha %s\"",
-								 argv[optind - 1], argv[0]);
-				return false;
+				if (!pgha_client_take_option(argv, c, &options->client))
+					return false;
 		}
 	}
-	if (optind < argc)
-		client->conninfo = argv[optind++];
-	if (optind < argc)
-	{
-		pgha_usage_error(argv[0], "too many arguments, the first of them \"%s\"", argv[optind]);
-		return false;
-	}
-	return true;
+	return pgha_client_take_arguments(argc, argv, 0, &options->client);
 }
 
 /* ---- groups of findings ---- */
@@ -197,25 +148,6 @@ ask(PGconn *conn, json_t *findings, const char **why, json_t **members)
 	return answer != NULL;
 }
 
-/* Splits "host:port" or "[address]:port"; false if it is neither. */
-static bool
-split_address(const char *address, char *host, size_t size, char *port, size_t port_size)
-{
-	const char *colon = strrchr(address, ':');
-	size_t		length;
-
-	if (colon == NULL)
-		return false;
-	length = (size_t) (colon - address);
-	if (length >= 2 && address[0] == '[' && address[length - 1] == ']')
-	{
-		address++;
-		length -= 2;
-	}
-	return snprintf(host, size, "%.*s", (int) length, address) < (int) size &&
-		snprintf(port, port_size, "%s", colon + 1) < (int) port_size;
-}
-
 #define MAX_PARAMETERS	80
 
 /* A session with another member: as `like`, but with its address and whatever role it has. */
@@ -226,12 +158,13 @@ connect_like(PGconn *like, const char *address)
 	const char *keywords[MAX_PARAMETERS + 1];
 	const char *values[MAX_PARAMETERS + 1];
 	PQconninfoOption *options = PQconninfo(like);
-	char		host[PGHA_HOST_SIZE];
-	char		port[16];
+	char		text[PGHA_HOST_SIZE + 16];
+	PghaPlace	place;
 	PGconn	   *conn;
 	int			count = 0;
 
-	if (options == NULL || !split_address(address, host, sizeof(host), port, sizeof(port)))
+	if (options == NULL || snprintf(text, sizeof(text), "%s", address) >= (int) sizeof(text) ||
+		!pgha_client_split_address(text, &place))
 		return NULL;
 	for (PQconninfoOption *option = options; option->keyword != NULL && count < MAX_PARAMETERS - 8; option++)
 	{
@@ -245,9 +178,9 @@ connect_like(PGconn *like, const char *address)
 		values[count++] = option->val;
 	}
 	keywords[count] = "host";
-	values[count++] = host;
+	values[count++] = place.host;
 	keywords[count] = "port";
-	values[count++] = port;
+	values[count++] = place.port;
 	keywords[count] = "target_session_attrs";
 	values[count++] = "any";
 	keywords[count] = "client_encoding";

@@ -7,16 +7,16 @@
  * DryRun whether it would do it: nothing is changed.  Each finding needs the
  * one before it, so the first that fails ends the list.
  */
-#include "doctor.h"
+#include "doctor_address.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
-#include "../net/address_ec2.h"
 #include "../common/extension.h"
-#include "../recovery/job_run.h"
+#include "../net/address_ec2.h"
+#include "../net/member.h"
+#include "finding.h"
 
 static const char metadata_remedy[] =
 "Run it on an EC2 instance with the metadata service on (HttpEndpoint=enabled), version 2; in a container its hop limit must be 2: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2.";
@@ -30,15 +30,15 @@ other_instances(const PghaAgentConf *conf)
 {
 	char		error[512];
 	char		query[600];
-	PGconn	   *conn = pgha_job_connect(conf, conf->self, NULL, error, sizeof(error));
-	char	   *schema = conn != NULL ? pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error)) : NULL;
+	PGconn	   *conn = pgha_member_connect(conf->conninfo, &conf->members.member[conf->self], NULL, error, sizeof(error));
+	char	   *schema = conn != NULL ? pgha_member_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error)) : NULL;
 	char	   *instances = NULL;
 
 	if (schema != NULL && *schema != '\0')
 	{
 		(void) snprintf(query, sizeof(query),
 						"SELECT coalesce(string_agg(instance, ' '), '') FROM %s.pgha_cluster() WHERE node <> $1", schema);
-		instances = pgha_job_query(conn, query, conf->members.member[conf->self].name, error, sizeof(error));
+		instances = pgha_member_query(conn, query, conf->members.member[conf->self].name, error, sizeof(error));
 	}
 	free(schema);
 	PQfinish(conn);

@@ -7,7 +7,7 @@
  * is started but the programs' --version.  Run as another user than the server's
  * the answers would be about that user, so that is told first.
  */
-#include "doctor.h"
+#include "doctor_host.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -18,20 +18,30 @@
 #include <unistd.h>
 
 #include "../common/command.h"
-#include "../common/pgpools.h"
 #include "../common/extension.h"
-#include "../recovery/job_run.h"
-#include "../agent/pcp.h"
+#include "../common/pgpools.h"
+#include "../host/durable.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
+#include "../net/member.h"
+#include "../net/pcp.h"
+#include "doctor_address.h"
+#include "finding.h"
 
 #define VERSION_LIMIT_MS	10000
 #define LOGIN_OPTIONS	"connect_timeout=5 options='-c statement_timeout=10000'"
 
+/* What the checks go by. */
+typedef struct Host
+{
+	const PghaAgentConf *conf;
+	json_t	   *findings;
+} Host;
+
 typedef struct HostCheck
 {
 	const char *name;
-	void		(*run) (PghaHost *host, const char *name);
+	void		(*run) (Host *host, const char *name);
 } HostCheck;
 
 #define fine(host, name, ...)	pgha_finding((host)->findings, "ok", name, NULL, __VA_ARGS__)
@@ -70,7 +80,7 @@ version_of(const char *bin, const char *program)
 }
 
 static void
-check_programs(PghaHost *host, const char *name)
+check_programs(Host *host, const char *name)
 {
 	static const char *const programs[] = {"pg_controldata", "pg_rewind", "pg_basebackup", "pg_waldump"};
 	const char *bin = host->conf->bin;
@@ -100,17 +110,8 @@ check_programs(PghaHost *host, const char *name)
 
 /* ---- places ---- */
 
-/* The directory that `path` is in. */
 static void
-parent_of(const char *path, char *parent)
-{
-	const char *slash = strrchr(path, '/');
-
-	(void) snprintf(parent, PATH_MAX, "%.*s", slash == path ? 1 : (int) (slash - path), path);
-}
-
-static void
-check_user(PghaHost *host, const char *name)
+check_user(Host *host, const char *name)
 {
 	struct stat st;
 	struct passwd *owner;
@@ -127,7 +128,7 @@ check_user(PghaHost *host, const char *name)
 }
 
 static void
-check_data_directory(PghaHost *host, const char *name)
+check_data_directory(Host *host, const char *name)
 {
 	const char *data = host->conf->data;
 	struct stat st;
@@ -146,13 +147,13 @@ check_data_directory(PghaHost *host, const char *name)
 }
 
 static void
-check_agent_directory(PghaHost *host, const char *name)
+check_agent_directory(Host *host, const char *name)
 {
 	const char *directory = host->conf->directory;
 	char		parent[PATH_MAX];
 	struct stat st;
 
-	parent_of(directory, parent);
+	pgha_parent_of(directory, parent);
 	if (stat(directory, &st) == 0)
 	{
 		if (!S_ISDIR(st.st_mode) || access(directory, R_OK | W_OK | X_OK) != 0)
@@ -170,7 +171,7 @@ check_agent_directory(PghaHost *host, const char *name)
 
 /* The first word of a command must be a program. */
 static void
-check_commands(PghaHost *host, const char *name)
+check_commands(Host *host, const char *name)
 {
 	const struct
 	{
@@ -203,7 +204,7 @@ check_commands(PghaHost *host, const char *name)
 
 /* A file that is only used if nobody else may read it. */
 static void
-check_secret_file(PghaHost *host, const char *name, const char *path, const char *setting)
+check_secret_file(Host *host, const char *name, const char *path, const char *setting)
 {
 	struct stat st;
 	char		remedy[PATH_MAX + 64];
@@ -220,7 +221,7 @@ check_secret_file(PghaHost *host, const char *name, const char *path, const char
 }
 
 static void
-check_host_passfile(PghaHost *host, const char *name)
+check_host_passfile(Host *host, const char *name)
 {
 	char		path[PGHA_CONNINFO_SIZE];
 
@@ -234,11 +235,11 @@ check_host_passfile(PghaHost *host, const char *name)
 
 /* Connects to a member as the agent does. */
 static void
-check_login(PghaHost *host, const char *name, int member)
+check_login(Host *host, const char *name, int member)
 {
 	const PghaAddress *address = &host->conf->members.member[member];
 	char		error[512];
-	PGconn	   *conn = pgha_job_connect(host->conf, member, LOGIN_OPTIONS, error, sizeof(error));
+	PGconn	   *conn = pgha_member_connect(host->conf->conninfo, address, LOGIN_OPTIONS, error, sizeof(error));
 	char	   *schema;
 
 	if (conn == NULL)
@@ -248,7 +249,7 @@ check_login(PghaHost *host, const char *name, int member)
 					 "the agent could not log in to \"%s\": %s", address->name, error);
 		return;
 	}
-	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	schema = pgha_member_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
 	if (schema == NULL)
 		pgha_finding(host->findings, "warning", name, "See the log of that server.",
 					 "\"%s\" does not answer the agent: %s", address->name, error);
@@ -263,7 +264,7 @@ check_login(PghaHost *host, const char *name, int member)
 }
 
 static void
-check_logins(PghaHost *host, const char *name)
+check_logins(Host *host, const char *name)
 {
 	for (int i = 0; i < host->conf->members.count; i++)
 		check_login(host, name, i);
@@ -272,7 +273,7 @@ check_logins(PghaHost *host, const char *name)
 /* ---- the server ---- */
 
 static void
-check_server(PghaHost *host, const char *name)
+check_server(Host *host, const char *name)
 {
 	pid_t		pid;
 	PghaServer	server = pgha_server_look(host->conf, &pid);
@@ -295,7 +296,7 @@ check_server(PghaHost *host, const char *name)
 /* ---- pgpool ---- */
 
 static void
-check_pgpool_passfile(PghaHost *host, const char *name)
+check_pgpool_passfile(Host *host, const char *name)
 {
 	if (host->conf->pgpool[0] == '\0')
 		fine(host, name, "pgha.pgpool is empty");
@@ -304,8 +305,9 @@ check_pgpool_passfile(PghaHost *host, const char *name)
 }
 
 static void
-check_pgpools(PghaHost *host, const char *name)
+check_pgpools(Host *host, const char *name)
 {
+	const PghaPcpLogin login = {.user = host->conf->pgpool_user, .passfile = host->conf->pgpool_passfile};
 	PghaPgpools pgpools;
 	char		error[512];
 
@@ -321,7 +323,7 @@ check_pgpools(PghaHost *host, const char *name)
 	}
 	for (int i = 0; i < pgpools.count; i++)
 	{
-		int			count = pgha_pgpool_try(host->conf, pgpools.pgpool[i].host, pgpools.pgpool[i].port, error, sizeof(error));
+		int			count = pgha_pgpool_try(&login, pgpools.pgpool[i].host, pgpools.pgpool[i].port, error, sizeof(error));
 
 		if (count < 0)
 			pgha_finding(host->findings, "error", name,
@@ -350,7 +352,7 @@ static const HostCheck checks[] = {
 void
 pgha_doctor_host(const PghaAgentConf *conf, json_t *findings)
 {
-	PghaHost	host = {.conf = conf, .findings = findings};
+	Host	host = {.conf = conf, .findings = findings};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		checks[i].run(&host, checks[i].name);

@@ -7,7 +7,7 @@
  * pgpool-II 4.3.5.  A setting that the file does not have is judged by pgpool's
  * default.  Files that pgpool.conf includes are not read.
  */
-#include "doctor.h"
+#include "doctor_pgpool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../agent/pcp.h"
+#include "../net/pcp.h"
+#include "finding.h"
 
 /* A setting as it stands in the file; the last one of a name counts. */
 typedef struct Setting
@@ -244,20 +245,6 @@ check_sr_check_user(const Pgpool *pgpool)
 
 /* ---- backends ---- */
 
-static int
-member_at(const PghaMembers *members, const char *host, const char *port)
-{
-	for (int i = 0; i < members->count; i++)
-	{
-		const PghaAddress *member = &members->member[i];
-
-		if (member->port == atoi(port) &&
-			(strcasecmp(host, member->name) == 0 || pgha_same_host(host, member->host)))
-			return i;
-	}
-	return PGHA_NOBODY;
-}
-
 /* What pgpool says of the member that a backend is. */
 static bool
 check_as_member(const Pgpool *pgpool, int number, const PghaMembers *members, int member, const PghaAgentConf *conf)
@@ -323,7 +310,7 @@ check_backends(const Pgpool *pgpool, const PghaMembers *members, const PghaAgent
 		good &= check_flags(pgpool, i);
 		if (members == NULL)
 			continue;
-		member = member_at(members, host[0] == '/' ? "localhost" : host, *port != '\0' ? port : "5432");
+		member = pgha_pcp_member(members, host, *port != '\0' ? atoi(port) : 5432);
 		if (member == PGHA_NOBODY)
 		{
 			good = false;

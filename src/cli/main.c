@@ -4,16 +4,22 @@
  *
  * Some subcommands are for people, and are clients of the SQL functions of the
  * extension; `pgha io` is for the server, which starts it as its child.  Each
- * lives in a file of its own; a new one is a new line in the table below.
+ * lives in a file of its own; a new one is a new line in the table below, which is
+ * the program's table of contents: the one place of this wing from where the
+ * agent and `pgha io` are called.
  *
  * There is no setlocale() here: `pgha io` relies on the C locale (net/peer.c),
  * and what the others print comes from the server.
  */
-#include "program.h"
+#include "subcommands.h"
 
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+/* The entry points of other wings; nothing else here knows what is behind them. */
+#include "../agent/agent.h"
+#include "../net/io.h"
 
 typedef struct Subcommand
 {
@@ -212,19 +218,6 @@ find_subcommand(const char *name)
 		if (strcmp(subcommands[i].name, name) == 0)
 			return &subcommands[i];
 	return NULL;
-}
-
-int
-pgha_usage_error(const char *subcommand, const char *format,...)
-{
-	va_list		args;
-
-	fputs("pgha: error: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fprintf(stderr, "\nHINT:  Try \"pgha %s%s--help\".\n", subcommand, *subcommand != '\0' ? " " : "");
-	return EXIT_USAGE;
 }
 
 static void

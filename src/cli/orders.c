@@ -6,7 +6,7 @@
  * The server decides and explains; its notices, warnings and errors are passed
  * on with their details and hints.
  */
-#include "program.h"
+#include "subcommands.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * agent_conf.h
  *		What the agent reads from the server's configuration files, without a server.
  */
-#ifndef PGHA_AGENT_CONF_H
-#define PGHA_AGENT_CONF_H
+#ifndef PGHA_HOST_CONF_H
+#define PGHA_HOST_CONF_H
 
 #include <limits.h>
 #include <stdbool.h>
@@ -82,4 +82,4 @@ extern void pgha_agent_conf_free(PghaAgentConf *conf);
  */
 extern bool pgha_conf_split_line(const char *line, char *name, char *value);
 
-#endif							/* PGHA_AGENT_CONF_H */
+#endif							/* PGHA_HOST_CONF_H */

@@ -190,3 +190,20 @@ pgha_make_directory(const char *path)
 {
 	return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
+
+bool
+pgha_exists_in(const char *directory, const char *name)
+{
+	char		path[PATH_MAX + 32];
+
+	(void) snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return access(path, F_OK) == 0;
+}
+
+void
+pgha_parent_of(const char *path, char *parent)
+{
+	const char *slash = strrchr(path, '/');
+
+	(void) snprintf(parent, PATH_MAX, "%.*s", slash == path ? 1 : (int) (slash - path), path);
+}

@@ -35,6 +35,12 @@ extern char *pgha_read_file(const char *path, size_t *length);
 /* Removes what is below a directory, and the directory itself if `itself`; symbolic links are removed, not followed. */
 extern bool pgha_remove_tree(const char *path, bool itself);
 
+/* Has the directory an entry of that name? */
+extern bool pgha_exists_in(const char *directory, const char *name);
+
+/* The directory that an absolute path is in; `parent` has PATH_MAX bytes. */
+extern void pgha_parent_of(const char *path, char *parent);
+
 /* Makes a directory with mode 0700 unless it exists. */
 extern bool pgha_make_directory(const char *path);
 

@@ -22,7 +22,7 @@
  * would take another exit code for the crash of a backend.  It writes nothing
  * to stderr, starts no thread, and never calls setlocale() (see peer.c).
  */
-#include "../cli/program.h"
+#include "io.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,7 +32,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/child.h"
+#include "../common/clock.h"
 #include "../common/fields.h"
+#include "../common/program.h"
 #include "peer.h"
 
 /* A limit above this is not one that the server sends. */
@@ -68,7 +71,6 @@ set_up_signals(void)
 	static const int ending[] = {SIGTERM, SIGINT, SIGQUIT, SIGALRM};
 	static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGTTOU, SIGTTIN, SIGTSTP};
 	struct sigaction action;
-	sigset_t	none;
 
 	memset(&action, 0, sizeof(action));
 	(void) sigemptyset(&action.sa_mask);
@@ -78,9 +80,7 @@ set_up_signals(void)
 	action.sa_handler = SIG_IGN;
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		(void) sigaction(ignored[i], &action, NULL);
-
-	(void) sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+	pgha_unblock_signals();
 }
 
 /*
@@ -121,7 +121,7 @@ read_input(Input *input)
 static int
 milliseconds_until(int64_t deadline)
 {
-	int64_t		left = deadline - pgha_clock();
+	int64_t		left = deadline - pgha_clock_us();
 
 	return left <= 0 ? 0 : (int) ((left + 999) / 1000);
 }
@@ -155,7 +155,7 @@ wait_for_peer(int fd, short events, int64_t deadline, void *arg)
 		}
 		if (set[0].revents != 0)
 			return PGHA_WAIT_READY;
-		if (pgha_clock() >= deadline)
+		if (pgha_clock_us() >= deadline)
 			return PGHA_WAIT_TIMEOUT;
 	}
 }

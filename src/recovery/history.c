@@ -11,6 +11,8 @@
  * point where the histories part: it is chained, so that two histories do not
  * agree there by chance.
  */
+#include "history.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,9 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/report.h"
 #include "../host/durable.h"
-#include "job_run.h"
+#include "leader.h"
 
 /* How much WAL is compared, at most. */
 #define COMPARE_SIZE	65536
@@ -79,7 +80,7 @@ read_leader_history(PghaJobRun *run, uint32_t timeline, PghaHistory *history)
 
 	if (timeline == 1)
 		return complete_history(history, "", timeline);
-	conn = pgha_job_connect(run->conf, run->leader, "replication=true connect_timeout=10", error, sizeof(error));
+	conn = pgha_job_connect(run, run->leader, "replication=true connect_timeout=10", error, sizeof(error));
 	if (conn != NULL)
 	{
 		(void) snprintf(command, sizeof(command), "TIMELINE_HISTORY %u", timeline);
@@ -99,7 +100,7 @@ static bool
 leader_timeline(PghaJobRun *run, PGconn *leader, uint32_t *timeline)
 {
 	char		error[512];
-	char	   *text = pgha_job_query(leader, "SELECT ('x' || substr(pg_catalog.pg_walfile_name("
+	char	   *text = pgha_member_query(leader, "SELECT ('x' || substr(pg_catalog.pg_walfile_name("
 									  "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint",
 									  NULL, error, sizeof(error));
 
@@ -143,7 +144,7 @@ pgha_fork_find(PghaJobRun *run, PGconn *leader, const PghaControl *control, Pgha
 /* ---- proof ---- */
 
 static void
-wal_name(uint32_t timeline, pgha_wal_lsn lsn, const PghaControl *control, char *name, size_t size)
+wal_name(uint32_t timeline, pgha_lsn lsn, const PghaControl *control, char *name, size_t size)
 {
 	uint64_t	segment = lsn / (uint64_t) control->wal_segment_size;
 	uint64_t	per_id = UINT64_C(0x100000000) / (uint64_t) control->wal_segment_size;
@@ -213,8 +214,8 @@ pgha_fork_proven(PghaJobRun *run, PGconn *leader, const PghaControl *control, co
 	char		leader_name[32];
 	const char *const own_names[] = {common_name, own_name};
 	const char *const leader_names[] = {leader_name, common_name};
-	pgha_wal_lsn segment_start;
-	pgha_wal_lsn from;
+	pgha_lsn segment_start;
+	pgha_lsn from;
 	size_t		length;
 
 	if (fork->same_timeline)

@@ -1,13 +1,11 @@
 /*
  * job.c
- *		One recovery of this node: its process, and the files by which it tells
- *		how far it is.
+ *		One recovery of this node: its process, and what the agent sees of it.
  *
  * The job runs in a process of its own that outlives the agent: an agent that
  * is restarted finds it at work by the lock on `job.lock`.  It is sequential
- * code that blocks.  What it must remember over a crash stands in the file
- * `job` of the agent directory, which is replaced as a whole and synced before
- * each step that depends on it.  `progress` is only for show.
+ * code that blocks.  How far it is stands in the files `job` and `progress` of
+ * the agent directory (report.c).  What is to be done is decided in rejoin.c.
  *
  * SIGINT or SIGTERM ask it to give up.  It does, and leaves the node as it was,
  * until the data directory has begun to change; then it finishes.
@@ -18,68 +16,42 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/child.h"
 #include "../common/fields.h"
 #include "../host/durable.h"
-#include "job_run.h"
 #include "rejoin.h"
-#include "../host/process.h"
+#include "report.h"
 
-#define PROGRESS_EVERY_S	1
 /* A job that has not begun by then is left to itself. */
 #define BEGIN_LIMIT_MS	10000
-
-static volatile sig_atomic_t told_to_end = 0;
 
 /* What the file `job` said when this job began. */
 static PghaJobStatus ended_before;
 
-static const char *const method_words[] = {"auto", "rejoin", "rewind", "clone", "start"};
-
-bool
-pgha_method_parse(const char *word, PghaMethod *method)
-{
-	for (size_t i = 0; i < sizeof(method_words) / sizeof(method_words[0]); i++)
-	{
-		if (strcmp(word, method_words[i]) == 0)
-		{
-			*method = (PghaMethod) i;
-			return true;
-		}
-	}
-	return false;
-}
-
-const char *
-pgha_method_word(PghaMethod method)
-{
-	return method_words[method];
-}
-
-static void
-file_path(const PghaAgentConf *conf, const char *name, char *path)
-{
-	(void) snprintf(path, PATH_MAX + 32, "%s/%s", conf->directory, name);
-}
-
 /* ---- for the agent ---- */
+
+static int
+open_lock(const PghaAgentConf *conf, int flags)
+{
+	char		path[PATH_MAX + 32];
+
+	pgha_job_path(conf, "job.lock", path);
+	return open(path, O_RDWR | O_CLOEXEC | flags, 0600);
+}
 
 /* The process that holds the lock, or 0. */
 static pid_t
 lock_holder(const PghaAgentConf *conf)
 {
-	char		path[PATH_MAX + 32];
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int			fd;
+	int			fd = open_lock(conf, 0);
 
-	file_path(conf, "job.lock", path);
-	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
@@ -147,7 +119,7 @@ read_job(const PghaAgentConf *conf, PghaJobStatus *status, PghaJobRun *run)
 	memset(status, 0, sizeof(*status));
 	status->data_ok = true;
 	status->order.leader = PGHA_NOBODY;
-	file_path(conf, "job", path);
+	pgha_job_path(conf, "job", path);
 	text = pgha_read_file(path, NULL);
 	if (text == NULL)
 		return;
@@ -173,7 +145,7 @@ read_progress(const PghaAgentConf *conf, PghaJobStatus *status)
 	char	   *cursor;
 	char	   *field[4] = {NULL};
 
-	file_path(conf, "progress", path);
+	pgha_job_path(conf, "progress", path);
 	text = pgha_read_file(path, NULL);
 	if (text == NULL)
 		return;
@@ -209,236 +181,14 @@ pgha_job_cancel(const PghaJobStatus *status)
 		(void) kill(status->running, SIGINT);
 }
 
-/* ---- in the job ---- */
-
-bool
-pgha_job_fail(PghaJobRun *run, const char *sqlstate, const char *detail, const char *hint,
-			  const char *format,...)
-{
-	va_list		args;
-
-	va_start(args, format);
-	(void) vsnprintf(run->message, sizeof(run->message), format, args);
-	va_end(args);
-	(void) snprintf(run->sqlstate, sizeof(run->sqlstate), "%s", sqlstate);
-	(void) snprintf(run->detail, sizeof(run->detail), "%s", detail != NULL ? detail : "");
-	(void) snprintf(run->hint, sizeof(run->hint), "%s", hint != NULL ? hint : "");
-	return false;
-}
-
-bool
-pgha_job_program_failed(PghaJobRun *run, const PghaRun *program, const char *hint, const char *format,...)
-{
-	bool		full = strstr(program->last, "No space left") != NULL ||
-		strstr(program->last, "quota exceeded") != NULL;
-	bool		login = strstr(program->last, "password") != NULL || strstr(program->last, "pg_hba.conf") != NULL;
-	char		text[sizeof(run->message)];
-	va_list		args;
-
-	va_start(args, format);
-	(void) vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	return pgha_job_fail(run, full ? STATE_DISK_FULL : STATE_NOT_IN_STATE, program->last,
-						 full ? "Make room there." :
-						 login ? "See pg_hba.conf of the primary, and pgha.conninfo and its passfile here." : hint,
-						 "%s", text);
-}
-
-static void
-add_field(PghaLine *line, const char *key, const char *value)
-{
-	line->fields = 0;
-	pgha_line_add(line, key);
-	pgha_line_add(line, value);
-	if (line->length + 1 < line->size)
-	{
-		line->text[line->length++] = '\n';
-		line->text[line->length] = '\0';
-	}
-}
-
-static void
-add_number(PghaLine *line, const char *key, int64_t value)
-{
-	char		text[32];
-
-	(void) snprintf(text, sizeof(text), "%lld", (long long) value);
-	add_field(line, key, text);
-}
-
-static bool
-write_job(PghaJobRun *run, const char *outcome)
-{
-	static char text[32768];
-	char		path[PATH_MAX + 32];
-	PghaLine	line;
-
-	pgha_line_init(&line, text, sizeof(text));
-	add_number(&line, "id", run->order.id);
-	add_field(&line, "node", run->conf->members.member[run->conf->self].name);
-	add_field(&line, "method", pgha_method_word(run->order.method));
-	add_number(&line, "ordered", run->order.ordered);
-	add_number(&line, "started", run->started);
-	add_field(&line, "phase", run->phase);
-	add_number(&line, "data_ok", run->data_ok);
-	add_number(&line, "cloned", run->cloned);
-	add_number(&line, "stopped", run->stopped);
-	add_field(&line, "new_directory", run->new_directory);
-	add_number(&line, "new_inode", (int64_t) run->new_inode);
-	add_field(&line, "old_directory", run->old_directory);
-	add_field(&line, "spent_directory", run->spent_directory);
-	add_number(&line, "keep_old", run->keep_old);
-	add_field(&line, "outcome", outcome);
-	add_field(&line, "sqlstate", run->sqlstate);
-	add_field(&line, "message", run->message);
-	add_field(&line, "detail", run->detail);
-	add_field(&line, "hint", run->hint);
-	file_path(run->conf, "job", path);
-	return pgha_write_file(path, text, line.length, 0600, true);
-}
-
-bool
-pgha_job_record(PghaJobRun *run)
-{
-	if (write_job(run, ""))
-		return true;
-	return pgha_job_fail(run, errno == ENOSPC || errno == EDQUOT ? STATE_DISK_FULL : STATE_IO, NULL,
-						 "See that the agent's directory can be written to.",
-						 "could not write the job file in \"%s\": %s", run->conf->directory, strerror(errno));
-}
-
-static void
-write_progress(PghaJobRun *run, const char *message, int64_t done, int64_t total)
-{
-	char		text[2048];
-	char		path[PATH_MAX + 32];
-	PghaLine	line;
-
-	pgha_line_init(&line, text, sizeof(text));
-	pgha_line_add(&line, run->phase);
-	pgha_line_addf(&line, "%lld", (long long) done);
-	pgha_line_addf(&line, "%lld", (long long) total);
-	pgha_line_add(&line, message);
-	file_path(run->conf, "progress", path);
-	(void) pgha_write_file(path, text, line.length, 0600, false);
-}
-
-static char phase_message[512];
-
-/*
- * For the tests only: the process stops itself at the point named in this
- * environment variable, so that it can be killed there.
- */
-void
-pgha_job_test_stop(const char *phase)
-{
-	const char *at = getenv("PGHA_TEST_STOP_AT");
-
-	if (at != NULL && strcmp(at, phase) == 0)
-		(void) raise(SIGSTOP);
-}
-
-bool
-pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
-{
-	va_list		args;
-
-	va_start(args, format);
-	(void) vsnprintf(phase_message, sizeof(phase_message), format, args);
-	va_end(args);
-	(void) snprintf(run->phase, sizeof(run->phase), "%s", phase);
-	write_progress(run, phase_message, 0, 0);
-	fprintf(stderr, "pgha agent: recovery: %s: %s\n", phase, phase_message);
-	if (!pgha_job_record(run))
-		return false;
-	pgha_job_test_stop(phase);
-	return true;
-}
-
-void
-pgha_job_progress(PghaJobRun *run, int64_t done, int64_t total)
-{
-	static time_t written = 0;
-	time_t		now = time(NULL);
-
-	if (now - written < PROGRESS_EVERY_S && now >= written)
-		return;
-	written = now;
-	write_progress(run, phase_message, done, total);
-}
-
-bool
-pgha_job_cancelled(void *arg)
-{
-	return told_to_end && !((PghaJobRun *) arg)->irrevocable;
-}
-
-bool
-pgha_job_check_cancel(PghaJobRun *run)
-{
-	if (!pgha_job_cancelled(run))
-		return true;
-	return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while %s", run->phase);
-}
-
-void
-pgha_job_sleep(PghaJobRun *run, int ms)
-{
-	struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-
-	if (!pgha_job_cancelled(run))
-		(void) nanosleep(&left, NULL);
-}
-
 /* ---- the process ---- */
-
-static void
-handle_end(int signal_number)
-{
-	(void) signal_number;
-	told_to_end = 1;
-}
-
-static void
-set_up_signals(void)
-{
-	struct sigaction action;
-	sigset_t	none;
-
-	memset(&action, 0, sizeof(action));
-	(void) sigemptyset(&action.sa_mask);
-	action.sa_handler = handle_end;
-	(void) sigaction(SIGINT, &action, NULL);
-	(void) sigaction(SIGTERM, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	(void) sigaction(SIGPIPE, &action, NULL);
-	(void) sigaction(SIGHUP, &action, NULL);
-	action.sa_handler = SIG_DFL;
-	(void) sigaction(SIGCHLD, &action, NULL);
-	(void) sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Everything but the standard streams belongs to the agent. */
-static void
-close_files(int but)
-{
-	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-	{
-		if (fd != but)
-			(void) close(fd);
-	}
-}
 
 static bool
 take_lock(const PghaAgentConf *conf)
 {
-	char		path[PATH_MAX + 32];
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int			fd;
+	int			fd = open_lock(conf, O_CREAT);
 
-	file_path(conf, "job.lock", path);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	return fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0;
 }
 
@@ -483,7 +233,7 @@ end_job(PghaJobRun *run, bool done)
 		strcmp(run->sqlstate, STATE_CANCELLED) == 0 ? "cancelled" : "failed";
 
 	if (done)
-		run->sqlstate[0] = run->message[0] = run->detail[0] = run->hint[0] = '\0';
+		pgha_job_forget_failure(run);
 	if (done || !is_known_failure(run, &ended_before))
 		fprintf(stderr, "pgha agent: recovery %s%s%s%s%s%s%s\n", outcome,
 				run->message[0] != '\0' ? ": " : "", run->message,
@@ -491,7 +241,7 @@ end_job(PghaJobRun *run, bool done)
 				run->hint[0] != '\0' ? "; " : "", run->hint);
 	else
 		fprintf(stderr, "pgha agent: recovery failed again, for the same reason\n");
-	if (!write_job(run, outcome))
+	if (!pgha_job_write(run, outcome))
 		fprintf(stderr, "pgha agent: could not write the job file: %s\n", strerror(errno));
 }
 
@@ -532,8 +282,8 @@ run_job(const PghaAgentConf *conf, const PghaJobOrder *order, int pipe_end)
 {
 	static PghaJobRun run;
 
-	set_up_signals();
-	close_files(pipe_end);
+	pgha_job_heed_signals();
+	pgha_close_files(pipe_end);
 	if (!begin_job(&run, conf, order, pipe_end))
 		_exit(1);
 	pgha_job_test_stop(run.phase);
@@ -616,7 +366,7 @@ pgha_job_server_runs(const PghaAgentConf *conf)
 	char	   *text;
 	bool		done;
 
-	file_path(conf, "job", path);
+	pgha_job_path(conf, "job", path);
 	text = pgha_read_file(path, NULL);
 	if (text == NULL)
 		return errno == ENOENT;

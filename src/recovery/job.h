@@ -10,27 +10,7 @@
 #include <sys/types.h>
 
 #include "../host/conf.h"
-
-typedef enum PghaMethod
-{
-	PGHA_METHOD_AUTO,			/* start, else rewind, else clone */
-	PGHA_METHOD_REJOIN,			/* start, else rewind: what auto_rejoin = rewind may do */
-	PGHA_METHOD_REWIND,
-	PGHA_METHOD_CLONE,
-	PGHA_METHOD_START
-} PghaMethod;
-
-/* "auto", "rejoin", "rewind", "clone", "start"; false for any other word. */
-extern bool pgha_method_parse(const char *word, PghaMethod *method);
-extern const char *pgha_method_word(PghaMethod method);
-
-typedef struct PghaJobOrder
-{
-	int64_t		id;
-	PghaMethod	method;
-	bool		ordered;		/* by a person or pgpool; else by the reconcile loop */
-	int			leader;			/* index of the member to follow, or PGHA_NOBODY: only start */
-} PghaJobOrder;
+#include "order.h"
 
 /* What `job` and `progress` in the agent directory say. */
 typedef struct PghaJobStatus

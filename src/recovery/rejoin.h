@@ -5,7 +5,7 @@
 #ifndef PGHA_REJOIN_H
 #define PGHA_REJOIN_H
 
-#include "job_run.h"
+#include "report.h"
 
 /* Carries out run->order.  False after pgha_job_fail(). */
 extern bool pgha_rejoin(PghaJobRun *run);

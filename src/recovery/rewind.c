@@ -7,6 +7,8 @@
  * moment it begins to copy, the directory is whole again only when it has ended
  * well, and otherwise needs a clone.
  */
+#include "rewind.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../host/durable.h"
-#include "job_run.h"
 #include "../host/mark.h"
 #include "../host/process.h"
+#include "../host/server_ctl.h"
+#include "leader.h"
+#include "lost.h"
+#include "server.h"
+#include "settings.h"
 
 /* pgha has a new primary make a checkpoint some seconds after its promotion. */
 #define CHECKPOINT_WAIT_S	60
@@ -79,7 +84,7 @@ await_checkpoint(PghaJobRun *run, PGconn *leader)
 
 	for (;;)
 	{
-		char	   *ready = pgha_job_query(leader, "SELECT timeline_id = ('x' || substr(pg_catalog.pg_walfile_name("
+		char	   *ready = pgha_member_query(leader, "SELECT timeline_id = ('x' || substr(pg_catalog.pg_walfile_name("
 										   "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint"
 										   " FROM pg_catalog.pg_control_checkpoint()", NULL, error, sizeof(error));
 		bool		yes = ready != NULL && strcmp(ready, "t") == 0;
@@ -114,7 +119,7 @@ run_pg_rewind(PghaJobRun *run, Watch *watch, PghaRun *program)
 	if (!pgha_conninfo_build(source, sizeof(source), run->conf->conninfo,
 							 &run->conf->members.member[run->leader], PGHA_AGENT_APPLICATION,
 							 strstr(run->conf->conninfo, "dbname") == NULL ?
-							 PGHA_JOB_TCP " dbname=postgres" : PGHA_JOB_TCP))
+							 PGHA_MEMBER_TCP " dbname=postgres" : PGHA_MEMBER_TCP))
 		return 1;
 	(void) snprintf(path, sizeof(path), "%s/pg_rewind", run->conf->bin);
 	(void) snprintf(source_option, sizeof(source_option), "--source-server=%s", source);

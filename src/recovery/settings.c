@@ -13,6 +13,8 @@
  * then the primary's, or what a tool has written, and is freed of what can only
  * be true of another node.
  */
+#include "settings.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +25,6 @@
 #include <unistd.h>
 
 #include "../host/durable.h"
-#include "job_run.h"
 
 /* What is longer is no setting; pgha.events is. */
 #define MAX_SIZE	(4 * 1024 * 1024)
@@ -182,8 +183,8 @@ restore_below(PghaJobRun *run, const char *saved, const char *data, const char *
 	return done;
 }
 
-bool
-pgha_settings_restore(PghaJobRun *run, const char *data)
+static bool
+restore(PghaJobRun *run, const char *data)
 {
 	char		directory[PATH_MAX + 32];
 
@@ -248,7 +249,7 @@ pgha_make_standby(PghaJobRun *run, const char *data)
 	(void) snprintf(path, sizeof(path), "%s/recovery.signal", data);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return failed(run, "remove file", path);
-	if (!pgha_settings_restore(run, data) || !clean_auto_conf(run, data))
+	if (!restore(run, data) || !clean_auto_conf(run, data))
 		return false;
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", data);
 	if (!pgha_write_file(path, "", 0, 0600, true))

@@ -1,65 +1,23 @@
 /*
- * job_session.c
+ * leader.c
  *		Sessions of a recovery with the leader and with the own server.
+ *
+ * A recovery asks, and has events written; it never changes anything on another
+ * server.
  */
+#include "leader.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/errors.h"
 #include "../common/extension.h"
-#include "job_run.h"
-
-/* A server that is stuck must not hold the job up. */
-#define OPTIONS PGHA_JOB_TCP " options='-c statement_timeout=60000 -c lock_timeout=10000'"
 
 PGconn *
-pgha_job_connect(const PghaAgentConf *conf, int member, const char *extra,
-				 char *error, size_t error_size)
+pgha_job_connect(PghaJobRun *run, int member, const char *extra, char *error, size_t error_size)
 {
-	char		conninfo[PGHA_CONNINFO_SIZE];
-	char		options[512];
-	char		message[512];
-	PGconn	   *conn;
-
-	(void) snprintf(options, sizeof(options), "%s %s", extra != NULL ? extra : OPTIONS,
-					strstr(conf->conninfo, "dbname") == NULL ? "dbname=postgres" : "");
-	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, &conf->members.member[member],
-							 PGHA_AGENT_APPLICATION, options))
-	{
-		pgha_fail(error, error_size, "the connection string is too long");
-		return NULL;
-	}
-	conn = PQconnectdb(conninfo);
-	if (PQstatus(conn) == CONNECTION_OK)
-		return conn;
-	(void) snprintf(message, sizeof(message), "%s", PQerrorMessage(conn));
-	message[strcspn(message, "\n")] = '\0';
-	pgha_fail(error, error_size, "%s", message);
-	PQfinish(conn);
-	return NULL;
-}
-
-char *
-pgha_job_query(PGconn *conn, const char *query, const char *parameter,
-			   char *error, size_t error_size)
-{
-	const char *const values[] = {parameter};
-	PGresult   *result = PQexecParams(conn, query, parameter != NULL ? 1 : 0, NULL, values, NULL, NULL, 0);
-	char	   *value = NULL;
-	char		message[512];
-
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		value = strdup(PQntuples(result) > 0 && PQnfields(result) > 0 ? PQgetvalue(result, 0, 0) : "");
-	else
-	{
-		(void) snprintf(message, sizeof(message), "%s", PQresultErrorMessage(result));
-		message[strcspn(message, "\n")] = '\0';
-		pgha_fail(error, error_size, "%s", message[0] != '\0' ? message : "the connection was lost");
-	}
-	PQclear(result);
-	return value;
+	return pgha_member_connect(run->conf->conninfo, &run->conf->members.member[member], extra, error, error_size);
 }
 
 /* What to do about a failed connect. */
@@ -91,14 +49,14 @@ pgha_job_leader(PghaJobRun *run)
 		return NULL;
 	}
 	address = &run->conf->members.member[run->leader];
-	conn = pgha_job_connect(run->conf, run->leader, NULL, error, sizeof(error));
+	conn = pgha_job_connect(run, run->leader, NULL, error, sizeof(error));
 	if (conn == NULL)
 	{
 		pgha_job_fail(run, STATE_CONNECTION, error, hint_for(error),
 					  "could not connect to the primary \"%s\"", address->name);
 		return NULL;
 	}
-	in_recovery = pgha_job_query(conn, "SELECT pg_catalog.pg_is_in_recovery()", NULL, error, sizeof(error));
+	in_recovery = pgha_member_query(conn, "SELECT pg_catalog.pg_is_in_recovery()", NULL, error, sizeof(error));
 	if (in_recovery != NULL && strcmp(in_recovery, "f") == 0)
 	{
 		free(in_recovery);
@@ -125,10 +83,10 @@ send_event(PghaJobRun *run, int member, const char *kind, const char *what)
 
 	if (member == PGHA_NOBODY)
 		return false;
-	conn = pgha_job_connect(run->conf, member, NULL, error, sizeof(error));
+	conn = pgha_job_connect(run, member, NULL, error, sizeof(error));
 	if (conn == NULL)
 		return false;
-	schema = pgha_job_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	schema = pgha_member_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
 	if (schema != NULL && *schema != '\0')
 	{
 		(void) snprintf(query, sizeof(query), "SELECT %s.pgha_agent_event($1, $2)", schema);

@@ -1,20 +1,16 @@
 /*
- * program.h
- *		What the parts of the `pgha` program share.
+ * subcommands.h
+ *		The subcommands that people type, and their exit codes.
+ *
+ * `pgha agent` and `pgha io` are in wings of their own: only main.c, the
+ * program's table of contents, knows them as well.
  */
-#ifndef PGHA_PROGRAM_H
-#define PGHA_PROGRAM_H
+#ifndef PGHA_SUBCOMMANDS_H
+#define PGHA_SUBCOMMANDS_H
 
-#include <stdbool.h>
-
-#ifndef PGHA_VERSION
-#define PGHA_VERSION "1.0"
-#endif
+#include "../common/program.h"
 
 /* Exit codes; `pgha --help` documents them. */
-#define EXIT_OK			0
-#define EXIT_ERROR		1		/* no connection, or the server reported an error */
-#define EXIT_USAGE		2
 #define EXIT_NO_PRIMARY 3		/* pgha status: not exactly one member leads */
 #define EXIT_SICK		3		/* pgha doctor: there are errors */
 #define EXIT_WEAK		4		/* pgha doctor: there are warnings, but no errors */
@@ -32,12 +28,6 @@ extern int	pgha_resume_main(int argc, char **argv);
 extern int	pgha_promote_main(int argc, char **argv);
 extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_doctor_main(int argc, char **argv);
-extern int	pgha_agent_main(int argc, char **argv);
 extern int	pgha_vip_main(int argc, char **argv);
-extern int	pgha_io_main(int argc, char **argv);
 
-/* Says on stderr what is wrong and where help is; returns EXIT_USAGE. */
-extern int	pgha_usage_error(const char *subcommand, const char *format,...)
-			__attribute__((format(printf, 2, 3)));
-
-#endif							/* PGHA_PROGRAM_H */
+#endif							/* PGHA_SUBCOMMANDS_H */

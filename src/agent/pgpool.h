@@ -1,9 +1,9 @@
 /*
- * pcp.h
+ * pgpool.h
  *		Telling pgpool-II who is primary and who is back, over PCP.
  */
-#ifndef PGHA_PCP_H
-#define PGHA_PCP_H
+#ifndef PGHA_AGENT_PGPOOL_H
+#define PGHA_AGENT_PGPOOL_H
 
 #include <sys/types.h>
 
@@ -22,14 +22,4 @@
  */
 extern pid_t pgha_pgpool_tell(const PghaAgentConf *conf);
 
-/*
- * Logs in to one pgpool of pgha.pgpool, within seconds, and asks for its number
- * of backends: that, or -1 with a sentence in `error`.
- */
-extern int	pgha_pgpool_try(const PghaAgentConf *conf, const char *host, int port,
-							char *error, size_t error_size);
-
-/* Do two names stand for one address? */
-extern bool pgha_same_host(const char *a, const char *b);
-
-#endif							/* PGHA_PCP_H */
+#endif							/* PGHA_AGENT_PGPOOL_H */

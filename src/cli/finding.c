@@ -1,0 +1,25 @@
+/*
+ * finding.c
+ *		What a check of `pgha doctor` finds.
+ *
+ * The room below all checks.
+ */
+#include "finding.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void
+pgha_finding(json_t *findings, const char *severity, const char *check,
+			 const char *remedy, const char *format,...)
+{
+	char		text[1200];
+	va_list		args;
+
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	(void) json_array_append_new(findings,
+								 json_pack("{s:s, s:s, s:s, s:s?}", "severity", severity,
+										   "check", check, "finding", text, "remedy", remedy));
+}

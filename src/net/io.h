@@ -1,0 +1,11 @@
+/*
+ * io.h
+ *		`pgha io peer`: the child that asks another member on the server's behalf.
+ */
+#ifndef PGHA_IO_H
+#define PGHA_IO_H
+
+/* argv[0] is the name of the subcommand; the result is an exit code.  For cli/main.c. */
+extern int	pgha_io_main(int argc, char **argv);
+
+#endif							/* PGHA_IO_H */

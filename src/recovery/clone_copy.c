@@ -1,0 +1,365 @@
+/*
+ * clone_copy.c
+ *		Making a copy of the primary, and removing one.
+ *
+ * Copies by pg_basebackup or pgha.clone_command into the place that was planned,
+ * and turns the result into this node's standby.  What the copy has outside of
+ * its data directory is noted first, so that whatever happens it can be removed.
+ * It never touches what the node uses: the exchange is clone.c's.
+ */
+#include "clone_copy.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../common/command.h"
+#include "../host/durable.h"
+#include "../host/server_ctl.h"
+#include "leader.h"
+#include "settings.h"
+
+#define REMOVE_TRIES	25
+
+/* ---- copying ---- */
+
+/* "1234/5678 kB (21%), 0/1 tablespace", as pg_basebackup --progress says it. */
+static void
+take_line(const char *line, void *arg)
+{
+	long long	done;
+	long long	total;
+
+	if (sscanf(line, " %lld/%lld kB", &done, &total) == 2)
+		pgha_job_progress(arg, done * 1024, total * 1024);
+}
+
+static bool
+report_copy(PghaJobRun *run, const PghaRun *program, const char *name, int status)
+{
+	if (program->was_cancelled)
+		return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while cloning");
+	return pgha_job_program_failed(run, program, NULL, "%s failed with status %d", name, status);
+}
+
+static bool
+run_clone_command(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	const PghaAddress *leader = &run->conf->members.member[run->leader];
+	char		port[16];
+	PghaEscape	escapes[] = {
+		{'d', plan->target}, {'h', leader->host}, {'p', port},
+		{'n', run->conf->members.member[run->conf->self].name}, {0, NULL}
+	};
+	char		error[256];
+	PghaRun		program = {.line = take_line, .cancelled = pgha_job_cancelled, .arg = run};
+	int			status;
+
+	/* There is not a tool that would mind an empty directory; some need it. */
+	if (!pgha_make_directory(plan->target))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s",
+							 plan->target, strerror(errno));
+	(void) snprintf(port, sizeof(port), "%d", leader->port);
+	program.argv = pgha_command_split(run->conf->clone_command, escapes, error, sizeof(error));
+	if (program.argv == NULL)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, NULL, "pgha.clone_command cannot be read");
+	status = pgha_run(&program);
+	free(program.argv);
+	return status == 0 || report_copy(run, &program, "pgha.clone_command", status);
+}
+
+static bool
+run_pg_basebackup(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	char		path[PATH_MAX + 32];
+	char		source[PGHA_CONNINFO_SIZE];
+	char		wal[PATH_MAX + 32];
+	char		mapping[PGHA_MAX_CLONE_PLACES][PATH_MAX * 2 + 32];
+	char	   *argv[PGHA_MAX_CLONE_PLACES + 20];
+	int			n = 0;
+	PghaRun		program = {.argv = argv, .line = take_line, .cancelled = pgha_job_cancelled, .arg = run};
+	int			status;
+
+	if (!pgha_conninfo_build(source, sizeof(source), run->conf->conninfo,
+							 &run->conf->members.member[run->leader], PGHA_AGENT_APPLICATION, PGHA_MEMBER_TCP))
+		return pgha_job_fail(run, STATE_CONNECTION, NULL, "Shorten pgha.conninfo.", "the connection string is too long");
+	(void) snprintf(path, sizeof(path), "%s/pg_basebackup", run->conf->bin);
+	argv[n++] = path;
+	argv[n++] = "-d";
+	argv[n++] = source;
+	argv[n++] = "-D";
+	argv[n++] = (char *) plan->target;
+	argv[n++] = "-X";
+	argv[n++] = "stream";
+	argv[n++] = "--checkpoint=fast";
+	argv[n++] = "--progress";
+	argv[n++] = "--no-password";
+	if (plan->slot[0] != '\0')
+	{
+		argv[n++] = "--slot";
+		argv[n++] = (char *) plan->slot;
+	}
+	if (plan->separate_wal)
+	{
+		(void) snprintf(wal, sizeof(wal), "--waldir=%s", plan->wal.target);
+		argv[n++] = wal;
+	}
+	for (int i = 0; i < plan->count; i++)
+	{
+		(void) snprintf(mapping[i], sizeof(mapping[i]), "--tablespace-mapping=%s=%s",
+						plan->tablespace[i].source, plan->tablespace[i].target);
+		argv[n++] = mapping[i];
+	}
+	argv[n] = NULL;
+	status = pgha_run(&program);
+	return status == 0 || report_copy(run, &program, "pg_basebackup", status);
+}
+
+bool
+pgha_clone_copy(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	const char *source = run->conf->members.member[run->leader].name;
+
+	if (!pgha_job_phase(run, "cloning", "%s \"%s\"%s",
+						run->conf->clone_command[0] != '\0' ? "runs pgha.clone_command for" : "copies from",
+						source, plan->in_place ? ", in place" : ""))
+		return false;
+	return run->conf->clone_command[0] != '\0' ? run_clone_command(run, plan) : run_pg_basebackup(run, plan);
+}
+
+/* Is it a copy of the primary?  Another tool may have taken another backup, or none. */
+static bool
+check_copy(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	static PghaAgentConf there;
+	PghaControl control;
+	char		error[600];
+
+	if (!pgha_exists_in(plan->target, "PG_VERSION"))
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It must fill the directory that %d stands for.",
+							 "\"%s\" is not a data directory after the clone", plan->target);
+	there = *run->conf;
+	(void) snprintf(there.data, sizeof(there.data), "%s", plan->target);
+	if (!pgha_server_control(&there, &control, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, NULL, "the clone cannot be read");
+	if (plan->system_identifier != 0 && control.system_identifier != plan->system_identifier)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, "The system identifiers differ.",
+							 "See what pgha.clone_command copies from.",
+							 "the clone is not one of the primary \"%s\"",
+							 run->conf->members.member[run->leader].name);
+	return true;
+}
+
+bool
+pgha_clone_finish_copy(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	if (!check_copy(run, plan))
+		return false;
+	if (chmod(plan->target, plan->in_place ? 0701 : 0700) != 0)
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not set permissions of \"%s\": %s",
+							 plan->target, strerror(errno));
+	if (run->conf->clone_command[0] != '\0' && !pgha_sync_tree(plan->target))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync \"%s\": %s", plan->target, strerror(errno));
+	return pgha_make_standby(run, plan->target);
+}
+
+/* ---- what is outside of the data directory ---- */
+
+/*
+ * pg_basebackup makes the links to tablespaces last, and leaves those copies
+ * behind when it fails.  So their paths stand in the file `copies` until they
+ * belong to a data directory that is whole; each ends with a zero byte.
+ */
+static void
+copies_path(const PghaJobRun *run, char *path)
+{
+	(void) snprintf(path, PATH_MAX + 32, "%s/copies", run->conf->directory);
+}
+
+bool
+pgha_clone_note(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	static char text[(PGHA_MAX_CLONE_PLACES + 1) * PATH_MAX];
+	char		path[PATH_MAX + 32];
+	size_t		length = 0;
+
+	for (int i = 0; i <= plan->count; i++)
+	{
+		const char *target = i < plan->count ? plan->tablespace[i].target : plan->wal.target;
+		size_t		size = strlen(target) + 1;
+
+		if (size > 1)
+			memcpy(text + length, target, size);
+		length += size > 1 ? size : 0;
+	}
+	copies_path(run, path);
+	return length == 0 || pgha_write_file(path, text, length, 0600, true) ||
+		pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL,
+					  "See that the agent's directory can be written to.",
+					  "could not write file \"%s\": %s", path, strerror(errno));
+}
+
+void
+pgha_clone_forget(const PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+
+	copies_path(run, path);
+	(void) unlink(path);
+}
+
+bool
+pgha_clone_remove_noted(const PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+	size_t		length = 0;
+	char	   *text;
+	bool		done = true;
+
+	copies_path(run, path);
+	text = pgha_read_file(path, &length);
+	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
+	{
+		if (pgha_clone_is_copy(text + at))
+			done &= pgha_remove_tree(text + at, true);
+	}
+	free(text);
+	if (done)
+		pgha_clone_forget(run);
+	return done;
+}
+
+/* Does the data directory have its WAL or a tablespace at this place? */
+static bool
+is_used_by(const char *data, const char *place)
+{
+	char		path[PATH_MAX + 32];
+	char		target[PATH_MAX];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		used = pgha_clone_link(data, "pg_wal", target) && strcmp(target, place) == 0;
+
+	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
+	dir = opendir(path);
+	while (dir != NULL && !used && (entry = readdir(dir)) != NULL)
+	{
+		char		name[300];
+
+		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
+		used = pgha_clone_link(data, name, target) && strcmp(target, place) == 0;
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+	return used;
+}
+
+/* Empties a place that was in use before pgha made its copies: of what begins so, all but those. */
+static void
+empty_root(const char *root, const char *beginning)
+{
+	DIR		   *dir = opendir(root);
+	struct dirent *entry;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		char		path[PATH_MAX * 2];
+		struct stat st;
+
+		if (entry->d_name[0] == '.' || pgha_clone_is_copy(entry->d_name) ||
+			strncmp(entry->d_name, beginning, strlen(beginning)) != 0)
+			continue;
+		(void) snprintf(path, sizeof(path), "%s/%s", root, entry->d_name);
+		if (lstat(path, &st) != 0)
+			continue;
+		if (S_ISDIR(st.st_mode))
+			(void) pgha_remove_tree(path, true);
+		else
+			(void) unlink(path);
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+}
+
+/* What the directory of a tablespace is called that belongs to this data directory, but for the catalog version. */
+static void
+tablespace_beginning(const char *data, char *beginning, size_t size)
+{
+	char		path[PATH_MAX + 32];
+	char	   *version;
+
+	(void) snprintf(path, sizeof(path), "%s/PG_VERSION", data);
+	version = pgha_read_file(path, NULL);
+	/* Without a version there is none that could be told from another cluster's. */
+	(void) snprintf(beginning, size, "PG_%.*s_", version != NULL ? (int) strcspn(version, "\r\n") : 0,
+					version != NULL ? version : "");
+	free(version);
+}
+
+/*
+ * Removes what the link `name` of a data directory points to, as far as it is
+ * that one's: unless the data directory `kept` (NULL: none) has its own there.
+ */
+static void
+remove_outside(const char *data, const char *name, const char *kept, const char *const *beginnings)
+{
+	char		target[PATH_MAX];
+
+	if (!pgha_clone_link(data, name, target) || (kept != NULL && is_used_by(kept, target)))
+		return;
+	if (pgha_clone_is_copy(target))
+		(void) pgha_remove_tree(target, true);
+	for (; !pgha_clone_is_copy(target) && *beginnings != NULL; beginnings++)
+		empty_root(target, *beginnings);
+}
+
+bool
+pgha_clone_remove_data(const char *data, bool itself, const char *kept)
+{
+	static const char *const of_wal[] = {"0", "archive_status", NULL};
+	char		beginning[32];
+	const char *const of_tablespace[] = {beginning, NULL};
+	char		path[PATH_MAX + 32];
+	DIR		   *dir;
+	struct dirent *entry;
+
+	remove_outside(data, "pg_wal", kept, of_wal);
+	tablespace_beginning(data, beginning, sizeof(beginning));
+	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
+	dir = opendir(path);
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		char		name[300];
+
+		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
+		remove_outside(data, name, kept, of_tablespace);
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+	return pgha_remove_tree(data, itself);
+}
+
+static bool
+remove_clone(const PghaJobRun *run)
+{
+	bool		outside = pgha_clone_remove_noted(run);
+
+	return pgha_remove_tree(run->new_directory, true) && outside;
+}
+
+void
+pgha_clone_give_up(PghaJobRun *run)
+{
+	static const struct timespec pause = {.tv_nsec = 200000000};
+
+	for (int i = 0; i < REMOVE_TRIES && !remove_clone(run); i++)
+		(void) nanosleep(&pause, NULL);
+	if (access(run->new_directory, F_OK) == 0)
+		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->new_directory, strerror(errno));
+	run->new_directory[0] = '\0';
+	run->new_inode = 0;
+}

@@ -1,0 +1,365 @@
+/*
+ * server.c
+ *		The own server during a recovery: started, stopped, and watched until it
+ *		is clear what becomes of it.
+ *
+ * The judge is the server's own monitor: started as a standby, it compares its
+ * WAL with the leader's history, and either follows or says that it has
+ * diverged.  A server that is started here for the first time after a crash
+ * decides by itself, with the other members, whether it may be a primary
+ * (server/boot.c); where a leader is known it is told to be a standby beforehand.
+ *
+ * What rejoining, rewinding and cloning need of it; which of them comes next is
+ * none of its business.
+ */
+#include "server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../common/errors.h"
+#include "../common/extension.h"
+#include "../common/lsn.h"
+#include "../host/durable.h"
+#include "../host/server_ctl.h"
+#include "leader.h"
+
+#define START_LIMIT_MS		(24 * 3600 * 1000)	/* crash recovery takes what it takes; it can be cancelled */
+#define START_AGAIN_LIMIT_MS	60000
+#define STOP_LIMIT_MS		300000
+#define LOOK_EVERY_MS		200
+/* Without any change in what the server does: */
+#define STUCK_S				600
+/* A server that does not stream although the leader is there: is its WAL gone? */
+#define WAL_GONE_AFTER_S	20
+
+/* ---- start and stop ---- */
+
+bool
+pgha_write_standby_signal(PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
+	if (pgha_write_file(path, "", 0, 0600, true))
+		return true;
+	return pgha_job_fail(run, errno == ENOSPC || errno == EDQUOT ? STATE_DISK_FULL : STATE_IO, NULL, NULL,
+						 "could not create file \"%s\": %s", path, strerror(errno));
+}
+
+/*
+ * Tells a former primary, before it starts, of which term its successor is
+ * (server/boot.c): it must not lead again because the network fails just then.
+ * Best effort; without it the server asks the members itself.
+ */
+static void
+tell_term(PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+	char		query[256];
+	char		error[512];
+	PGconn	   *conn = pgha_job_connect(run, run->leader, NULL, error, sizeof(error));
+	char	   *schema;
+	char	   *term = NULL;
+
+	if (conn == NULL)
+		return;
+	schema = pgha_member_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	if (schema != NULL && *schema != '\0')
+	{
+		(void) snprintf(query, sizeof(query), "SELECT term FROM %s.pgha_status() WHERE state = 'primary'", schema);
+		term = pgha_member_query(conn, query, NULL, error, sizeof(error));
+	}
+	(void) snprintf(path, sizeof(path), "%s/pgha.follow", run->conf->data);
+	if (term != NULL && *term != '\0' && !pgha_write_file(path, term, strlen(term), 0600, true))
+		fprintf(stderr, "pgha agent: could not write file \"%s\": %s\n", path, strerror(errno));
+	free(term);
+	free(schema);
+	PQfinish(conn);
+}
+
+bool
+pgha_start(PghaJobRun *run)
+{
+	char		error[600];
+	pid_t		pid;
+
+	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
+	{
+		run->stopped = false;
+		return true;
+	}
+	if (run->leader != PGHA_NOBODY && run->leader != run->conf->self)
+	{
+		tell_term(run);
+		if (!pgha_write_standby_signal(run))
+			return false;
+	}
+	if (!pgha_job_phase(run, "starting", "starts the server"))
+		return false;
+	if (pgha_server_start(run->conf, START_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))
+	{
+		run->stopped = false;
+		return true;
+	}
+	if (!pgha_job_check_cancel(run))
+		return false;
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, error,
+						 "See the server's log, and postgres.log in the agent's directory. The method clone builds the node anew.",
+						 "the server of node \"%s\" could not be started",
+						 run->conf->members.member[run->conf->self].name);
+}
+
+void
+pgha_start_again(PghaJobRun *run)
+{
+	char		path[PATH_MAX + 32];
+	char		error[600] = "standby.signal cannot be written";
+	pid_t		pid;
+
+	/* Without pgha_job_fail(): the reason of the failure stays. */
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
+	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING ||
+		(pgha_write_file(path, "", 0, 0600, true) &&
+		 pgha_server_start(run->conf, START_AGAIN_LIMIT_MS, NULL, NULL, error, sizeof(error))))
+		run->stopped = false;
+	else
+		fprintf(stderr, "pgha agent: the server could not be started again: %s\n", error);
+}
+
+bool
+pgha_stop(PghaJobRun *run)
+{
+	char		error[600];
+	PghaControl control;
+	pid_t		pid;
+
+	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
+	{
+		run->stopped = true;
+		if (!pgha_job_phase(run, "stopping", "stops the server"))
+			return false;
+		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, error, sizeof(error)))
+			return pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
+								 "the server could not be stopped");
+	}
+	if (!pgha_server_control(run->conf, &control, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_IO, error, "The method clone builds the node anew.",
+							 "the data directory cannot be read");
+	if (strncmp(control.state, "shut down", 9) != 0)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL,
+							 "the server was not shut down cleanly: pg_control says \"%s\"", control.state);
+	return true;
+}
+
+/* ---- what becomes of it ---- */
+
+/* What the own server says of itself. */
+typedef struct Look
+{
+	char		state[32];
+	char		leader[PGHA_NAME_SIZE];
+	char		receiver[32];	/* pg_stat_wal_receiver.status */
+	char		flushed[32];
+	char		replayed[32];
+	pgha_lsn end;
+} Look;
+
+static void
+copy_field(const PGresult *result, int column, char *out, size_t size)
+{
+	(void) snprintf(out, size, "%s", PQgetvalue(result, 0, column));
+}
+
+static bool
+look_at_server(PghaJobRun *run, Look *look, char *error, size_t error_size)
+{
+	PGconn	   *conn = pgha_job_connect(run, run->conf->self, NULL, error, error_size);
+	char	   *schema;
+	char		query[600];
+	PGresult   *result;
+	bool		seen = false;
+
+	memset(look, 0, sizeof(*look));
+	if (conn == NULL)
+		return false;
+	schema = pgha_member_query(conn, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, error_size);
+	if (schema != NULL && *schema == '\0')
+		pgha_fail(error, error_size, "the extension pgha is not in database \"%s\"", PQdb(conn));
+	else if (schema != NULL)
+	{
+		(void) snprintf(query, sizeof(query),
+						"SELECT s.state, coalesce(s.leader, ''), coalesce(r.status, ''),"
+						" coalesce(s.flushed_lsn::text, ''), coalesce(s.replayed_lsn::text, '')"
+						" FROM %s.pgha_status() s LEFT JOIN pg_catalog.pg_stat_wal_receiver r ON true", schema);
+		result = PQexec(conn, query);
+		seen = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
+		if (seen)
+		{
+			copy_field(result, 0, look->state, sizeof(look->state));
+			copy_field(result, 1, look->leader, sizeof(look->leader));
+			copy_field(result, 2, look->receiver, sizeof(look->receiver));
+			copy_field(result, 3, look->flushed, sizeof(look->flushed));
+			copy_field(result, 4, look->replayed, sizeof(look->replayed));
+			look->end = pgha_lsn_of(look->flushed);
+		}
+		else
+			pgha_fail(error, error_size, "%s", PQresultErrorMessage(result));
+		PQclear(result);
+	}
+	free(schema);
+	PQfinish(conn);
+	return seen;
+}
+
+/* WAL position of the leader, which the own server is to reach; 0 if it cannot be had. */
+static pgha_lsn
+leader_position(PghaJobRun *run)
+{
+	char		error[512];
+	PGconn	   *conn = pgha_job_connect(run, run->leader, NULL, error, sizeof(error));
+	char	   *text;
+	pgha_lsn lsn = 0;
+
+	if (conn == NULL)
+		return 0;
+	text = pgha_member_query(conn, "SELECT pg_catalog.pg_current_wal_flush_lsn()", NULL, error, sizeof(error));
+	if (text != NULL)
+		lsn = pgha_lsn_of(text);
+	free(text);
+	PQfinish(conn);
+	return lsn;
+}
+
+/*
+ * Does the leader no longer have the WAL after `end`?  Its slot for this node
+ * says so, or the segment is missing there on all timelines.
+ */
+static bool
+wal_is_gone(PghaJobRun *run, pgha_lsn end)
+{
+	char		error[512];
+	char		parameter[64];
+	char		slot[64];
+	PGconn	   *conn = pgha_job_connect(run, run->leader, NULL, error, sizeof(error));
+	char	   *answer;
+	bool		gone = false;
+
+	if (conn == NULL)
+		return false;
+	pgha_slot_name(run->conf->members.member[run->conf->self].name, slot);
+	answer = pgha_member_query(conn, "SELECT count(*) FROM pg_catalog.pg_replication_slots"
+							" WHERE slot_name = $1 AND wal_status = 'lost'", slot, error, sizeof(error));
+	gone = answer != NULL && strcmp(answer, "1") == 0;
+	free(answer);
+	if (!gone)
+	{
+		(void) snprintf(parameter, sizeof(parameter), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(end));
+		answer = pgha_member_query(conn, "SELECT count(*) FROM pg_catalog.pg_ls_waldir()"
+								" WHERE length(name) = 24 AND substr(name, 9) <="
+								" substr(pg_catalog.pg_walfile_name($1::pg_lsn), 9)",
+								parameter, error, sizeof(error));
+		gone = answer != NULL && strcmp(answer, "0") == 0;
+		free(answer);
+	}
+	PQfinish(conn);
+	return gone;
+}
+
+static void
+learn_leader(PghaJobRun *run, const Look *look)
+{
+	int			leader = pgha_members_find(&run->conf->members, look->leader);
+
+	if (leader != PGHA_NOBODY && leader != run->conf->self)
+		run->leader = leader;
+}
+
+PghaVerdict
+pgha_await_verdict(PghaJobRun *run)
+{
+	Look		look;
+	Look		before = {.state = ""};
+	char		error[600] = "";
+	time_t		changed = time(NULL);
+	time_t		not_streaming_since = changed;
+	pgha_lsn goal = 0;
+	pgha_lsn first = 0;
+	pid_t		pid;
+
+	if (!pgha_job_phase(run, "streaming", "waits until the server streams from the primary"))
+		return PGHA_VERDICT_FAILED;
+	for (;;)
+	{
+		bool		seen = look_at_server(run, &look, error, sizeof(error));
+		time_t		now = time(NULL);
+
+		if (!pgha_job_check_cancel(run))
+			return PGHA_VERDICT_FAILED;
+		if (seen)
+		{
+			bool		streams = strcmp(look.state, "standby") == 0 && strcmp(look.receiver, "streaming") == 0;
+
+			learn_leader(run, &look);
+			run->wal_end = look.end;
+			if (strcmp(look.state, "primary") == 0)
+				return PGHA_VERDICT_PRIMARY;
+			if (strcmp(look.state, "diverged") == 0 && run->leader != PGHA_NOBODY)
+				return PGHA_VERDICT_DIVERGED;
+			if (streams && goal == 0 && run->leader != PGHA_NOBODY)
+			{
+				goal = leader_position(run);
+				first = pgha_lsn_of(look.replayed);
+			}
+			if (streams && goal != 0 && pgha_lsn_of(look.replayed) >= goal)
+				return PGHA_VERDICT_STREAMS;
+			if (goal > first)
+				pgha_job_progress(run, (int64_t) (pgha_lsn_of(look.replayed) - first), (int64_t) (goal - first));
+			if (streams)
+				not_streaming_since = now;
+			if (!streams && strcmp(look.state, "standby") == 0 && run->leader != PGHA_NOBODY &&
+				now - not_streaming_since >= WAL_GONE_AFTER_S && wal_is_gone(run, look.end))
+			{
+				pgha_job_fail(run, STATE_UNDEFINED_FILE, NULL,
+							  "The method clone builds the node anew.",
+							  "the primary \"%s\" no longer has the WAL that this node needs next, from %s on",
+							  run->conf->members.member[run->leader].name, look.flushed);
+				return PGHA_VERDICT_WAL_GONE;
+			}
+			if (memcmp(&look, &before, sizeof(look)) != 0)
+				changed = now;
+			before = look;
+		}
+		if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
+		{
+			/* It may be between a crash and its restart by its own doing. */
+			if (now - changed > 10)
+			{
+				pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "See the server's log.", "the server has ended");
+				return PGHA_VERDICT_FAILED;
+			}
+		}
+		else if (now - changed > STUCK_S)
+		{
+			pgha_job_fail(run, STATE_NOT_IN_STATE, seen ? NULL : error,
+						  "See pgha_status() there and the server's log.",
+						  "the server has not come to stream within %d seconds: state \"%s\"", STUCK_S, look.state);
+			return PGHA_VERDICT_FAILED;
+		}
+		pgha_job_sleep(run, LOOK_EVERY_MS);
+	}
+}
+
+bool
+pgha_streams_or_leads(PghaJobRun *run)
+{
+	Look		look;
+	char		error[600];
+
+	return look_at_server(run, &look, error, sizeof(error)) &&
+		(strcmp(look.state, "primary") == 0 ||
+		 (strcmp(look.state, "standby") == 0 && strcmp(look.receiver, "streaming") == 0));
+}
