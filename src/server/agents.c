@@ -481,7 +481,7 @@ remember_told(const char *node, const News *news)
 
 /*
  * pgha_agent_poll(...): an agent reports, and waits at most wait_ms for news.
- * See pgha--1.0--1.1.sql and pgha--1.1--1.2.sql for what goes in and out.
+ * See pgha--1.0.sql for what goes in and out.
  */
 Datum
 pgha_sql_agent_poll(PG_FUNCTION_ARGS)

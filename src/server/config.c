@@ -270,13 +270,8 @@ hash_config(const PghaMembers *members)
 	snprintf(numbers, sizeof(numbers), "%d %d %d %d", pgha_heartbeat_interval,
 			 pgha_failure_timeout, pgha_startup_grace, pgha_max_failover_lag);
 	hash = hash_text(hash, numbers);
-
-	/* Older versions do not know these, and are told apart only where they matter. */
-	if (pgha_address[0] != '\0')
-		hash = hash_text(hash_text(hash, "address"), pgha_address);
-	if (pgha_fence != 0)
-		hash = hash_text(hash_text(hash, "fence"), fence_options[pgha_fence].name);
-	return hash;
+	hash = hash_text(hash, pgha_address);
+	return hash_text(hash, fence_options[pgha_fence].name);
 }
 
 /* Is this empty, or http(s)://host[:port] with nothing behind it? */

@@ -12,7 +12,7 @@
  * and acts, and then watch its effect.  They can be cancelled at any moment;
  * what was ordered goes on.
  *
- * Who may call what is a matter of privileges (pgha--1.0.sql and on), not of code.
+ * Who may call what is a matter of privileges (pgha--1.0.sql), not of code.
  */
 #include "postgres.h"
 
@@ -327,9 +327,8 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 		leader_end = view->member[view->leader].report.wal_end;
 	for (int i = 0; i < view->members.count; i++)
 	{
-		PghaRow			row = {0};
+		PghaRow		row = {0};
 
-		/* Where the extension is still at 1.0 or 1.1, the last columns are not asked for. */
 		put_member(&row, view, i, leader_end, in_recovery);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}
