@@ -35,12 +35,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../cli/program.h"
+#include "../common/child.h"
+#include "../common/clock.h"
 #include "../host/durable.h"
+#include "../host/server_ctl.h"
 #include "../recovery/job.h"
 #include "keeper.h"
 #include "pcp.h"
-#include "../cli/program.h"
-#include "../host/server_ctl.h"
 #include "session.h"
 
 #define LOOK_EVERY_MS		500
@@ -313,7 +315,7 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 		not_begun = failed;
 	}
 	job_seen_running = true;
-	look_at_job(pgha_session_clock());
+	look_at_job(pgha_clock_ms());
 }
 
 static int64_t
@@ -381,10 +383,7 @@ command_server(const char *command, const char *mode)
 		bool		done = true;
 
 		(void) setsid();
-		for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-			(void) close(fd);
-		for (int i = 1; i < NSIG; i++)
-			(void) signal(i, SIG_DFL);
+		pgha_become_child(-1);
 		if (strcmp(command, "start") != 0)
 			done = pgha_server_stop(&conf, mode, 300000, error, sizeof(error));
 		if (done && strcmp(command, "stop") != 0)
@@ -575,9 +574,9 @@ reap(void)
 		if (WIFEXITED(status) && WEXITSTATUS(status) == PGHA_PGPOOL_AGREES)
 			pgpool_failures = 0;
 		else if (WIFEXITED(status) && WEXITSTATUS(status) == PGHA_PGPOOL_LATER)
-			pgpool_at = pgha_session_clock() + PGPOOL_SOON_MS;
+			pgpool_at = pgha_clock_ms() + PGPOOL_SOON_MS;
 		else if (pgpool_failures++ < PGPOOL_SOON_TRIES)
-			pgpool_at = pgha_session_clock() + PGPOOL_SOON_MS;
+			pgpool_at = pgha_clock_ms() + PGPOOL_SOON_MS;
 	}
 }
 
@@ -611,7 +610,7 @@ advance(PghaSession *session)
 		/* Not the primary: the next one is tried, after a while. */
 		if (session == &primary && known_leader() == PGHA_NOBODY)
 		{
-			session->retry_at = pgha_session_clock() + 300;
+			session->retry_at = pgha_clock_ms() + 300;
 			session->failures = 1;
 			pgha_session_close(session);
 		}
@@ -632,7 +631,7 @@ run_agent(void)
 {
 	while (!told_to_end)
 	{
-		int64_t		now = pgha_session_clock();
+		int64_t		now = pgha_clock_ms();
 
 		reload(now);
 		reap();
@@ -769,7 +768,7 @@ forget_old_outcome(void)
 	char		path[PATH_MAX + 32];
 	struct stat st;
 
-	look_at_job(pgha_session_clock());
+	look_at_job(pgha_clock_ms());
 	(void) snprintf(path, sizeof(path), "%s/job", conf.directory);
 	if (job.known && job.outcome[0] != '\0' && stat(path, &st) == 0 && time(NULL) - st.st_mtime > FRESH_OUTCOME_S)
 		own.told_job = primary.told_job = job.order.id;

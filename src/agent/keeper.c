@@ -37,6 +37,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "../common/child.h"
+#include "../common/clock.h"
 #include "../net/address.h"
 #include "../net/address_ec2.h"
 #include "agent.h"
@@ -173,7 +175,7 @@ tell_server(Keeper *keeper, int64_t now)
 		return;
 	told = pgha_tell_own_server(keeper->conf, "pgha_agent_host($1, $2, $3)", 3, values, error, sizeof(error));
 	keeper->told = told == PGHA_TOLD;
-	keeper->tell_at = pgha_session_clock() + (told == PGHA_TOLD_OFF ? TELL_REFUSED_MS : TELL_AGAIN_MS);
+	keeper->tell_at = pgha_clock_ms() + (told == PGHA_TOLD_OFF ? TELL_REFUSED_MS : TELL_AGAIN_MS);
 	if (told == PGHA_TOLD)
 		keeper->refusal[0] = '\0';
 	else if (told == PGHA_TOLD_OFF)
@@ -207,7 +209,7 @@ still_leader(void *arg)
 	const Keeper *keeper = arg;
 
 	return lead_now() == PGHA_LEAD_YES &&
-		pgha_session_clock() - atomic_load(&shared->confirmed) <= keeper->conf->failure_timeout_ms;
+		pgha_clock_ms() - atomic_load(&shared->confirmed) <= keeper->conf->failure_timeout_ms;
 }
 
 /* When to try again what has failed: later each time. */
@@ -219,14 +221,14 @@ next_try(Keeper *keeper)
 	for (int i = 0; i < keeper->failures && pause < RETRY_MAX_MS; i++)
 		pause *= 2;
 	keeper->failures++;
-	return pgha_session_clock() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+	return pgha_clock_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
 }
 
 static void
 take(Keeper *keeper)
 {
 	PghaTake	how = {.limit_ms = TAKE_LIMIT_MS, .still_leader = still_leader, .arg = keeper};
-	int64_t		start = pgha_session_clock();
+	int64_t		start = pgha_clock_ms();
 	char		error[512] = "";
 	char		what[300];
 
@@ -235,20 +237,20 @@ take(Keeper *keeper)
 	{
 		keeper->held = true;
 		keeper->failures = 0;
-		keeper->steady_at = pgha_session_clock() + STEADY_MS;
-		keeper->announce_at = pgha_session_clock() + ANNOUNCE_EVERY_MS;
+		keeper->steady_at = pgha_clock_ms() + STEADY_MS;
+		keeper->announce_at = pgha_clock_ms() + ANNOUNCE_EVERY_MS;
 		keeper->complaint[0] = '\0';
 		set_state(keeper, "held", NULL);
 		(void) snprintf(what, sizeof(what), "address %.200s taken in %lld ms", keeper->conf->address,
-						(long long) (pgha_session_clock() - start));
+						(long long) (pgha_clock_ms() - start));
 		(void) pgha_address_announce(keeper->vip, still_leader, keeper, error, sizeof(error));
 		tell_event(keeper, what);
-		keeper->due = pgha_session_clock() + CHECK_EVERY_MS;
+		keeper->due = pgha_clock_ms() + CHECK_EVERY_MS;
 		return;
 	}
 	if (!still_leader(keeper))
 	{
-		keeper->due = pgha_session_clock() + STALE_PAUSE_MS;
+		keeper->due = pgha_clock_ms() + STALE_PAUSE_MS;
 		return;
 	}
 	set_state(keeper, "error", error);
@@ -265,7 +267,7 @@ static void
 check(Keeper *keeper)
 {
 	char		error[512] = "";
-	int64_t		now = pgha_session_clock();
+	int64_t		now = pgha_clock_ms();
 
 	keeper->due = now + CHECK_EVERY_MS;
 	switch (pgha_address_check(keeper->vip, error, sizeof(error)))
@@ -325,7 +327,7 @@ prepare(Keeper *keeper, PghaEc2 *ec2)
 {
 	char		error[512] = "";
 
-	keeper->prepare_at = pgha_session_clock() + PREPARE_EVERY_MS;
+	keeper->prepare_at = pgha_clock_ms() + PREPARE_EVERY_MS;
 	if (ec2 != NULL && keeper->instance[0] == '\0' &&
 		pgha_ec2_instance(ec2, keeper->instance, sizeof(keeper->instance), error, sizeof(error)))
 		keeper->told = false;
@@ -350,7 +352,7 @@ prepare(Keeper *keeper, PghaEc2 *ec2)
 static void
 go_round(Keeper *keeper, PghaEc2 *ec2)
 {
-	int64_t		now = pgha_session_clock();
+	int64_t		now = pgha_clock_ms();
 
 	if (keeper->vip != NULL)
 	{
@@ -368,9 +370,9 @@ go_round(Keeper *keeper, PghaEc2 *ec2)
 		else if (lead == PGHA_LEAD_NO && !keeper->given_up && now >= keeper->due)
 			give_up(keeper);
 	}
-	if (pgha_session_clock() >= keeper->prepare_at)
+	if (pgha_clock_ms() >= keeper->prepare_at)
 		prepare(keeper, ec2);
-	tell_server(keeper, pgha_session_clock());
+	tell_server(keeper, pgha_clock_ms());
 }
 
 /* Sleeps until there is something to do; false when the agent has gone. */
@@ -378,7 +380,7 @@ static bool
 wait_for_agent(Keeper *keeper)
 {
 	struct pollfd set = {.fd = keeper->wake, .events = POLLIN};
-	int64_t		now = pgha_session_clock();
+	int64_t		now = pgha_clock_ms();
 	int64_t		next = keeper->prepare_at;
 	char		drain[64];
 	ssize_t		length;
@@ -445,26 +447,12 @@ run_keeper(const PghaAgentConf *conf, int wake)
 		/* The next keeper, if there is one, says more. */
 		give_up(&keeper);
 		set_state(&keeper, "", NULL);
-		tell_server(&keeper, pgha_session_clock());
+		tell_server(&keeper, pgha_clock_ms());
 	}
 	_exit(0);
 }
 
 /* ---- in the agent ---- */
-
-/* A child of the agent begins: none of its descriptors but `keep`, its signals as usual. */
-static void
-become_child(int keep)
-{
-	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-	{
-		if (fd != keep)
-			(void) close(fd);
-	}
-	for (int i = 1; i < NSIG; i++)
-		(void) signal(i, SIG_DFL);
-	(void) signal(SIGPIPE, SIG_IGN);
-}
 
 static void
 start_keeper(const PghaAgentConf *conf)
@@ -484,7 +472,8 @@ start_keeper(const PghaAgentConf *conf)
 	keeper_pid = fork();
 	if (keeper_pid == 0)
 	{
-		become_child(ends[0]);
+		pgha_become_child(ends[0]);
+		(void) signal(SIGPIPE, SIG_IGN);
 		run_keeper(conf, ends[0]);
 	}
 	(void) close(ends[0]);
@@ -524,10 +513,10 @@ pgha_keeper_tend(const PghaAgentConf *conf)
 		(void) close(wake_fd);
 		wake_fd = -1;
 	}
-	if (keeper_pid != 0 || (conf->address[0] == '\0' && !conf->fence_by_ec2) || pgha_session_clock() < start_at)
+	if (keeper_pid != 0 || (conf->address[0] == '\0' && !conf->fence_by_ec2) || pgha_clock_ms() < start_at)
 		return;
 	in_force = wanted;
-	start_at = pgha_session_clock() + 1000;
+	start_at = pgha_clock_ms() + 1000;
 	start_keeper(conf);
 }
 
@@ -589,7 +578,7 @@ tell_outcome(const PghaAgentConf *conf, int64_t order_id, bool stopped, const ch
 	const char *const values[] = {id, stopped ? "true" : "false", message};
 	char		error[512];
 	char		complaint[512] = "";
-	int64_t		end = pgha_session_clock() + OUTCOME_LIMIT_MS;
+	int64_t		end = pgha_clock_ms() + OUTCOME_LIMIT_MS;
 	PghaTold	told;
 
 	(void) snprintf(id, sizeof(id), "%lld", (long long) order_id);
@@ -601,7 +590,7 @@ tell_outcome(const PghaAgentConf *conf, int64_t order_id, bool stopped, const ch
 		if (strcmp(error, complaint) != 0)
 			pgha_agent_log("own server: could not tell it that: %s", error);
 		memcpy(complaint, error, sizeof(complaint));
-		if (pgha_session_clock() > end)
+		if (pgha_clock_ms() > end)
 			return;
 		(void) poll(NULL, 0, OUTCOME_PAUSE_MS);
 	}
@@ -651,7 +640,8 @@ pgha_keeper_stop_instance(const PghaAgentConf *conf, int64_t order_id, const cha
 	pid = fork();
 	if (pid == 0)
 	{
-		become_child(-1);
+		pgha_become_child(-1);
+		(void) signal(SIGPIPE, SIG_IGN);
 		stop_instance(conf, order_id, instance_id);
 	}
 	if (pid < 0)

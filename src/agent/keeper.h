@@ -26,7 +26,7 @@ extern void pgha_keeper_tend(const PghaAgentConf *conf);
 
 /*
  * Tells what the agent knows, and when it asked the own server
- * (pgha_session_clock()).  An address is only taken on news that is not older
+ * (pgha_clock_ms()).  An address is only taken on news that is not older
  * than pgha.failure_timeout.
  */
 extern void pgha_keeper_tell(PghaLead lead, int64_t asked_at);

@@ -48,10 +48,11 @@ typedef uint64_t uint64;
 #define NAMEDATALEN 64
 #include <pgpool2/libpcp_ext.h>
 
-#include "../common/pgpools.h"
-#include "agent.h"
+#include "../common/child.h"
 #include "../common/extension.h"
+#include "../common/pgpools.h"
 #include "../recovery/job_run.h"
+#include "agent.h"
 
 /* For the own server, and for each pgpool: a frozen one must not keep us. */
 #define LIMIT_S			30
@@ -489,11 +490,8 @@ tell_all(void)
 static void
 begin_process(const PghaAgentConf *configuration, unsigned limit_s)
 {
-	for (int i = 1; i < NSIG; i++)
-		(void) signal(i, SIG_DFL);
+	pgha_become_child(-1);
 	(void) signal(SIGPIPE, SIG_IGN);
-	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-		(void) close(fd);
 	(void) alarm(limit_s);
 	conf = configuration;
 }

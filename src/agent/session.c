@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "agent.h"
+#include "../common/clock.h"
 #include "../common/extension.h"
+#include "agent.h"
 
 #define CONNECT_LIMIT_MS	5000
 #define QUERY_LIMIT_MS		5000
@@ -28,15 +28,6 @@
 	" tcp_user_timeout=10000 options='-c client_connection_check_interval=1000 -c statement_timeout=0" \
 	" -c idle_session_timeout=0 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2" \
 	" -c tcp_keepalives_count=3 -c tcp_user_timeout=10000'"
-
-int64_t
-pgha_session_clock(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void
 pgha_session_close(PghaSession *session)
@@ -65,7 +56,7 @@ fail_session(PghaSession *session, const char *text, const char *hint)
 	for (int i = 0; i < session->failures && pause < RETRY_MAX_MS; i++)
 		pause *= 2;
 	session->failures++;
-	session->retry_at = pgha_session_clock() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
+	session->retry_at = pgha_clock_ms() + (pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS);
 	pgha_session_close(session);
 }
 
@@ -111,7 +102,7 @@ pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member)
 	}
 	session->state = PGHA_SESSION_CONNECTING;
 	session->wants = PGRES_POLLING_WRITING;
-	session->deadline = pgha_session_clock() + CONNECT_LIMIT_MS;
+	session->deadline = pgha_clock_ms() + CONNECT_LIMIT_MS;
 }
 
 int
@@ -146,7 +137,7 @@ go_on_connecting(PghaSession *session)
 			return;
 		}
 		session->state = PGHA_SESSION_PREPARING;
-		session->deadline = pgha_session_clock() + QUERY_LIMIT_MS;
+		session->deadline = pgha_clock_ms() + QUERY_LIMIT_MS;
 	}
 }
 
@@ -255,7 +246,7 @@ pgha_session_advance(PghaSession *session)
 			break;
 	}
 	if (session->state != PGHA_SESSION_CLOSED && session->state != PGHA_SESSION_READY &&
-		pgha_session_clock() > session->deadline)
+		pgha_clock_ms() > session->deadline)
 		fail_session(session, "no answer in time", NULL);
 	return answered;
 }
@@ -315,6 +306,6 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 		return;
 	}
 	session->state = PGHA_SESSION_POLLING;
-	session->asked_at = pgha_session_clock();
+	session->asked_at = pgha_clock_ms();
 	session->deadline = session->asked_at + wait_ms + limit_ms;
 }

@@ -44,7 +44,7 @@ typedef struct PghaSession
 	int			member;			/* it is with, or was last tried with */
 	PGconn	   *conn;
 	PostgresPollingStatusType wants;	/* while connecting */
-	int64_t		deadline;		/* of what is under way; ms of pgha_session_clock() */
+	int64_t		deadline;		/* of what is under way; ms of pgha_clock_ms() */
 	int64_t		asked_at;		/* when the poll was sent that is under way */
 	int64_t		answer_asked_at;	/* when the one was sent that poll answers */
 	int64_t		retry_at;		/* not before this time */
@@ -57,9 +57,6 @@ typedef struct PghaSession
 	int64_t		told_job;		/* last job whose outcome this server knows */
 	int64_t		acknowledge;	/* order of the own server to be named with the next poll */
 } PghaSession;
-
-/* CLOCK_BOOTTIME in milliseconds: it goes on while the machine is suspended. */
-extern int64_t pgha_session_clock(void);
 
 /* Begins to connect to a member. */
 extern void pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member);

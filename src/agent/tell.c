@@ -14,6 +14,7 @@
 
 #include <libpq-fe.h>
 
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/extension.h"
 #include "session.h"
@@ -45,11 +46,11 @@ static bool
 await(const Call *call, short events)
 {
 	struct pollfd set = {.fd = PQsocket(call->conn), .events = events};
-	int64_t		left = call->deadline - pgha_session_clock();
+	int64_t		left = call->deadline - pgha_clock_ms();
 
 	if (left > 0 && poll(&set, 1, (int) left) > 0)
 		return true;
-	if (pgha_session_clock() < call->deadline)
+	if (pgha_clock_ms() < call->deadline)
 		return true;			/* a signal */
 	return pgha_fail(call->error, call->error_size, "the server does not answer");
 }
@@ -170,7 +171,7 @@ PghaTold
 pgha_tell_own_server(const PghaAgentConf *conf, const char *function, int count, const char *const *values,
 					 char *error, size_t error_size)
 {
-	Call		call = {.deadline = pgha_session_clock() + LIMIT_MS, .error = error, .error_size = error_size};
+	Call		call = {.deadline = pgha_clock_ms() + LIMIT_MS, .error = error, .error_size = error_size};
 	PghaTold	told = PGHA_NOT_TOLD;
 
 	if (connect_to(&call, conf))

@@ -12,8 +12,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "../common/clock.h"
 #include "program.h"
 
 /* Where no other is set, in seconds: a frozen host must not keep us. */
@@ -524,25 +524,16 @@ pgha_client_connect_primary(const PghaClientOptions *options)
 
 /* ---- queries ---- */
 
-long long
-pgha_client_clock(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Waits for the answer; false after an error message. */
 static bool
 wait_for_answer(PGconn *conn, int limit_ms, FILE *errors)
 {
-	long long	deadline = pgha_client_clock() + limit_ms;
+	long long	deadline = pgha_awake_ms() + limit_ms;
 
 	while (PQisBusy(conn))
 	{
 		struct pollfd set = {.fd = PQsocket(conn), .events = POLLIN};
-		long long	left = limit_ms > 0 ? deadline - pgha_client_clock() : -1;
+		long long	left = limit_ms > 0 ? deadline - pgha_awake_ms() : -1;
 
 		if (limit_ms > 0 && left <= 0)
 		{

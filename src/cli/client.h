@@ -92,7 +92,4 @@ extern json_t *pgha_client_try_query_json(PGconn *conn, const char *query, const
 /* Prints the error of a result as psql does. */
 extern void pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors);
 
-/* Monotonic time in ms. */
-extern long long pgha_client_clock(void);
-
 #endif							/* PGHA_CLIENT_H */

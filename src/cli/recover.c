@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
 #include "client.h"
 #include "progress.h"
 #include "status.h"
@@ -123,7 +124,7 @@ draw_bar(Recovery *r)
 {
 	char		line[1024];
 	char		silence[64] = "";
-	long long	now = pgha_client_clock();
+	long long	now = pgha_awake_ms();
 	int			columns;
 	int			rows;
 
@@ -148,7 +149,7 @@ draw_bar(Recovery *r)
 static void
 refresh_bar(Recovery *r)
 {
-	if (resized || pgha_client_clock() - r->drawn_ms >= LOOK_EVERY_MS)
+	if (resized || pgha_awake_ms() - r->drawn_ms >= LOOK_EVERY_MS)
 	{
 		resized = 0;
 		draw_bar(r);
@@ -163,7 +164,7 @@ take_progress(Recovery *r, const json_t *rows)
 	size_t		index;
 	const json_t *row;
 
-	r->answered_ms = pgha_client_clock();
+	r->answered_ms = pgha_awake_ms();
 	json_array_foreach(rows, index, row)
 	{
 		if (!pgha_progress_read(row, &progress) || strcmp(progress.node, r->options->node) != 0 ||
@@ -194,9 +195,9 @@ look(Recovery *r)
 
 	if (r->look == NULL)
 		return;
-	if (!r->asked && pgha_client_clock() - r->asked_ms >= LOOK_EVERY_MS)
+	if (!r->asked && pgha_awake_ms() - r->asked_ms >= LOOK_EVERY_MS)
 	{
-		r->asked_ms = pgha_client_clock();
+		r->asked_ms = pgha_awake_ms();
 		r->asked = pgha_recoveries_ask(r->look);
 		if (!r->asked)
 		{
@@ -313,7 +314,7 @@ await_result(Recovery *r)
 static bool
 await_outcome(Recovery *r)
 {
-	long long	deadline = pgha_client_clock() + GIVE_UP_LIMIT_MS;
+	long long	deadline = pgha_awake_ms() + GIVE_UP_LIMIT_MS;
 	const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
 
 	for (;;)
@@ -326,7 +327,7 @@ await_outcome(Recovery *r)
 		json_decref(rows);
 		if (r->progress.job == 0 || r->progress.outcome[0] != '\0')
 			return true;
-		if (pgha_client_clock() > deadline)
+		if (pgha_awake_ms() > deadline)
 			return false;
 		draw_bar(r);
 		(void) nanosleep(&pause, NULL);
@@ -424,7 +425,7 @@ run_recovery(Recovery *r)
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 	{
 		printf("%sNode \"%s\" is a standby that streams%s, after %lld s.\n", pgha_paint(r->coloured, PGHA_PAINT_GOOD),
-			   r->options->node, pgha_paint(r->coloured, PGHA_PAINT_NONE), (pgha_client_clock() - r->began_ms) / 1000);
+			   r->options->node, pgha_paint(r->coloured, PGHA_PAINT_NONE), (pgha_awake_ms() - r->began_ms) / 1000);
 		code = EXIT_OK;
 	}
 	else if (r->cancelled && sqlstate != NULL && strcmp(sqlstate, "57014") == 0)
@@ -458,7 +459,7 @@ pgha_recover_main(int argc, char **argv)
 	if (r.bar)
 		(void) setvbuf(stderr, NULL, _IOFBF, BUFSIZ);
 	r.coloured = pgha_terminal_coloured(stdout, options.color);
-	r.began_ms = r.answered_ms = pgha_client_clock();
+	r.began_ms = r.answered_ms = pgha_awake_ms();
 	set_up_signals();
 	code = run_recovery(&r);
 	if (r.look != NULL)

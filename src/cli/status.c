@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/clock.h"
 #include "client.h"
 #include "progress.h"
 #include "status.h"
@@ -361,7 +362,7 @@ print_recoveries(const Page *page, const json_t *recoveries, PghaRates *rates)
 			PghaRate   *rate = find_rate(rates, &progress);
 
 			if (rate != NULL)
-				pgha_rate_look(rate, &progress, pgha_client_clock());
+				pgha_rate_look(rate, &progress, pgha_awake_ms());
 			pgha_progress_line(&progress, rate != NULL ? pgha_rate(rate) : -1, page->width - widest - 14, line, sizeof(line));
 			fprintf(page->out, "%s\n", line);
 		}

@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
 #include "../common/fields.h"
 #include "../net/address.h"
 #include "../net/address_local.h"
@@ -54,15 +55,6 @@ typedef struct Vip
 	bool		only_if_free;
 	long long	end_ms;			/* when --timeout is over */
 } Vip;
-
-static long long
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int	fail(const char *format,...) __attribute__((format(printf, 1, 2)));
 static void say(const char *format,...) __attribute__((format(printf, 1, 2)));
@@ -114,7 +106,7 @@ start_clock(Vip *vip)
 
 	if (text[0] != '\0' && (!pgha_parse_uint64(text, &seconds) || seconds < 1 || seconds > MAX_TIMEOUT_S))
 		return false;
-	vip->end_ms = clock_ms() + (long long) seconds * 1000;
+	vip->end_ms = pgha_awake_ms() + (long long) seconds * 1000;
 	(void) signal(SIGALRM, out_of_time);
 	(void) alarm((unsigned int) seconds + 1);
 	return true;
@@ -156,7 +148,7 @@ lock(const Vip *vip)
 
 	while (fd >= 0 && bind(fd, (struct sockaddr *) &name, size) != 0)
 	{
-		if (errno == EADDRINUSE && clock_ms() < vip->end_ms)
+		if (errno == EADDRINUSE && pgha_awake_ms() < vip->end_ms)
 		{
 			(void) nanosleep(&pause, NULL);
 			continue;
@@ -190,8 +182,7 @@ announce_behind(const Vip *vip)
 	if (vip->spec.kind != PGHA_ADDRESS_LOCAL || fork() != 0)
 		return;
 	(void) setsid();
-	for (int fd = 0; fd < 1024; fd++)
-		(void) close(fd);
+	closefrom(0);
 	(void) signal(SIGALRM, SIG_DFL);
 	(void) alarm(ANNOUNCE_LIMIT_S);
 	(void) pgha_local_announce(&vip->spec, NULL, NULL, error, sizeof(error));
@@ -221,7 +212,7 @@ up(Vip *vip)
 		return dry_run(vip);
 	if (!lock(vip))
 		return EXIT_ERROR;
-	how.limit_ms = vip->end_ms > clock_ms() ? (int) (vip->end_ms - clock_ms()) : 0;
+	how.limit_ms = vip->end_ms > pgha_awake_ms() ? (int) (vip->end_ms - pgha_awake_ms()) : 0;
 	if (!pgha_address_take(vip->address, &how, error, sizeof(error)))
 		return fail("could not take %s: %s", vip->text, error);
 	say("%s is here", vip->text);

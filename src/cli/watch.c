@@ -18,11 +18,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/child.h"
+#include "../common/clock.h"
 #include "program.h"
 #include "terminal.h"
 
@@ -164,7 +165,6 @@ start_reader(const PghaClientOptions *options, int *input)
 	int			fd[2];
 	pid_t		parent = getpid();
 	pid_t		pid;
-	sigset_t	none;
 
 	if (pipe(fd) != 0)
 		return -1;
@@ -172,17 +172,14 @@ start_reader(const PghaClientOptions *options, int *input)
 	pid = fork();
 	if (pid == 0)
 	{
-		(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
+		if (!pgha_end_with(parent, SIGKILL))
 			_exit(EXIT_ERROR);
-		for (int i = 1; i < NSIG; i++)
-			(void) signal(i, SIG_DFL);
+		pgha_default_signals();
 		/* Ctrl-C and Ctrl-Z are for the parent, which ends us. */
 		(void) signal(SIGINT, SIG_IGN);
 		(void) signal(SIGTSTP, SIG_IGN);
-		(void) sigemptyset(&none);
-		(void) sigprocmask(SIG_SETMASK, &none, NULL);
-		(void) close(fd[0]);
+		pgha_unblock_signals();
+		pgha_close_files(fd[1]);
 		run_reader(options, fd[1]);
 		_exit(EXIT_ERROR);
 	}
@@ -217,7 +214,7 @@ static bool
 is_late(const Watch *watch)
 {
 	return watch->failure != NULL ||
-		pgha_client_clock() - watch->answered_ms > (long long) (watch->options->watch * 1000) + LATE_MS;
+		pgha_awake_ms() - watch->answered_ms > (long long) (watch->options->watch * 1000) + LATE_MS;
 }
 
 static void
@@ -234,7 +231,7 @@ static void
 print_silence(const Watch *watch, FILE *out)
 {
 	char		since[16];
-	long long	seconds = (pgha_client_clock() - watch->answered_ms) / 1000;
+	long long	seconds = (pgha_awake_ms() - watch->answered_ms) / 1000;
 	const char *node = watch->document != NULL ?
 		json_string_value(json_object_get(watch->document, "answered_by")) : NULL;
 
@@ -306,7 +303,7 @@ take_document(Watch *watch, const char *line)
 	}
 	json_decref(watch->document);
 	watch->document = document;
-	watch->answered_ms = pgha_client_clock();
+	watch->answered_ms = pgha_awake_ms();
 	watch->answered_at = time(NULL);
 }
 
@@ -331,7 +328,7 @@ take_input(Watch *watch)
 		(void) close(watch->input);
 		watch->reader = 0;
 		watch->length = 0;
-		watch->restart_ms = pgha_client_clock() + RESTART_AFTER_MS;
+		watch->restart_ms = pgha_awake_ms() + RESTART_AFTER_MS;
 		return true;
 	}
 	watch->line = longer;
@@ -421,7 +418,7 @@ run_watch(Watch *watch, const sigset_t *waiting)
 		set[1].fd = STDIN_FILENO;
 	while (!told_to_end)
 	{
-		if (watch->reader <= 0 && pgha_client_clock() >= watch->restart_ms)
+		if (watch->reader <= 0 && pgha_awake_ms() >= watch->restart_ms)
 			watch->reader = start_reader(watch->options, &watch->input);
 		if (watch->screen)
 			draw_screen(watch);
@@ -445,7 +442,7 @@ pgha_watch(const PghaClientOptions *options)
 		.options = options,
 		.screen = pgha_terminal_is(stdout),
 		.coloured = pgha_terminal_coloured(stdout, options->color),
-		.answered_ms = pgha_client_clock(),
+		.answered_ms = pgha_awake_ms(),
 		.answered_at = time(NULL),
 	};
 	sigset_t	waiting;

@@ -16,6 +16,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lsn.h"
+
 #define MAGIC	"pgha-1"
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
 
@@ -255,47 +257,6 @@ parse_u32(const char *text, uint32_t *value)
 	return true;
 }
 
-/* Up to eight hexadecimal digits; moves *text behind them. */
-static bool
-parse_hex32(const char **text, uint32_t *value)
-{
-	uint32_t	result = 0;
-	int			digits = 0;
-
-	for (;; (*text)++, digits++)
-	{
-		char		c = **text;
-		uint32_t	digit;
-
-		if (c >= '0' && c <= '9')
-			digit = (uint32_t) (c - '0');
-		else if (c >= 'A' && c <= 'F')
-			digit = (uint32_t) (c - 'A' + 10);
-		else if (c >= 'a' && c <= 'f')
-			digit = (uint32_t) (c - 'a' + 10);
-		else
-			break;
-		if (digits == 8)
-			return false;
-		result = result << 4 | digit;
-	}
-	*value = result;
-	return digits > 0;
-}
-
-/* "hi/lo"; moves *text behind it. */
-static bool
-parse_lsn(const char **text, pgha_lsn *lsn)
-{
-	uint32_t	hi;
-	uint32_t	lo;
-
-	if (!parse_hex32(text, &hi) || *(*text)++ != '/' || !parse_hex32(text, &lo))
-		return false;
-	*lsn = (pgha_lsn) hi << 32 | lo;
-	return true;
-}
-
 /* Names that are not members here have no bit. */
 static bool
 parse_members(char *text, const PghaMembers *members, uint32_t *set)
@@ -363,7 +324,7 @@ parse_field(const Field *field, char *text, const PghaMembers *members, PghaRepo
 			*(int *) value = (int) wide;
 			return true;
 		case FIELD_LSN:
-			return parse_lsn(&rest, value) && *rest == '\0';
+			return pgha_lsn_take(&rest, value) && *rest == '\0';
 		case FIELD_BOOL:
 			*(bool *) value = (strcmp(text, "yes") == 0);
 			return *(bool *) value || strcmp(text, "no") == 0;
@@ -492,7 +453,7 @@ parse_history_entry(const char *text, PghaHistoryEntry *entry)
 	while (is_blank(*p))
 		p++;
 	entry->timeline = (uint32_t) timeline;
-	return parse_lsn(&p, &entry->end) && (*p == '\n' || is_blank(*p));
+	return pgha_lsn_take(&p, &entry->end) && (*p == '\n' || is_blank(*p));
 }
 
 bool

@@ -1,6 +1,10 @@
 /*
- * run.c
+ * process.c
  *		Running other programs: never through a shell, always with a limit.
+ *
+ * For all that is done on this host with PostgreSQL's programs and the
+ * administrator's commands.  It blocks, and returns when the program has ended;
+ * it never leaves one behind.
  */
 #include "process.h"
 
@@ -11,10 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../common/child.h"
+#include "../common/clock.h"
 
 #define LAST_READS			64		/* more than a pipe holds; others may be writing to it, too */
 #define LOOK_EVERY_MS	100
@@ -28,15 +33,6 @@ typedef struct Output
 	char		line[2048];
 	size_t		length;
 } Output;
-
-static long long
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Keeps what an error report should show: the last lines, those that tell of an error first of all. */
 static void
@@ -96,21 +92,8 @@ read_output(Output *output, int fd)
 static void
 become(PghaRun *run, int output, pid_t parent)
 {
-	sigset_t	none;
-	int			null = open("/dev/null", O_RDONLY);
-
-	(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (!pgha_end_with(parent, SIGKILL) || setpgid(0, 0) != 0 || !pgha_become_program(output))
 		_exit(STATUS_NOT_RUN);
-	for (int i = 1; i < NSIG; i++)
-		(void) signal(i, SIG_DFL);
-	(void) sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
-	(void) setpgid(0, 0);
-	if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
-		_exit(STATUS_NOT_RUN);
-	for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
-		(void) close(fd);
 	(void) setenv("LC_ALL", "C", 1);
 	(void) execv(run->argv[0], run->argv);
 	fprintf(stderr, "error: could not run \"%s\": %s\n", run->argv[0], strerror(errno));
@@ -134,7 +117,7 @@ static void
 watch(PghaRun *run, pid_t pid, int fd)
 {
 	Output		output = {.run = run};
-	long long	start = clock_ms();
+	long long	start = pgha_awake_ms();
 	long long	kill_at = 0;
 	struct pollfd set = {.fd = fd, .events = POLLIN};
 
@@ -151,15 +134,15 @@ watch(PghaRun *run, pid_t pid, int fd)
 		}
 		if (kill_at == 0 && run->cancelled != NULL && run->cancelled(run->arg))
 			run->was_cancelled = true;
-		if (kill_at == 0 && run->limit_ms > 0 && clock_ms() - start > run->limit_ms)
+		if (kill_at == 0 && run->limit_ms > 0 && pgha_awake_ms() - start > run->limit_ms)
 			run->timed_out = true;
 		if (kill_at == 0 && (run->was_cancelled || run->timed_out))
 		{
 			/* The group: pg_basebackup has a process for the WAL. */
 			(void) kill(-pid, SIGINT);
-			kill_at = clock_ms() + KILL_AFTER_MS;
+			kill_at = pgha_awake_ms() + KILL_AFTER_MS;
 		}
-		else if (kill_at != 0 && clock_ms() > kill_at)
+		else if (kill_at != 0 && pgha_awake_ms() > kill_at)
 			(void) kill(-pid, SIGKILL);
 	}
 	end_line(&output);

@@ -1,9 +1,9 @@
 /*
- * run.h
+ * process.h
  *		Running other programs: never through a shell, always with a limit.
  */
-#ifndef PGHA_RUN_H
-#define PGHA_RUN_H
+#ifndef PGHA_PROCESS_H
+#define PGHA_PROCESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,4 +30,4 @@ typedef struct PghaRun
  */
 extern int	pgha_run(PghaRun *run);
 
-#endif							/* PGHA_RUN_H */
+#endif							/* PGHA_PROCESS_H */

@@ -22,23 +22,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/child.h"
+#include "../common/clock.h"
 #include "../common/command.h"
 #include "../common/errors.h"
+#include "../common/lsn.h"
 #include "mark.h"
 #include "process.h"
 
 #define LOOK_EVERY_MS	50
 #define COMMAND_LIMIT_MS	60000
 #define CONTROLDATA_LIMIT_MS	30000
-
-static long long
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void
 sleep_ms(long ms)
@@ -166,15 +160,6 @@ control_value(const char *line, const char *name)
 	return line + length + 1 + strspn(line + length + 1, " ");
 }
 
-static uint64_t
-lsn_of(const char *value)
-{
-	unsigned	high;
-	unsigned	low;
-
-	return sscanf(value, "%X/%X", &high, &low) == 2 ? (uint64_t) high << 32 | low : 0;
-}
-
 static void
 take_control_line(const char *line, void *arg)
 {
@@ -188,9 +173,9 @@ take_control_line(const char *line, void *arg)
 	else if ((value = control_value(line, "Latest checkpoint's TimeLineID")) != NULL)
 		control->checkpoint_timeline = (uint32_t) strtoul(value, NULL, 10);
 	else if ((value = control_value(line, "Latest checkpoint location")) != NULL)
-		control->checkpoint_lsn = lsn_of(value);
+		control->checkpoint_lsn = pgha_lsn_of(value);
 	else if ((value = control_value(line, "Minimum recovery ending location")) != NULL)
-		control->min_recovery_lsn = lsn_of(value);
+		control->min_recovery_lsn = pgha_lsn_of(value);
 	else if ((value = control_value(line, "Min recovery ending loc's timeline")) != NULL)
 		control->min_recovery_timeline = (uint32_t) strtoul(value, NULL, 10);
 	else if ((value = control_value(line, "wal_log_hints setting")) != NULL)
@@ -244,8 +229,6 @@ become_postmaster(const PghaAgentConf *conf, int log)
 	char		program[PATH_MAX + 32];
 	char		option[PATH_MAX + 32];
 	char	   *argv[] = {program, "-D", (char *) conf->data, NULL, NULL, NULL};
-	sigset_t	none;
-	int			null = open("/dev/null", O_RDONLY);
 
 	(void) snprintf(program, sizeof(program), "%s/postgres", conf->bin);
 	(void) snprintf(option, sizeof(option), "config_file=%s", conf->config_file);
@@ -254,14 +237,8 @@ become_postmaster(const PghaAgentConf *conf, int log)
 		argv[3] = "-c";
 		argv[4] = option;
 	}
-	for (int i = 1; i < NSIG; i++)
-		(void) signal(i, SIG_DFL);
-	(void) sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
-	if (dup2(null, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
+	if (!pgha_become_program(log))
 		_exit(1);
-	for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
-		(void) close(fd);
 	(void) unsetenv("NOTIFY_SOCKET");
 	(void) execv(program, argv);
 	fprintf(stderr, "FATAL:  could not run \"%s\": %s\n", program, strerror(errno));
@@ -348,7 +325,7 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 {
 	char		log_path[PATH_MAX + 32];
 	char		complaint[512];
-	long long	start = clock_ms();
+	long long	start = pgha_awake_ms();
 	long long	gone_since = start;
 	off_t		log_size;
 
@@ -364,7 +341,7 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 
 	while (!is_up(conf))
 	{
-		long long	now = clock_ms();
+		long long	now = pgha_awake_ms();
 
 		if (running_pid(conf) != 0)
 			gone_since = now;
@@ -386,11 +363,11 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 static bool
 await_end(const PghaAgentConf *conf, pid_t pid, int limit_ms)
 {
-	long long	start = clock_ms();
+	long long	start = pgha_awake_ms();
 
 	while (kill(pid, 0) == 0 && is_postmaster(conf, pid))
 	{
-		if (clock_ms() - start > limit_ms)
+		if (pgha_awake_ms() - start > limit_ms)
 			return false;
 		sleep_ms(LOOK_EVERY_MS);
 	}

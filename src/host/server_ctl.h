@@ -26,9 +26,9 @@ typedef struct PghaControl
 	uint64_t	system_identifier;
 	char		state[64];		/* "in production", "shut down in recovery", ... */
 	uint32_t	checkpoint_timeline;
-	uint64_t	checkpoint_lsn;
+	pgha_lsn	checkpoint_lsn;
 	uint32_t	min_recovery_timeline;	/* 0 if none */
-	uint64_t	min_recovery_lsn;
+	pgha_lsn	min_recovery_lsn;
 	bool		wal_log_hints;
 	bool		checksums;
 	int			wal_segment_size;

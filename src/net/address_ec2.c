@@ -30,6 +30,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "cidr.h"
 #include "ec2.h"
@@ -261,7 +262,7 @@ read_identity(PghaEc2 *ec2, char *error, size_t error_size)
 static bool
 know_identity(PghaEc2 *ec2, char *error, size_t error_size)
 {
-	int64_t		now = pgha_http_clock_ms();
+	int64_t		now = pgha_clock_ms();
 
 	if (now < ec2->fresh_until)
 		return true;
@@ -341,7 +342,7 @@ know_interface(PghaEc2 *ec2, const PghaAddressSpec *spec, char *error, size_t er
 static PghaEc2Guard
 within(int limit_ms)
 {
-	return (PghaEc2Guard) {.deadline = pgha_http_clock_ms() + limit_ms};
+	return (PghaEc2Guard) {.deadline = pgha_clock_ms() + limit_ms};
 }
 
 /* One question or order without conditions, tried again until the limit. */
@@ -362,7 +363,7 @@ ask(PghaEc2 *ec2, const PghaEc2Form *form, int limit_ms, PghaEc2Reply *reply,
 		/* That time is up says less than why it took so long. */
 		if (!reply->late || tries == 0)
 			(void) pgha_fail(error, error_size, "%s", reply->error);
-		if (reply->outcome != PGHA_EC2_AGAIN || pgha_http_clock_ms() + pause >= guard.deadline)
+		if (reply->outcome != PGHA_EC2_AGAIN || pgha_clock_ms() + pause >= guard.deadline)
 			break;
 		pgha_http_pause(pause);
 	}
@@ -743,7 +744,7 @@ carry_out(Move *move)
 	{
 		int			pause = pgha_ec2_backoff_ms(tries);
 
-		if (pgha_http_clock_ms() + pause >= move->guard.deadline)
+		if (pgha_clock_ms() + pause >= move->guard.deadline)
 			return;
 		if (move->ec2->log != NULL)
 			move->ec2->log("%s; trying again in %d ms", first_error(move, PGHA_EC2_AGAIN), pause);
@@ -785,7 +786,7 @@ confirm(const Move *move, char *error, size_t error_size)
 	while (interface_lists(move->ec2, move->interface, "local-ipv4s", move->spec->ip,
 						   ignored, sizeof(ignored)) != PGHA_HELD)
 	{
-		if (pgha_http_clock_ms() + pause >= move->guard.deadline)
+		if (pgha_clock_ms() + pause >= move->guard.deadline)
 			return pgha_fail(error, error_size,
 							 "EC2 has accepted the request for %s, but the metadata service does "
 							 "not show it on %s yet", move->spec->ip, move->interface->id);
@@ -820,7 +821,7 @@ be_ready(Move *move, char *error, size_t error_size)
 			if (find_endpoint(ec2, error, error_size))
 				return true;
 		}
-		if (pgha_http_clock_ms() + pause >= move->guard.deadline)
+		if (pgha_clock_ms() + pause >= move->guard.deadline)
 			return false;
 		pgha_http_pause(pause);
 	}
@@ -832,7 +833,7 @@ pgha_ec2_take(PghaEc2 *ec2, const PghaAddressSpec *spec, int limit_ms,
 {
 	Move		move = {
 		.ec2 = ec2,.spec = spec,
-		.guard = {pgha_http_clock_ms() + limit_ms, still_leader, arg},
+		.guard = {pgha_clock_ms() + limit_ms, still_leader, arg},
 		.targets = spec->kind == PGHA_ADDRESS_EC2_ROUTE ? spec->tables : 1
 	};
 
@@ -957,7 +958,7 @@ await_stopped(PghaEc2 *ec2, const char *instance_id, int64_t deadline,
 
 	for (;;)
 	{
-		int64_t		left = deadline - pgha_http_clock_ms();
+		int64_t		left = deadline - pgha_clock_ms();
 
 		if (left <= 0)
 			return pgha_fail(error, error_size, "the instance %s is not stopped yet (state %s)",
@@ -997,7 +998,7 @@ bool
 pgha_ec2_stop_instance(PghaEc2 *ec2, const char *instance_id, int limit_ms,
 					   char *error, size_t error_size)
 {
-	int64_t		deadline = pgha_http_clock_ms() + limit_ms;
+	int64_t		deadline = pgha_clock_ms() + limit_ms;
 	PghaEc2Form form;
 	PghaEc2Reply reply;
 	char		state[ID_SIZE];

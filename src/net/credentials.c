@@ -26,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "http.h"
 
@@ -398,7 +399,7 @@ reload(PghaCredentialStore *store, bool *changed, char *error, size_t error_size
 	bool		loaded;
 
 	if (store->loaded)
-		store->next_refresh = pgha_http_clock_ms() + RENEW_INTERVAL_MS;
+		store->next_refresh = pgha_clock_ms() + RENEW_INTERVAL_MS;
 	loaded = load(store, &fresh, error, error_size);
 	*changed = loaded &&
 		(!store->loaded || memcmp(&fresh, &store->current, sizeof(fresh)) != 0);
@@ -439,7 +440,7 @@ pgha_credentials_ready(PghaCredentialStore *store, time_t now, char *error, size
 	if (!pgha_credentials_usable(store, now))
 		return reload(store, &changed, error, error_size);
 	if (store->current.expiration != 0 && store->current.expiration - now <= RENEW_SECONDS &&
-		pgha_http_clock_ms() >= store->next_refresh)
+		pgha_clock_ms() >= store->next_refresh)
 		(void) reload(store, &changed, ignored, sizeof(ignored));
 	return true;
 }

@@ -26,7 +26,7 @@ typedef struct PghaCredentialStore
 	PghaImds   *imds;
 	PghaCredentials current;
 	bool		loaded;
-	int64_t		next_refresh;	/* of pgha_http_clock_ms(): not before, unless it must be */
+	int64_t		next_refresh;	/* of pgha_clock_ms(): not before, unless it must be */
 } PghaCredentialStore;
 
 extern void pgha_credentials_init(PghaCredentialStore *store, const char *profile, PghaImds *imds);

@@ -28,6 +28,7 @@
 #include <strings.h>
 #include <sys/random.h>
 
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "sigv4.h"
 
@@ -378,7 +379,7 @@ request_limit(const PghaEc2Guard *guard, PghaEc2Reply *reply)
 		refuse(reply, PGHA_EC2_REFUSED, "leadership is lost, or too near its end");
 		return 0;
 	}
-	left = guard->deadline - pgha_http_clock_ms();
+	left = guard->deadline - pgha_clock_ms();
 	if (left < LEAST_MS)
 	{
 		refuse(reply, PGHA_EC2_AGAIN, "no time left");

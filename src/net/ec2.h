@@ -38,7 +38,7 @@ typedef struct PghaEc2Api
 /* Until when, and as long as what, requests may be sent. */
 typedef struct PghaEc2Guard
 {
-	int64_t		deadline;		/* of pgha_http_clock_ms() */
+	int64_t		deadline;		/* of pgha_clock_ms() */
 	bool		(*still_leader) (void *);	/* asked before each request; may be NULL */
 	void	   *arg;
 } PghaEc2Guard;

@@ -38,15 +38,6 @@ struct PghaHttp
 	char		body[PGHA_HTTP_BODY_SIZE + 1];
 };
 
-int64_t
-pgha_http_clock_ms(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void
 pgha_http_pause(int milliseconds)
 {

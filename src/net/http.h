@@ -47,9 +47,6 @@ typedef struct PghaHttpReply
 	char		error[256];
 } PghaHttpReply;
 
-/* Milliseconds of a clock that never jumps. */
-extern int64_t pgha_http_clock_ms(void);
-
 extern void pgha_http_pause(int milliseconds);
 
 /* NULL: out of memory. */

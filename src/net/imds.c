@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "http.h"
 
@@ -122,7 +123,7 @@ fetch_token(PghaImds *imds, char *error, size_t error_size)
 	char		header[64];
 	PghaHttpReply reply;
 	PghaHttpResult result;
-	int64_t		now = pgha_http_clock_ms();
+	int64_t		now = pgha_clock_ms();
 
 	(void) snprintf(header, sizeof(header), "X-aws-ec2-metadata-token-ttl-seconds: %d", TOKEN_SECONDS);
 	result = request(imds, "PUT", "/latest/api/token", header, &reply);
@@ -155,7 +156,7 @@ get(PghaImds *imds, const char *path, bool *expired, const char **text,
 	PghaHttpResult result;
 
 	*expired = false;
-	if ((imds->token[0] == '\0' || pgha_http_clock_ms() >= imds->token_end) &&
+	if ((imds->token[0] == '\0' || pgha_clock_ms() >= imds->token_end) &&
 		!fetch_token(imds, error, error_size))
 		return PGHA_IMDS_FAILED;
 	(void) snprintf(full, sizeof(full), "/latest/meta-data/%s", path);

@@ -32,6 +32,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/child.h"
+#include "../common/clock.h"
 #include "../common/fields.h"
 #include "peer.h"
 
@@ -68,7 +70,6 @@ set_up_signals(void)
 	static const int ending[] = {SIGTERM, SIGINT, SIGQUIT, SIGALRM};
 	static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGTTOU, SIGTTIN, SIGTSTP};
 	struct sigaction action;
-	sigset_t	none;
 
 	memset(&action, 0, sizeof(action));
 	(void) sigemptyset(&action.sa_mask);
@@ -78,9 +79,7 @@ set_up_signals(void)
 	action.sa_handler = SIG_IGN;
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		(void) sigaction(ignored[i], &action, NULL);
-
-	(void) sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+	pgha_unblock_signals();
 }
 
 /*
@@ -121,7 +120,7 @@ read_input(Input *input)
 static int
 milliseconds_until(int64_t deadline)
 {
-	int64_t		left = deadline - pgha_clock();
+	int64_t		left = deadline - pgha_clock_us();
 
 	return left <= 0 ? 0 : (int) ((left + 999) / 1000);
 }
@@ -155,7 +154,7 @@ wait_for_peer(int fd, short events, int64_t deadline, void *arg)
 		}
 		if (set[0].revents != 0)
 			return PGHA_WAIT_READY;
-		if (pgha_clock() >= deadline)
+		if (pgha_clock_us() >= deadline)
 			return PGHA_WAIT_TIMEOUT;
 	}
 }

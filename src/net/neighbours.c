@@ -27,8 +27,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../common/clock.h"
 
 #define ND_HOP_LIMIT	255
 #define LATE_PACKETS	1000	/* that a wait may read after its end */
@@ -270,15 +271,6 @@ read_nd_answer(int fd, const PghaInterface *interface, const PghaIp *ip, unsigne
 	return true;
 }
 
-static long long
-clock_ms(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Waits until `end` for an answer that is not our own. */
 static bool
 wait_answer(int fd, const PghaInterface *interface, const PghaIp *ip, long long end, unsigned char *mac)
@@ -287,7 +279,7 @@ wait_answer(int fd, const PghaInterface *interface, const PghaIp *ip, long long 
 	for (int late = 0; late < LATE_PACKETS;)
 	{
 		struct pollfd set = {.fd = fd, .events = POLLIN};
-		long long	left = end - clock_ms();
+		long long	left = end - pgha_awake_ms();
 		bool		answered;
 
 		if (poll(&set, 1, left > 0 ? (int) left : 0) <= 0)
@@ -308,7 +300,7 @@ int
 pgha_neighbours_ask(int fd, const PghaInterface *interface, const PghaIp *ip,
 					int limit_ms, unsigned char *mac)
 {
-	long long	start = clock_ms();
+	long long	start = pgha_awake_ms();
 
 	/* Twice, as one packet may be lost. */
 	for (int i = 1; i <= 2; i++)

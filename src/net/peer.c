@@ -27,7 +27,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "../common/clock.h"
 
 /*
  * How long one attempt to connect may take over several requests (us): until it
@@ -49,15 +50,6 @@ typedef enum Attempt
 	ATTEMPT_DONE,				/* with the outcome given */
 	ATTEMPT_LOST				/* the connection broke */
 } Attempt;
-
-int64_t
-pgha_clock(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 void
 pgha_peer_init(PghaPeer *peer, const char *conninfo, PghaWaitFunction wait, void *wait_arg)
@@ -248,7 +240,7 @@ start_connect(PghaPeer *peer, const char *options)
 	peer->connecting = true;
 	peer->reached = false;
 	peer->next = PGRES_POLLING_WRITING;
-	peer->begun = pgha_clock();
+	peer->begun = pgha_clock_us();
 	return PGHA_OUTCOME_OK;
 }
 
@@ -256,7 +248,7 @@ start_connect(PghaPeer *peer, const char *options)
 static bool
 may_still_connect(const PghaPeer *peer)
 {
-	return pgha_clock() - peer->begun < (peer->reached ? LOGIN_PATIENCE : ACCEPT_PATIENCE);
+	return pgha_clock_us() - peer->begun < (peer->reached ? LOGIN_PATIENCE : ACCEPT_PATIENCE);
 }
 
 /* One step of a connect that is neither made nor failed; SILENT at the deadline. */
@@ -426,7 +418,7 @@ PghaOutcome
 pgha_peer_ask(PghaPeer *peer, const char *command, int column,
 			  const char *options, int64_t limit, const char **text)
 {
-	int64_t		start = pgha_clock();
+	int64_t		start = pgha_clock_us();
 	PghaOutcome outcome;
 
 	PQclear(peer->result);

@@ -30,7 +30,7 @@ typedef enum PghaWait
 
 /*
  * Waits until `fd` is ready for `events` (as in poll()) or `deadline`, in
- * microseconds of pgha_clock(), has come.  May watch other things meanwhile
+ * microseconds of pgha_clock_us(), has come.  May watch other things meanwhile
  * and cancel the request.
  */
 typedef PghaWait (*PghaWaitFunction) (int fd, short events, int64_t deadline, void *arg);
@@ -48,9 +48,6 @@ typedef struct PghaPeer
 	PGresult   *result;			/* of the last request that ended with OK */
 	char		message[512];	/* of the last that did not: one line of printable ASCII */
 } PghaPeer;
-
-/* CLOCK_BOOTTIME in microseconds. */
-extern int64_t pgha_clock(void);
 
 /* `conninfo` must stay where it is.  Does not connect yet. */
 extern void pgha_peer_init(PghaPeer *peer, const char *conninfo,

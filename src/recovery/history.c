@@ -143,7 +143,7 @@ pgha_fork_find(PghaJobRun *run, PGconn *leader, const PghaControl *control, Pgha
 /* ---- proof ---- */
 
 static void
-wal_name(uint32_t timeline, pgha_wal_lsn lsn, const PghaControl *control, char *name, size_t size)
+wal_name(uint32_t timeline, pgha_lsn lsn, const PghaControl *control, char *name, size_t size)
 {
 	uint64_t	segment = lsn / (uint64_t) control->wal_segment_size;
 	uint64_t	per_id = UINT64_C(0x100000000) / (uint64_t) control->wal_segment_size;
@@ -213,8 +213,8 @@ pgha_fork_proven(PghaJobRun *run, PGconn *leader, const PghaControl *control, co
 	char		leader_name[32];
 	const char *const own_names[] = {common_name, own_name};
 	const char *const leader_names[] = {leader_name, common_name};
-	pgha_wal_lsn segment_start;
-	pgha_wal_lsn from;
+	pgha_lsn segment_start;
+	pgha_lsn from;
 	size_t		length;
 
 	if (fork->same_timeline)

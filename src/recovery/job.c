@@ -25,11 +25,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/child.h"
 #include "../common/fields.h"
 #include "../host/durable.h"
+#include "../host/process.h"
 #include "job_run.h"
 #include "rejoin.h"
-#include "../host/process.h"
 
 #define PROGRESS_EVERY_S	1
 /* A job that has not begun by then is left to itself. */
@@ -403,7 +404,6 @@ static void
 set_up_signals(void)
 {
 	struct sigaction action;
-	sigset_t	none;
 
 	memset(&action, 0, sizeof(action));
 	(void) sigemptyset(&action.sa_mask);
@@ -415,19 +415,7 @@ set_up_signals(void)
 	(void) sigaction(SIGHUP, &action, NULL);
 	action.sa_handler = SIG_DFL;
 	(void) sigaction(SIGCHLD, &action, NULL);
-	(void) sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Everything but the standard streams belongs to the agent. */
-static void
-close_files(int but)
-{
-	for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-	{
-		if (fd != but)
-			(void) close(fd);
-	}
+	pgha_unblock_signals();
 }
 
 static bool
@@ -533,7 +521,7 @@ run_job(const PghaAgentConf *conf, const PghaJobOrder *order, int pipe_end)
 	static PghaJobRun run;
 
 	set_up_signals();
-	close_files(pipe_end);
+	pgha_close_files(pipe_end);
 	if (!begin_job(&run, conf, order, pipe_end))
 		_exit(1);
 	pgha_job_test_stop(run.phase);

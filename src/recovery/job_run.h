@@ -17,8 +17,6 @@
 #include "job.h"
 #include "../host/server_ctl.h"
 
-typedef uint64_t pgha_wal_lsn;
-
 /* What a data directory has that the leader has not. */
 typedef enum PghaOwn
 {
@@ -54,7 +52,7 @@ typedef struct PghaJobRun
 
 	bool		irrevocable;	/* too late to cancel */
 	PghaOwn		own;			/* what is to be replaced */
-	pgha_wal_lsn wal_end;		/* of the own server when it last ran; 0: not known */
+	pgha_lsn wal_end;		/* of the own server when it last ran; 0: not known */
 	int			leader;			/* member to follow, or PGHA_NOBODY */
 } PghaJobRun;
 
@@ -186,7 +184,7 @@ typedef struct PghaFork
 {
 	bool		same_timeline;	/* both are on the same one: nothing that pg_rewind could see */
 	uint32_t	timeline;		/* the last one that both have */
-	pgha_wal_lsn lsn;			/* where they part */
+	pgha_lsn lsn;			/* where they part */
 	uint32_t	own_timeline;	/* that the WAL here ends on */
 	uint32_t	leader_timeline;
 	const PghaHistory *own;		/* timelines of the WAL here; valid until the next call */

@@ -17,12 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/lsn.h"
 #include "../host/durable.h"
+#include "../host/process.h"
 #include "job_run.h"
 
 #define WALDUMP_LIMIT_MS	600000
-
-#include "../host/process.h"
 
 /* What pg_waldump finds. */
 typedef struct Summary
@@ -123,7 +123,7 @@ take_commit(const char *line, void *arg)
  */
 static void
 summarize_timeline(PghaJobRun *run, const char *directory, uint32_t timeline,
-				   pgha_wal_lsn from, pgha_wal_lsn to, Summary *summary)
+				   pgha_lsn from, pgha_lsn to, Summary *summary)
 {
 	char		program[PATH_MAX + 32];
 	char		timeline_text[16];
@@ -134,8 +134,8 @@ summarize_timeline(PghaJobRun *run, const char *directory, uint32_t timeline,
 
 	(void) snprintf(program, sizeof(program), "%s/pg_waldump", run->conf->bin);
 	(void) snprintf(timeline_text, sizeof(timeline_text), "%u", timeline);
-	(void) snprintf(start, sizeof(start), "%X/%X", (unsigned) (from >> 32), (unsigned) from);
-	(void) snprintf(end, sizeof(end), "%X/%X", (unsigned) (to >> 32), (unsigned) to);
+	(void) snprintf(start, sizeof(start), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(from));
+	(void) snprintf(end, sizeof(end), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(to));
 	if (to != UINT64_MAX)
 	{
 		argv[9] = "-e";
@@ -148,7 +148,7 @@ summarize_timeline(PghaJobRun *run, const char *directory, uint32_t timeline,
 static void
 summarize(PghaJobRun *run, const PghaFork *fork, const char *directory, Summary *summary)
 {
-	pgha_wal_lsn from = fork->lsn;
+	pgha_lsn from = fork->lsn;
 
 	memset(summary, 0, sizeof(*summary));
 	for (int i = 0; i < fork->own->count; i++)
@@ -172,20 +172,20 @@ write_summary(PghaJobRun *run, const PghaFork *fork, const char *directory, cons
 	(void) snprintf(text, sizeof(text),
 					"node:          %s\n"
 					"timeline:      %u, left behind by timeline %u of the primary \"%s\"\n"
-					"from:          %X/%X (where the primary's history leaves this one)\n"
-					"to:            %X/%X\n"
+					"from:          " PGHA_LSN_FORMAT " (where the primary's history leaves this one)\n"
+					"to:            " PGHA_LSN_FORMAT "\n"
 					"commits:       %ld\n"
 					"first commit:  %s\n"
 					"last commit:   %s\n"
 					"\n"
-					"To see them:   pg_waldump -p %s -t %u -s %X/%X\n",
+					"To see them:   pg_waldump -p %s -t %u -s " PGHA_LSN_FORMAT "\n",
 					run->conf->members.member[run->conf->self].name,
 					fork->own_timeline, fork->leader_timeline, run->conf->members.member[run->leader].name,
-					(unsigned) (fork->lsn >> 32), (unsigned) fork->lsn,
-					(unsigned) (run->wal_end >> 32), (unsigned) run->wal_end,
+					PGHA_LSN_ARGS(fork->lsn),
+					PGHA_LSN_ARGS(run->wal_end),
 					summary->commits, summary->commits > 0 ? summary->first : "-",
 					summary->commits > 0 ? summary->last : "-",
-					directory, fork->timeline, (unsigned) (fork->lsn >> 32), (unsigned) fork->lsn);
+					directory, fork->timeline, PGHA_LSN_ARGS(fork->lsn));
 	(void) snprintf(path, sizeof(path), "%s/summary.txt", directory);
 	return pgha_write_file(path, text, strlen(text), 0600, true) ||
 		pgha_job_fail(run, STATE_IO, NULL, NULL, "could not write file \"%s\": %s", path, strerror(errno));
@@ -241,11 +241,11 @@ pgha_lost_save(PghaJobRun *run, const PghaControl *control, const PghaFork *fork
 	summarize(run, fork, directory, &summary);
 	if (!write_summary(run, fork, directory, &summary) || !pgha_sync_path(directory) || !pgha_sync_path(parent))
 		return false;
-	pgha_job_event(run, "lost", "node \"%s\" gives up %ld commit(s)%s%s%s%s that the primary \"%s\" does not have, WAL from %X/%X on; saved in %s",
+	pgha_job_event(run, "lost", "node \"%s\" gives up %ld commit(s)%s%s%s%s that the primary \"%s\" does not have, WAL from " PGHA_LSN_FORMAT " on; saved in %s",
 				   run->conf->members.member[run->conf->self].name, summary.commits,
 				   summary.commits > 0 ? " made from " : "", summary.first,
 				   summary.commits > 0 ? " to " : "", summary.last,
 				   run->conf->members.member[run->leader].name,
-				   (unsigned) (fork->lsn >> 32), (unsigned) fork->lsn, directory);
+				   PGHA_LSN_ARGS(fork->lsn), directory);
 	return true;
 }

@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 #include "../common/errors.h"
-#include "../host/durable.h"
 #include "../common/extension.h"
+#include "../common/lsn.h"
+#include "../host/durable.h"
 #include "../host/mark.h"
 
 #define START_LIMIT_MS		(24 * 3600 * 1000)	/* crash recovery takes what it takes; it can be cancelled */
@@ -161,17 +162,8 @@ typedef struct Look
 	char		receiver[32];	/* pg_stat_wal_receiver.status */
 	char		flushed[32];
 	char		replayed[32];
-	pgha_wal_lsn end;
+	pgha_lsn end;
 } Look;
-
-static pgha_wal_lsn
-parse_lsn(const char *text)
-{
-	unsigned int high;
-	unsigned int low;
-
-	return sscanf(text, "%X/%X", &high, &low) == 2 ? ((pgha_wal_lsn) high << 32) | low : 0;
-}
 
 static void
 copy_field(const PGresult *result, int column, char *out, size_t size)
@@ -209,7 +201,7 @@ look_at_server(PghaJobRun *run, Look *look, char *error, size_t error_size)
 			copy_field(result, 2, look->receiver, sizeof(look->receiver));
 			copy_field(result, 3, look->flushed, sizeof(look->flushed));
 			copy_field(result, 4, look->replayed, sizeof(look->replayed));
-			look->end = parse_lsn(look->flushed);
+			look->end = pgha_lsn_of(look->flushed);
 		}
 		else
 			pgha_fail(error, error_size, "%s", PQresultErrorMessage(result));
@@ -221,19 +213,19 @@ look_at_server(PghaJobRun *run, Look *look, char *error, size_t error_size)
 }
 
 /* WAL position of the leader, which the own server is to reach; 0 if it cannot be had. */
-static pgha_wal_lsn
+static pgha_lsn
 leader_position(PghaJobRun *run)
 {
 	char		error[512];
 	PGconn	   *conn = pgha_job_connect(run->conf, run->leader, NULL, error, sizeof(error));
 	char	   *text;
-	pgha_wal_lsn lsn = 0;
+	pgha_lsn lsn = 0;
 
 	if (conn == NULL)
 		return 0;
 	text = pgha_job_query(conn, "SELECT pg_catalog.pg_current_wal_flush_lsn()", NULL, error, sizeof(error));
 	if (text != NULL)
-		lsn = parse_lsn(text);
+		lsn = pgha_lsn_of(text);
 	free(text);
 	PQfinish(conn);
 	return lsn;
@@ -244,7 +236,7 @@ leader_position(PghaJobRun *run)
  * says so, or the segment is missing there on all timelines.
  */
 static bool
-wal_is_gone(PghaJobRun *run, pgha_wal_lsn end)
+wal_is_gone(PghaJobRun *run, pgha_lsn end)
 {
 	char		error[512];
 	char		parameter[64];
@@ -262,7 +254,7 @@ wal_is_gone(PghaJobRun *run, pgha_wal_lsn end)
 	free(answer);
 	if (!gone)
 	{
-		(void) snprintf(parameter, sizeof(parameter), "%X/%X", (unsigned) (end >> 32), (unsigned) end);
+		(void) snprintf(parameter, sizeof(parameter), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(end));
 		answer = pgha_job_query(conn, "SELECT count(*) FROM pg_catalog.pg_ls_waldir()"
 								" WHERE length(name) = 24 AND substr(name, 9) <="
 								" substr(pg_catalog.pg_walfile_name($1::pg_lsn), 9)",
@@ -291,8 +283,8 @@ pgha_await_verdict(PghaJobRun *run)
 	char		error[600] = "";
 	time_t		changed = time(NULL);
 	time_t		not_streaming_since = changed;
-	pgha_wal_lsn goal = 0;
-	pgha_wal_lsn first = 0;
+	pgha_lsn goal = 0;
+	pgha_lsn first = 0;
 	pid_t		pid;
 
 	if (!pgha_job_phase(run, "streaming", "waits until the server streams from the primary"))
@@ -317,12 +309,12 @@ pgha_await_verdict(PghaJobRun *run)
 			if (streams && goal == 0 && run->leader != PGHA_NOBODY)
 			{
 				goal = leader_position(run);
-				first = parse_lsn(look.replayed);
+				first = pgha_lsn_of(look.replayed);
 			}
-			if (streams && goal != 0 && parse_lsn(look.replayed) >= goal)
+			if (streams && goal != 0 && pgha_lsn_of(look.replayed) >= goal)
 				return PGHA_VERDICT_STREAMS;
 			if (goal > first)
-				pgha_job_progress(run, (int64_t) (parse_lsn(look.replayed) - first), (int64_t) (goal - first));
+				pgha_job_progress(run, (int64_t) (pgha_lsn_of(look.replayed) - first), (int64_t) (goal - first));
 			if (streams)
 				not_streaming_since = now;
 			if (!streams && strcmp(look.state, "standby") == 0 && run->leader != PGHA_NOBODY &&
