@@ -27,7 +27,6 @@
 #include "compat.h"
 #include "config.h"
 #include "io_child.h"
-#include "shmem.h"
 
 char	   *pgha_node = NULL;
 char	   *pgha_cluster = NULL;
@@ -78,13 +77,6 @@ static struct
 	char		value[256];
 }			written[MAX_WRITTEN];
 static int	written_count = 0;
-
-bool
-PghaEnabled(void)
-{
-	return PghaShmem != NULL && IsPostmasterEnvironment && !IsBinaryUpgrade &&
-		pgha_node != NULL && pgha_node[0] != '\0';
-}
 
 /* Why this process could not take pgha.conninfo as written; empty if it could. */
 static char conninfo_error[256] = "";
@@ -388,7 +380,8 @@ check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_siz
 }
 
 bool
-PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, size_t hint_size)
+PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_size,
+				char *hint, size_t hint_size)
 {
 	PghaSettings *settings = &config->settings;
 
@@ -497,7 +490,7 @@ PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, 
 	settings->fence_timeout = (pgha_time) pgha_fence_timeout * 1000;
 	settings->config_hash = hash_config(&config->members);
 	settings->system_identifier = GetSystemIdentifier();
-	settings->instance = PghaShmem->instance;
+	settings->instance = instance;
 	return true;
 }
 
@@ -627,7 +620,7 @@ PghaConfigCheckAtStart(void)
 	char		hint[512];
 
 	check_written();
-	if (!PghaConfigBuild(&config, error, sizeof(error), hint, sizeof(hint)))
+	if (!PghaConfigBuild(&config, 0, error, sizeof(error), hint, sizeof(hint)))
 		ereport(FATAL,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s", error),

@@ -36,6 +36,7 @@
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
 
+#include "../common/clock.h"
 #include "agents.h"
 #include "boot.h"
 #include "compat.h"
@@ -423,7 +424,7 @@ tend_children(void)
 	for (int i = 0; i < config.settings.count; i++)
 	{
 		Peer	   *p = &peer[i];
-		pgha_time	now = PghaNow();
+		pgha_time	now = pgha_clock_us();
 		char	   *outcome;
 		char	   *text;
 
@@ -459,13 +460,13 @@ tend_children(void)
 					break;
 			}
 		}
-		if (p->failed && (p->child.pid != 0 || PghaNow() >= p->retry_at))
+		if (p->failed && (p->child.pid != 0 || pgha_clock_us() >= p->retry_at))
 		{
 			/* As the program cannot run, nothing is known: that must not look like silence. */
 			p->failed = false;
 			deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
 		}
-		send_request(i, PghaNow());
+		send_request(i, pgha_clock_us());
 	}
 }
 
@@ -522,11 +523,11 @@ carry_out(const PghaAction *action)
 	{
 		case PGHA_ACT_POLL:
 			peer[action->member].want_poll = true;
-			send_request(action->member, PghaNow());
+			send_request(action->member, pgha_clock_us());
 			break;
 		case PGHA_ACT_FETCH_HISTORY:
 			peer[action->member].want_history = action->timeline;
-			send_request(action->member, PghaNow());
+			send_request(action->member, pgha_clock_us());
 			break;
 		case PGHA_ACT_WRITE_STATE:
 			return write_state();
@@ -541,7 +542,7 @@ carry_out(const PghaAction *action)
 			PghaGateSuspend();
 			break;
 		case PGHA_ACT_STOP_RECEIVER:
-			PghaPromotionStopReceiver(PghaNow());
+			PghaPromotionStopReceiver(pgha_clock_us());
 			break;
 		case PGHA_ACT_RELEASE_RECEIVER:
 			PghaWalReceiverRelease();
@@ -561,7 +562,7 @@ carry_out(const PghaAction *action)
 			break;
 		case PGHA_ACT_PROMOTE:
 			(void) PghaEventsSync();
-			PghaPromotionStart(action->parent, action->timeline, PghaNow());
+			PghaPromotionStart(action->parent, action->timeline, pgha_clock_us());
 			break;
 		case PGHA_ACT_FENCE:
 			(void) PghaEventsSync();
@@ -581,7 +582,7 @@ step(const PghaEvent *event)
 {
 	PghaActions actions;
 	PghaLocal	local;
-	pgha_time	now = PghaNow();
+	pgha_time	now = pgha_clock_us();
 	PghaState	before = node.state;
 	PghaDurable durable = node.durable;
 
@@ -630,7 +631,7 @@ tend_promotion(void)
 {
 	PghaEvent	event = {.member = PGHA_NOBODY, .ok = true};
 
-	switch (PghaPromotionPoll(PghaNow()))
+	switch (PghaPromotionPoll(pgha_clock_us()))
 	{
 		case PGHA_PROMOTION_IDLE:
 		case PGHA_PROMOTION_BUSY:
@@ -695,7 +696,7 @@ tend_orders(void)
 
 				event.type = PGHA_EV_PROMOTE;
 				event.flag = kind == PGHA_ORDER_PROMOTE_FORCE;
-				why = pgha_promote_refusal(&node, event.flag, PghaNow());
+				why = pgha_promote_refusal(&node, event.flag, pgha_clock_us());
 				answer.refused = why.reason != PGHA_WHY_NONE;
 				if (answer.refused)
 					why_text(&why, answer.message, sizeof(answer.message));
@@ -778,7 +779,7 @@ publish(void)
 
 	memset(&view, 0, sizeof(view));
 	view.valid = true;
-	view.published = PghaNow();
+	view.published = pgha_clock_us();
 	view.state = node.state;
 	why_text(&node.why, view.reason, sizeof(view.reason));
 	view.bar = node.bar;
@@ -860,7 +861,7 @@ configure(void)
 	PghaConfig	next;
 	char		hint[512];
 
-	if (!PghaConfigBuild(&next, config_error, sizeof(config_error), hint, sizeof(hint)))
+	if (!PghaConfigBuild(&next, PghaShmem->instance, config_error, sizeof(config_error), hint, sizeof(hint)))
 	{
 		ereport(LOG,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -937,7 +938,7 @@ static void
 wait_for_something(void)
 {
 	WaitEvent	events[PGHA_MAX_MEMBERS + 2];
-	pgha_time	now = PghaNow();
+	pgha_time	now = pgha_clock_us();
 	long		timeout = (long) ((next_time(now) - now + 999) / 1000);
 	int			count;
 
@@ -984,7 +985,7 @@ start(void)
 	PghaWalReceiverRelease();
 	PghaStopForget();
 
-	if (PghaConfigBuild(&config, config_error, sizeof(config_error), hint, sizeof(hint)))
+	if (PghaConfigBuild(&config, PghaShmem->instance, config_error, sizeof(config_error), hint, sizeof(hint)))
 		PghaShmem->config = config;
 	else
 	{
@@ -1000,7 +1001,7 @@ start(void)
 	(void) PghaEventsOpen(config.settings.name[config.settings.self]);
 	written_valid = PghaStateRead(&config.settings, &durable) == PGHA_STATE_READ;
 	written = durable;
-	pgha_node_init(&node, &config.settings, &durable, PghaNow());
+	pgha_node_init(&node, &config.settings, &durable, pgha_clock_us());
 	state_since = GetCurrentTimestamp();
 }
 
@@ -1036,8 +1037,8 @@ PghaMonitorMain(Datum arg)
 		tend_stop();
 		tend_children();
 		tend_promotion();
-		tend_heartbeat(PghaNow());
-		kick_startup(PghaNow());
+		tend_heartbeat(pgha_clock_us());
+		kick_startup(pgha_clock_us());
 		publish();
 		show_title();
 		wait_for_something();

@@ -25,6 +25,7 @@
 #include "utils/acl.h"
 #include "utils/guc.h"
 
+#include "../common/clock.h"
 #include "compat.h"
 #include "config.h"
 #include "events.h"
@@ -135,7 +136,7 @@ fill(PghaReport *report, PghaMembers *members)
 
 		report->posted = false;
 		if (heard != 0)
-			report->receiver_age = Max(PghaNow() - (pgha_time) heard, 0);
+			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
 	}
 	else
 		PghaSyncRead(members, &report->sync);
@@ -210,7 +211,7 @@ monitor_is_alive(void)
 	valid = PghaShmem->view.valid;
 	published = PghaShmem->view.published;
 	LWLockRelease(PghaShmem->lock);
-	return valid && PghaNow() - published < 2 * PghaShmem->view.settings.failure_timeout;
+	return valid && pgha_clock_us() - published < 2 * PghaShmem->view.settings.failure_timeout;
 }
 
 static const char *
