@@ -55,7 +55,7 @@ char	   *pgha_address = NULL;
 char	   *pgha_ec2_endpoint = NULL;
 char	   *pgha_imds_endpoint = NULL;
 
-/* The agent reads the same words (program/agent_conf.c). */
+/* The agent reads the same words (host/conf.c). */
 static const struct config_enum_entry auto_rejoin_options[] = {
 	{"off", 0, false},
 	{"rewind", 1, false},

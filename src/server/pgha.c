@@ -13,7 +13,7 @@
 #include "boot.h"
 #include "config.h"
 #include "gate.h"
-#include "monitor.h"
+#include "monitor/monitor.h"
 #include "refused.h"
 #include "report.h"
 #include "shmem.h"

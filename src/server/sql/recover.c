@@ -2,7 +2,7 @@
  * recover.c
  *		Having a member's agent bring its node back: pgha_recover_node().
  *
- * The session that calls it puts an order on the board (agents.c) and watches
+ * The session that calls it puts an order on the board (board.h) and watches
  * what the agent says there until the job ends.  It holds no lock while it
  * waits, and looks at least once a second.  What can be known beforehand to be
  * in vain is refused at once, with the way out.
