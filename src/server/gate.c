@@ -429,23 +429,27 @@ leaves_traces(Node *statement)
 }
 
 static void
-call_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
+call_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+					ProcessUtilityContext context, ParamListInfo params,
+					QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	if (previous_ProcessUtility)
-		previous_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		previous_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
-		standard_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 }
 
 static void
-gate_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
+gate_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+					 ProcessUtilityContext context, ParamListInfo params,
+					 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
 
 	/* In recovery PostgreSQL refuses all of these itself. */
 	if (!leaves_traces(statement) || !PghaEnabled() || RecoveryInProgress())
 	{
-		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;
 	}
 
@@ -453,7 +457,7 @@ gate_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
 
 	if (!finishes_prepared(statement))
 	{
-		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;
 	}
 
@@ -470,7 +474,7 @@ gate_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
 			CHECK_FOR_INTERRUPTS();
 			begin_commit(sync);
 		}
-		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	}
 	PG_CATCH();
 	{

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlogrecovery.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
@@ -57,7 +58,7 @@ PghaWalEnd(bool in_recovery, TimeLineID *timeline)
 	if (!in_recovery)
 	{
 		*timeline = GetWALInsertionTimeLine();
-		return compat_flush_lsn();
+		return GetFlushRecPtr(NULL);
 	}
 
 	/*

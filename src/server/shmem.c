@@ -22,7 +22,7 @@
 PghaShared *PghaShmem = NULL;
 
 static shmem_startup_hook_type previous_startup_hook = NULL;
-static compat_request_hook previous_request_hook = NULL;
+static shmem_request_hook_type previous_request_hook = NULL;
 
 bool
 PghaEnabled(void)
@@ -119,7 +119,8 @@ request_hook(void)
 void
 PghaShmemInit(void)
 {
-	previous_request_hook = compat_set_request_hook(request_hook);
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_hook;
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup_hook;
 }

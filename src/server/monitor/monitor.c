@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlogrecovery.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"

@@ -24,6 +24,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -132,10 +133,9 @@ static void
 log_connect(const char *node, pid_t before)
 {
 	char		host[NI_MAXHOST] = "an unknown place";
-	const SockAddr *client = compat_client_address();
 
-	if (client != NULL)
-		(void) pg_getnameinfo_all(&client->addr, client->salen, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+	if (MyBEEntry != NULL)
+		(void) pg_getnameinfo_all(&MyBEEntry->st_clientaddr.addr, MyBEEntry->st_clientaddr.salen, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
 	ereport(LOG,
 			(errmsg("pgha: the agent of node \"%s\" has connected from %s", node, host),
 			 before != 0 ? errdetail("It replaces another one, that of process %d.", (int) before) : 0,
