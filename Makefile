@@ -16,7 +16,7 @@ PG_CONFIG ?= pg_config
 endif
 
 EXTENSION = pgha
-DATA = pgha--1.0.sql pgha--1.0--1.1.sql pgha--1.1--1.2.sql
+DATA = pgha--1.0.sql
 MODULE_big = pgha
 DOCS = $(filter-out examples/demo,$(wildcard examples/*.* examples/aws/*.json))
 

@@ -64,14 +64,3 @@ REVOKE ALL ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boo
 DROP OWNED BY regress_pgha_host;
 DROP EXTENSION pgha;
 DROP ROLE regress_pgha_host, regress_pgha_monitor;
-
--- from the version before, and with its functions
-CREATE EXTENSION pgha VERSION '1.1';
-SELECT count(*) FROM pgha_cluster();
-SELECT node FROM pgha_status();
-ALTER EXTENSION pgha UPDATE;
-SELECT extversion FROM pg_extension WHERE extname = 'pgha';
-SELECT node, instance FROM pgha_cluster();
-SELECT node, address_state FROM pgha_status();
-SELECT has_function_privilege('pg_monitor', 'pgha_status()', 'EXECUTE'), has_function_privilege('pg_monitor', 'pgha_cluster()', 'EXECUTE');
-DROP EXTENSION pgha;

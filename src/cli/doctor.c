@@ -128,7 +128,7 @@ ask(PGconn *conn, json_t *findings, const char **why, json_t **members)
 	{
 		answer = query_in_schema(conn, FINDINGS_QUERY, schema);
 		if (answer == NULL && PQstatus(conn) == CONNECTION_OK)
-			*why = "pgha_doctor() cannot be called there; the extension must be 1.2 or newer";
+			*why = "pgha_doctor() cannot be called there";
 	}
 	if (answer != NULL)
 	{
@@ -232,7 +232,7 @@ ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
 	findings = add_group(groups, "server", node != NULL && *node != '\0' ? node : NULL, "asked first");
 	answered = node != NULL && ask(conn, findings, &why, members);
 	if (!answered)
-		fprintf(stderr, "HINT:  Run ALTER EXTENSION pgha UPDATE; on the primary, if the extension is older than 1.2.\n");
+		fprintf(stderr, "HINT:  Run ALTER EXTENSION pgha UPDATE; on the primary, if the extension is older than the program.\n");
 	json_array_foreach(*members, index, member)
 	{
 		const char *name = json_string_value(json_object_get(member, "node"));

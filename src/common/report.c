@@ -8,9 +8,8 @@
  * names and sentences, as they are shown by SQL functions in databases of any
  * encoding.
  *
- * A table describes the fields once for both directions.  All but the last few,
- * which older members do not write, must be present when a report is read; what
- * is not in the table is skipped.
+ * A table describes the fields once for both directions.  All of
+ * them must be present when a report is read; what is not in the table is skipped.
  */
 #include "report.h"
 
@@ -130,14 +129,11 @@ static const Field fields[] = {
 	FIELD("sync_listed", FIELD_MEMBERS, sync.listed),
 	FIELD("sync_current", FIELD_MEMBERS, sync.current),
 	FIELD("slots", FIELD_MEMBERS, slots),
-	/* Since 1.2; older members do not have them. */
 	FIELD("ec2", FIELD_INSTANCE, ec2_instance),
 	FIELD("address", FIELD_ADDRESS_STATE, address_state),
 };
 
-#define REQUIRED_FIELDS	(LENGTH(fields) - 2)
-
-_Static_assert(LENGTH(fields) <= 64, "fields seen are kept in a 64 bit set");
+_Static_assert(LENGTH(fields) < 64, "fields seen are kept in a 64 bit set");
 _Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
 
 #define RECORD_KEY	"event"
@@ -427,7 +423,7 @@ pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 			break;
 		}
 	}
-	return (~seen & ((UINT64_C(1) << REQUIRED_FIELDS) - 1)) == 0;
+	return (~seen & ((UINT64_C(1) << LENGTH(fields)) - 1)) == 0;
 }
 
 static bool

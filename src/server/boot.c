@@ -10,9 +10,11 @@
  * read-only; the monitor then finds out more.  After the crash of a backend
  * only pgha.state is read: the monitor was there until just now.
  *
- * This is the one place where the postmaster waits for the network, in children
- * and with a limit.  All signals are blocked while it does, or, from 16 on, noted
- * and seen to later.
+ * It runs in a start-up hook that follows the one of shmem.c, at each start and
+ * crash restart of the postmaster, never for `postgres -C` or in a single-user
+ * server.  This is the one place where the postmaster waits for the network, in
+ * children and with a limit.  All signals are blocked while it does, or, from 16
+ * on, noted and seen to later.
  */
 #include "postgres.h"
 
@@ -20,11 +22,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xlogrecovery.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 
+#include "../common/clock.h"
 #include "../core/boot.h"
 #include "../core/claim.h"
 #include "boot.h"
@@ -37,11 +41,13 @@
 #include "shmem.h"
 #include "state.h"
 
-/* Written by the agent (program/rejoin.c). */
+/* Written by the agent (recovery/rejoin.c). */
 #define FOLLOW_FILE		"pgha.follow"
 
 /* The set in force when shared memory was made, in case the one in the files is bad. */
 static PghaConfig config;
+
+static shmem_startup_hook_type previous_startup_hook = NULL;
 
 static bool
 file_exists(const char *name)
@@ -88,7 +94,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 	bool		open[PGHA_MAX_MEMBERS] = {false};
 	int			count = config.settings.count;
 	pgha_time	limit = config.settings.failure_timeout / 3;
-	pgha_time	deadline = PghaNow() + limit;
+	pgha_time	deadline = pgha_clock_us() + limit;
 	int			waiting = 0;
 
 	for (int i = 0; i < count; i++)
@@ -102,7 +108,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 								 &config.members.member[i], PGHA_IO_NAME, NULL))
 			continue;
 		if (!PghaChildStart(&child[i], conninfo) ||
-			!PghaChildRequest(&child[i], "report", PG_UINT64_MAX, PghaNow(), limit))
+			!PghaChildRequest(&child[i], "report", PG_UINT64_MAX, pgha_clock_us(), limit))
 		{
 			ereport(LOG,
 					(errmsg("could not start \"pgha io\" to ask member \"%s\": %m",
@@ -113,7 +119,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 		waiting++;
 	}
 
-	while (waiting > 0 && PghaNow() < deadline)
+	while (waiting > 0 && pgha_clock_us() < deadline)
 	{
 		for (int i = 0; i < count; i++)
 		{
@@ -121,7 +127,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 			pfd[i].events = POLLIN;
 			pfd[i].revents = 0;
 		}
-		if (poll(pfd, count, (int) ((deadline - PghaNow()) / 1000) + 1) <= 0)
+		if (poll(pfd, count, (int) ((deadline - pgha_clock_us()) / 1000) + 1) <= 0)
 			continue;
 		for (int i = 0; i < count; i++)
 		{
@@ -268,8 +274,9 @@ PghaBootConfig(void)
 	return &config;
 }
 
-void
-PghaBoot(void)
+/* FATAL if the configuration is bad or a decision cannot be carried out. */
+static void
+boot(void)
 {
 	static bool first = true;
 	bool		crash_restart = !first;
@@ -279,12 +286,10 @@ PghaBoot(void)
 	char		conninfo[PGHA_NAME_SIZE + 64];
 	PghaDurable durable;
 
-	if (!PghaEnabled())
-		return;
 	if (first)
 		PghaConfigCheckAtStart();
 	first = false;
-	if (PghaConfigBuild(&now, error, sizeof(error), hint, sizeof(hint)))
+	if (PghaConfigBuild(&now, PghaShmem->instance, error, sizeof(error), hint, sizeof(hint)))
 		config = now;
 	config.settings.instance = PghaShmem->instance;
 	on_shmem_exit(keep_config, (Datum) 0);
@@ -318,4 +323,20 @@ PghaBoot(void)
 		decide(&durable, crash_restart);
 	if (file_exists(STANDBY_SIGNAL_FILE))
 		ignore_archive(&durable);
+}
+
+static void
+startup_hook(void)
+{
+	if (previous_startup_hook)
+		previous_startup_hook();
+	if (!IsUnderPostmaster && PghaEnabled())
+		boot();
+}
+
+void
+PghaBootInit(void)
+{
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_hook;
 }

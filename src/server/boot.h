@@ -8,11 +8,11 @@
 #include "config.h"
 
 /*
- * Called by the postmaster at its start and at each crash restart, before the
- * startup process runs.  FATAL if the configuration is bad or a decision cannot
- * be carried out.
+ * Called while shared_preload_libraries are loaded, after PghaShmemInit(): has
+ * the postmaster decide at its start and at each crash restart, before the
+ * startup process runs.
  */
-extern void PghaBoot(void);
+extern void PghaBootInit(void);
 
 /* The configuration that was valid when the postmaster last looked; inherited by its children. */
 extern const PghaConfig *PghaBootConfig(void);

@@ -27,7 +27,6 @@
 #include "compat.h"
 #include "config.h"
 #include "io_child.h"
-#include "shmem.h"
 
 char	   *pgha_node = NULL;
 char	   *pgha_cluster = NULL;
@@ -56,7 +55,7 @@ char	   *pgha_address = NULL;
 char	   *pgha_ec2_endpoint = NULL;
 char	   *pgha_imds_endpoint = NULL;
 
-/* The agent reads the same words (program/agent_conf.c). */
+/* The agent reads the same words (host/conf.c). */
 static const struct config_enum_entry auto_rejoin_options[] = {
 	{"off", 0, false},
 	{"rewind", 1, false},
@@ -78,13 +77,6 @@ static struct
 	char		value[256];
 }			written[MAX_WRITTEN];
 static int	written_count = 0;
-
-bool
-PghaEnabled(void)
-{
-	return PghaShmem != NULL && IsPostmasterEnvironment && !IsBinaryUpgrade &&
-		pgha_node != NULL && pgha_node[0] != '\0';
-}
 
 /* Why this process could not take pgha.conninfo as written; empty if it could. */
 static char conninfo_error[256] = "";
@@ -270,13 +262,8 @@ hash_config(const PghaMembers *members)
 	snprintf(numbers, sizeof(numbers), "%d %d %d %d", pgha_heartbeat_interval,
 			 pgha_failure_timeout, pgha_startup_grace, pgha_max_failover_lag);
 	hash = hash_text(hash, numbers);
-
-	/* Older versions do not know these, and are told apart only where they matter. */
-	if (pgha_address[0] != '\0')
-		hash = hash_text(hash_text(hash, "address"), pgha_address);
-	if (pgha_fence != 0)
-		hash = hash_text(hash_text(hash, "fence"), fence_options[pgha_fence].name);
-	return hash;
+	hash = hash_text(hash, pgha_address);
+	return hash_text(hash, fence_options[pgha_fence].name);
 }
 
 /* Is this empty, or http(s)://host[:port] with nothing behind it? */
@@ -393,7 +380,8 @@ check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_siz
 }
 
 bool
-PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, size_t hint_size)
+PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_size,
+				char *hint, size_t hint_size)
 {
 	PghaSettings *settings = &config->settings;
 
@@ -502,7 +490,7 @@ PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, 
 	settings->fence_timeout = (pgha_time) pgha_fence_timeout * 1000;
 	settings->config_hash = hash_config(&config->members);
 	settings->system_identifier = GetSystemIdentifier();
-	settings->instance = PghaShmem->instance;
+	settings->instance = instance;
 	return true;
 }
 
@@ -632,7 +620,7 @@ PghaConfigCheckAtStart(void)
 	char		hint[512];
 
 	check_written();
-	if (!PghaConfigBuild(&config, error, sizeof(error), hint, sizeof(hint)))
+	if (!PghaConfigBuild(&config, 0, error, sizeof(error), hint, sizeof(hint)))
 		ereport(FATAL,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s", error),

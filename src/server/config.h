@@ -57,11 +57,11 @@ extern void PghaConfigInit(void);
  */
 extern void PghaConfigCheckAtStart(void);
 
-/* Validates the set now in the GUC variables.  False with a sentence and a hint. */
-extern bool PghaConfigBuild(PghaConfig *config, char *error, size_t error_size,
+/*
+ * Validates the set now in the GUC variables, for the server run `instance`.
+ * False with a sentence and a hint.
+ */
+extern bool PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_size,
 							char *hint, size_t hint_size);
-
-/* Is this server managed: preloaded by a postmaster, not -b, pgha.node given? */
-extern bool PghaEnabled(void);
 
 #endif							/* PGHA_CONFIG_H */

@@ -67,10 +67,12 @@
 #undef ENABLE_GSS
 #include "libpq/libpq-be.h"
 
+#include "../common/clock.h"
 #include "compat.h"
 #include "config.h"
 #include "gate.h"
 #include "shmem.h"
+#include "wait.h"
 
 static bool commit_guard = true;
 
@@ -136,7 +138,7 @@ PghaGateIsOpen(void)
 	/* Without its postmaster, and so without a monitor, a process cannot know. */
 	if (!PostmasterIsAlive())
 		return false;
-	return deadline == PGHA_GATE_NO_LIMIT || (uint64) PghaNow() < deadline;
+	return deadline == PGHA_GATE_NO_LIMIT || (uint64) pgha_clock_us() < deadline;
 }
 
 /* Waits until the monitor has decided, at most failure_timeout. */
@@ -144,17 +146,10 @@ static void
 wait_for_decision(void)
 {
 	PghaGate   *gate = &PghaShmem->gate;
-	pgha_time	give_up = PghaNow() + (pgha_time) pgha_failure_timeout * 1000;
+	pgha_time	give_up = pgha_clock_us() + (pgha_time) pgha_failure_timeout * 1000;
 
-	while (pg_atomic_read_u32(&gate->decided) == 0)
-	{
-		pgha_time	left = give_up - PghaNow();
-
-		if (left <= 0 ||
-			ConditionVariableTimedSleep(&gate->changed, (long) (left / 1000 + 1),
-										PG_WAIT_EXTENSION))
-			break;
-	}
+	while (pg_atomic_read_u32(&gate->decided) == 0 && PghaSleepUntil(&gate->changed, give_up))
+		;
 	ConditionVariableCancelSleep();
 }
 
@@ -335,10 +330,10 @@ sync_reached(XLogRecPtr lsn)
 static void
 park_commit(void)
 {
-	pgha_time	give_up = PghaNow() + (pgha_time) pgha_failure_timeout * 1000;
+	pgha_time	give_up = pgha_clock_us() + (pgha_time) pgha_failure_timeout * 1000;
 
 	while (pg_atomic_read_u32(&PghaShmem->gate.decided) == 0 &&
-		   !ProcDiePending && PostmasterIsAlive() && PghaNow() < give_up)
+		   !ProcDiePending && PostmasterIsAlive() && pgha_clock_us() < give_up)
 		(void) WaitLatch(NULL, WL_TIMEOUT | WL_POSTMASTER_DEATH, 10, PG_WAIT_EXTENSION);
 }
 
@@ -434,23 +429,27 @@ leaves_traces(Node *statement)
 }
 
 static void
-call_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
+call_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+					ProcessUtilityContext context, ParamListInfo params,
+					QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	if (previous_ProcessUtility)
-		previous_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		previous_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
-		standard_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 }
 
 static void
-gate_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
+gate_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+					 ProcessUtilityContext context, ParamListInfo params,
+					 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
 
 	/* In recovery PostgreSQL refuses all of these itself. */
 	if (!leaves_traces(statement) || !PghaEnabled() || RecoveryInProgress())
 	{
-		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;
 	}
 
@@ -458,7 +457,7 @@ gate_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
 
 	if (!finishes_prepared(statement))
 	{
-		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;
 	}
 
@@ -475,7 +474,7 @@ gate_ProcessUtility(PGHA_PROCESS_UTILITY_ARGS)
 			CHECK_FOR_INTERRUPTS();
 			begin_commit(sync);
 		}
-		call_ProcessUtility(PGHA_PROCESS_UTILITY_PASS);
+		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	}
 	PG_CATCH();
 	{

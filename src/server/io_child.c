@@ -23,21 +23,15 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
 #include "storage/fd.h"
 
+#include "../common/child.h"
 #include "io_child.h"
-
-/* A libc older than 2.34 does not have it; the number is the same on all machines. */
-#ifndef SYS_close_range
-#define SYS_close_range	436
-#endif
 
 /* A child that has not ended this long after SIGTERM is killed. */
 #define END_LIMIT_MS	20
@@ -56,23 +50,16 @@ PghaChildInit(PghaChild *child)
 static void
 become_child(int fd, const char *path, pid_t parent)
 {
-	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1,
-	SIGUSR2, SIGCHLD, SIGPIPE, SIGURG};
 	char	   *const argv[] = {"pgha", "io", "peer", NULL};
 
-	for (size_t i = 0; i < lengthof(signals); i++)
-		signal(signals[i], SIG_DFL);
+	pgha_default_signals();
 
 	/* SIGTERM, which the program answers with exit(0), not SIGKILL. */
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
+	if (!pgha_end_with(parent, SIGTERM))
 		_exit(0);
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
 		_exit(0);
-	if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
-	{
-		for (int i = 3; i < 1024; i++)
-			close(i);
-	}
+	pgha_close_files(-1);
 	execv(path, argv);
 	_exit(0);
 }

@@ -14,31 +14,15 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "portability/instr_time.h"
 #include "storage/ipc.h"
 
+#include "../common/clock.h"
 #include "compat.h"
 #include "orders.h"
+#include "wait.h"
 
 /* How long to wait for one's turn, and then for the answer. */
 #define ORDER_TIMEOUT_MS	10000
-
-/* Waits for a change of the slot.  False once `since` is ORDER_TIMEOUT_MS ago. */
-static bool
-wait_for_change(instr_time since)
-{
-	instr_time	passed;
-	long		left;
-
-	INSTR_TIME_SET_CURRENT(passed);
-	INSTR_TIME_SUBTRACT(passed, since);
-	left = ORDER_TIMEOUT_MS - (long) INSTR_TIME_GET_MILLISEC(passed);
-	if (left <= 0)
-		return false;
-	(void) ConditionVariableTimedSleep(&PghaShmem->order.done, left, PG_WAIT_EXTENSION);
-	return true;
-}
 
 /* Makes the slot free, if it is this backend's. */
 static void
@@ -64,9 +48,8 @@ place_order(PghaOrderKind kind)
 {
 	PghaOrder  *order = &PghaShmem->order;
 	uint64		number = 0;
-	instr_time	start;
+	pgha_time	deadline = pgha_clock_us() + (pgha_time) ORDER_TIMEOUT_MS * 1000;
 
-	INSTR_TIME_SET_CURRENT(start);
 	ConditionVariablePrepareToSleep(&order->done);
 	for (;;)
 	{
@@ -80,7 +63,7 @@ place_order(PghaOrderKind kind)
 		LWLockRelease(PghaShmem->lock);
 		if (number != 0)
 			break;
-		if (!wait_for_change(start))
+		if (!PghaSleepUntil(&order->done, deadline))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("another session's order to pgha is still being carried out"),
@@ -96,9 +79,8 @@ await_answer(uint64 number, PghaAnswer *answer)
 {
 	PghaOrder  *order = &PghaShmem->order;
 	bool		answered = false;
-	instr_time	start;
+	pgha_time	deadline = pgha_clock_us() + (pgha_time) ORDER_TIMEOUT_MS * 1000;
 
-	INSTR_TIME_SET_CURRENT(start);
 	ConditionVariablePrepareToSleep(&order->done);
 	for (;;)
 	{
@@ -113,7 +95,7 @@ await_answer(uint64 number, PghaAnswer *answer)
 		LWLockRelease(PghaShmem->lock);
 		if (answered)
 			break;
-		if (!wait_for_change(start))
+		if (!PghaSleepUntil(&order->done, deadline))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the pgha monitor did not answer within %d seconds", ORDER_TIMEOUT_MS / 1000),

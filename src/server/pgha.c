@@ -10,9 +10,10 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "boot.h"
 #include "config.h"
 #include "gate.h"
-#include "monitor.h"
+#include "monitor/monitor.h"
 #include "refused.h"
 #include "report.h"
 #include "shmem.h"
@@ -38,6 +39,7 @@ _PG_init(void)
 	/* The rest changes how the server works: only for a node that is managed. */
 	if (!IsPostmasterEnvironment || IsBinaryUpgrade || pgha_node[0] == '\0')
 		return;
+	PghaBootInit();
 	PghaWalReceiverInit();
 	PghaMonitorInit();
 	PghaRefusedInit();

@@ -23,10 +23,12 @@
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "access/xlogarchive.h"
+#include "access/xlogrecovery.h"
 #include "miscadmin.h"
 #include "postmaster/bgwriter.h"
 #include "storage/fd.h"
 
+#include "../common/clock.h"
 #include "../common/report.h"
 #include "compat.h"
 #include "files.h"
@@ -339,7 +341,7 @@ PghaPromotionStart(uint32 parent, uint32 timeline, pgha_time now)
 		promotion.phase = NOT_STARTED;
 		return;
 	}
-	promotion.reserved = PghaNow();
+	promotion.reserved = pgha_clock_us();
 	if (!signal_postmaster())
 	{
 		PghaRemovePlaceholders();

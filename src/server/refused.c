@@ -24,6 +24,7 @@
 #include "config.h"
 #include "refused.h"
 #include "shmem.h"
+#include "text.h"
 
 #define FRESH_MS	60000
 

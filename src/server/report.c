@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlogrecovery.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
@@ -25,6 +26,7 @@
 #include "utils/acl.h"
 #include "utils/guc.h"
 
+#include "../common/clock.h"
 #include "compat.h"
 #include "config.h"
 #include "events.h"
@@ -56,7 +58,7 @@ PghaWalEnd(bool in_recovery, TimeLineID *timeline)
 	if (!in_recovery)
 	{
 		*timeline = GetWALInsertionTimeLine();
-		return compat_flush_lsn();
+		return GetFlushRecPtr(NULL);
 	}
 
 	/*
@@ -135,7 +137,7 @@ fill(PghaReport *report, PghaMembers *members)
 
 		report->posted = false;
 		if (heard != 0)
-			report->receiver_age = Max(PghaNow() - (pgha_time) heard, 0);
+			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
 	}
 	else
 		PghaSyncRead(members, &report->sync);
@@ -210,7 +212,7 @@ monitor_is_alive(void)
 	valid = PghaShmem->view.valid;
 	published = PghaShmem->view.published;
 	LWLockRelease(PghaShmem->lock);
-	return valid && PghaNow() - published < 2 * PghaShmem->view.settings.failure_timeout;
+	return valid && pgha_clock_us() - published < 2 * PghaShmem->view.settings.failure_timeout;
 }
 
 static const char *

@@ -1,22 +1,20 @@
 /*
  * shmem.c
- *		The shared memory of pgha, and the hook in which a starting server asks
- *		whether it may lead.
+ *		The shared memory of pgha.
  *
- * The hook runs in the postmaster at its start and again at each crash restart,
- * but not for `postgres -C`; in a single-user server it only sets the memory
- * up.  Shared memory is new after a crash restart: the gate is shut, no order
- * to the WAL receiver is left.
+ * Set up in the postmaster at its start and again at each crash restart, but not
+ * for `postgres -C`; also in a single-user server.  It is new after a crash
+ * restart: the gate is shut, no order to the WAL receiver is left.  Everything
+ * in src/server uses it; it uses nothing of theirs but the settings, and never
+ * decides anything.
  */
 #include "postgres.h"
-
-#include <time.h>
 
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
-#include "boot.h"
+#include "../common/clock.h"
 #include "compat.h"
 #include "config.h"
 #include "shmem.h"
@@ -24,16 +22,13 @@
 PghaShared *PghaShmem = NULL;
 
 static shmem_startup_hook_type previous_startup_hook = NULL;
-static compat_request_hook previous_request_hook = NULL;
+static shmem_request_hook_type previous_request_hook = NULL;
 
-pgha_time
-PghaNow(void)
+bool
+PghaEnabled(void)
 {
-	struct timespec now;
-
-	/* BOOTTIME goes on while the machine is suspended, MONOTONIC does not. */
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (pgha_time) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return PghaShmem != NULL && IsPostmasterEnvironment && !IsBinaryUpgrade &&
+		pgha_node != NULL && pgha_node[0] != '\0';
 }
 
 void
@@ -90,7 +85,7 @@ startup_hook(void)
 		shared->board.lock = &(GetNamedLWLockTranche("pgha"))[1].lock;
 		ConditionVariableInit(&shared->board.changed);
 		if (!pg_strong_random(&shared->instance, sizeof(shared->instance)))
-			shared->instance = (uint64) PghaNow() ^ ((uint64) MyProcPid << 48);
+			shared->instance = (uint64) pgha_clock_us() ^ ((uint64) MyProcPid << 48);
 		pg_atomic_init_u64(&shared->gate.deadline, PGHA_GATE_CLOSED);
 		pg_atomic_init_u32(&shared->gate.decided, 0);
 		ConditionVariableInit(&shared->gate.changed);
@@ -109,9 +104,6 @@ startup_hook(void)
 		pg_atomic_init_u64(&shared->newest_event, 0);
 	}
 	LWLockRelease(AddinShmemInitLock);
-
-	if (!IsUnderPostmaster && IsPostmasterEnvironment && !IsBinaryUpgrade)
-		PghaBoot();
 }
 
 static void
@@ -127,7 +119,8 @@ request_hook(void)
 void
 PghaShmemInit(void)
 {
-	previous_request_hook = compat_set_request_hook(request_hook);
+	previous_request_hook = shmem_request_hook;
+	shmem_request_hook = request_hook;
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup_hook;
 }

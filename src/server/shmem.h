@@ -13,10 +13,10 @@
 #include "storage/lwlock.h"
 
 #include "../common/conninfo.h"
-#include "agents.h"
-#include "config.h"
 #include "../common/report.h"
 #include "../core/states.h"
+#include "board.h"
+#include "config.h"
 
 /* Deadlines of the gate: times of CLOCK_BOOTTIME in microseconds. */
 #define PGHA_GATE_CLOSED	0
@@ -136,6 +136,9 @@ extern PghaShared *PghaShmem;
 
 extern void PghaShmemInit(void);
 
+/* Is this server managed: preloaded by a postmaster, not -b, pgha.node given? */
+extern bool PghaEnabled(void);
+
 /* Raises object_not_in_prerequisite_state with a hint unless the library is preloaded. */
 extern void PghaRequireShmem(void);
 
@@ -144,8 +147,5 @@ extern void PghaRequireEnabled(void);
 
 /* Wakes the monitor; callable from any process, also at exit. */
 extern void PghaWakeMonitor(void);
-
-/* CLOCK_BOOTTIME in microseconds. */
-extern pgha_time PghaNow(void);
 
 #endif							/* PGHA_SHMEM_H */

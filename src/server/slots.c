@@ -30,6 +30,7 @@
 #include <sys/stat.h>
 
 #include "access/xlog.h"
+#include "access/xlogrecovery.h"
 #include "access/xlog_internal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -239,7 +240,7 @@ static XLogRecPtr
 wal_end(void)
 {
 	if (!RecoveryInProgress())
-		return compat_flush_lsn();
+		return GetFlushRecPtr(NULL);
 	return Max(GetXLogReplayRecPtr(NULL), GetWalRcvFlushRecPtr(NULL, NULL));
 }
 

@@ -197,10 +197,7 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	appendStringInfo(&text, "sync_num_listed=%d\n", durable->sync.num_listed);
 	append_names(&text, "sync_listed", settings, durable->sync.listed);
 	append_names(&text, "sync_current", settings, durable->sync.current);
-
-	/* An older version takes a line that it does not know for damage: spare it one that says nothing. */
-	if (durable->leader_instance[0] != '\0')
-		appendStringInfo(&text, "leader_instance=%s\n", durable->leader_instance);
+	appendStringInfo(&text, "leader_instance=%s\n", durable->leader_instance);
 	appendStringInfo(&text, "crc=%08X\n", checksum(text.data, text.len));
 
 	done = PghaWriteFileSynced(STATE_FILE_NEW, O_TRUNC, text.data, text.len);

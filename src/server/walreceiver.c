@@ -25,6 +25,7 @@
 #include "replication/walreceiver.h"
 #include "storage/ipc.h"
 
+#include "../common/clock.h"
 #include "compat.h"
 #include "config.h"
 #include "shmem.h"
@@ -84,7 +85,7 @@ static void
 wait_for_order(char *conninfo, uint64 *tried)
 {
 	PghaWalReceiver *receiver = &PghaShmem->receiver;
-	pgha_time	since = PghaNow();
+	pgha_time	since = pgha_clock_us();
 
 	for (;;)
 	{
@@ -99,7 +100,7 @@ wait_for_order(char *conninfo, uint64 *tried)
 		if (receiver->order_member != PGHA_NOBODY &&
 			pg_atomic_read_u32(&receiver->stop) == 0 &&
 			(receiver->order_number != *tried ||
-			 PghaNow() - since >= RETRY_INTERVAL * INT64CONST(1000)))
+			 pgha_clock_us() - since >= RETRY_INTERVAL * INT64CONST(1000)))
 		{
 			*tried = receiver->order_number;
 			order_timeline = receiver->order_timeline;
@@ -195,7 +196,7 @@ pgha_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *options)
 	LWLockRelease(PghaShmem->lock);
 	pg_atomic_write_u32(&receiver->ended_clean, 0);
 	pg_atomic_write_u32(&receiver->timeline, options->proto.physical.startpointTLI);
-	pg_atomic_write_u64(&receiver->heard, (uint64) PghaNow());
+	pg_atomic_write_u64(&receiver->heard, (uint64) pgha_clock_us());
 	set_state(PGHA_RECEIVER_STREAMING);
 	return true;
 }
@@ -208,7 +209,7 @@ pgha_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 	if (!commanded())
 		return length;
 	if (length > 0)
-		pg_atomic_write_u64(&PghaShmem->receiver.heard, (uint64) PghaNow());
+		pg_atomic_write_u64(&PghaShmem->receiver.heard, (uint64) pgha_clock_us());
 	else if (length < 0)
 	{
 		/* The end of the copy: the upstream shuts down, or leaves its timeline. */

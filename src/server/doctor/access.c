@@ -1,5 +1,5 @@
 /*
- * doctor_access.c
+ * access.c
  *		Checks of pgha_doctor() on who is let in: addresses, the role of
  *		pgha.conninfo, its password file, pg_hba.conf.
  *
@@ -18,7 +18,7 @@
 #include "utils/builtins.h"
 
 #include "../config.h"
-#include "doctor.h"
+#include "checks.h"
 
 /* The role that the members log in as, quoted as a literal; NULL: left to libpq. */
 static const char *

@@ -1,5 +1,5 @@
 /*
- * doctor_cluster.c
+ * cluster.c
  *		Checks of pgha_doctor() on the cluster: members, slots, agents.
  *
  * What others say is what the monitor has last heard of them; nobody is asked
@@ -12,10 +12,11 @@
 #include "utils/builtins.h"
 
 #include "../../core/states.h"
+#include "../agents.h"
 #include "../config.h"
-#include "doctor.h"
 #include "../refused.h"
 #include "../report.h"
+#include "checks.h"
 
 static bool
 answers(const PghaMemberView *member)

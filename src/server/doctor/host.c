@@ -1,5 +1,5 @@
 /*
- * doctor_host.c
+ * host.c
  *		Checks of pgha_doctor() on the host, as the server sees it: disks,
  *		places, processes.
  */
@@ -13,7 +13,7 @@
 #include "miscadmin.h"
 
 #include "../config.h"
-#include "doctor.h"
+#include "checks.h"
 
 /* Free space in percent that is worth a warning, and that is close to the end. */
 #define DISK_LOW		10

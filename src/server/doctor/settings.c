@@ -1,5 +1,5 @@
 /*
- * doctor_settings.c
+ * settings.c
  *		Checks of pgha_doctor() on PostgreSQL's settings: what rewinding,
  *		following and failing over need, and what works against them.
  */
@@ -22,7 +22,7 @@
 
 #include "../compat.h"
 #include "../config.h"
-#include "doctor.h"
+#include "checks.h"
 
 /* A setting that has to be `on`. */
 static void

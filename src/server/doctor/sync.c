@@ -1,5 +1,5 @@
 /*
- * doctor_sync.c
+ * sync.c
  *		Checks of pgha_doctor() on synchronous replication: whether the list means
  *		what its author thinks, and whether the standbys are there.
  *
@@ -12,8 +12,8 @@
 #include "utils/builtins.h"
 
 #include "../config.h"
-#include "doctor.h"
 #include "../sync.h"
+#include "checks.h"
 
 static const char *
 next_name(const char *name)

@@ -12,21 +12,22 @@
  * and acts, and then watch its effect.  They can be cancelled at any moment;
  * what was ordered goes on.
  *
- * Who may call what is a matter of privileges (pgha--1.0.sql and on), not of code.
+ * Who may call what is a matter of privileges (pgha--1.0.sql), not of code.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xlogrecovery.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
+#include "../../common/clock.h"
 #include "../agents.h"
 #include "../compat.h"
 #include "../config.h"
@@ -35,9 +36,10 @@
 #include "../host.h"
 #include "../orders.h"
 #include "../report.h"
-#include "rows.h"
 #include "../shmem.h"
 #include "../sync.h"
+#include "../wait.h"
+#include "rows.h"
 
 /* How long pgha_promote() watches a promotion that was accepted. */
 #define PROMOTE_TIMEOUT_MS	60000
@@ -327,9 +329,8 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 		leader_end = view->member[view->leader].report.wal_end;
 	for (int i = 0; i < view->members.count; i++)
 	{
-		PghaRow			row = {0};
+		PghaRow		row = {0};
 
-		/* Where the extension is still at 1.0 or 1.1, the last columns are not asked for. */
 		put_member(&row, view, i, leader_end, in_recovery);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}
@@ -381,23 +382,6 @@ pgha_sql_events(PG_FUNCTION_ARGS)
  * ---------- orders ----------
  */
 
-/* Waits a little; false once `limit_ms` have passed since `start`. */
-static bool
-wait_within(instr_time start, long limit_ms)
-{
-	instr_time	passed;
-
-	INSTR_TIME_SET_CURRENT(passed);
-	INSTR_TIME_SUBTRACT(passed, start);
-	if (INSTR_TIME_GET_MILLISEC(passed) >= limit_ms)
-		return false;
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 LOOK_EVERY_MS, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	return true;
-}
-
 /*
  * Appends the names of the members that do not show `generation` yet to `names`.
  * Returns whether one of them is reachable, so that waiting makes sense.
@@ -437,7 +421,7 @@ change_pause(PghaOrderKind kind, const char *function)
 {
 	PghaAnswer	answer;
 	StringInfoData names;
-	instr_time	start;
+	pgha_time	start;
 	long		failure_timeout_ms;
 
 	PghaRequireEnabled();
@@ -450,9 +434,9 @@ change_pause(PghaOrderKind kind, const char *function)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s was refused: %s", function, answer.message)));
 
-	INSTR_TIME_SET_CURRENT(start);
+	start = pgha_clock_us();
 	while (unconfirmed(answer.pause_generation, &names, &failure_timeout_ms) &&
-		   wait_within(start, failure_timeout_ms))
+		   PghaLookAgain(start + (pgha_time) failure_timeout_ms * 1000, LOOK_EVERY_MS))
 		;
 	if (names.len == 0)
 		return true;
@@ -484,14 +468,13 @@ static void
 await_promotion(void)
 {
 	bool		promoting = false;
-	instr_time	start;
+	pgha_time	deadline = pgha_clock_us() + (pgha_time) PROMOTE_TIMEOUT_MS * 1000;
 
-	INSTR_TIME_SET_CURRENT(start);
 	while (RecoveryInProgress() || !PghaGateIsOpen())
 	{
 		PghaState	state;
 		char		reason[sizeof(PghaShmem->view.reason)];
-		bool		waited = wait_within(start, PROMOTE_TIMEOUT_MS);
+		bool		waited = PghaLookAgain(deadline, LOOK_EVERY_MS);
 
 		LWLockAcquire(PghaShmem->lock, LW_SHARED);
 		state = PghaShmem->view.state;

@@ -30,16 +30,20 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "../../common/clock.h"
 #include "../compat.h"
 #include "../config.h"
 #include "recover.h"
 #include "../shmem.h"
+#include "../text.h"
+#include "../wait.h"
 
 /* A kept failure is of no interest to a recovery that is started later than this. */
 #define KEEP_FAILURE_MS		600000
 
 /* How long pgpool_switch_xlog() waits for archive_command. */
 #define ARCHIVE_WAIT_MS		600000
+#define ARCHIVE_LOOK_MS		200
 
 PG_FUNCTION_INFO_V1(pgha_sql_pgpool_recovery);
 PG_FUNCTION_INFO_V1(pgha_sql_pgpool_remote_start);
@@ -367,7 +371,7 @@ pgha_sql_pgpool_switch_xlog(PG_FUNCTION_ARGS)
 	struct stat st;
 	XLogRecPtr	end;
 	XLogSegNo	segment;
-	pgha_time	start = PghaNow();
+	pgha_time	deadline = pgha_clock_us() + (pgha_time) ARCHIVE_WAIT_MS * 1000;
 
 	if (RecoveryInProgress())
 		ereport(ERROR,
@@ -390,14 +394,11 @@ pgha_sql_pgpool_switch_xlog(PG_FUNCTION_ARGS)
 
 	while (!archived(path))
 	{
-		if (PghaNow() - start >= (pgha_time) ARCHIVE_WAIT_MS * 1000)
+		if (!PghaLookAgain(deadline, ARCHIVE_LOOK_MS))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("WAL file \"%s\" was not archived within %d seconds", path, ARCHIVE_WAIT_MS / 1000),
 					 errhint("See archive_mode, archive_command and pg_stat_archiver.")));
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 200, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(path));
 }

@@ -2,7 +2,7 @@
  * recover.c
  *		Having a member's agent bring its node back: pgha_recover_node().
  *
- * The session that calls it puts an order on the board (agents.c) and watches
+ * The session that calls it puts an order on the board (board.h) and watches
  * what the agent says there until the job ends.  It holds no lock while it
  * waits, and looks at least once a second.  What can be known beforehand to be
  * in vain is refused at once, with the way out.
@@ -19,12 +19,14 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "../../common/clock.h"
 #include "../compat.h"
 #include "../config.h"
 #include "recover.h"
 #include "../refused.h"
 #include "rows.h"
 #include "../shmem.h"
+#include "../text.h"
 
 /* An agent is looking for the primary after a failover: how long it is waited for. */
 #define CONNECT_WAIT_MS		10000
@@ -161,7 +163,7 @@ check_node(const char *node, PghaFailure *failure)
 static bool
 wait_ended(int64 since_ms, int64 limit_ms)
 {
-	return PghaNow() / 1000 - since_ms >= limit_ms;
+	return pgha_clock_us() / 1000 - since_ms >= limit_ms;
 }
 
 /* Sleeps until the board changes, at most LOOK_EVERY_MS. */
@@ -194,7 +196,7 @@ no_agent(const char *node, PghaFailure *failure)
 static bool
 await_agent(const char *node, PghaFailure *failure)
 {
-	int64		since = PghaNow() / 1000;
+	int64		since = pgha_clock_us() / 1000;
 	bool		connected;
 	bool		told = false;
 
@@ -312,7 +314,7 @@ tell_progress(const char *node, const PghaJob *job, int64 *told_at, char *told_p
 
 	if (!wait_ended(*told_at, new_phase ? NOTICE_NOT_BEFORE_MS : NOTICE_AFTER_MS))
 		return;
-	*told_at = PghaNow() / 1000;
+	*told_at = pgha_clock_us() / 1000;
 	strlcpy(told_phase, job->phase, sizeof(job->phase));
 	describe_job(job, text, sizeof(text));
 	ereport(NOTICE,
@@ -386,7 +388,7 @@ await_job(const char *node, PghaFailure *failure)
 		if (connected)
 			absent_since = 0;
 		else if (absent_since == 0)
-			absent_since = PghaNow() / 1000;
+			absent_since = pgha_clock_us() / 1000;
 		else if (!job.taken && wait_ended(absent_since, CONNECT_WAIT_MS))
 		{
 			/* It was about to leave when the order was given: that is taken back. */

@@ -1,10 +1,9 @@
 /*
- * doctor.h
- *		What the checks of pgha_doctor() share: a check, what it may ask, and how
- *		it tells what it found.
+ * finding.h
+ *		What a check of pgha_doctor() may ask, and how it tells what it found.
  */
-#ifndef PGHA_DOCTOR_H
-#define PGHA_DOCTOR_H
+#ifndef PGHA_FINDING_H
+#define PGHA_FINDING_H
 
 #include "postgres.h"
 
@@ -28,27 +27,6 @@ typedef struct PghaDoctor
 	bool		in_recovery;
 	PghaView   *view;			/* NULL unless the monitor has published one */
 } PghaDoctor;
-
-/* What a check cannot do without; where it is missing, the check is left out. */
-#define PGHA_NEEDS_LIBRARY	1	/* pgha is preloaded: its settings are defined */
-#define PGHA_NEEDS_VIEW		2	/* this server is managed, and its monitor has published */
-#define PGHA_NEEDS_OTHERS	4	/* ... and there are other members */
-#define PGHA_NEEDS_PRIMARY	8
-#define PGHA_NEEDS_STANDBY	16
-
-typedef struct PghaCheck
-{
-	const char *name;			/* stable: monitoring goes by it; NULL ends a table */
-	int			needs;
-	void		(*run) (PghaDoctor *doctor);
-} PghaCheck;
-
-/* The checks, by what they look at. */
-extern const PghaCheck pgha_checks_cluster[];	/* doctor_cluster.c */
-extern const PghaCheck pgha_checks_settings[];	/* doctor_settings.c */
-extern const PghaCheck pgha_checks_sync[];	/* doctor_sync.c */
-extern const PghaCheck pgha_checks_access[];	/* doctor_access.c */
-extern const PghaCheck pgha_checks_host[];	/* doctor_host.c */
 
 /*
  * Puts a row: what was found, with the actual value, and what to write or run.
@@ -83,4 +61,4 @@ extern const char *PghaDoctorSize(uint64 bytes);
 /* Value of a keyword of pgha.conninfo, or NULL. */
 extern const char *PghaDoctorConninfo(const char *keyword);
 
-#endif							/* PGHA_DOCTOR_H */
+#endif							/* PGHA_FINDING_H */

@@ -1,0 +1,128 @@
+/*
+ * act.c
+ *		Carrying out what the core decides.
+ *
+ * For monitor.c, in the monitor's process only.  An action is done when
+ * PghaAct() returns, but for those that take time: promotion, asking a member,
+ * stopping an instance, whose outcome the loop looks for.  FATAL, or the end of
+ * the process, where going on would be wrong.
+ */
+#include "postgres.h"
+
+#include "../../common/clock.h"
+#include "../events.h"
+#include "../fence.h"
+#include "../gate.h"
+#include "../host.h"
+#include "../promote.h"
+#include "../slots.h"
+#include "../state.h"
+#include "../walreceiver.h"
+#include "act.h"
+#include "observe.h"
+#include "peers.h"
+#include "tell.h"
+
+static PghaDurable written;		/* what pgha.state holds */
+static bool written_valid = false;
+
+void
+PghaActInit(const PghaSettings *settings, PghaDurable *durable)
+{
+	written_valid = PghaStateRead(settings, durable) == PGHA_STATE_READ;
+	written = *durable;
+}
+
+/*
+ * A decision that cannot be made durable must not be acted on.  A standby then
+ * leaves the lead to others; anything else is decided anew by a new worker.
+ */
+static bool
+write_state(const PghaMonitor *monitor)
+{
+	if (written_valid && memcmp(&written, &monitor->node.durable, sizeof(written)) == 0)
+		return true;
+	if (!PghaStateWrite(&monitor->config.settings, &monitor->node.durable))
+	{
+		if (monitor->node.state == PGHA_PROMOTING && monitor->node.local.in_recovery)
+			return false;
+		ereport(FATAL,
+				(errmsg("pgha could not make a decision durable, and starts over")));
+	}
+	written = monitor->node.durable;
+	written_valid = true;
+	return true;
+}
+
+void
+PghaActFollow(const PghaMonitor *monitor, int member, uint32 timeline)
+{
+	const PghaConfig *config = &monitor->config;
+	char		conninfo[PGHA_CONNINFO_SIZE];
+	char		slot[NAMEDATALEN] = "";
+
+	if (monitor->node.upstream_slot)
+		pgha_slot_name(config->settings.name[config->settings.self], slot);
+	if (pgha_conninfo_build(conninfo, sizeof(conninfo), config->conninfo,
+							&config->members.member[member],
+							config->settings.name[config->settings.self], NULL))
+		PghaWalReceiverOrder(member, config->settings.name[member], conninfo, timeline, slot);
+}
+
+bool
+PghaAct(const PghaMonitor *monitor, const PghaAction *action)
+{
+	switch (action->type)
+	{
+		case PGHA_ACT_POLL:
+			PghaPeersPoll(&monitor->config, action->member);
+			break;
+		case PGHA_ACT_FETCH_HISTORY:
+			PghaPeersFetchHistory(&monitor->config, action->member, action->timeline);
+			break;
+		case PGHA_ACT_WRITE_STATE:
+			return write_state(monitor);
+		case PGHA_ACT_OPEN_GATE:
+			PghaGateOpen();
+			break;
+		case PGHA_ACT_CLOSE_GATE:
+			PghaGateClose();
+			PghaGateDecided();
+			break;
+		case PGHA_ACT_SUSPEND_GATE:
+			PghaGateSuspend();
+			break;
+		case PGHA_ACT_STOP_RECEIVER:
+			PghaPromotionStopReceiver(pgha_clock_us());
+			break;
+		case PGHA_ACT_RELEASE_RECEIVER:
+			PghaWalReceiverRelease();
+			break;
+		case PGHA_ACT_FOLLOW:
+			PghaActFollow(monitor, action->member, action->timeline);
+			break;
+		case PGHA_ACT_UNFOLLOW:
+			PghaObserveOrderedEnd();
+			PghaWalReceiverRevoke();
+			break;
+		case PGHA_ACT_STOP_OLD:
+			PghaStopGive(monitor->node.durable.leader_instance);
+			break;
+		case PGHA_ACT_FORGET_STOP:
+			PghaStopForget();
+			break;
+		case PGHA_ACT_PROMOTE:
+			(void) PghaEventsSync();
+			PghaPromotionStart(action->parent, action->timeline, pgha_clock_us());
+			break;
+		case PGHA_ACT_FENCE:
+			(void) PghaEventsSync();
+			PghaPeersStop();
+			PghaFence();
+			break;
+		case PGHA_ACT_EVENT:
+			PghaTellEvent(monitor, &action->why);
+			break;
+	}
+	return true;
+}

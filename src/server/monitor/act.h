@@ -1,0 +1,21 @@
+/*
+ * act.h
+ *		Carrying out what the core decides.
+ */
+#ifndef PGHA_ACT_H
+#define PGHA_ACT_H
+
+#include "postgres.h"
+
+#include "context.h"
+
+/* Reads pgha.state; what it holds need not be written again. */
+extern void PghaActInit(const PghaSettings *settings, PghaDurable *durable);
+
+/* Carries out one action.  False if those after it must not be carried out. */
+extern bool PghaAct(const PghaMonitor *monitor, const PghaAction *action);
+
+/* Names the member that the WAL receiver streams from. */
+extern void PghaActFollow(const PghaMonitor *monitor, int member, uint32 timeline);
+
+#endif							/* PGHA_ACT_H */

@@ -1,0 +1,402 @@
+/*
+ * monitor.c
+ *		The background worker that watches and acts.
+ *
+ * One loop: observe the server (observe.c), take what the io children say
+ * (peers.c), hand both to the core (core/step.c), carry out what it answers
+ * (act.c) and show it (tell.c).  The core decides; nothing here does.  The loop
+ * waits on one WaitEventSet (its latch and the children's sockets) and blocks on
+ * nothing but short local fsyncs.
+ *
+ * Who wakes it: the WAL receiver at each change of its state and at its end,
+ * backends that give an order (orders.c), the postmaster's signals.  SIGTERM
+ * and SIGHUP mean what they always mean.  It has no database, so that it does
+ * not appear in pg_stat_activity: its process title and pgha_status() say what
+ * it is doing.
+ *
+ * What it never does: talk to the network (children do), hold a lock while it
+ * writes a file, run a query.  It ends with status 1 when asked to, and with
+ * status 2, which makes the postmaster start over, only to fence a primary.
+ */
+#include "postgres.h"
+
+#include "access/xlogrecovery.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "../../common/clock.h"
+#include "../../core/claim.h"
+#include "../../core/election.h"
+#include "../../core/members.h"
+#include "../../core/step.h"
+#include "../agents.h"
+#include "../boot.h"
+#include "../compat.h"
+#include "../events.h"
+#include "../gate.h"
+#include "../host.h"
+#include "../orders.h"
+#include "../promote.h"
+#include "../shmem.h"
+#include "../slots.h"
+#include "../walreceiver.h"
+#include "act.h"
+#include "context.h"
+#include "monitor.h"
+#include "observe.h"
+#include "peers.h"
+#include "tell.h"
+
+/* The end of a promotion is looked for often at first, then less so. */
+#define PROMOTION_EAGER_TIME	2000000
+
+static PghaMonitor monitor;
+static pgha_time heartbeat_at = 0;
+static MemoryContext loop_context;	/* reset after each round */
+
+/* Hands an event to the core and carries out what it answers. */
+static void
+step(const PghaEvent *event)
+{
+	PghaActions actions;
+	PghaLocal	local;
+	pgha_time	now = pgha_clock_us();
+	PghaState	before = monitor.node.state;
+	PghaDurable durable = monitor.node.durable;
+
+	PghaObserve(&monitor.config, now, &local);
+	pgha_step(&monitor.node, event, &local, now, &actions);
+	if (monitor.node.state != before)
+	{
+		monitor.state_since = GetCurrentTimestamp();
+		monitor.promoted = before == PGHA_PROMOTING && monitor.node.state == PGHA_PRIMARY;
+	}
+	for (int i = 0; i < actions.count; i++)
+	{
+		if (!PghaAct(&monitor, &actions.action[i]))
+		{
+			PghaEvent	failure = {.type = PGHA_EV_NOT_DURABLE, .member = PGHA_NOBODY};
+
+			monitor.node.durable = durable;
+			step(&failure);
+			return;
+		}
+	}
+	monitor.promoted = false;
+
+	/* A decision that leaves a gate shut that was not open: no commit need wait for another. */
+	if (monitor.node.state != before && monitor.node.state == PGHA_PASSIVE && !local.in_recovery)
+		PghaGateDecided();
+
+	/* Members and agents read what is published: such news must not wait for the end of the round. */
+	if (monitor.node.state != before || monitor.node.durable.paused != durable.paused)
+	{
+		PghaPublish(&monitor);
+		PghaAgentsWake();
+	}
+}
+
+static void
+tick(void)
+{
+	PghaEvent	event = {.type = PGHA_EV_TICK, .member = PGHA_NOBODY};
+
+	step(&event);
+}
+
+static void
+tend_promotion(void)
+{
+	PghaEvent	event = {.member = PGHA_NOBODY, .ok = true};
+
+	switch (PghaPromotionPoll(pgha_clock_us()))
+	{
+		case PGHA_PROMOTION_IDLE:
+		case PGHA_PROMOTION_BUSY:
+			return;
+		case PGHA_PROMOTION_STOPPED:
+			event.type = PGHA_EV_RECEIVER_STOPPED;
+			break;
+		case PGHA_PROMOTION_DONE:
+			event.type = PGHA_EV_PROMOTED;
+			break;
+		case PGHA_PROMOTION_FAILED:
+			event.type = PGHA_EV_PROMOTED;
+			event.ok = false;
+			break;
+	}
+	step(&event);
+}
+
+/* Has the agent stopped the old primary's instance, or tried to? */
+static void
+tend_stop(void)
+{
+	PghaEvent	event = {.type = PGHA_EV_OLD_STOPPED, .member = monitor.node.stopping};
+	char		message[256];
+
+	if (!PghaStopOutcome(&event.ok, message, sizeof(message)))
+		return;
+	PghaTellStop(event.ok, message);
+	step(&event);
+}
+
+static void
+tend_orders(void)
+{
+	PghaAnswer	answer;
+	uint64		number;
+	PghaOrderKind kind = PghaOrderTake(&number);
+	PghaEvent	event = {.member = PGHA_NOBODY};
+
+	if (kind == PGHA_ORDER_NONE)
+		return;
+	memset(&answer, 0, sizeof(answer));
+	switch (kind)
+	{
+		case PGHA_ORDER_NONE:
+			return;
+		case PGHA_ORDER_PAUSE:
+		case PGHA_ORDER_RESUME:
+			event.type = PGHA_EV_PAUSE;
+			event.flag = kind == PGHA_ORDER_PAUSE;
+			step(&event);
+			answer.pause_generation = monitor.node.durable.pause_generation;
+			break;
+		case PGHA_ORDER_PROMOTE:
+		case PGHA_ORDER_PROMOTE_FORCE:
+			{
+				PghaWhy		why;
+
+				event.type = PGHA_EV_PROMOTE;
+				event.flag = kind == PGHA_ORDER_PROMOTE_FORCE;
+				why = pgha_promote_refusal(&monitor.node, event.flag, pgha_clock_us());
+				answer.refused = why.reason != PGHA_WHY_NONE;
+				if (answer.refused)
+					PghaWhyText(&monitor.node, &why, answer.message, sizeof(answer.message));
+				else
+					step(&event);
+				break;
+			}
+	}
+	PghaOrderAnswer(number, &answer);
+}
+
+/* What agents want to see in pgha.events. */
+static void
+tend_agents(void)
+{
+	PghaQueuedEvent event;
+
+	while (PghaAgentsNextEvent(&event))
+	{
+		ereport(LOG, (errmsg("pgha agent: %s", event.what)));
+		(void) PghaEventsAdd(event.kind, monitor.node.durable.claim.term, event.what);
+	}
+}
+
+/* Once in heartbeat_interval: a sign of life in the stream, and the slots. */
+static void
+tend_heartbeat(pgha_time now)
+{
+	PghaMemberNeed need[PGHA_MAX_MEMBERS];
+
+	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
+		return;
+	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
+	PghaWalReceiverHeartbeat();
+
+	/* The startup process must have restored the slots from disk before. */
+	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
+		(monitor.node.local.in_recovery && !HotStandbyActive()))
+		return;
+	for (int i = 0; i < monitor.config.settings.count; i++)
+	{
+		const PghaMember *m = &monitor.node.member[i];
+
+		need[i].known = m->heard != 0 && !m->report.diverged &&
+			m->report.system_identifier == monitor.config.settings.system_identifier;
+		need[i].lsn = m->report.wal_end;
+	}
+	monitor.slots = PghaSlotsMaintain(&monitor.config.settings, need);
+}
+
+/* ---- configuration ---- */
+
+/* Takes the set in the files if it is valid; keeps the one in force if not. */
+static void
+configure(void)
+{
+	PghaConfig	next;
+	char		hint[512];
+
+	if (!PghaConfigBuild(&next, PghaShmem->instance, monitor.config_error, sizeof(monitor.config_error),
+						 hint, sizeof(hint)))
+	{
+		ereport(LOG,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("pgha configuration is not valid, the former one stays in force: %s",
+						monitor.config_error),
+				 errhint("%s", hint)));
+		return;
+	}
+	monitor.config_error[0] = '\0';
+	PghaShmem->config = next;
+	if (memcmp(&next.members, &monitor.config.members, sizeof(next.members)) != 0 ||
+		strcmp(next.conninfo, monitor.config.conninfo) != 0)
+	{
+		PghaPeersRenumber(&monitor.config.members, &next.members);
+		monitor.config = next;
+		pgha_node_configure(&monitor.node, &next.settings);
+		if (monitor.node.stopping == PGHA_NOBODY)
+			PghaStopForget();
+		if (monitor.node.upstream != PGHA_NOBODY)
+			PghaActFollow(&monitor, monitor.node.upstream, monitor.node.upstream_timeline);
+		else
+			PghaWalReceiverRevoke();
+	}
+	else
+	{
+		monitor.config = next;
+		monitor.node.settings = next.settings;
+	}
+}
+
+/* ---- the loop ---- */
+
+/* When there is something to do without being woken. */
+static pgha_time
+next_time(pgha_time now)
+{
+	pgha_time	next = Min(monitor.node.wake_at, heartbeat_at);
+
+	if (monitor.node.local.in_recovery && PghaWalReceiverEnding())
+		next = Min(next, now + 1000);
+	if (monitor.node.state == PGHA_PROMOTING)
+		return now + (now - monitor.node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
+	next = Min(next, PghaKickDue(&monitor.node.local, now));
+	next = Min(next, PghaPeersDue(&monitor.config));
+	return Max(next, now);
+}
+
+static void
+wait_for_something(void)
+{
+	pgha_time	now = pgha_clock_us();
+
+	PghaPeersWait(&monitor.config, (long) ((next_time(now) - now + 999) / 1000));
+}
+
+static void
+monitor_exit(int code, Datum arg)
+{
+	(void) code;
+	(void) arg;
+	PghaPeersStop();
+	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
+	PghaShmem->monitor_latch = NULL;
+	PghaShmem->monitor_pid = 0;
+	LWLockRelease(PghaShmem->lock);
+}
+
+static void
+start(void)
+{
+	PghaDurable durable;
+	char		hint[512];
+
+	PghaPeersInit(step);
+	before_shmem_exit(monitor_exit, (Datum) 0);
+	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
+	PghaShmem->monitor_latch = MyLatch;
+	PghaShmem->monitor_pid = MyProcPid;
+	LWLockRelease(PghaShmem->lock);
+
+	/* A former worker may have left it open, or the receiver stopped. */
+	PghaGateSuspend();
+	PghaWalReceiverForget();
+	PghaWalReceiverRelease();
+	PghaStopForget();
+
+	if (PghaConfigBuild(&monitor.config, PghaShmem->instance, monitor.config_error, sizeof(monitor.config_error),
+						hint, sizeof(hint)))
+		PghaShmem->config = monitor.config;
+	else
+	{
+		/* The last valid one: a former worker's, or the one that the server started with. */
+		monitor.config = PghaShmem->config.members.count > 0 ? PghaShmem->config : *PghaBootConfig();
+		monitor.config.settings.instance = PghaShmem->instance;
+		ereport(LOG,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("pgha configuration is not valid, the former one stays in force: %s",
+						monitor.config_error),
+				 errhint("%s", hint)));
+	}
+	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
+	PghaActInit(&monitor.config.settings, &durable);
+	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
+	monitor.state_since = GetCurrentTimestamp();
+}
+
+void
+PghaMonitorMain(Datum arg)
+{
+	(void) arg;
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGPIPE, SIG_IGN);
+	BackgroundWorkerUnblockSignals();
+
+	start();
+	loop_context = AllocSetContextCreate(TopMemoryContext, "pgha monitor",
+										 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(loop_context);
+	for (;;)
+	{
+		MemoryContextReset(loop_context);
+		if (ShutdownRequestPending)
+			proc_exit(1);
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			configure();
+		}
+		CHECK_FOR_INTERRUPTS();
+
+		tick();
+		tend_orders();
+		tend_agents();
+		tend_stop();
+		PghaPeersTend(&monitor.config);
+		tend_promotion();
+		tend_heartbeat(pgha_clock_us());
+		PghaKickStartup(&monitor.node.local, pgha_clock_us());
+		PghaPublish(&monitor);
+		PghaShowTitle(&monitor.node);
+		wait_for_something();
+	}
+}
+
+void
+PghaMonitorInit(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	strlcpy(worker.bgw_name, "pgha monitor", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "pgha monitor", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "pgha", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "PghaMonitorMain", BGW_MAXLEN);
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+	worker.bgw_start_time = BgWorkerStart_PostmasterStart;
+	worker.bgw_restart_time = 1;
+	RegisterBackgroundWorker(&worker);
+}

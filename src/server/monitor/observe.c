@@ -1,0 +1,144 @@
+/*
+ * observe.c
+ *		What the monitor sees of its own server, and how it hurries a standby on.
+ *
+ * Called by monitor.c before each step of the core.  It reads shared memory, and
+ * of files only the history of a timeline that it has not seen before; it never
+ * waits for anybody and decides nothing.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
+#include "replication/walreceiver.h"
+
+#include "../agents.h"
+#include "../compat.h"
+#include "../promote.h"
+#include "../report.h"
+#include "../shmem.h"
+#include "../sync.h"
+#include "../walreceiver.h"
+#include "observe.h"
+
+/* Kicks of a startup process that has not started a WAL receiver: often at first, then seldom. */
+#define KICK_EAGER_TIME		2000000
+#define KICK_EAGER_INTERVAL	1000
+#define KICK_INTERVAL		100000
+/* A stream that lasted less than this was refused; the next one is asked for after the same time. */
+#define REFUSED_INTERVAL	1000000
+
+static pgha_time receiver_gone = 0; /* since then; 0: it is there */
+static bool stream_refused = false; /* the last receiver ended at once, by itself */
+static pgha_time connecting_since = 0;	/* when the receiver was last seen to wait */
+static bool receiver_ended = false; /* by our order */
+static pgha_time kicked_at = 0;
+
+static uint32 fork_timeline = 0;	/* timeline that fork_lsn belongs to */
+static pgha_lsn fork_lsn = 0;
+static uint32 newest_timeline = 0;
+static bool newest_valid = false;
+
+void
+PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
+{
+	PghaWalReceiver *receiver = &PghaShmem->receiver;
+	TimeLineID	timeline = 0;
+
+	memset(local, 0, sizeof(*local));
+	local->in_recovery = RecoveryInProgress();
+	local->crash_recovery = local->in_recovery && GetRecoveryState() == RECOVERY_STATE_CRASH;
+	local->wal_end = PghaWalEnd(local->in_recovery, &timeline);
+	local->timeline = timeline;
+	local->upstream = PGHA_NOBODY;
+	local->receiver = PGHA_RECEIVER_NONE;
+
+	if (!local->in_recovery)
+	{
+		if (fork_timeline != timeline)
+		{
+			fork_timeline = timeline;
+			fork_lsn = PghaForkOf(timeline);
+		}
+		local->fork_lsn = fork_lsn;
+		PghaSyncRead(&config->members, &local->sync);
+		return;
+	}
+
+	local->passive = PghaShmem->boot_passive;
+	local->apply_delay = recovery_min_apply_delay > 0;
+	local->agent = config->settings.fence && PghaAgentConnected(config->settings.name[config->settings.self]);
+	local->replayed = GetXLogReplayRecPtr(NULL);
+	local->receiver = PghaWalReceiverState();
+	local->receiver_ended_clean = pg_atomic_read_u32(&receiver->ended_clean) != 0;
+	local->receiver_heard = (pgha_time) pg_atomic_read_u64(&receiver->heard);
+	if (local->receiver == PGHA_RECEIVER_STREAMING)
+	{
+		newest_valid = false;
+		LWLockAcquire(PghaShmem->lock, LW_SHARED);
+		local->upstream = pgha_members_find(&config->members, receiver->upstream_name);
+		LWLockRelease(PghaShmem->lock);
+		SpinLockAcquire(&WalRcv->mutex);
+		local->upstream_end = WalRcv->latestWalEnd;
+		SpinLockRelease(&WalRcv->mutex);
+	}
+	else if (!newest_valid)
+	{
+		newest_timeline = PghaNewestTimeline();
+		newest_valid = true;
+	}
+	local->newest_timeline = newest_timeline;
+
+	if (local->receiver != PGHA_RECEIVER_NONE)
+	{
+		receiver_gone = 0;
+		if (local->receiver == PGHA_RECEIVER_WAITING || connecting_since == 0)
+			connecting_since = now;
+	}
+	else if (receiver_gone == 0)
+	{
+		receiver_gone = kicked_at = now;
+		stream_refused = connecting_since != 0 && !receiver_ended &&
+			now - connecting_since < REFUSED_INTERVAL;
+		connecting_since = 0;
+		receiver_ended = false;
+	}
+}
+
+void
+PghaObserveOrderedEnd(void)
+{
+	receiver_ended = true;
+}
+
+static bool
+kicks_needed(const PghaLocal *local)
+{
+	return local->in_recovery && receiver_gone != 0 && PghaShmem->boot_passive == PGHA_ACTIVE;
+}
+
+/*
+ * The startup process may sleep up to wal_retrieve_retry_interval before it
+ * asks for a new WAL receiver: cut that short.  But a receiver that ends as
+ * soon as it begins to stream (its slot in use, WAL gone) is not hurried on.
+ */
+void
+PghaKickStartup(const PghaLocal *local, pgha_time now)
+{
+	if (!kicks_needed(local))
+		return;
+	if (stream_refused ? now - kicked_at >= REFUSED_INTERVAL :
+		now - receiver_gone < KICK_EAGER_TIME || now - kicked_at >= KICK_INTERVAL)
+	{
+		kicked_at = now;
+		WakeupRecovery();
+	}
+}
+
+pgha_time
+PghaKickDue(const PghaLocal *local, pgha_time now)
+{
+	if (!kicks_needed(local))
+		return PG_INT64_MAX;
+	return now + (!stream_refused && now - receiver_gone < KICK_EAGER_TIME ? KICK_EAGER_INTERVAL : KICK_INTERVAL);
+}

@@ -1,0 +1,338 @@
+/*
+ * peers.c
+ *		The other members, through a `pgha io` child for each.
+ *
+ * For monitor.c: it says what is to be asked, and is called back with what the
+ * core should know: a report, a history, or why there is none.  A child that
+ * cannot run must never look like a member that is silent, as silence is what
+ * starts a failover.  The only wait is in PghaPeersWait(), where the monitor
+ * sleeps.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "../../common/clock.h"
+#include "../compat.h"
+#include "../events.h"
+#include "../io_child.h"
+#include "peers.h"
+
+/* A child that could not be started, or died, is tried again after this time. */
+#define CHILD_RETRY			1000000
+
+/* The monitor's side of one member: its child and what it is asked. */
+typedef struct Peer
+{
+	PghaChild	child;
+	bool		readable;		/* the child has written, or ended */
+	pgha_time	retry_at;		/* not before this time */
+	bool		want_poll;
+	uint32		want_history;	/* timeline; 0 = none */
+	bool		asked_history;	/* the request under way is for a history */
+	uint32		history_timeline;
+	bool		failed;			/* the outcome of a poll that could not be sent is due */
+	char		error[256];
+	TimestampTz heard;
+} Peer;
+
+static Peer peer[PGHA_MAX_MEMBERS];
+static PghaPeerNews tell_core;
+
+static WaitEventSet *wait_set = NULL;
+static bool wait_set_stale = true;
+
+void
+PghaPeersInit(PghaPeerNews news)
+{
+	tell_core = news;
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+		PghaChildInit(&peer[i].child);
+}
+
+void
+PghaPeersStop(void)
+{
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+		PghaChildStop(&peer[i].child);
+	wait_set_stale = true;
+}
+
+void
+PghaPeersRenumber(const PghaMembers *before, const PghaMembers *members)
+{
+	TimestampTz heard[PGHA_MAX_MEMBERS] = {0};
+
+	PghaPeersStop();
+	for (int i = 0; i < members->count; i++)
+	{
+		int			was = pgha_members_find(before, members->member[i].name);
+
+		if (was != PGHA_NOBODY)
+			heard[i] = peer[was].heard;
+	}
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		memset(&peer[i], 0, sizeof(peer[i]));
+		PghaChildInit(&peer[i].child);
+		peer[i].heard = heard[i];
+	}
+}
+
+static void
+set_error(Peer *p, const char *text)
+{
+	strlcpy(p->error, text, sizeof(p->error));
+}
+
+/* Sends what the member is to be asked next, starting its child if need be. */
+static void
+send_request(const PghaConfig *config, int member)
+{
+	Peer	   *p = &peer[member];
+	pgha_time	now = pgha_clock_us();
+	pgha_time	limit = Max(config->settings.failure_timeout / 3, 100000);
+	const char *command;
+	uint64		argument;
+
+	if (p->child.request != 0 || p->failed || (!p->want_poll && p->want_history == 0))
+		return;
+
+	if (p->child.pid == 0)
+	{
+		char		conninfo[PGHA_CONNINFO_SIZE];
+
+		if (now < p->retry_at && p->retry_at - now <= CHILD_RETRY)
+		{
+			p->failed = true;
+			return;
+		}
+		if (!pgha_conninfo_build(conninfo, sizeof(conninfo), config->conninfo,
+								 &config->members.member[member], PGHA_IO_NAME, NULL) ||
+			!PghaChildStart(&p->child, conninfo))
+		{
+			ereport(LOG,
+					(errcode(ERRCODE_SYSTEM_ERROR),
+					 errmsg("could not start \"pgha io\": %m"),
+					 errhint("Is the program pgha installed beside the server's executables?")));
+			set_error(p, "could not start \"pgha io\"");
+			p->retry_at = now + CHILD_RETRY;
+			p->failed = true;
+			return;
+		}
+		wait_set_stale = true;
+	}
+
+	p->asked_history = p->want_history != 0 && !p->want_poll;
+	if (p->asked_history)
+	{
+		command = "history";
+		argument = p->history_timeline = p->want_history;
+		p->want_history = 0;
+	}
+	else
+	{
+		command = member == config->settings.self ? "check" : "report";
+		argument = PghaEventsNewest(config->settings.name[member]);
+		p->want_poll = false;
+	}
+	if (!PghaChildRequest(&p->child, command, argument, now, limit))
+	{
+		wait_set_stale = true;
+		p->failed = true;
+	}
+}
+
+void
+PghaPeersPoll(const PghaConfig *config, int member)
+{
+	peer[member].want_poll = true;
+	send_request(config, member);
+}
+
+void
+PghaPeersFetchHistory(const PghaConfig *config, int member, uint32 timeline)
+{
+	peer[member].want_history = timeline;
+	send_request(config, member);
+}
+
+static PghaContact
+contact_of(const char *outcome)
+{
+	if (strcmp(outcome, "refused") == 0)
+		return PGHA_CONTACT_REFUSED;
+	if (strcmp(outcome, "silent") == 0)
+		return PGHA_CONTACT_SILENT;
+	if (strcmp(outcome, "starting") == 0)
+		return PGHA_CONTACT_STARTING;
+	return PGHA_CONTACT_ERROR;
+}
+
+static void
+take_record(const PghaRecord *record, void *arg)
+{
+	(void) arg;
+	(void) PghaEventsAddRemote(record);
+}
+
+/* Tells the core the outcome of the request under way. */
+static void
+deliver(int member, PghaContact contact, const PghaReport *report, const PghaHistory *history)
+{
+	Peer	   *p = &peer[member];
+	PghaEvent	event = {.type = p->asked_history ? PGHA_EV_HISTORY : PGHA_EV_REPLY,
+		.member = member, .contact = contact, .report = report, .history = history};
+
+	p->asked_history = false;
+	tell_core(&event);
+}
+
+static void
+take_answer(const PghaConfig *config, int member, const char *outcome, char *text)
+{
+	static PghaReport report;
+	static PghaHistory history;
+	Peer	   *p = &peer[member];
+
+	if (strcmp(outcome, "ok") != 0)
+	{
+		set_error(p, text);
+		deliver(member, contact_of(outcome), NULL, NULL);
+	}
+	else if (p->asked_history)
+		deliver(member, PGHA_CONTACT_ANSWERED, NULL,
+				pgha_history_parse(text, p->history_timeline, &history) ? &history : NULL);
+	else if (!pgha_report_parse(text, &config->members, &report,
+								member == config->settings.self ? NULL : take_record, NULL))
+	{
+		set_error(p, "the answer is not a report of pgha");
+		deliver(member, PGHA_CONTACT_ERROR, NULL, NULL);
+	}
+	else
+	{
+		if (strcmp(report.node, config->settings.name[member]) != 0)
+			snprintf(p->error, sizeof(p->error), "the server at this address calls itself \"%s\"",
+					 report.node);
+		else if (report.system_identifier != config->settings.system_identifier)
+			set_error(p, "belongs to another database cluster: system identifiers differ");
+		else if (report.config_hash != config->settings.config_hash &&
+				 member != config->settings.self)
+			set_error(p, "its pgha.* configuration differs from this node's");
+		else
+			p->error[0] = '\0';
+		p->heard = GetCurrentTimestamp();
+		deliver(member, PGHA_CONTACT_ANSWERED, &report, NULL);
+	}
+}
+
+void
+PghaPeersTend(const PghaConfig *config)
+{
+	for (int i = 0; i < config->settings.count; i++)
+	{
+		Peer	   *p = &peer[i];
+		pgha_time	now = pgha_clock_us();
+		char	   *outcome;
+		char	   *text;
+
+		if (p->child.pid != 0 &&
+			(p->readable || (p->child.request != 0 && now >= p->child.deadline)))
+		{
+			bool		busy = p->child.request != 0;
+
+			p->readable = false;
+			switch (PghaChildPoll(&p->child, &outcome, &text))
+			{
+				case PGHA_CHILD_REPLY:
+					take_answer(config, i, outcome, text);
+					break;
+				case PGHA_CHILD_GONE:
+					wait_set_stale = true;
+					p->retry_at = now + CHILD_RETRY;
+					if (busy)
+					{
+						/* Nothing was learnt: that must not look like silence. */
+						set_error(p, "\"pgha io\" ended unexpectedly");
+						deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
+					}
+					break;
+				case PGHA_CHILD_NOTHING:
+					if (p->child.request != 0 && now >= p->child.deadline)
+					{
+						PghaChildStop(&p->child);
+						wait_set_stale = true;
+						set_error(p, "\"pgha io\" did not answer in time");
+						deliver(i, PGHA_CONTACT_SILENT, NULL, NULL);
+					}
+					break;
+			}
+		}
+		if (p->failed && (p->child.pid != 0 || pgha_clock_us() >= p->retry_at))
+		{
+			/* As the program cannot run, nothing is known: that must not look like silence. */
+			p->failed = false;
+			deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
+		}
+		send_request(config, i);
+	}
+}
+
+pgha_time
+PghaPeersDue(const PghaConfig *config)
+{
+	pgha_time	due = PG_INT64_MAX;
+
+	for (int i = 0; i < config->settings.count; i++)
+	{
+		if (peer[i].child.request != 0)
+			due = Min(due, peer[i].child.deadline);
+		if (peer[i].failed)
+			due = Min(due, peer[i].retry_at);
+	}
+	return due;
+}
+
+static void
+build_wait_set(const PghaConfig *config)
+{
+	if (wait_set != NULL)
+		FreeWaitEventSet(wait_set);
+	wait_set = compat_wait_event_set(PGHA_MAX_MEMBERS + 2);
+	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	for (int i = 0; i < config->settings.count; i++)
+	{
+		if (peer[i].child.fd >= 0)
+			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i]);
+	}
+	wait_set_stale = false;
+}
+
+void
+PghaPeersWait(const PghaConfig *config, long timeout_ms)
+{
+	WaitEvent	events[PGHA_MAX_MEMBERS + 2];
+	int			count;
+
+	if (wait_set_stale)
+		build_wait_set(config);
+	count = WaitEventSetWait(wait_set, timeout_ms, events, lengthof(events), PG_WAIT_EXTENSION);
+	for (int i = 0; i < count; i++)
+	{
+		if (events[i].user_data != NULL)
+			((Peer *) events[i].user_data)->readable = true;
+	}
+	ResetLatch(MyLatch);
+}
+
+void
+PghaPeersShow(int member, PghaMemberView *view)
+{
+	strlcpy(view->error, peer[member].error, sizeof(view->error));
+	view->heard = peer[member].heard;
+}

@@ -1,0 +1,194 @@
+/*
+ * tell.c
+ *		How the monitor shows what it does, and why: the server log, pgha.events,
+ *		the view in shared memory, the process title.
+ *
+ * For monitor.c and act.c, in the monitor's process only.  It decides nothing,
+ * and holds PghaShmem->lock only while it copies the view.
+ */
+#include "postgres.h"
+
+#include "utils/ps_status.h"
+#include "utils/timestamp.h"
+
+#include "../../common/clock.h"
+#include "../../core/claim.h"
+#include "../events.h"
+#include "../promote.h"
+#include "../shmem.h"
+#include "peers.h"
+#include "tell.h"
+
+static char last_change[400];
+static TimestampTz last_change_at;
+static PghaWhy promotion_why;
+static char stop_error[256];		/* why the last instance could not be stopped, as the agent says */
+
+void
+PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
+{
+	const char *format = pgha_reason_text(why->reason);
+	const char *place = strstr(format, "%s");
+	const char *name = why->member != PGHA_NOBODY ? node->settings.name[why->member] : "(unknown)";
+
+	if (place != NULL)
+		snprintf(text, size, "%.*s%s%s", (int) (place - format), format, name, place + 2);
+	else
+		strlcpy(text, format, size);
+	if (why->reason == PGHA_WHY_BARRED)
+	{
+		strlcat(text, ": ", size);
+		strlcat(text, pgha_bar_text(why->bar), size);
+	}
+	else if (why->reason == PGHA_WHY_PASSIVE)
+	{
+		strlcat(text, ": ", size);
+		strlcat(text, pgha_passive_text(why->passive), size);
+	}
+	else if (why->reason == PGHA_WHY_STOP_FAILED && stop_error[0] != '\0')
+	{
+		strlcat(text, ": ", size);
+		strlcat(text, stop_error, size);
+	}
+	else if (why->reason == PGHA_WHY_STOPPING_OLD)
+	{
+		strlcat(text, " (", size);
+		strlcat(text, node->durable.leader_instance, size);
+		strlcat(text, ")", size);
+	}
+}
+
+/* One line in the log, one record in pgha.events. */
+static void
+tell(const PghaNode *node, const char *kind, const char *what)
+{
+	ereport(LOG, (errmsg("pgha: %s", what)));
+	strlcpy(last_change, what, sizeof(last_change));
+	last_change_at = GetCurrentTimestamp();
+	(void) PghaEventsAdd(kind, node->durable.claim.term, what);
+}
+
+void
+PghaTellEvent(const PghaMonitor *monitor, const PghaWhy *why)
+{
+	const PghaNode *node = &monitor->node;
+	char		what[400];
+
+	PghaWhyText(node, why, what, sizeof(what));
+	if (node->state == PGHA_PROMOTING && why->reason != PGHA_WHY_OLD_STOPPED)
+	{
+		char		cause[320];
+
+		promotion_why = *why;
+		strlcpy(cause, what, sizeof(cause));
+		snprintf(what, sizeof(what), "promoting to primary of term %llu: %s",
+				 (unsigned long long) node->durable.claim.term, cause);
+	}
+	else if (why->reason == PGHA_WHY_LEADING && monitor->promoted)
+	{
+		char		cause[200];
+		char		times[160];
+
+		PghaWhyText(node, &promotion_why, cause, sizeof(cause));
+		PghaPromotionTimes(times, sizeof(times));
+		snprintf(what, sizeof(what), "promoted to primary of term %llu on timeline %u (%s): %s",
+				 (unsigned long long) node->durable.claim.term, node->local.timeline, cause, times);
+	}
+	else if (why->reason == PGHA_WHY_FOLLOWING)
+		snprintf(what, sizeof(what), "follows \"%s\", primary of term %llu on timeline %u",
+				 node->settings.name[why->member],
+				 (unsigned long long) node->durable.claim.term, node->upstream_timeline);
+	tell(node, pgha_reason_kind(why->reason), what);
+}
+
+void
+PghaTellStop(bool done, const char *message)
+{
+	/* The core tells of the first failure only; others may have another cause. */
+	if (!done && stop_error[0] != '\0' && strcmp(message, stop_error) != 0)
+		ereport(LOG, (errmsg("pgha: the instance could not be stopped: %s", message)));
+	strlcpy(stop_error, done ? "" : message, sizeof(stop_error));
+}
+
+/* The member believed to lead, this one included. */
+static int
+leader_seen(const PghaConfig *config, const PghaNode *node)
+{
+	int			leader = PGHA_NOBODY;
+
+	if (!node->local.in_recovery && node->posted)
+		return config->settings.self;
+	for (int i = 0; i < config->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (i == config->settings.self || m->contact != PGHA_CONTACT_ANSWERED ||
+			m->report.in_recovery || !m->report.posted ||
+			m->report.system_identifier != config->settings.system_identifier)
+			continue;
+		if (leader == PGHA_NOBODY ||
+			pgha_claim_compare(&m->report.claim, &node->member[leader].report.claim) > 0)
+			leader = i;
+	}
+	return leader;
+}
+
+void
+PghaPublish(const PghaMonitor *monitor)
+{
+	static PghaView view;
+	const PghaConfig *config = &monitor->config;
+	const PghaNode *node = &monitor->node;
+
+	memset(&view, 0, sizeof(view));
+	view.valid = true;
+	view.published = pgha_clock_us();
+	view.state = node->state;
+	PghaWhyText(node, &node->why, view.reason, sizeof(view.reason));
+	view.bar = node->bar;
+	view.passive = node->passive;
+	view.posted = node->posted;
+	view.durable = node->durable;
+	view.leader = leader_seen(config, node);
+	if (view.leader != PGHA_NOBODY)
+		strlcpy(view.leader_name, config->settings.name[view.leader], PGHA_NAME_SIZE);
+	view.state_since = monitor->state_since;
+	strlcpy(view.last_change, last_change, sizeof(view.last_change));
+	view.last_change_at = last_change_at;
+	strlcpy(view.config_error, monitor->config_error, sizeof(view.config_error));
+	view.settings = config->settings;
+	view.members = config->members;
+	view.slots = monitor->slots;
+	for (int i = 0; i < config->settings.count; i++)
+	{
+		PghaMemberView *m = &view.member[i];
+		const PghaAddress *address = &config->members.member[i];
+
+		strlcpy(m->name, config->settings.name[i], sizeof(m->name));
+		snprintf(m->address, sizeof(m->address),
+				 strchr(address->host, ':') ? "[%s]:%d" : "%s:%d", address->host, address->port);
+		m->contact = node->member[i].contact;
+		PghaPeersShow(i, m);
+		m->known = node->member[i].heard != 0;
+		m->report = node->member[i].report;
+	}
+
+	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
+	memcpy(&PghaShmem->view, &view, sizeof(view));
+	LWLockRelease(PghaShmem->lock);
+}
+
+void
+PghaShowTitle(const PghaNode *node)
+{
+	static char shown[256];
+	char		title[256];
+	char		reason[200];
+
+	PghaWhyText(node, &node->why, reason, sizeof(reason));
+	snprintf(title, sizeof(title), "%s: %s", pgha_state_name(node->state), reason);
+	if (strcmp(title, shown) == 0)
+		return;
+	strlcpy(shown, title, sizeof(shown));
+	set_ps_display(title);
+}
