@@ -59,6 +59,13 @@ sub bindir
 	return $bindir;
 }
 
+# PostgreSQL's major version.
+sub major
+{
+	my ($major) = `"@{[ bindir() ]}/postgres" --version` =~ /\(PostgreSQL\) (\d+)/ or croak 'cannot tell the version of postgres';
+	return $major;
+}
+
 sub pgha_program { return bindir() . '/pgha'; }
 sub writer_program { return "$ROOT/build/writer"; }
 
