@@ -234,6 +234,14 @@ append_pair(char *out, size_t size, size_t *length, const char *keyword, const c
 }
 
 bool
+pgha_conninfo_add(char *out, size_t size, const char *keyword, const char *value)
+{
+	size_t		length = strlen(out);
+
+	return append_pair(out, size, &length, keyword, value);
+}
+
+bool
 pgha_conninfo_build(char *out, size_t size, const char *shared,
 					const PghaAddress *address, const char *application_name,
 					const char *extra)

@@ -33,6 +33,9 @@ extern bool pgha_conninfo_build(char *out, size_t size, const char *shared,
 								const PghaAddress *address, const char *application_name,
 								const char *extra);
 
+/* Appends keyword='value' with quoting to what is in `out`.  False if it does not fit. */
+extern bool pgha_conninfo_add(char *out, size_t size, const char *keyword, const char *value);
+
 /*
  * Value of a keyword (lower case) of a text that pgha_conninfo_check() has
  * accepted; of the last one, if it is there several times, as libpq does.  False

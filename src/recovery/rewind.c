@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../host/compat.h"
 #include "../host/mark.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
@@ -218,7 +219,7 @@ finish_recovery(PghaJobRun *run, const PghaControl *before, const PghaFork *fork
 	char		path[PATH_MAX + 32];
 	bool		finished;
 
-	if (PGHA_PG_MAJOR > 15 || before->checkpoint_timeline >= fork->own_timeline)
+	if (!PGHA_REWIND_NEEDS_CHECKPOINT || before->checkpoint_timeline >= fork->own_timeline)
 		return true;
 	if (!pgha_job_phase(run, "finishing recovery", "makes a checkpoint on timeline %u", fork->own_timeline))
 		return false;

@@ -274,6 +274,30 @@ PghaBootConfig(void)
 	return &config;
 }
 
+/*
+ * The WAL receiver is started only if there is something to connect to; what it
+ * really connects to, and which slot it uses, is the monitor's order.  Slot
+ * synchronisation must be told of a database and a slot.
+ */
+static void
+set_upstream(void)
+{
+	char		conninfo[PGHA_CONNINFO_SIZE];
+	char		dbname[PGHA_CONNINFO_SIZE];
+	char		slot[NAMEDATALEN] = "";
+
+	snprintf(conninfo, sizeof(conninfo), "application_name=%s", pgha_node);
+	if (COMPAT_HAS_SLOT_SYNC)
+	{
+		if (!pgha_conninfo_get(config.conninfo, "dbname", dbname, sizeof(dbname)))
+			strlcpy(dbname, "postgres", sizeof(dbname));
+		(void) pgha_conninfo_add(conninfo, sizeof(conninfo), "dbname", dbname);
+		pgha_slot_name(pgha_node, slot);
+	}
+	SetConfigOption("primary_conninfo", conninfo, PGC_POSTMASTER, PGC_S_OVERRIDE);
+	SetConfigOption("primary_slot_name", slot, PGC_POSTMASTER, PGC_S_OVERRIDE);
+}
+
 /* FATAL if the configuration is bad or a decision cannot be carried out. */
 static void
 boot(void)
@@ -283,7 +307,6 @@ boot(void)
 	PghaConfig	now;
 	char		error[512];
 	char		hint[512];
-	char		conninfo[PGHA_NAME_SIZE + 64];
 	PghaDurable durable;
 
 	if (first)
@@ -309,14 +332,7 @@ boot(void)
 		return;
 	}
 
-	/*
-	 * The WAL receiver is started only if there is something to connect to;
-	 * what it really connects to is the monitor's order.
-	 */
-	snprintf(conninfo, sizeof(conninfo), "application_name=%s", pgha_node);
-	SetConfigOption("primary_conninfo", conninfo, PGC_POSTMASTER, PGC_S_OVERRIDE);
-	SetConfigOption("primary_slot_name", "", PGC_POSTMASTER, PGC_S_OVERRIDE);
-
+	set_upstream();
 	(void) PghaStateRead(&config.settings, &durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))

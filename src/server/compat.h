@@ -96,6 +96,20 @@ compat_guc_variables(int *count)
 #define pg_noreturn		__attribute__((noreturn))
 #endif
 
+/*
+ * Slot synchronisation, which came with 17.  It goes by primary_conninfo, which
+ * must name a database, and primary_slot_name, and uses the WAL receiver's
+ * functions for a connection that is neither for replication nor for a
+ * subscription.
+ */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_HAS_SLOT_SYNC			true
+#define compat_connects_for_slot_sync	(!replication && !logical)
+#else
+#define COMPAT_HAS_SLOT_SYNC			false
+#define compat_connects_for_slot_sync	false
+#endif
+
 /* The background workers that are registered, in the postmaster: 18 made the list a doubly linked one. */
 #if PG_VERSION_NUM >= 180000
 #define compat_worker_iter				dlist_iter

@@ -98,6 +98,7 @@ startup_hook(void)
 		pg_atomic_init_u32(&shared->receiver.ended_clean, 0);
 		pg_atomic_init_u32(&shared->receiver.timeline, 0);
 		pg_atomic_init_u64(&shared->receiver.latch, 0);
+		pg_atomic_init_u32(&shared->receiver.slot_sync, 0);
 		shared->receiver.order_member = PGHA_NOBODY;
 		shared->view.leader = PGHA_NOBODY;
 		ConditionVariableInit(&shared->order.done);

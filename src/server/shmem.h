@@ -49,6 +49,7 @@ typedef struct PghaWalReceiver
 	pg_atomic_uint32 ended_clean;	/* the last stream ended with the upstream's shutdown */
 	pg_atomic_uint32 timeline;	/* timeline being received */
 	pg_atomic_uint64 latch;		/* the receiver's Latch *, 0 if there is none */
+	pg_atomic_uint32 slot_sync;	/* process that synchronises slots with the upstream, 0 if none does */
 	char		upstream_name[PGHA_NAME_SIZE];	/* member being streamed from; under lock */
 	uint64		order_number;	/* raised with each new order */
 	int			order_member;	/* PGHA_NOBODY: wait */

@@ -14,7 +14,9 @@
  * - a heartbeat in the stream itself, which a frozen primary cannot answer.
  *
  * Subscriptions use the same functions.  Only a physical WAL receiver is
- * commanded; everybody else passes through.
+ * commanded; everybody else passes through, but for slot synchronisation, which
+ * is led to the same upstream, and ended before a promotion: PostgreSQL would wait
+ * for it, and it may wait for a primary that does not answer any more.
  */
 #include "postgres.h"
 
@@ -118,6 +120,51 @@ wait_for_order(char *conninfo, uint64 *tried)
 	}
 }
 
+/* Takes this process, if it is the one, off the place where PghaWalReceiverStop() finds it. */
+static void
+slot_sync_ends(int code, Datum arg)
+{
+	uint32		me = (uint32) MyProcPid;
+
+	(void) code;
+	(void) arg;
+	(void) pg_atomic_compare_exchange_u32(&PghaShmem->receiver.slot_sync, &me, 0);
+}
+
+/* Where slot synchronisation connects to.  False if the monitor has named no upstream. */
+static bool
+slot_sync_upstream(char *conninfo)
+{
+	static bool registered = false;
+	PghaWalReceiver *receiver = &PghaShmem->receiver;
+	char		dbname[PGHA_CONNINFO_SIZE];
+	bool		named;
+
+	if (!registered)
+	{
+		before_shmem_exit(slot_sync_ends, (Datum) 0);
+		registered = true;
+	}
+	pg_atomic_write_u32(&receiver->slot_sync, (uint32) MyProcPid);
+	pg_memory_barrier();
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	named = receiver->order_member != PGHA_NOBODY && pg_atomic_read_u32(&receiver->stop) == 0;
+	if (named)
+		strlcpy(conninfo, receiver->order_conninfo, PGHA_CONNINFO_SIZE);
+	LWLockRelease(PghaShmem->lock);
+	return named &&
+		(pgha_conninfo_get(conninfo, "dbname", dbname, sizeof(dbname)) ||
+		 pgha_conninfo_add(conninfo, PGHA_CONNINFO_SIZE, "dbname", "postgres"));
+}
+
+static void
+pgha_disconnect(WalReceiverConn *conn)
+{
+	(original->walrcv_disconnect) (conn);
+	if (PghaShmem != NULL)
+		slot_sync_ends(0, (Datum) 0);
+}
+
 static WalReceiverConn *
 pgha_connect(PGHA_WALRCV_CONNECT_ARGS)
 {
@@ -126,6 +173,13 @@ pgha_connect(PGHA_WALRCV_CONNECT_ARGS)
 	uint64		tried = 0;
 	bool		told = false;
 
+	if (compat_connects_for_slot_sync && PghaShmem != NULL && PghaShmem->boot_passive == PGHA_ACTIVE)
+	{
+		if (slot_sync_upstream(ordered_conninfo))
+			return (original->walrcv_connect) (PGHA_WALRCV_CONNECT_PASS(ordered_conninfo));
+		*err = pstrdup("pgha has not named a primary to follow");
+		return NULL;
+	}
 	if (!commanded() || logical)
 		return (original->walrcv_connect) (PGHA_WALRCV_CONNECT_PASS(conninfo));
 
@@ -258,6 +312,7 @@ PghaWalReceiverInit(void)
 	original = WalReceiverFunctions;
 	wrapped = *original;
 	wrapped.walrcv_connect = pgha_connect;
+	wrapped.walrcv_disconnect = pgha_disconnect;
 	wrapped.walrcv_identify_system = pgha_identify_system;
 	wrapped.walrcv_startstreaming = pgha_startstreaming;
 	wrapped.walrcv_receive = pgha_receive;
@@ -354,8 +409,13 @@ PghaWalReceiverRevoke(void)
 void
 PghaWalReceiverStop(void)
 {
+	pid_t		slot_sync;
+
 	pg_atomic_write_u32(&PghaShmem->receiver.stop, 1);
 	pg_memory_barrier();
+	slot_sync = (pid_t) pg_atomic_read_u32(&PghaShmem->receiver.slot_sync);
+	if (slot_sync != 0)
+		kill(slot_sync, SIGTERM);
 	PghaWalReceiverRevoke();
 }
 

@@ -15,7 +15,7 @@ use File::Basename qw(dirname);
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC usleep);
 
-our @EXPORT_OK = qw($TIMEOUT $ROOT $VERBOSE bindir pgha_program writer_program now is_root as_postgres
+our @EXPORT_OK = qw($TIMEOUT $ROOT $VERBOSE bindir major pgha_program writer_program now is_root as_postgres
   run_command must_run slurp spew give_to_postgres
   processes_in process_state command_line cpu_time cpu_time_with_children resident_kb spawn poll_until);
 our %EXPORT_TAGS = (all => \@EXPORT_OK);
@@ -42,6 +42,13 @@ sub bindir
 		chomp $bindir;
 	}
 	return $bindir;
+}
+
+# PostgreSQL's major version.
+sub major
+{
+	my ($major) = `"@{[ bindir() ]}/postgres" --version` =~ /\(PostgreSQL\) (\d+)/ or croak 'cannot tell the version of postgres';
+	return $major;
 }
 
 sub pgha_program { return bindir() . '/pgha'; }

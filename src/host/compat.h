@@ -1,0 +1,12 @@
+/*
+ * compat.h
+ *		Differences between the versions of PostgreSQL whose programs are called,
+ *		and nowhere else in the program.
+ */
+#ifndef PGHA_HOST_COMPAT_H
+#define PGHA_HOST_COMPAT_H
+
+/* Up to 15, pg_rewind takes a node's timeline from its last checkpoint; later ones look further. */
+#define PGHA_REWIND_NEEDS_CHECKPOINT	(PGHA_PG_MAJOR <= 15)
+
+#endif							/* PGHA_HOST_COMPAT_H */
