@@ -417,7 +417,7 @@ confirm(const Move *move, char *error, size_t error_size)
 	char		ignored[ERROR_SIZE];
 
 	while (pgha_ec2_lists(move->ec2, move->interface, "local-ipv4s", move->spec->ip,
-						   ignored, sizeof(ignored)) != PGHA_HELD)
+						  ignored, sizeof(ignored)) != PGHA_HELD)
 	{
 		if (pgha_clock_ms() + pause >= move->guard.deadline)
 			return pgha_fail(error, error_size,
@@ -496,7 +496,7 @@ release_assigned(PghaEc2 *ec2, const PghaAddressSpec *spec, const PghaEc2Interfa
 	/* That is how EC2 says that the interface does not have the address. */
 	return strcmp(reply.code, "InvalidParameterValue") == 0 &&
 		pgha_ec2_lists(ec2, interface, "local-ipv4s", spec->ip,
-						ignored, sizeof(ignored)) == PGHA_NOT_HELD;
+					   ignored, sizeof(ignored)) == PGHA_NOT_HELD;
 }
 
 /* True if there is no such association any more, be it by this request or before. */

@@ -49,7 +49,8 @@ extern PghaHolder pgha_ec2_check(PghaEc2 *ec2, const PghaAddressSpec *spec,
 extern bool pgha_ec2_mac(PghaEc2 *ec2, const PghaAddressSpec *spec, char *mac, size_t size);
 
 /*
- * For `pgha doctor`: would EC2 allow what the address needs?  Asks with DryRun.  `finding` is a sentence either way.
+ * For `pgha doctor`: would EC2 allow what the address needs?  Asks with DryRun.
+ * `finding` is a sentence either way.
  */
 extern bool pgha_ec2_may(PghaEc2 *ec2, const PghaAddressSpec *spec,
 						 char *finding, size_t finding_size);

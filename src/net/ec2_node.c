@@ -120,7 +120,7 @@ read_interface(PghaEc2 *ec2, PghaEc2Interface *interface, char *error, size_t er
 static bool
 read_interfaces(PghaEc2 *ec2, char *error, size_t error_size)
 {
-	PghaEc2Interface	interface[PGHA_EC2_MAX_INTERFACES];
+	PghaEc2Interface interface[PGHA_EC2_MAX_INTERFACES];
 	const char *list;
 	int			count = 0;
 
@@ -285,7 +285,7 @@ pgha_ec2_instance(PghaEc2 *ec2, char *instance_id, size_t size, char *error, siz
 
 PghaHolder
 pgha_ec2_lists(PghaEc2 *ec2, const PghaEc2Interface *interface, const char *list, const char *word,
-				char *error, size_t error_size)
+			   char *error, size_t error_size)
 {
 	char		path[128];
 	char		line[PGHA_EC2_ID_SIZE];
@@ -321,7 +321,7 @@ within(int limit_ms)
 
 bool
 pgha_ec2_ask(PghaEc2 *ec2, const PghaEc2Form *form, int limit_ms, PghaEc2Reply *reply,
-	char *error, size_t error_size)
+			 char *error, size_t error_size)
 {
 	PghaEc2Guard guard = within(limit_ms);
 

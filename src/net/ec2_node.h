@@ -86,18 +86,18 @@ extern bool pgha_ec2_know(PghaEc2 *ec2, char *error, size_t error_size);
  * own subnet.
  */
 extern const PghaEc2Interface *pgha_ec2_find_interface(const PghaEc2 *ec2, const PghaAddressSpec *spec,
-									   char *error, size_t error_size);
+													   char *error, size_t error_size);
 
 /* The same, after reading them if need be. */
 extern const PghaEc2Interface *pgha_ec2_interface(PghaEc2 *ec2, const PghaAddressSpec *spec,
-									   char *error, size_t error_size);
+												  char *error, size_t error_size);
 
 /* Sets the API's endpoint, once. */
 extern bool pgha_ec2_find_endpoint(PghaEc2 *ec2, char *error, size_t error_size);
 
 /* One question or order without conditions, tried again until the limit. */
 extern bool pgha_ec2_ask(PghaEc2 *ec2, const PghaEc2Form *form, int limit_ms, PghaEc2Reply *reply,
-				char *error, size_t error_size);
+						 char *error, size_t error_size);
 
 /* Would EC2 do it?  Asks with DryRun, which is added to the form. */
 extern bool pgha_ec2_allows(PghaEc2 *ec2, PghaEc2Form *form, char *finding, size_t finding_size);
@@ -111,6 +111,6 @@ typedef enum
 
 /* Is `word` a line of that list of the interface, as the metadata service has it? */
 extern PghaHolder pgha_ec2_lists(PghaEc2 *ec2, const PghaEc2Interface *interface, const char *list,
-								  const char *word, char *error, size_t error_size);
+								 const char *word, char *error, size_t error_size);
 
 #endif							/* PGHA_EC2_NODE_H */
