@@ -40,6 +40,7 @@
 #include "../common/clock.h"
 #include "../net/address.h"
 #include "../net/address_ec2.h"
+#include "../net/ec2_stop.h"
 #include "log.h"
 #include "tell.h"
 

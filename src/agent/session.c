@@ -4,7 +4,8 @@
  *
  * libpq is used in its asynchronous form throughout, and each step has a
  * deadline: a server that is frozen costs the session, and not more.  The
- * server is told to notice quickly when the agent has gone.
+ * server is told to notice quickly when the agent has gone.  For the agent's loop
+ * alone; what an answer means is decided there.
  */
 #include "session.h"
 

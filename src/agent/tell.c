@@ -4,7 +4,8 @@
  *
  * Each call has a session of its own: there are few of them, and the server may
  * have restarted since the last one.  libpq is used in its asynchronous form, as
- * its blocking one waits for ever for a server that is stopped in its tracks.
+ * its blocking one waits for ever for a server that is stopped in its tracks.  For
+ * the agent's children, never for its loop: a call lasts for seconds.
  */
 #include "tell.h"
 

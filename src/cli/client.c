@@ -4,6 +4,9 @@
  *
  * Error messages have psql's form: what, DETAIL, HINT.  Nobody is ever asked
  * for a password.
+ *
+ * It asks and prints errors; it changes nothing but what its caller asks the server
+ * for.  Not for the agent or the server, which log instead of printing.
  */
 #include "client.h"
 

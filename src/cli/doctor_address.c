@@ -15,6 +15,7 @@
 
 #include "../common/extension.h"
 #include "../net/address_ec2.h"
+#include "../net/ec2_stop.h"
 #include "../net/member.h"
 #include "finding.h"
 

@@ -3,6 +3,8 @@
  *		What a check of `pgha doctor` finds.
  *
  * The room below all checks.
+ *
+ * For the checks of the program; those of the server make the same objects in SQL.
  */
 #include "finding.h"
 

@@ -5,6 +5,8 @@
  *
  * The server decides and explains; its notices, warnings and errors are passed
  * on with their details and hints.
+ *
+ * Each is one query; nothing is decided here.
  */
 #include "subcommands.h"
 

@@ -3,6 +3,9 @@
  *		How far a recovery is, as a line with a bar.
  *
  * Plain ASCII, so that it looks the same on a serial console.
+ *
+ * For `pgha status` and `pgha recover`.  Pure: it makes text of a row of
+ * pgha_recovery_progress(), and prints nothing.
  */
 #include "progress.h"
 

@@ -5,6 +5,8 @@
  * Texts are UTF-8, and may come from other servers: control characters are not
  * passed on to the terminal.  The last column is not padded and may be of any
  * length; other cells are cut at CELL_SIZE.
+ *
+ * For every subcommand that shows rows.
  */
 #include <stdbool.h>
 #include <stdio.h>

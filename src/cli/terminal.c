@@ -4,6 +4,8 @@
  *
  * The few control sequences used here are those that every terminal of the last
  * decades knows (ECMA-48, and xterm's alternate screen); there is no terminfo.
+ *
+ * For all that is drawn; nothing here knows what is shown.
  */
 #include "terminal.h"
 

@@ -5,6 +5,8 @@
  * pgpool's watchdog hands over a bare IP address, and runs the same command line
  * on all hosts; what differs, or does not fit in it, stands in the environment or
  * in a file of lines "key = value".
+ *
+ * For vip.c; it reads, and changes nothing.
  */
 #include "vip_conf.h"
 

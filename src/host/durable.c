@@ -1,6 +1,9 @@
 /*
  * durable.c
  *		Files and directories that must survive a crash, and their removal.
+ *
+ * For all who keep something on this host: recoveries, marks, the agent.  Nothing
+ * is logged here: errno says what went wrong.
  */
 #include "durable.h"
 

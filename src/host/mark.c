@@ -1,6 +1,9 @@
 /*
  * mark.c
  *		A data directory that must not be started.
+ *
+ * Set by a rewind or a clone in place before it changes the directory; looked at
+ * before a server is started here (server_ctl.c).
  */
 #include "mark.h"
 

@@ -1,6 +1,9 @@
 /*
  * address.c
  *		The address that follows the primary, whatever its kind.
+ *
+ * For the agent's keeper and for `pgha vip`: hands each call to what knows the kind,
+ * EC2 or this host's interfaces.  It never decides whether the address is to move.
  */
 #include "address.h"
 

@@ -3,32 +3,12 @@
  *		The three kinds of address that EC2 moves: secondary private address,
  *		Elastic IP address, route.
  *
- * Everything blocks, within limits, and belongs to one thread.  The program must
- * ignore SIGPIPE.  Functions that can fail leave a sentence in `error` that names
- * the cause and, where it is known, the way out; no key, token or signature is
- * ever in it, nor in what is logged.
+ * What holds for all of it (limits, errors) is said in ec2_node.h.
  */
 #ifndef PGHA_ADDRESS_EC2_H
 #define PGHA_ADDRESS_EC2_H
 
-#include "../common/address_spec.h"
-
-typedef struct PghaEc2Options
-{
-	const char *endpoint;		/* "": from region and partition */
-	const char *imds_endpoint;	/* "": http://169.254.169.254 */
-	const char *region;			/* "": AWS_REGION, AWS_DEFAULT_REGION, profile, metadata */
-	const char *profile;		/* of the shared credentials file; "": AWS_PROFILE, "default" */
-	bool		dry_run;		/* ask EC2 whether it would, change nothing */
-	void		(*log) (const char *format,...) __attribute__((format(printf, 1, 2)));	/* may be NULL */
-} PghaEc2Options;
-
-/* What is known ahead of need: region, domain, interfaces and their subnets, credentials. */
-typedef struct PghaEc2 PghaEc2;
-
-/* Copies the options (NULL counts as ""); reads nothing yet.  NULL: out of memory. */
-extern PghaEc2 *pgha_ec2_new(const PghaEc2Options *options);
-extern void pgha_ec2_free(PghaEc2 *ec2);
+#include "ec2_node.h"
 
 /*
  * Reads or refreshes what take() needs, so that it costs one API call (one a
@@ -58,13 +38,6 @@ extern bool pgha_ec2_take(PghaEc2 *ec2, const PghaAddressSpec *spec, int limit_m
 extern bool pgha_ec2_release(PghaEc2 *ec2, const PghaAddressSpec *spec,
 							 char *error, size_t error_size);
 
-typedef enum
-{
-	PGHA_HELD,
-	PGHA_NOT_HELD,
-	PGHA_HOLDER_UNKNOWN			/* could not ask; `error` says why */
-} PghaHolder;
-
 /*
  * Does this node have the address?  Asks the metadata service where that knows
  * (seconds behind at times), else EC2.  PGHA_NOT_HELD comes with a sentence too.
@@ -75,24 +48,11 @@ extern PghaHolder pgha_ec2_check(PghaEc2 *ec2, const PghaAddressSpec *spec,
 /* MAC address of the network interface that gets the address: "0e:12:…", lower-case. */
 extern bool pgha_ec2_mac(PghaEc2 *ec2, const PghaAddressSpec *spec, char *mac, size_t size);
 
-/* This host's instance id. */
-extern bool pgha_ec2_instance(PghaEc2 *ec2, char *instance_id, size_t size,
-							  char *error, size_t error_size);
-
 /*
- * Stops another instance by force and waits until EC2 says that it is stopped.
- * Only then true: it no longer runs.
- */
-extern bool pgha_ec2_stop_instance(PghaEc2 *ec2, const char *instance_id, int limit_ms,
-								   char *error, size_t error_size);
-
-/*
- * For `pgha doctor`: would EC2 allow what the address (or stopping the instance)
- * needs?  Asks with DryRun.  `finding` is a sentence either way.
+ * For `pgha doctor`: would EC2 allow what the address needs?  Asks with DryRun.
+ * `finding` is a sentence either way.
  */
 extern bool pgha_ec2_may(PghaEc2 *ec2, const PghaAddressSpec *spec,
 						 char *finding, size_t finding_size);
-extern bool pgha_ec2_may_stop(PghaEc2 *ec2, const char *instance_id,
-							  char *finding, size_t finding_size);
 
 #endif							/* PGHA_ADDRESS_EC2_H */

@@ -1,6 +1,9 @@
 /*
  * cidr.c
  *		Does a subnet contain an address?
+ *
+ * For the interfaces of an EC2 instance (ec2_node.c).  Pure: it reads nothing but its
+ * arguments, which come over the network.
  */
 #include "cidr.h"
 

@@ -13,6 +13,9 @@
  * Where there is no place for that, the data directory can be emptied and
  * filled again, if pgha.clone_in_place allows it; it is marked (mark.h)
  * meanwhile.
+ *
+ * For rejoin.c.  Where the copy goes is clone_place.c, how it is made and removed
+ * clone_copy.c; here is the exchange.
  */
 #include "clone.h"
 

@@ -150,11 +150,11 @@ ask_sizes(PghaJobRun *run, PghaClonePlan *plan, PGconn *leader)
 		return false;
 
 	wal = pgha_member_query(leader, "SELECT coalesce(sum(size), 0) FROM pg_catalog.pg_ls_waldir()", NULL,
-						 error, sizeof(error));
+							error, sizeof(error));
 	plan->wal.size = wal != NULL ? strtoll(wal, NULL, 10) : 0;
 	free(wal);
 	system = pgha_member_query(leader, "SELECT system_identifier FROM pg_catalog.pg_control_system()", NULL,
-							error, sizeof(error));
+							   error, sizeof(error));
 	plan->system_identifier = system != NULL ? strtoull(system, NULL, 10) : 0;
 	free(system);
 	if (!plan->separate_wal)
@@ -171,8 +171,8 @@ choose_slot(PghaJobRun *run, PghaClonePlan *plan, PGconn *leader)
 
 	pgha_slot_name(run->conf->members.member[run->conf->self].name, slot);
 	free_slots = pgha_member_query(leader, "SELECT count(*) FROM pg_catalog.pg_replication_slots"
-								" WHERE slot_name = $1 AND NOT active AND slot_type = 'physical'"
-								" AND coalesce(wal_status, '') <> 'lost'", slot, error, sizeof(error));
+								   " WHERE slot_name = $1 AND NOT active AND slot_type = 'physical'"
+								   " AND coalesce(wal_status, '') <> 'lost'", slot, error, sizeof(error));
 	if (free_slots != NULL && strcmp(free_slots, "1") == 0)
 		memcpy(plan->slot, slot, sizeof(slot));
 	free(free_slots);

@@ -101,8 +101,8 @@ leader_timeline(PghaJobRun *run, PGconn *leader, uint32_t *timeline)
 {
 	char		error[512];
 	char	   *text = pgha_member_query(leader, "SELECT ('x' || substr(pg_catalog.pg_walfile_name("
-									  "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint",
-									  NULL, error, sizeof(error));
+										 "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint",
+										 NULL, error, sizeof(error));
 
 	*timeline = text != NULL ? (uint32_t) strtoul(text, NULL, 10) : 0;
 	free(text);

@@ -1,6 +1,8 @@
 /*
  * order.c
  *		What a recovery is to do: by which method, for whom.
+ *
+ * The lowest room of a recovery: words and their values.
  */
 #include "order.h"
 

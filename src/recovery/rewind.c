@@ -86,8 +86,8 @@ await_checkpoint(PghaJobRun *run, PGconn *leader)
 	for (;;)
 	{
 		char	   *ready = pgha_member_query(leader, "SELECT timeline_id = ('x' || substr(pg_catalog.pg_walfile_name("
-										   "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint"
-										   " FROM pg_catalog.pg_control_checkpoint()", NULL, error, sizeof(error));
+											  "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint"
+											  " FROM pg_catalog.pg_control_checkpoint()", NULL, error, sizeof(error));
 		bool		yes = ready != NULL && strcmp(ready, "t") == 0;
 		bool		lost = ready == NULL;
 

@@ -252,16 +252,16 @@ wal_is_gone(PghaJobRun *run, pgha_lsn end)
 		return false;
 	pgha_slot_name(run->conf->members.member[run->conf->self].name, slot);
 	answer = pgha_member_query(conn, "SELECT count(*) FROM pg_catalog.pg_replication_slots"
-							" WHERE slot_name = $1 AND wal_status = 'lost'", slot, error, sizeof(error));
+							   " WHERE slot_name = $1 AND wal_status = 'lost'", slot, error, sizeof(error));
 	gone = answer != NULL && strcmp(answer, "1") == 0;
 	free(answer);
 	if (!gone)
 	{
 		(void) snprintf(parameter, sizeof(parameter), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(end));
 		answer = pgha_member_query(conn, "SELECT count(*) FROM pg_catalog.pg_ls_waldir()"
-								" WHERE length(name) = 24 AND substr(name, 9) <="
-								" substr(pg_catalog.pg_walfile_name($1::pg_lsn), 9)",
-								parameter, error, sizeof(error));
+								   " WHERE length(name) = 24 AND substr(name, 9) <="
+								   " substr(pg_catalog.pg_walfile_name($1::pg_lsn), 9)",
+								   parameter, error, sizeof(error));
 		gone = answer != NULL && strcmp(answer, "0") == 0;
 		free(answer);
 	}

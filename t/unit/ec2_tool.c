@@ -15,6 +15,7 @@
  * "unknown", and the text.  Log lines go to stderr.
  */
 #include "../../src/net/address_ec2.h"
+#include "../../src/net/ec2_stop.h"
 
 #include <arpa/inet.h>
 #include <signal.h>
