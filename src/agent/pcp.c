@@ -52,6 +52,7 @@ typedef uint64_t uint64;
 #include "agent.h"
 #include "../common/extension.h"
 #include "../recovery/job_run.h"
+#include "session.h"
 
 /* For the own server, and for each pgpool: a frozen one must not keep us. */
 #define LIMIT_S			30
@@ -121,6 +122,82 @@ complain(const char *format,...)
 	va_end(args);
 	if (!is_said(text))
 		pgha_agent_log("%s", text);
+}
+
+/* ---- what was told ---- */
+
+/* What is to be done about one backend. */
+typedef enum Remedy
+{
+	REMEDY_NONE,
+	REMEDY_ATTACH,
+	REMEDY_PROMOTE,
+	REMEDY_DETACH
+} Remedy;
+
+/*
+ * pgpool confirms an order at once, and carries it out when its main process has
+ * nothing else to do: while that one looks for the primary, after as long as
+ * search_primary_node_timeout.  So an order is given once, and again only after
+ * pauses that grow; each costs pgpool a process and lines in its log.  What is
+ * logged is the first, the second, the fourth, the eighth and so on.  Shared by
+ * the processes, as the complaints are.
+ */
+#define TELL_PAUSE_MS		2000
+#define TELL_PAUSE_MAX_MS	16000
+#define TELL_LONG_MS		10000	/* from then on it is said how long it has been so */
+#define TELL_FORGET_MS		60000	/* nobody has asked for so long: another matter */
+
+typedef struct Told
+{
+	Remedy		remedy;
+	unsigned	count;
+	int64_t		since;			/* pgha_session_clock(), as the next two */
+	int64_t		at;
+	int64_t		pause;
+} Told;
+
+static Told (*told_of)[PGHA_MAX_MEMBERS] = NULL;	/* by pgpool and member */
+static Told *told = NULL;		/* those of the pgpool of this process */
+
+/* What was told before about that member, if it is the same; else it begins. */
+static Told *
+told_before(int member, Remedy remedy)
+{
+	static Told unshared;
+	Told	   *before = told != NULL ? &told[member] : &unshared;
+	int64_t		now = pgha_session_clock();
+
+	if (before->remedy != remedy || now - before->at > before->pause + TELL_FORGET_MS)
+		*before = (Told) {.remedy = remedy, .since = now};
+	return before;
+}
+
+/* Takes note that it was told, and logs it if it is time to. */
+static void
+note_told(Told *before, const char *pgpool, const char *what, int backend, const char *member)
+{
+	char		since[160] = "";
+
+	before->at = pgha_session_clock();
+	before->pause = before->count == 0 ? TELL_PAUSE_MS : 2 * before->pause;
+	if (before->pause > TELL_PAUSE_MAX_MS)
+		before->pause = TELL_PAUSE_MAX_MS;
+	before->count++;
+	if ((before->count & (before->count - 1)) != 0)
+		return;
+	if (before->at - before->since >= TELL_LONG_MS)
+		(void) snprintf(since, sizeof(since), ", which it has not done for %d s (is its search_primary_node_timeout 0 or large?)",
+						(int) ((before->at - before->since) / 1000));
+	pgha_agent_log("pgpool %s: told to %s node %d (\"%s\")%s", pgpool, what, backend, member, since);
+}
+
+static void *
+share(size_t size)
+{
+	void	   *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return memory != MAP_FAILED ? memory : NULL;
 }
 
 /* ---- who is what ---- */
@@ -290,15 +367,6 @@ succeeded(PCPConnInfo *pcp, PCPResultInfo *result)
 	return result != NULL && PCPResultStatus(result) == PCP_RES_COMMAND_OK && PCPConnectionStatus(pcp) == PCP_CONNECTION_OK;
 }
 
-/* What is to be done about one backend. */
-typedef enum Remedy
-{
-	REMEDY_NONE,
-	REMEDY_ATTACH,
-	REMEDY_PROMOTE,
-	REMEDY_DETACH
-} Remedy;
-
 static Remedy
 remedy_for(Known known, const BackendInfo *backend)
 {
@@ -314,13 +382,17 @@ remedy_for(Known known, const BackendInfo *backend)
 	return REMEDY_NONE;
 }
 
-/* Applies it; false if pgpool refused. */
+/* Applies it, unless that was done lately; false if pgpool refused. */
 static bool
-apply(PCPConnInfo *pcp, const char *pgpool, int backend, Remedy remedy, const char *member)
+apply(PCPConnInfo *pcp, const char *pgpool, int backend, Remedy remedy, int member)
 {
 	static const char *const words[] = {"", "attach", "promote", "detach"};
+	const char *node = conf->members.member[member].name;
+	Told	   *before = told_before(member, remedy);
 	PCPResultInfo *result = NULL;
 
+	if (before->count > 0 && pgha_session_clock() - before->at < before->pause)
+		return true;
 	switch (remedy)
 	{
 		case REMEDY_NONE:
@@ -337,10 +409,10 @@ apply(PCPConnInfo *pcp, const char *pgpool, int backend, Remedy remedy, const ch
 	}
 	if (succeeded(pcp, result))
 	{
-		pgha_agent_log("pgpool %s: told to %s node %d (\"%s\")", pgpool, words[remedy], backend, member);
+		note_told(before, pgpool, words[remedy], backend, node);
 		return true;
 	}
-	complain("pgpool %s: could not %s node %d (\"%s\"): %s", pgpool, words[remedy], backend, member,
+	complain("pgpool %s: could not %s node %d (\"%s\"): %s", pgpool, words[remedy], backend, node,
 			 pcp_get_last_error(pcp) != NULL ? pcp_get_last_error(pcp) : "no reason given");
 	return false;
 }
@@ -366,7 +438,7 @@ correct_backend(PCPConnInfo *pcp, const char *pgpool, int backend, bool primary_
 	if (member == PGHA_NOBODY || (role[member] == KNOWN_PRIMARY) != primary_only)
 		return true;
 	remedy = remedy_for(role[member], info);
-	return apply(pcp, pgpool, backend, remedy, conf->members.member[member].name) && remedy == REMEDY_NONE;
+	return apply(pcp, pgpool, backend, remedy, member) && remedy == REMEDY_NONE;
 }
 
 /* Logs in, and gets the number of backends (0 if it could not); NULL after a line in the log. */
@@ -424,13 +496,14 @@ exit_code(bool agrees)
 
 /* Each in a process of its own: one whose host is gone must not keep the others. */
 static pid_t
-start_one(char *host, int port)
+start_one(int number, char *host, int port)
 {
 	pid_t		pid = fork();
 
 	if (pid == 0)
 	{
 		(void) alarm(LIMIT_S);
+		told = told_of != NULL ? told_of[number] : NULL;
 		_exit(exit_code(correct_pgpool(host, port)));
 	}
 	if (pid < 0)
@@ -472,7 +545,7 @@ tell_all(void)
 		return PGHA_PGPOOL_LATER;
 	(void) alarm(0);
 	for (int i = 0; i < pgpools.count; i++)
-		pid[i] = start_one(pgpools.pgpool[i].host, pgpools.pgpool[i].port);
+		pid[i] = start_one(i, pgpools.pgpool[i].host, pgpools.pgpool[i].port);
 	for (int i = 0; i < pgpools.count; i++)
 	{
 		int			code = pid[i] < 0 ? PGHA_PGPOOL_FAILED :
@@ -504,12 +577,9 @@ pgha_pgpool_tell(const PghaAgentConf *configuration)
 	pid_t		pid;
 
 	if (complaints == NULL)
-	{
-		complaints = mmap(NULL, MAX_COMPLAINTS * sizeof(Complaint), PROT_READ | PROT_WRITE,
-						  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		if (complaints == MAP_FAILED)
-			complaints = NULL;
-	}
+		complaints = share(MAX_COMPLAINTS * sizeof(Complaint));
+	if (told_of == NULL)
+		told_of = share(PGHA_MAX_PGPOOLS * sizeof(*told_of));
 
 	(void) fflush(NULL);
 	pid = fork();
