@@ -137,11 +137,10 @@ typedef enum Remedy
 
 /*
  * pgpool confirms an order at once, and carries it out when its main process has
- * nothing else to do: while that one looks for the primary, after as long as
+ * nothing else to do: if that one looks for the primary, only after
  * search_primary_node_timeout.  So an order is given once, and again only after
- * pauses that grow; each costs pgpool a process and lines in its log.  What is
- * logged is the first, the second, the fourth, the eighth and so on.  Shared by
- * the processes, as the complaints are.
+ * pauses that grow.  What is logged is the first, the second, the fourth, the
+ * eighth and so on.  Shared by the processes, as the complaints are.
  */
 #define TELL_PAUSE_MS		2000
 #define TELL_PAUSE_MAX_MS	16000
