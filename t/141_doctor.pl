@@ -322,6 +322,19 @@ foreach my $setting (sort keys %trap)
 	my @bad = grep { $_->{severity} ne 'ok' } @{ $group->{findings} };
 	is_deeply([ map { $_->{check} } @bad ], [$check], "$setting = '$trap{$setting}' is found") or diag explain \@bad;
 }
+foreach my $case (
+	[ qr/search_primary_node_timeout +search_primary_node_timeout is "0": .*until it is restarted/, search_primary_node_timeout => 0 ],
+	[ qr/search_primary_node_timeout +search_primary_node_timeout is "1min": .*for so long/, search_primary_node_timeout => '1min' ],
+	[ qr/pgpool_watchdog +two pgpools and no witness/, use_watchdog => 'on' ],
+	[ qr/pgpool_watchdog +.*enable_consensus_with_half_votes is off/, use_watchdog => 'on', enable_consensus_with_half_votes => 'off' ],
+	[ qr/pgpool_watchdog +wd_interval is "10"/, use_watchdog => 'on', trusted_servers => '127.0.0.1', wd_interval => 10 ])
+{
+	my ($pattern, %setting) = @$case;
+	PghaCluster::spew("$cluster->{base}/pgpool.conf",
+		PghaCluster::slurp("$pgpool->{directory}/pgpool.conf") . PghaCluster::Node::settings_text(%setting));
+	program_finds([ '--pgpool-conf', "$cluster->{base}/pgpool.conf", $one->conninfo ], 4, $pattern,
+		join(', ', map { "$_ = $setting{$_}" } sort keys %setting) . ' is warned of');
+}
 PghaCluster::spew("$cluster->{base}/pgpool.conf", PghaCluster::slurp("$pgpool->{directory}/pgpool.conf")
 	  . "backend_flag0 = 'ALWAYS_PRIMARY'\nbackend_port1 = 1\nauto_failback = on\n");
 $out = program_finds([ '--pgpool-conf', "$cluster->{base}/pgpool.conf", $one->conninfo ], 3, qr/backend_flag0 is "ALWAYS_PRIMARY"/, 'ALWAYS_PRIMARY');

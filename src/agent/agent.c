@@ -59,7 +59,7 @@
 #define PAUSE_FIRST_MS		5000
 #define PAUSE_MAX_MS		300000
 #define PGPOOL_EVERY_MS		10000
-/* One that is in the middle of a failover refuses: that many tries follow soon. */
+/* One that is in the middle of a failover refuses, or obeys later: that many tries follow soon. */
 #define PGPOOL_SOON_MS		1000
 #define PGPOOL_SOON_TRIES	15
 
@@ -89,7 +89,8 @@ static char told[256];			/* what an administrator was told to do */
 
 static pid_t pgpool_pid = 0;
 static int64_t pgpool_at = 0;
-static int	pgpool_failures = 0;	/* in a row */
+static int	pgpool_outcome = PGHA_PGPOOL_AGREES;
+static int	pgpool_tries = 0;	/* in a row with that outcome */
 
 /* ---- signals ---- */
 
@@ -478,7 +479,7 @@ tell_pgpool(int64_t now)
 	bool		is_primary = own_is_primary();
 
 	if (is_primary && !was_primary)
-		pgpool_at = pgpool_failures = 0;
+		pgpool_at = pgpool_tries = 0;
 	was_primary = is_primary;
 	if (conf.pgpool[0] == '\0' || !is_primary || pgpool_pid != 0 || now < pgpool_at)
 		return;
@@ -493,6 +494,7 @@ reap(void)
 {
 	pid_t		pid;
 	int			status;
+	int			outcome;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
@@ -500,11 +502,11 @@ reap(void)
 			continue;
 		pgpool_pid = 0;
 
-		if (WIFEXITED(status) && WEXITSTATUS(status) == PGHA_PGPOOL_AGREES)
-			pgpool_failures = 0;
-		else if (WIFEXITED(status) && WEXITSTATUS(status) == PGHA_PGPOOL_LATER)
-			pgpool_at = pgha_clock_ms() + PGPOOL_SOON_MS;
-		else if (pgpool_failures++ < PGPOOL_SOON_TRIES)
+		outcome = WIFEXITED(status) ? WEXITSTATUS(status) : PGHA_PGPOOL_FAILED;
+		if (outcome != pgpool_outcome)
+			pgpool_tries = 0;
+		pgpool_outcome = outcome;
+		if (outcome != PGHA_PGPOOL_AGREES && pgpool_tries++ < PGPOOL_SOON_TRIES)
 			pgpool_at = pgha_clock_ms() + PGPOOL_SOON_MS;
 	}
 }

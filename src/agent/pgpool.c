@@ -31,9 +31,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
 #include "../common/extension.h"
 #include "../common/pgpools.h"
 #include "../net/member.h"
@@ -60,22 +60,22 @@ static Known role[PGHA_MAX_MEMBERS];
 
 /* What was complained of lately; shared by the processes, since none of them lives long. */
 #define MAX_COMPLAINTS		16
-#define COMPLAIN_EVERY_S	600
+#define COMPLAIN_EVERY_MS	600000
 
 typedef struct Complaint
 {
 	uint64_t	hash;			/* FNV-1a of the text */
-	time_t		at;
+	int64_t		at;				/* pgha_clock_ms(); 0: free */
 } Complaint;
 
 static Complaint *complaints = NULL;
 
-/* Was this said within COMPLAIN_EVERY_S?  If not, it is now. */
+/* Was this said within COMPLAIN_EVERY_MS?  If not, it is now. */
 static bool
 is_said(const char *text)
 {
 	uint64_t	hash = UINT64_C(14695981039346656037);
-	time_t		now = time(NULL);
+	int64_t		now = pgha_clock_ms();
 	Complaint  *oldest = complaints;
 
 	if (complaints == NULL)
@@ -84,7 +84,7 @@ is_said(const char *text)
 		hash = (hash ^ (unsigned char) *text) * UINT64_C(1099511628211);
 	for (Complaint *c = complaints; c < complaints + MAX_COMPLAINTS; c++)
 	{
-		if (c->hash == hash && now - c->at < COMPLAIN_EVERY_S && now >= c->at)
+		if (c->hash == hash && c->at != 0 && now - c->at < COMPLAIN_EVERY_MS)
 			return true;
 		if (c->at < oldest->at)
 			oldest = c;
@@ -107,6 +107,72 @@ complain(const char *format,...)
 	va_end(args);
 	if (!is_said(text))
 		pgha_agent_log("%s", text);
+}
+
+/* ---- what was told ---- */
+
+/*
+ * pgpool confirms an order at once, and carries it out when its main process has
+ * nothing else to do: if that one looks for the primary, only after
+ * search_primary_node_timeout.  So an order is given once, and again only after
+ * pauses that grow.  What is logged is the first, the second, the fourth, the
+ * eighth and so on.  Shared by the processes, as the complaints are.
+ */
+#define TELL_PAUSE_MS		2000
+#define TELL_PAUSE_MAX_MS	16000
+#define TELL_LONG_MS		10000	/* from then on it is said how long it has been so */
+#define TELL_FORGET_MS		60000	/* nobody has asked for so long: another matter */
+
+typedef struct Told
+{
+	PghaPcpOrder remedy;
+	unsigned	count;			/* 0: nothing was told */
+	int64_t		since;			/* pgha_clock_ms(), as the next two */
+	int64_t		at;
+	int64_t		pause;
+} Told;
+
+static Told (*told_of)[PGHA_MAX_MEMBERS] = NULL;	/* by pgpool and member */
+static Told *told = NULL;		/* those of the pgpool of this process */
+
+/* What was told before about that member, if it is the same; else it begins. */
+static Told *
+told_before(int member, PghaPcpOrder remedy)
+{
+	static Told unshared;
+	Told	   *before = told != NULL ? &told[member] : &unshared;
+	int64_t		now = pgha_clock_ms();
+
+	if (before->count == 0 || before->remedy != remedy || now - before->at > before->pause + TELL_FORGET_MS)
+		*before = (Told) {.remedy = remedy, .since = now};
+	return before;
+}
+
+/* Takes note that it was told, and logs it if it is time to. */
+static void
+note_told(Told *before, const char *pgpool, const char *what, int backend, const char *member)
+{
+	char		since[160] = "";
+
+	before->at = pgha_clock_ms();
+	before->pause = before->count == 0 ? TELL_PAUSE_MS : 2 * before->pause;
+	if (before->pause > TELL_PAUSE_MAX_MS)
+		before->pause = TELL_PAUSE_MAX_MS;
+	before->count++;
+	if ((before->count & (before->count - 1)) != 0)
+		return;
+	if (before->at - before->since >= TELL_LONG_MS)
+		(void) snprintf(since, sizeof(since), ", which it has not done for %d s (is its search_primary_node_timeout 0 or large?)",
+						(int) ((before->at - before->since) / 1000));
+	pgha_agent_log("pgpool %s: told to %s node %d (\"%s\")%s", pgpool, what, backend, member, since);
+}
+
+static void *
+share(size_t size)
+{
+	void	   *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return memory != MAP_FAILED ? memory : NULL;
 }
 
 /* ---- who is what ---- */
@@ -175,16 +241,21 @@ remedy_for(Known known, const PghaPcpBackend *backend, PghaPcpOrder *remedy)
 	return true;
 }
 
+/* Gives the order, unless that was done lately. */
 static void
-apply(PghaPcp *pcp, const char *pgpool, int backend, PghaPcpOrder remedy, const char *member)
+apply(PghaPcp *pcp, const char *pgpool, int backend, PghaPcpOrder remedy, int member)
 {
 	static const char *const words[] = {"attach", "promote", "detach"};
+	const char *node = conf->members.member[member].name;
+	Told	   *before = told_before(member, remedy);
 	char		error[1024];
 
+	if (before->count > 0 && pgha_clock_ms() - before->at < before->pause)
+		return;
 	if (pgha_pcp_order(pcp, remedy, backend, error, sizeof(error)))
-		pgha_agent_log("pgpool %s: told to %s node %d (\"%s\")", pgpool, words[remedy], backend, member);
+		note_told(before, pgpool, words[remedy], backend, node);
 	else
-		complain("pgpool %s: could not %s node %d (\"%s\"): %s", pgpool, words[remedy], backend, member, error);
+		complain("pgpool %s: could not %s node %d (\"%s\"): %s", pgpool, words[remedy], backend, node, error);
 }
 
 /*
@@ -207,7 +278,7 @@ correct_backend(PghaPcp *pcp, const char *pgpool, int number, bool primary_only)
 	if (member == PGHA_NOBODY || (role[member] == KNOWN_PRIMARY) != primary_only ||
 		!remedy_for(role[member], &backend, &remedy))
 		return true;
-	apply(pcp, pgpool, number, remedy, conf->members.member[member].name);
+	apply(pcp, pgpool, number, remedy, member);
 	return false;
 }
 
@@ -246,13 +317,14 @@ exit_code(bool agrees)
 
 /* Each in a process of its own: one whose host is gone must not keep the others. */
 static pid_t
-start_one(const char *host, int port)
+start_one(int number, const char *host, int port)
 {
 	pid_t		pid = fork();
 
 	if (pid == 0)
 	{
 		(void) alarm(LIMIT_S);
+		told = told_of != NULL ? told_of[number] : NULL;
 		_exit(exit_code(correct_pgpool(host, port)));
 	}
 	if (pid < 0)
@@ -294,7 +366,7 @@ tell_all(void)
 		return PGHA_PGPOOL_LATER;
 	(void) alarm(0);
 	for (int i = 0; i < pgpools.count; i++)
-		pid[i] = start_one(pgpools.pgpool[i].host, pgpools.pgpool[i].port);
+		pid[i] = start_one(i, pgpools.pgpool[i].host, pgpools.pgpool[i].port);
 	for (int i = 0; i < pgpools.count; i++)
 	{
 		int			code = pid[i] < 0 ? PGHA_PGPOOL_FAILED :
@@ -313,12 +385,9 @@ pgha_pgpool_tell(const PghaAgentConf *configuration)
 	pid_t		pid;
 
 	if (complaints == NULL)
-	{
-		complaints = mmap(NULL, MAX_COMPLAINTS * sizeof(Complaint), PROT_READ | PROT_WRITE,
-						  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		if (complaints == MAP_FAILED)
-			complaints = NULL;
-	}
+		complaints = share(MAX_COMPLAINTS * sizeof(Complaint));
+	if (told_of == NULL)
+		told_of = share(PGHA_MAX_PGPOOLS * sizeof(*told_of));
 
 	(void) fflush(NULL);
 	pid = fork();

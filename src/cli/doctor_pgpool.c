@@ -132,6 +132,24 @@ same_value(const char *a, const char *b)
 	return strcasecmp(a, b) == 0;
 }
 
+/* A time in seconds, with a unit or without; negative if it is none. */
+static double
+seconds(const char *value)
+{
+	static const struct
+	{
+		const char *unit;
+		double		seconds;
+	}			units[] = {{"", 1}, {"ms", 0.001}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+	char	   *end;
+	double		number = strtod(value, &end);
+
+	for (size_t i = 0; end != value && i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end + strspn(end, " "), units[i].unit) == 0)
+			return number * units[i].seconds;
+	return -1;
+}
+
 /* ---- single settings ---- */
 
 typedef struct Rule
@@ -158,8 +176,6 @@ static const Rule rules[] = {
 	"pgpool never notices by itself that a server is gone", "2"},
 	{"health_check_timeout", "20", false, "0", "error",
 	"a frozen server holds the health check up without a limit", "3"},
-	{"search_primary_node_timeout", "300", true, "0", "warning",
-	"if a promotion takes longer, pgpool is left without a primary until somebody intervenes", "0"},
 	{"sr_check_period", "10", true, "0", "warning",
 	"the replication check waits for a frozen server without a limit, and holds the lock that the search for the primary needs", "0"},
 	{"detach_false_primary", "off", true, "off", "error",
@@ -207,6 +223,69 @@ check_recovery(const Pgpool *pgpool)
 					 "recovery_2nd_stage_command is not empty: streaming replication has no second stage");
 	else
 		pgha_finding(pgpool->findings, "ok", name, NULL, "recovery_1st_stage_command is \"%s\"", command);
+}
+
+/*
+ * While pgpool searches it attaches nothing, not even the primary that it has
+ * detached; and it searches among those that are attached.
+ */
+#define SEARCH_MAX_S	10
+
+static void
+check_search(const Pgpool *pgpool)
+{
+	const char *name = "pgpool_search_primary_node_timeout";
+	const char *remedy = "Write search_primary_node_timeout = 5, and reload pgpool.";
+	const char *value = get(pgpool, name + strlen("pgpool_"), "300");
+	double		limit = seconds(value);
+
+	if (limit > 0 && limit <= SEARCH_MAX_S)
+		pgha_finding(pgpool->findings, "ok", name, NULL, "%s", value);
+	else if (limit > 0)
+		pgha_finding(pgpool->findings, "warning", name, remedy,
+					 "search_primary_node_timeout is \"%s\": when pgpool has detached a primary that leads on, nothing attaches it"
+					 " again for so long, and nobody can write", value);
+	else
+		pgha_finding(pgpool->findings, "warning", name, remedy,
+					 "search_primary_node_timeout is \"%s\": when pgpool has detached a primary that leads on, it searches for"
+					 " another one for ever, and nobody can write until it is restarted", value);
+}
+
+/*
+ * Two of two is no majority when one of them is cut off; so one is enough, if
+ * pgpool is told so, and then each of them may be that one.
+ */
+static void
+check_watchdog(const Pgpool *pgpool)
+{
+	const char *name = "pgpool_watchdog";
+	const char *value = get(pgpool, "wd_interval", "10");
+	int			count = 0;
+	bool		good = true;
+
+	if (!is_on(get(pgpool, "use_watchdog", "off")))
+		return;
+	while (*get_numbered(pgpool, "hostname", count) != '\0')
+		count++;
+	if (count == 2 && *get(pgpool, "trusted_servers", "") == '\0')
+	{
+		bool		half = is_on(get(pgpool, "enable_consensus_with_half_votes", "off"));
+
+		good = false;
+		pgha_finding(pgpool->findings, "warning", name,
+					 "Add a third pgpool, or write trusted_servers with a host that both reach, such as their router.",
+					 half ? "two pgpools and no witness: cut off from each other, both take the address" :
+					 "two pgpools, and enable_consensus_with_half_votes is off: when one is gone, the other one does not take the address");
+	}
+	if (seconds(value) > 3)
+	{
+		good = false;
+		pgha_finding(pgpool->findings, "warning", name, "Write wd_interval = 2, and restart pgpool.",
+					 "wd_interval is \"%s\": pgpool does not notice that another one is gone before it has run for ten times as long",
+					 value);
+	}
+	if (good)
+		pgha_finding(pgpool->findings, "ok", name, NULL, "%d pgpools", count);
 }
 
 static void
@@ -345,7 +424,9 @@ pgha_doctor_pgpool(const char *file, const PghaMembers *members, const PghaAgent
 	{
 		for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 			check_rule(&pgpool, &rules[i]);
+		check_search(&pgpool);
 		check_sr_check_user(&pgpool);
+		check_watchdog(&pgpool);
 		check_auto_failback(&pgpool);
 		check_recovery(&pgpool);
 		check_backends(&pgpool, members, conf);
