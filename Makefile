@@ -141,7 +141,8 @@ endif
 COMMON_MANDIR ?= $(SHAREDIR)/man
 COMMON_DOCDIR ?= $(SHAREDIR)/doc/pgha
 COMPLETIONSDIR ?= $(SHAREDIR)/bash-completion/completions
-EXAMPLES = $(wildcard examples/*.* examples/aws/*.json)
+# With the directories that their links name.
+DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* examples/aws/*.json)
 
 .PHONY: install-versioned install-program install-common install-help install-doc
 install: install-program $(if $(filter no,$(COMMON)),,install-common)
@@ -160,8 +161,7 @@ install-help:
 	$(INSTALL_DATA) completions/pgha.bash '$(DESTDIR)$(COMPLETIONSDIR)/pgha'
 
 install-doc:
-	$(MKDIR_P) '$(DESTDIR)$(COMMON_DOCDIR)'
-	$(INSTALL_DATA) README.md CHANGELOG.md $(wildcard doc/*.md) $(EXAMPLES) '$(DESTDIR)$(COMMON_DOCDIR)'
+	for file in $(DOC_FILES); do $(INSTALL_DATA) -D $$file '$(DESTDIR)$(COMMON_DOCDIR)'/$$file || exit 1; done
 
 uninstall: uninstall-program uninstall-common
 .PHONY: uninstall-program uninstall-common
@@ -170,7 +170,8 @@ uninstall-program:
 
 uninstall-common:
 	rm -f '$(DESTDIR)$(COMMON_MANDIR)/man1/pgha.1' '$(DESTDIR)$(COMPLETIONSDIR)/pgha'
-	rm -rf '$(DESTDIR)$(COMMON_DOCDIR)'
+	rm -f $(DOC_FILES:%='$(DESTDIR)$(COMMON_DOCDIR)'/%)
+	-find '$(DESTDIR)$(COMMON_DOCDIR)' -depth -type d -empty -delete 2> /dev/null
 
 # ---- tests: see README, "Tests" ----
 

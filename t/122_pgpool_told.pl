@@ -10,7 +10,7 @@ use IO::Socket::INET;
 use PghaCluster;
 use Test::More;
 
-plan skip_all => 'pgpool is not installed (make deps)' unless PghaCluster::Pgpool->program('pgpool');
+plan skip_all => 'pgpool is not installed (make test-deps)' unless PghaCluster::Pgpool->program('pgpool');
 
 my $cluster = PghaCluster->new(nodes => 2)->build(sql => 'CREATE ROLE pgpool LOGIN; GRANT pg_monitor TO pgpool');
 my ($a, $b) = $cluster->nodes;

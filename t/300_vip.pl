@@ -324,7 +324,7 @@ vip($_, 'down', $local6) foreach $a, $b;
 # ---- the watchdog of pgpool-II ----
 SKIP:
 {
-	skip 'pgpool is not installed (make deps)', 1 unless PghaCluster::Pgpool->program('pgpool');
+	skip 'pgpool is not installed (make test-deps)', 1 unless PghaCluster::Pgpool->program('pgpool');
 
 	# A server that both lead to, on the third host.
 	$client->initdb;

@@ -1,8 +1,8 @@
 # The manual's set-ups, done as a reader does them: the shell blocks of README.md
 # that are marked with "<!-- shell: NAME ... -->" are taken from the file and
 # typed, in its order, into a bash for each NAME, as the user postgres and with a
-# home directory of their own.  Nothing is changed in them but the directory of
-# PostgreSQL's programs, where that is not Debian's.  Between the chapters'
+# home directory of their own.  Nothing is changed in them but the directories of
+# PostgreSQL's programs and of pgha's examples, where those are not Debian's.  Between the chapters'
 # steps the test waits, and looks whether what the manual promises has come true.
 use strict;
 use warnings;
@@ -18,7 +18,7 @@ use Test::More;
 my @PORTS = (5441, 5442, 5443, 9999, 9998, 9898, 9897, 9000, 9001, 9694, 9695);
 my $LIMIT = 120;
 
-plan skip_all => 'pgpool is not installed (make deps)' unless PghaCluster::Pgpool->program('pgpool');
+plan skip_all => 'pgpool is not installed (make test-deps)' unless PghaCluster::Pgpool->program('pgpool');
 foreach my $port (@PORTS)
 {
 	IO::Socket::INET->new(Listen => 1, ReuseAddr => 1, LocalAddr => '127.0.0.1', LocalPort => $port)
@@ -26,6 +26,9 @@ foreach my $port (@PORTS)
 }
 
 my $bin = PghaCluster::bindir();
+# `make install` puts the examples below a PostgreSQL that is not Debian's.
+my ($share) = PghaCluster::must_run([ $ENV{PG_CONFIG} // 'pg_config', '--sharedir' ]) =~ /(.*)/;
+my $doc = $share =~ m{^/usr/share/} ? '/usr/share/doc/pgha' : "$share/doc/pgha";
 
 # What the shells leave behind becomes our child (PghaCluster); PostgreSQL does not
 # start while the pid in postmaster.pid is a zombie's.
@@ -47,6 +50,7 @@ sub blocks
 	{
 		my ($names, $text) = ($1, $3);
 		$text =~ s{/usr/lib/postgresql/15/bin}{$bin}g;
+		$text =~ s{/usr/share/doc/pgha}{$doc}g;
 		push @block, [ [ split ' ', $names ], $text ];
 	}
 	die "chapter \"$title\" has no blocks\n" unless @block;
