@@ -34,7 +34,7 @@ my $bin = PghaCluster::bindir();
 
 # Where `make install` has put the examples.
 my %config = map { split / = /, $_, 2 } split /\n/, PghaCluster::must_run([ $ENV{PG_CONFIG} // 'pg_config' ]);
-my ($doc) = grep { -e "$_/pgpool.conf" } ($config{SHAREDIR} =~ m{^/usr/share/} ? '/usr/share/doc/pgha' : ()), "$config{SHAREDIR}/doc/pgha", "$config{DOCDIR}/pgha";
+my ($doc) = grep { -e "$_/examples/pgpool.conf" } ($config{SHAREDIR} =~ m{^/usr/share/} ? () : "$config{SHAREDIR}/doc/pgha"), "/usr/share/doc/pgha";
 die "the examples are not installed\n" unless defined $doc;
 
 # What the shells leave behind becomes our child (PghaCluster); PostgreSQL does not
