@@ -87,7 +87,8 @@ $b->stop;
 my @taken = map { $a->background('SELECT pg_sleep(300)', database => 'postgres replication=database') } 1 .. 16;
 $cluster->wait_for('no connection for replication to be left', sub { ($a->value(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender'}) // 0) == 12 });
 refused('max_wal_senders is used up', $a, $b, qr/ERROR: .*max_wal_senders/s);
-$_->end foreach @taken;
+$a->sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'walsender'});
+$cluster->wait_for('them to be gone', sub { ($a->value(q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'}) // '') eq '0' });
 restore($b, $a);
 
 # The former primary alone has some rows, and may not replicate from the new one.
