@@ -29,6 +29,9 @@ foreach my $node ($a, $b)
 	$node->sql('CREATE TABLE more AS SELECT generate_series(1, 100000) v') if $node == $b;
 	$node->stop;
 	$node->configure(shared_preload_libraries => undef);
+
+	# As where pgha is put to use afterwards.
+	unlink "$node->{data}/pgha.state";
 }
 my @forks = map { (PghaCluster::slurp("$_->{data}/pg_wal/00000002.history") // '') =~ /^1\s+(\S+)/m } $a, $b;
 is($forks[0], $forks[1], 'both were promoted at the same place, onto timeline 2');

@@ -31,13 +31,14 @@ foreach my $node ($a, $b)
 # the node is as it was.  In the end the node follows.
 sub kept_or_refused
 {
-	my ($what, $leader, $node, $method, $name, $is_there) = @_;
+	my ($what, $leader, $node, $method, $name, $is_there, $undo) = @_;
 	my $answer = order($leader, $node, $method, 40);
 	if ($answer =~ /^t$/m) { ok($is_there->(), "$what: it is there after the $method") or diag $answer; }
 	else { like($answer, qr/ERROR: .*\Q$name\E.*HINT: /s, "$what: refused by name, with what to do"); }
 	my $whole = -e "$node->{data}/PG_VERSION" && ((stat $node->{data})[2] & 01) == 0 && $is_there->();
 	if ($whole && !$node->is_running) { $node->start(wait => 0); PghaCluster::poll_until('', sub { !$node->is_running || defined $node->value('SELECT 1') }, 10); }
 	ok($whole && defined $node->value('SELECT 1'), "$what: the node is whole") or diag $answer;
+	$undo->() if $undo;
 	if (!$whole || ($node->value("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") // '0') eq '0')
 	{
 		rebuild($node, $leader);
@@ -51,34 +52,30 @@ sub is_link { my ($node, $name) = @_; return (readlink("$node->{data}/$name") //
 
 # ---- clones ----
 # Managed alike on all nodes.
-set_outside($_, 'pg_hba.conf', $outside{ $_->{name} }) foreach $a, $b;
-kept_or_refused('pg_hba.conf is a symbolic link', $a, $b, 'clone', 'pg_hba.conf', sub { is_link($b, 'pg_hba.conf') });
-foreach my $node ($a, $b)
+foreach my $name ('pg_hba.conf', 'postgresql.conf')
 {
-	next unless is_link($node, 'pg_hba.conf');
-	unlink "$node->{data}/pg_hba.conf";
-	PghaCluster::spew("$node->{data}/pg_hba.conf", PghaCluster::slurp("$outside{$node->{name}}/pg_hba.conf"));
-}
-PghaCluster::spew("$b->{data}/pg_hba.conf", PghaCluster::slurp("$a->{data}/pg_hba.conf"));
-unlink map { "$_/pg_hba.conf" } values %outside;
-my $conf = PghaCluster::slurp("$a->{data}/postgresql.conf");
-set_outside($_, 'postgresql.conf', $outside{ $_->{name} }) foreach $a, $b;
-kept_or_refused('postgresql.conf is a symbolic link', $a, $b, 'clone', 'postgresql.conf', sub { is_link($b, 'postgresql.conf') || -s "$b->{data}/postgresql.conf" });
-foreach my $node ($a, $b)
-{
-	unlink "$node->{data}/postgresql.conf";
-	PghaCluster::spew("$node->{data}/postgresql.conf", $conf);
+	my $text = PghaCluster::slurp("$a->{data}/$name");
+	set_outside($_, $name, $outside{ $_->{name} }) foreach $a, $b;
+	kept_or_refused("$name is a symbolic link", $a, $b, 'clone', $name, sub { is_link($b, $name) }, sub {
+		foreach my $file (map { "$_->{data}/$name" } $a, $b) { unlink $file; PghaCluster::spew($file, $text); } });
 }
 
+# Logs elsewhere, on this node alone.
+make_path("$outside{b}/log");
+PghaCluster::give_to_postgres("$outside{b}/log");
+symlink "$outside{b}/log", "$b->{data}/log" or die;
+kept_or_refused('a log directory that is elsewhere', $a, $b, 'clone', '/log"', sub { is_link($b, 'log') }, sub { unlink "$b->{data}/log" });
+
 # What only root can read.
-$b->stop_agent;
-$b->start_agent;
 open(my $stray, '>', "$b->{data}/notes.txt") or die;
 print $stray "of an administrator\n";
 close $stray;
 chmod 0600, "$b->{data}/notes.txt";
 kept_or_refused('a file that only root can read', $a, $b, 'clone', 'notes.txt', sub { -e "$b->{data}/notes.txt" });
 unlink "$b->{data}/notes.txt";
+$b->stop_agent;
+PghaCluster::poll_until('', sub { !$b->job_pids }, 10);
+$b->start_agent;
 
 # ---- rewinds, the two take turns ----
 sub rewind
@@ -109,6 +106,6 @@ unlink "$a->{data}/app.sock";
 make_path("$outside{a}/log", "$b->{data}/log");
 PghaCluster::give_to_postgres("$outside{a}/log", "$b->{data}/log");
 symlink "$outside{a}/log", "$a->{data}/log" or die;
-rewind('a log directory that is elsewhere', $a, $b, 'log', sub { is_link($_[0], 'log') });
+rewind('a log directory that is elsewhere', $a, $b, 'log"', sub { is_link($_[0], 'log') });
 
 done_testing();
