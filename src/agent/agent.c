@@ -63,6 +63,9 @@
 #define PGPOOL_SOON_MS		1000
 #define PGPOOL_SOON_TRIES	15
 
+/* What cannot be told for a moment only is not worth a line. */
+#define UNKNOWN_TOLD_AFTER_MS	10000
+
 /* Outcome of a job that ended while no agent ran: told if it is not older. */
 #define FRESH_OUTCOME_S		600
 
@@ -75,6 +78,7 @@ static PghaAgentConf conf;
 static PghaSession own = {.what = "own server", .member = PGHA_NOBODY};
 static PghaSession primary = {.what = "primary", .member = PGHA_NOBODY};
 static PghaServer server;
+static char unknown_why[PGHA_WHY_SIZE];	/* why that cannot be told */
 static PghaJobStatus job;
 static PghaJobStatus not_begun;	/* a job whose process could not even write its file */
 
@@ -85,7 +89,7 @@ static int64_t pause_until = 0;
 static int	attempts = 0;		/* that failed in a row */
 static bool job_seen_running = false;
 static int	leader_before = PGHA_NOBODY;
-static char told[256];			/* what an administrator was told to do */
+static char told[PGHA_WHY_SIZE];			/* what an administrator was told to do */
 
 static pid_t pgpool_pid = 0;
 static int64_t pgpool_at = 0;
@@ -208,7 +212,7 @@ look_at_server(int64_t now)
 	if (!runs() && now < look_at)
 		return;
 	look_at = now + 1000;
-	server = pgha_server_look(&conf, &pid);
+	server = pgha_server_look_why(&conf, &pid, unknown_why, sizeof(unknown_why));
 	if (runs())
 		down_since = 0;
 	else if (down_since == 0)
@@ -421,6 +425,8 @@ reconcile(int64_t now)
 			tell_once("the data directory is not whole, as a rewind or clone was interrupted: run"
 					  " pgha_recover_node() with the method clone on the primary, or set pgha.auto_rejoin = clone");
 	}
+	else if (server == PGHA_SERVER_UNKNOWN && down_since != 0 && now - down_since > UNKNOWN_TOLD_AFTER_MS)
+		tell_once(unknown_why);
 	else if (server == PGHA_SERVER_CRASHED && now - down_since >= time_before_start(leader))
 		start_job(new_id(), method, false, leader, "the server has crashed");
 	else if (server == PGHA_SERVER_STOPPED && job.known && job.stopped)

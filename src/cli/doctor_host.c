@@ -276,7 +276,8 @@ static void
 check_server(Host *host, const char *name)
 {
 	pid_t		pid;
-	PghaServer	server = pgha_server_look(host->conf, &pid);
+	char		why[PGHA_WHY_SIZE];
+	PghaServer	server = pgha_server_look_why(host->conf, &pid, why, sizeof(why));
 
 	switch (server)
 	{
@@ -286,6 +287,10 @@ check_server(Host *host, const char *name)
 		case PGHA_SERVER_MARKED:
 			pgha_finding(host->findings, "error", name, "Let the agent finish it; see pgha_recovery_progress() on the primary.",
 						 "the data directory is being rewound or cloned: it must not be started by hand");
+			break;
+		case PGHA_SERVER_UNKNOWN:
+			pgha_finding(host->findings, "error", name, "See what is said there; the agent neither starts it nor changes anything meanwhile.",
+						 "whether the server runs, or how it ended, cannot be told: %s", why);
 			break;
 		default:
 			pgha_finding(host->findings, "error", name, "Start it, or run SELECT pgha_recover_node(...) on the primary.",

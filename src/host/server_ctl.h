@@ -17,10 +17,13 @@ typedef enum PghaServer
 	PGHA_SERVER_STOPPED,		/* shut down cleanly: on purpose */
 	PGHA_SERVER_CRASHED,		/* not running, and not shut down cleanly */
 	PGHA_SERVER_ABSENT,			/* no data directory, or an empty one */
-	PGHA_SERVER_MARKED			/* being rewound or cloned in place: must not be started */
+	PGHA_SERVER_MARKED,			/* being rewound or cloned in place: must not be started */
+	PGHA_SERVER_UNKNOWN			/* whether it runs, or how it ended, cannot be told: nothing is done by itself */
 } PghaServer;
 
-/* What pg_controldata says. */
+#define PGHA_WHY_SIZE	(PATH_MAX + 256)
+
+/* What pg_control says. */
 typedef struct PghaControl
 {
 	uint64_t	system_identifier;
@@ -34,11 +37,22 @@ typedef struct PghaControl
 	int			wal_segment_size;
 } PghaControl;
 
-/* Word for the SQL surface: running, stopped, crashed, absent, marked. */
+/* Word for the SQL surface: running, stopped, crashed, absent, marked, unknown. */
 extern const char *pgha_server_word(PghaServer server);
 
 /* Looks; *pid is that of the postmaster or 0.  A stale postmaster.pid is no server. */
 extern PghaServer pgha_server_look(const PghaAgentConf *conf, pid_t *pid);
+
+/* The same, with a sentence why it is not known; it is empty otherwise. */
+extern PghaServer pgha_server_look_why(const PghaAgentConf *conf, pid_t *pid, char *why, size_t why_size);
+
+/*
+ * Looks anew: true only if nothing of a server is at work in the data directory.
+ * To be asked directly before each step that takes that for granted: moving the
+ * directory, emptying it, pg_rewind, another server on it.  False with a
+ * sentence in `error`.
+ */
+extern bool pgha_server_proven_down(const PghaAgentConf *conf, char *error, size_t error_size);
 
 extern bool pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
 								char *error, size_t error_size);

@@ -71,6 +71,8 @@ swap_in(PghaJobRun *run)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "the clone \"%s\" has vanished", run->new_directory);
 	else if (access(data, F_OK) == 0)
 	{
+		if (!pgha_job_prove_down(run))
+			return false;
 		if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) != 0 &&
 			(rename(data, aside) != 0 || rename(run->new_directory, data) != 0))
 			return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not exchange \"%s\" and \"%s\": %s",
@@ -117,10 +119,9 @@ leader_leads(PghaJobRun *run)
 static bool
 stop_old(PghaJobRun *run)
 {
-	pid_t		pid;
 	char		error[600];
 
-	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
+	if (pgha_server_proven_down(run->conf, error, sizeof(error)))
 		return true;
 	run->stopped = true;
 	if (!pgha_job_phase(run, "stopping", "stops the old server"))
@@ -285,6 +286,8 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 	if (!stop_old(run) || !save_lost(run, plan) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
 		!pgha_job_check_cancel(run))
 		return false;
+	if (!pgha_job_prove_down(run))
+		return false;
 	if (!pgha_make_directory(run->conf->data) || !pgha_mark_set(run->conf->data, error, sizeof(error)))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not mark \"%s\": %s", run->conf->data, strerror(errno));
 	run->irrevocable = true;
@@ -293,6 +296,8 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 	run->data_ok = false;
 	if (!pgha_job_record(run))
 		return whole ? unmark(run) : false;
+	if (!pgha_job_prove_down(run))
+		return false;
 	if (!pgha_clone_remove_data(run->conf->data, false, NULL))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan))

@@ -82,6 +82,17 @@ tell_term(PghaJobRun *run)
 }
 
 bool
+pgha_job_prove_down(PghaJobRun *run)
+{
+	char		error[PGHA_WHY_SIZE + PATH_MAX];
+
+	return pgha_server_proven_down(run->conf, error, sizeof(error)) ||
+		pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop what runs there by hand, and try again.",
+					  "it is not certain that the server of node \"%s\" is down; nothing was changed",
+					  run->conf->members.member[run->conf->self].name);
+}
+
+bool
 pgha_start(PghaJobRun *run)
 {
 	char		error[600];
@@ -92,6 +103,8 @@ pgha_start(PghaJobRun *run)
 		run->stopped = false;
 		return true;
 	}
+	if (!pgha_job_prove_down(run))
+		return false;
 	if (run->leader != PGHA_NOBODY && run->leader != run->conf->self)
 	{
 		tell_term(run);
@@ -123,7 +136,7 @@ pgha_start_again(PghaJobRun *run)
 	/* Without pgha_job_fail(): the reason of the failure stays. */
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING ||
-		(pgha_write_file(path, "", 0, 0600, true) &&
+		(pgha_server_proven_down(run->conf, error, sizeof(error)) && pgha_write_file(path, "", 0, 0600, true) &&
 		 pgha_server_start(run->conf, START_AGAIN_LIMIT_MS, NULL, NULL, error, sizeof(error))))
 		run->stopped = false;
 	else
@@ -135,9 +148,8 @@ pgha_stop(PghaJobRun *run)
 {
 	char		error[600];
 	PghaControl control;
-	pid_t		pid;
 
-	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
+	if (!pgha_server_proven_down(run->conf, error, sizeof(error)))
 	{
 		run->stopped = true;
 		if (!pgha_job_phase(run, "stopping", "stops the server"))
