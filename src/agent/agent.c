@@ -36,8 +36,10 @@
 #include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/program.h"
+#include "../common/text.h"
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
+#include "../host/server_log.h"
 #include "../recovery/job.h"
 #include "conf.h"
 #include "keeper.h"
@@ -212,6 +214,7 @@ look_at_server(int64_t now)
 	if (!runs() && now < look_at)
 		return;
 	look_at = now + 1000;
+	pgha_server_log_tend(&conf);
 	server = pgha_server_look_why(&conf, &pid, unknown_why, sizeof(unknown_why));
 	if (runs())
 		down_since = 0;
@@ -267,6 +270,9 @@ look_at_job(int64_t now)
 	pid_t		pid;
 
 	pgha_job_status(&conf, &job);
+	pgha_text_clean(job.message);
+	pgha_text_clean(job.detail);
+	pgha_text_clean(job.hint);
 	if (job.running != 0)
 	{
 		job_seen_running = true;
@@ -318,7 +324,7 @@ command_server(const char *command, const char *mode)
 		(void) setsid();
 		pgha_become_child(-1);
 		if (strcmp(command, "start") != 0)
-			done = pgha_server_stop(&conf, mode, 300000, error, sizeof(error));
+			done = pgha_server_stop(&conf, mode, 300000, NULL, NULL, error, sizeof(error));
 		if (done && strcmp(command, "stop") != 0)
 			done = pgha_server_start(&conf, 300000, NULL, NULL, error, sizeof(error));
 		if (!done)

@@ -25,15 +25,15 @@
 #include "../common/clock.h"
 #include "../common/command.h"
 #include "../common/errors.h"
-#include "../common/lsn.h"
+#include "../common/text.h"
 #include "mark.h"
 #include "process.h"
 #include "running.h"
+#include "server_log.h"
 
 #define LOOK_EVERY_MS	50
 #define REMAINS_LIMIT_MS	5000
 #define COMMAND_LIMIT_MS	60000
-#define CONTROLDATA_LIMIT_MS	30000
 
 static void
 sleep_ms(long ms)
@@ -82,6 +82,7 @@ PghaServer
 pgha_server_look_why(const PghaAgentConf *conf, pid_t *pid, char *why, size_t why_size)
 {
 	PghaControl control;
+	char		path[PATH_MAX + 32];
 
 	why[0] = '\0';
 	switch (pgha_runs(conf->data, pid, why, why_size))
@@ -95,8 +96,20 @@ pgha_server_look_why(const PghaAgentConf *conf, pid_t *pid, char *why, size_t wh
 	}
 	if (is_empty_directory(conf->data))
 		return PGHA_SERVER_ABSENT;
-	if (pgha_mark_is_set(conf->data))
-		return PGHA_SERVER_MARKED;
+	switch (pgha_mark_is_set(conf->data))
+	{
+		case PGHA_MARK_SET:
+			return PGHA_SERVER_MARKED;
+		case PGHA_MARK_UNKNOWN:
+			(void) pgha_fail(why, why_size, "\"%s\" cannot be looked at", conf->data);
+			return PGHA_SERVER_UNKNOWN;
+		case PGHA_MARK_NO:
+			break;
+	}
+	/* Without pg_control there is no server that could have been shut down. */
+	(void) snprintf(path, sizeof(path), "%s/global/pg_control", conf->data);
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return PGHA_SERVER_CRASHED;
 	if (!pgha_server_control(conf, &control, why, why_size))
 		return PGHA_SERVER_UNKNOWN;
 	return strncmp(control.state, "shut down", 9) == 0 ? PGHA_SERVER_STOPPED : PGHA_SERVER_CRASHED;
@@ -135,83 +148,23 @@ pgha_server_proven_down(const PghaAgentConf *conf, char *error, size_t error_siz
 	return pgha_fail(error, error_size, "it cannot be proven that no server runs on \"%s\": %s", conf->data, why);
 }
 
-/* ---- pg_control ---- */
-
-static bool
-ends_with(const char *text, const char *end)
-{
-	size_t		length = strlen(text);
-	size_t		end_length = strlen(end);
-
-	return length >= end_length && strcmp(text + length - end_length, end) == 0;
-}
-
-/* Value of a line of pg_controldata if it is the one called `name`, or NULL. */
-static const char *
-control_value(const char *line, const char *name)
-{
-	size_t		length = strlen(name);
-
-	if (strncmp(line, name, length) != 0 || line[length] != ':')
-		return NULL;
-	return line + length + 1 + strspn(line + length + 1, " ");
-}
-
-static void
-take_control_line(const char *line, void *arg)
-{
-	PghaControl *control = arg;
-	const char *value;
-
-	if ((value = control_value(line, "Database system identifier")) != NULL)
-		control->system_identifier = strtoull(value, NULL, 10);
-	else if ((value = control_value(line, "Database cluster state")) != NULL)
-		(void) snprintf(control->state, sizeof(control->state), "%.60s", value);
-	else if ((value = control_value(line, "Latest checkpoint's TimeLineID")) != NULL)
-		control->checkpoint_timeline = (uint32_t) strtoul(value, NULL, 10);
-	else if ((value = control_value(line, "Latest checkpoint location")) != NULL)
-		control->checkpoint_lsn = pgha_lsn_of(value);
-	else if ((value = control_value(line, "Minimum recovery ending location")) != NULL)
-		control->min_recovery_lsn = pgha_lsn_of(value);
-	else if ((value = control_value(line, "Min recovery ending loc's timeline")) != NULL)
-		control->min_recovery_timeline = (uint32_t) strtoul(value, NULL, 10);
-	else if ((value = control_value(line, "wal_log_hints setting")) != NULL)
-		control->wal_log_hints = ends_with(value, "on");
-	else if ((value = control_value(line, "Data page checksum version")) != NULL)
-		control->checksums = strcmp(value, "0") != 0;
-	else if ((value = control_value(line, "Bytes per WAL segment")) != NULL)
-		control->wal_segment_size = atoi(value);
-}
-
-bool
-pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
-					char *error, size_t error_size)
-{
-	char		program[PATH_MAX + 32];
-	char	   *argv[] = {program, "-D", (char *) conf->data, NULL};
-	PghaRun		run = {.argv = argv, .limit_ms = CONTROLDATA_LIMIT_MS, .line = take_control_line, .arg = control};
-
-	memset(control, 0, sizeof(*control));
-	(void) snprintf(program, sizeof(program), "%s/pg_controldata", conf->bin);
-	if (pgha_run(&run) != 0 || control->state[0] == '\0')
-		return pgha_fail(error, error_size, "pg_control of \"%s\" cannot be read: %s", conf->data, run.last);
-	return true;
-}
-
 /* ---- start ---- */
 
 /* Runs pgha.start_command or pgha.stop_command. */
 static bool
-run_command(const char *name, const char *command, char *error, size_t error_size)
+run_command(const char *name, const char *command, bool (*cancelled) (void *arg), void *arg,
+			char *error, size_t error_size)
 {
 	char	  **argv = pgha_command_split(command, NULL, error, error_size);
-	PghaRun		run = {.argv = argv, .limit_ms = COMMAND_LIMIT_MS};
+	PghaRun		run = {.argv = argv, .limit_ms = COMMAND_LIMIT_MS, .cancelled = cancelled, .arg = arg};
 	int			status;
 
 	if (argv == NULL)
 		return false;
 	status = pgha_run(&run);
 	free(argv);
+	if (run.was_cancelled)
+		return pgha_fail(error, error_size, "%s was cancelled", name);
 	if (run.timed_out)
 		return pgha_fail(error, error_size, "%s did not end within %d seconds", name, COMMAND_LIMIT_MS / 1000);
 	if (status != 0)
@@ -293,6 +246,7 @@ last_complaint(const char *log_path, off_t from, char *line, size_t size)
 			if (start != NULL && strstr(start, "the database system is") == NULL)
 				(void) snprintf(line, size, "%s", start);
 		}
+		pgha_text_clean(line);
 	}
 	(void) fclose(file);
 }
@@ -320,7 +274,7 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 				  bool (*cancelled) (void *arg), void *arg,
 				  char *error, size_t error_size)
 {
-	char		log_path[PATH_MAX + 32];
+	char		log_path[PATH_MAX];
 	char		complaint[512];
 	long long	start = pgha_awake_ms();
 	long long	gone_since = start;
@@ -331,10 +285,10 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 	if (pgha_mark_is_set(conf->data))
 		return pgha_fail(error, error_size,
 						 "data directory \"%s\" is not whole: a rewind or clone was interrupted", conf->data);
-	(void) snprintf(log_path, sizeof(log_path), "%s/postgres.log", conf->directory);
+	pgha_server_log_path(conf, log_path);
 	log_size = size_of(log_path);
 	if (conf->start_command[0] != '\0' ?
-		!run_command("pgha.start_command", conf->start_command, error, error_size) :
+		!run_command("pgha.start_command", conf->start_command, cancelled, arg, error, error_size) :
 		!spawn_postmaster(conf, log_path, error, error_size))
 		return false;
 
@@ -359,8 +313,18 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 
 /* ---- stop ---- */
 
+static bool
+is_stopping(const PghaAgentConf *conf)
+{
+	char		status[32];
+
+	return runs(conf) == PGHA_RUNS_NO ||
+		(pgha_pid_line(conf->data, 8, status, sizeof(status)) && strncmp(status, "stopping", 8) == 0);
+}
+
 bool
 pgha_server_stop(const PghaAgentConf *conf, const char *mode, int limit_ms,
+				 bool (*cancelled) (void *arg), void *arg,
 				 char *error, size_t error_size)
 {
 	char		why[PGHA_WHY_SIZE];
@@ -373,7 +337,8 @@ pgha_server_stop(const PghaAgentConf *conf, const char *mode, int limit_ms,
 		return true;
 	if (conf->stop_command[0] != '\0')
 	{
-		if (!run_command("pgha.stop_command", conf->stop_command, error, error_size))
+		/* A server that has begun to stop will end, whatever became of the command. */
+		if (!run_command("pgha.stop_command", conf->stop_command, cancelled, arg, error, error_size) && !is_stopping(conf))
 			return false;
 	}
 	else if (pid != 0 && kill(pid, signal) != 0 && errno != ESRCH)

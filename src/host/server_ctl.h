@@ -6,10 +6,10 @@
 #ifndef PGHA_SERVER_CTL_H
 #define PGHA_SERVER_CTL_H
 
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "conf.h"
+#include "control.h"
 
 typedef enum PghaServer
 {
@@ -22,20 +22,6 @@ typedef enum PghaServer
 } PghaServer;
 
 #define PGHA_WHY_SIZE	(PATH_MAX + 256)
-
-/* What pg_control says. */
-typedef struct PghaControl
-{
-	uint64_t	system_identifier;
-	char		state[64];		/* "in production", "shut down in recovery", ... */
-	uint32_t	checkpoint_timeline;
-	pgha_lsn	checkpoint_lsn;
-	uint32_t	min_recovery_timeline;	/* 0 if none */
-	pgha_lsn	min_recovery_lsn;
-	bool		wal_log_hints;
-	bool		checksums;
-	int			wal_segment_size;
-} PghaControl;
 
 /* Word for the SQL surface: running, stopped, crashed, absent, marked, unknown. */
 extern const char *pgha_server_word(PghaServer server);
@@ -54,13 +40,10 @@ extern PghaServer pgha_server_look_why(const PghaAgentConf *conf, pid_t *pid, ch
  */
 extern bool pgha_server_proven_down(const PghaAgentConf *conf, char *error, size_t error_size);
 
-extern bool pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
-								char *error, size_t error_size);
-
 /*
  * Starts the server, by pgha.start_command or directly (fork, setsid, exec of
- * postgres, never as a child that would end with us; output appended to
- * <agent directory>/postgres.log), and waits until it accepts connections or
+ * postgres, never as a child that would end with us; output appended where it
+ * logged before, see server_log.h), and waits until it accepts connections or
  * runs as a standby (postmaster.pid status "ready" or "standby").  False with a
  * sentence in `error` (the last FATAL line of the log, if there is one).
  * `cancelled` as in PghaRun; may be NULL.
@@ -71,9 +54,11 @@ extern bool pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 
 /*
  * Stops it, by pgha.stop_command or with the signal of `mode` ("smart", "fast",
- * "immediate"), and waits until it is gone.
+ * "immediate"), and waits until it is proven to be down.  Once it has begun to
+ * stop that is not cancelled any more.
  */
 extern bool pgha_server_stop(const PghaAgentConf *conf, const char *mode, int limit_ms,
+							 bool (*cancelled) (void *arg), void *arg,
 							 char *error, size_t error_size);
 
 #endif							/* PGHA_SERVER_CTL_H */

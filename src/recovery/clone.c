@@ -126,8 +126,8 @@ stop_old(PghaJobRun *run)
 	run->stopped = true;
 	if (!pgha_job_phase(run, "stopping", "stops the old server"))
 		return false;
-	return pgha_server_stop(run->conf, "fast", 60000, error, sizeof(error)) ||
-		pgha_server_stop(run->conf, "immediate", 60000, error, sizeof(error)) ||
+	return pgha_server_stop(run->conf, "fast", 60000, pgha_job_cancelled, run, error, sizeof(error)) ||
+		pgha_server_stop(run->conf, "immediate", 60000, pgha_job_cancelled, run, error, sizeof(error)) ||
 		pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
 					  "the old server could not be stopped");
 }

@@ -121,7 +121,7 @@ pgha_start(PghaJobRun *run)
 	if (!pgha_job_check_cancel(run))
 		return false;
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, error,
-						 "See the server's log, and postgres.log in the agent's directory. The method clone builds the node anew.",
+						 "See the server's log: \"pgha agent --check\" there prints where it is. The method clone builds the node anew.",
 						 "the server of node \"%s\" could not be started",
 						 run->conf->members.member[run->conf->self].name);
 }
@@ -154,7 +154,7 @@ pgha_stop(PghaJobRun *run)
 		run->stopped = true;
 		if (!pgha_job_phase(run, "stopping", "stops the server"))
 			return false;
-		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, error, sizeof(error)))
+		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))
 			return pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
 								 "the server could not be stopped");
 	}
