@@ -31,7 +31,7 @@ pgha_mark_is_set(const char *data)
 
 	if (stat(data, &st) != 0)
 		return errno == ENOENT || errno == ENOTDIR ? PGHA_MARK_NO : PGHA_MARK_UNKNOWN;
-	if ((st.st_mode & MARK_MODE) != 0)
+	if ((st.st_mode & S_IRWXO) == MARK_MODE)
 		return PGHA_MARK_SET;
 	mark_path(data, path, sizeof(path));
 	if (lstat(path, &st) != 0)
