@@ -6,7 +6,7 @@
  * where the file cannot be read: so that is done in a child, which hands on what
  * it got.
  */
-#include "postgres_fe.h"
+#include <postgres_fe.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "catalog/pg_control.h"
-#include "common/controldata_utils.h"
-#include "common/logging.h"
+#include <catalog/pg_control.h>
+#include <common/controldata_utils.h>
+#include <common/logging.h>
 
 #include "../common/child.h"
 #include "../common/errors.h"
@@ -138,8 +138,8 @@ pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
 			break;
 	}
 	if (file->pg_control_version != PG_CONTROL_VERSION)
-		return pgha_fail(error, error_size, "pg_control of \"%s\" has version %u, which is not that of PostgreSQL %d",
-						 conf->data, file->pg_control_version, PGHA_PG_MAJOR);
+		return pgha_fail(error, error_size, "pg_control of \"%s\" has version %u, which is not that of PostgreSQL %s",
+						 conf->data, file->pg_control_version, PG_MAJORVERSION);
 	if (!answer.crc_ok)
 		return pgha_fail(error, error_size, "pg_control of \"%s\" is damaged: its checksum is wrong", conf->data);
 
