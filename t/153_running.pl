@@ -69,7 +69,7 @@ sub not_emptied
 
 	# The job stops itself once it is about to empty the directory, if it does.
 	no_place_beside($cluster, 1);
-	my $answer = order($a, $b, 'clone', 15);
+	my $answer = order($a, $b, 'clone', 60);
 	no_place_beside($cluster, 0);
 	my $alive = -d "/proc/$pid" && PghaCluster::process_state($pid) !~ /^[ZX]?$/;
 	ok(!$alive || (-e "$b->{data}/$file" && ((stat "$b->{data}/global/pg_control")[1] // 0) == $control),

@@ -36,6 +36,30 @@ eventually(sub { (PghaCluster::slurp($chosen) // '') =~ /ready to accept/ }, 30,
 read_again($b, 'pgha.server_log' => undef);
 $cluster->wait_following($a, $b);
 
+# The one that nobody else rotates; who has it open goes on writing into it.
+PghaCluster::spew(own_log($b), 'x' x (17 << 20));
+PghaCluster::give_to_postgres(own_log($b));
+eventually(sub { (-s own_log($b)) == 0 && (-s own_log($b) . '.1') == 17 << 20 }, 10, 'its own log is rotated by the agent');
+
+# ---- pg_control that is damaged ----
+$b->stop_agent;
+$b->stop('fast');
+my $control = "$b->{data}/global/pg_control";
+my $whole = PghaCluster::slurp($control);
+my $damaged = $whole;
+substr($damaged, 40, 1) ^= "\x01";
+PghaCluster::spew($control, $damaged);
+PghaCluster::give_to_postgres($control);
+my $said = $b->agent_mark;
+$b->start_agent;
+eventually(sub { progress($a, $b, 'server') eq 'unknown' }, 10, 'pg_control is damaged: how the server ended is not known');
+eventually(sub { substr($b->agent_text, $said) =~ /pg_control of .* is damaged/ }, 30, 'which the agent says');
+ok(!$b->is_running && substr($b->agent_text, $said) !~ /recovery \(/, 'and does nothing');
+PghaCluster::spew($control, $whole);
+PghaCluster::give_to_postgres($control);
+$b->start;
+$cluster->wait_following($a, $b);
+
 # ---- a directory that is not whole ----
 diverge($a, $b, 4711);
 arm($a, 'rewinding');
