@@ -36,8 +36,10 @@
 #include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/program.h"
+#include "../common/text.h"
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
+#include "../host/server_log.h"
 #include "../recovery/job.h"
 #include "conf.h"
 #include "keeper.h"
@@ -63,6 +65,9 @@
 #define PGPOOL_SOON_MS		1000
 #define PGPOOL_SOON_TRIES	15
 
+/* What cannot be told for a moment only is not worth a line. */
+#define UNKNOWN_TOLD_AFTER_MS	10000
+
 /* Outcome of a job that ended while no agent ran: told if it is not older. */
 #define FRESH_OUTCOME_S		600
 
@@ -75,6 +80,7 @@ static PghaAgentConf conf;
 static PghaSession own = {.what = "own server", .member = PGHA_NOBODY};
 static PghaSession primary = {.what = "primary", .member = PGHA_NOBODY};
 static PghaServer server;
+static char unknown_why[PGHA_WHY_SIZE];	/* why that cannot be told */
 static PghaJobStatus job;
 static PghaJobStatus not_begun;	/* a job whose process could not even write its file */
 
@@ -85,7 +91,7 @@ static int64_t pause_until = 0;
 static int	attempts = 0;		/* that failed in a row */
 static bool job_seen_running = false;
 static int	leader_before = PGHA_NOBODY;
-static char told[256];			/* what an administrator was told to do */
+static char told[PGHA_WHY_SIZE];			/* what an administrator was told to do */
 
 static pid_t pgpool_pid = 0;
 static int64_t pgpool_at = 0;
@@ -209,7 +215,8 @@ look_at_server(int64_t now)
 	if (!runs() && now < look_at)
 		return;
 	look_at = now + 1000;
-	server = pgha_server_look(&conf, &pid);
+	pgha_server_log_tend(&conf);
+	server = pgha_server_look_why(&conf, &pid, unknown_why, sizeof(unknown_why));
 	if (runs())
 		down_since = 0;
 	else if (down_since == 0)
@@ -264,6 +271,9 @@ look_at_job(int64_t now)
 	pid_t		pid;
 
 	pgha_job_status(&conf, &job);
+	pgha_text_clean(job.message);
+	pgha_text_clean(job.detail);
+	pgha_text_clean(job.hint);
 	if (job.running != 0)
 	{
 		job_seen_running = true;
@@ -315,7 +325,7 @@ command_server(const char *command, const char *mode)
 		(void) setsid();
 		pgha_become_child(-1);
 		if (strcmp(command, "start") != 0)
-			done = pgha_server_stop(&conf, mode, 300000, error, sizeof(error));
+			done = pgha_server_stop(&conf, mode, 300000, NULL, NULL, error, sizeof(error));
 		if (done && strcmp(command, "stop") != 0)
 			done = pgha_server_start(&conf, 300000, NULL, NULL, error, sizeof(error));
 		if (!done)
@@ -422,6 +432,8 @@ reconcile(int64_t now)
 			tell_once("the data directory is not whole, as a rewind or clone was interrupted: run"
 					  " pgha_recover_node() with the method clone on the primary, or set pgha.auto_rejoin = clone");
 	}
+	else if (server == PGHA_SERVER_UNKNOWN && down_since != 0 && now - down_since > UNKNOWN_TOLD_AFTER_MS)
+		tell_once(unknown_why);
 	else if (server == PGHA_SERVER_CRASHED && now - down_since >= time_before_start(leader))
 		start_job(new_id(), method, false, leader, "the server has crashed");
 	else if (server == PGHA_SERVER_STOPPED && job.known && job.stopped)

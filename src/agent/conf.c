@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "../common/program.h"
+#include "../host/server_log.h"
 #include "log.h"
 
 #define CONF_EVERY_MS		3000
@@ -78,6 +79,7 @@ void
 pgha_agent_conf_print(const PghaAgentConf *conf)
 {
 	static const char *const rejoin[] = {"off", "rewind", "clone"};
+	char		log[PATH_MAX];
 
 	printf("node              %s\n", conf->members.member[conf->self].name);
 	printf("data directory    %s\n", conf->data);
@@ -91,6 +93,9 @@ pgha_agent_conf_print(const PghaAgentConf *conf)
 	printf("clone_in_place    %s\n", conf->clone_in_place ? "on" : "off");
 	printf("start_command     %s\n", conf->start_command[0] != '\0' ? conf->start_command : "(the agent's own way)");
 	printf("stop_command      %s\n", conf->stop_command[0] != '\0' ? conf->stop_command : "(the agent's own way)");
+	pgha_server_log_path(conf, log);
+	printf("server_log        %s%s\n", log, conf->server_log[0] == '\0' && conf->start_command[0] != '\0' ?
+		   " (unless the start_command chooses)" : "");
 	printf("clone_command     %s\n", conf->clone_command[0] != '\0' ? conf->clone_command : "(pg_basebackup)");
 	printf("pgpool            %s\n", conf->pgpool[0] != '\0' ? conf->pgpool : "(none)");
 	printf("address           %s\n", conf->address[0] != '\0' ? conf->address : "(none)");

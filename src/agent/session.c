@@ -16,6 +16,7 @@
 
 #include "../common/clock.h"
 #include "../common/extension.h"
+#include "../common/text.h"
 #include "log.h"
 
 #define CONNECT_LIMIT_MS	5000
@@ -261,12 +262,15 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 	char		done[32];
 	char		total[32];
 	char		wait[16];
+	char		data[PATH_MAX];
 	const char *value[15] = {NULL};
 	bool		ended = job->known && job->outcome[0] != '\0';
 	bool		tell = job->known && (!ended || session->told_job != job->order.id);
 
 	value[0] = conf->members.member[conf->self].name;
-	value[1] = conf->data;
+	(void) snprintf(data, sizeof(data), "%s", conf->data);
+	pgha_text_clean(data);
+	value[1] = data;
 	value[2] = pgha_server_word(server);
 	value[3] = session->answered ? session->poll.state : "";
 	if (session->acknowledge != 0)

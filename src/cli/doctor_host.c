@@ -22,6 +22,7 @@
 #include "../common/pgpools.h"
 #include "../host/durable.h"
 #include "../host/process.h"
+#include "../host/mark.h"
 #include "../host/server_ctl.h"
 #include "../net/member.h"
 #include "../net/pcp.h"
@@ -139,6 +140,9 @@ check_data_directory(Host *host, const char *name)
 	else if (stat(data, &st) != 0 || !S_ISDIR(st.st_mode))
 		pgha_finding(host->findings, "error", name, "Correct data_directory, or -D.",
 					 "\"%s\" is no directory that can be used", data);
+	else if (pgha_mark_is_set(data) == PGHA_MARK_SET)
+		pgha_finding(host->findings, "error", name, "Let the agent finish, or run SELECT pgha_recover_node(..., 'clone') on the primary; leave its mode and recovery.conf alone.",
+					 "data directory \"%s\" is not whole: it is being rewound or cloned, or that was interrupted", data);
 	else if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
 		pgha_finding(host->findings, "error", name, "Run chmod 0700 on it.",
 					 "data directory \"%s\" has mode %04o: the server does not start", data, (unsigned) (st.st_mode & 07777));
@@ -276,7 +280,8 @@ static void
 check_server(Host *host, const char *name)
 {
 	pid_t		pid;
-	PghaServer	server = pgha_server_look(host->conf, &pid);
+	char		why[PGHA_WHY_SIZE];
+	PghaServer	server = pgha_server_look_why(host->conf, &pid, why, sizeof(why));
 
 	switch (server)
 	{
@@ -286,6 +291,10 @@ check_server(Host *host, const char *name)
 		case PGHA_SERVER_MARKED:
 			pgha_finding(host->findings, "error", name, "Let the agent finish it; see pgha_recovery_progress() on the primary.",
 						 "the data directory is being rewound or cloned: it must not be started by hand");
+			break;
+		case PGHA_SERVER_UNKNOWN:
+			pgha_finding(host->findings, "error", name, "See what is said there; the agent neither starts it nor changes anything meanwhile.",
+						 "whether the server runs, or how it ended, cannot be told: %s", why);
 			break;
 		default:
 			pgha_finding(host->findings, "error", name, "Start it, or run SELECT pgha_recover_node(...) on the primary.",

@@ -40,7 +40,7 @@ enum
 	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, CONNINFO, AUTO_REJOIN,
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
 	CLONE_COMMAND, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
-	EC2_ENDPOINT, IMDS_ENDPOINT, FENCE, FENCE_TIMEOUT, SETTINGS
+	EC2_ENDPOINT, IMDS_ENDPOINT, FENCE, FENCE_TIMEOUT, SERVER_LOG, SETTINGS
 };
 
 typedef struct Reader
@@ -56,7 +56,8 @@ static const char *const setting_names[SETTINGS] = {
 	"pgha.conninfo", "pgha.auto_rejoin", "pgha.clone_in_place", "pgha.keep_old_data",
 	"pgha.agent_directory", "pgha.start_command", "pgha.stop_command", "pgha.clone_command",
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
-	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.fence", "pgha.fence_timeout"
+	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.fence", "pgha.fence_timeout",
+	"pgha.server_log"
 };
 
 static bool read_file(Reader *reader, const char *path, bool must_exist, int depth);
@@ -425,6 +426,9 @@ take_values(Reader *reader)
 		copy_value(reader, ADDRESS, "", conf->address, sizeof(conf->address)) &&
 		copy_value(reader, EC2_ENDPOINT, "", conf->ec2_endpoint, sizeof(conf->ec2_endpoint)) &&
 		copy_value(reader, IMDS_ENDPOINT, "", conf->imds_endpoint, sizeof(conf->imds_endpoint)) &&
+		copy_value(reader, SERVER_LOG, "", conf->server_log, sizeof(conf->server_log)) &&
+		(conf->server_log[0] == '\0' || conf->server_log[0] == '/' ||
+		 pgha_fail(reader->error, reader->error_size, "pgha.server_log is not an absolute path")) &&
 		copy_value(reader, RESTORE_COMMAND, "", conf->restore_command, sizeof(conf->restore_command));
 }
 
@@ -537,7 +541,7 @@ own_file(Reader *reader, const char *data, const char *name, char *path)
 		return pgha_fail(reader->error, reader->error_size, "path \"%.100s...\" is too long", data);
 	if (snprintf(copy, sizeof(copy), "%s%s/settings/%s", directory[0] != '\0' ? directory : data,
 				 directory[0] != '\0' ? "" : ".pgha", name) >= (int) sizeof(copy) ||
-		access(copy, R_OK) != 0 || (!pgha_mark_is_set(data) && access(path, F_OK) == 0))
+		access(copy, R_OK) != 0 || (pgha_mark_is_set(data) == PGHA_MARK_NO && access(path, F_OK) == 0))
 		return true;
 	memcpy(path, copy, sizeof(copy));
 	reader->conf->saved = true;
@@ -559,7 +563,7 @@ read_main_file(Reader *reader, const char *data, const char *config_file)
 		return false;
 	if (snprintf(conf->config_file, sizeof(conf->config_file), "%s/postgresql.conf", real) >= (int) sizeof(conf->config_file))
 		return pgha_fail(reader->error, reader->error_size, "path \"%.100s...\" is too long", real);
-	if (pgha_mark_is_set(real) && !conf->saved)
+	if (pgha_mark_is_set(real) == PGHA_MARK_SET && !conf->saved)
 		return pgha_fail(reader->error, reader->error_size,
 						 "the data directory \"%s\" is not whole, its configuration may be another node's:"
 						 " give --config with the copy in settings/ of pgha.agent_directory", real);

@@ -43,6 +43,7 @@ typedef struct PghaAgentConf
 	bool		keep_old_data;
 	char		start_command[PGHA_COMMAND_SIZE];
 	char		stop_command[PGHA_COMMAND_SIZE];
+	char		server_log[PATH_MAX];	/* pgha.server_log; empty: see server_log.h */
 	char		clone_command[PGHA_COMMAND_SIZE];
 	char		pgpool[PGHA_COMMAND_SIZE];
 	char		pgpool_user[256];

@@ -3,10 +3,14 @@
  *		A data directory that must not be started.
  *
  * While it is rewound or cloned in place a data directory is not whole.  It is
- * marked by a permission that PostgreSQL does not tolerate ("data directory has
- * invalid permissions"): search for others.  That holds whoever tries to start
- * it, over crashes, and no tool that copies files takes it off.  Nobody gains
- * anything by it: what is inside is closed to others.
+ * marked by two things that PostgreSQL itself does not tolerate, whoever starts
+ * it: a recovery.conf, which since version 12 is refused whatever it is ("using
+ * recovery command file ... is not supported"), and search permission for others
+ * ("data directory has invalid permissions").  Each alone is the mark.  The first
+ * is a FIFO: pg_rewind, which removes what the primary does not have, looks at
+ * files, directories and links only, and nobody takes it for a configuration.
+ * The second holds while a copying program insists on an empty directory; what
+ * is inside stays closed to others.
  */
 #ifndef PGHA_MARK_H
 #define PGHA_MARK_H
@@ -14,7 +18,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-extern bool pgha_mark_is_set(const char *data);
+typedef enum PghaMark
+{
+	PGHA_MARK_NO,
+	PGHA_MARK_SET,
+	PGHA_MARK_UNKNOWN			/* the directory cannot be looked at */
+} PghaMark;
+
+extern PghaMark pgha_mark_is_set(const char *data);
 
 /* Both are durable when they return true; false with a sentence in `error`. */
 extern bool pgha_mark_set(const char *data, char *error, size_t error_size);

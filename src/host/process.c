@@ -15,11 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../common/child.h"
 #include "../common/clock.h"
+#include "../common/text.h"
 
 #define LAST_READS			64		/* more than a pipe holds; others may be writing to it, too */
 #define LOOK_EVERY_MS	100
@@ -62,6 +64,7 @@ end_line(Output *output)
 	output->line[output->length] = '\0';
 	if (output->length > 0)
 	{
+		pgha_text_clean(output->line);
 		keep_line(run, output->line);
 		if (run->line != NULL)
 			run->line(output->line, run->arg);
@@ -83,7 +86,7 @@ read_output(Output *output, int fd)
 		if (text[i] == '\n' || text[i] == '\r')
 			end_line(output);
 		else if (output->length < sizeof(output->line) - 1)
-			output->line[output->length++] = text[i];
+			output->line[output->length++] = text[i] != '\0' ? text[i] : '?';
 	}
 	return true;
 }
@@ -109,43 +112,75 @@ has_ended(pid_t pid)
 	return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
 }
 
-/*
- * Reads until the program ends its output, or ends while a process that it has
- * started keeps that open; ends it itself if it must.
- */
+/* Becomes readable when the process ends; -1 where the kernel has no such thing: then one looks often enough. */
+static int
+open_process(pid_t pid)
+{
+	return (int) syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* Ends the program and what it has started, in a friendly way first, if it is to be ended. */
 static void
+end_if_told(PghaRun *run, pid_t pid, long long start, long long *kill_at)
+{
+	long long	now = pgha_awake_ms();
+
+	if (*kill_at != 0)
+	{
+		if (now > *kill_at)
+			(void) kill(-pid, SIGKILL);
+		return;
+	}
+	if (run->cancelled != NULL && run->cancelled(run->arg))
+		run->was_cancelled = true;
+	if (run->limit_ms > 0 && now - start > run->limit_ms)
+		run->timed_out = true;
+	if (run->was_cancelled || run->timed_out)
+	{
+		/* The group: pg_basebackup has a process for the WAL. */
+		(void) kill(-pid, SIGINT);
+		*kill_at = now + KILL_AFTER_MS;
+	}
+}
+
+/*
+ * Reads what the program writes until it has ended, which is not when its output
+ * does: it may close that, and a process that it has started may keep it open.
+ * Returns when those that were told to end are to be killed; 0: they were not.
+ */
+static long long
 watch(PghaRun *run, pid_t pid, int fd)
 {
 	Output		output = {.run = run};
 	long long	start = pgha_awake_ms();
 	long long	kill_at = 0;
-	struct pollfd set = {.fd = fd, .events = POLLIN};
+	struct pollfd set[] = {{.fd = fd, .events = POLLIN}, {.fd = open_process(pid), .events = POLLIN}};
 
-	for (;;)
+	while (!has_ended(pid))
 	{
-		int			ready = poll(&set, 1, LOOK_EVERY_MS);
-
-		if (ready > 0 ? !read_output(&output, fd) : ready == 0 && has_ended(pid))
-		{
-			/* What it has written since that look, as its last words. */
-			for (int i = 0; ready == 0 && i < LAST_READS && poll(&set, 1, 0) > 0 && read_output(&output, fd); i++)
-				;
-			break;
-		}
-		if (kill_at == 0 && run->cancelled != NULL && run->cancelled(run->arg))
-			run->was_cancelled = true;
-		if (kill_at == 0 && run->limit_ms > 0 && pgha_awake_ms() - start > run->limit_ms)
-			run->timed_out = true;
-		if (kill_at == 0 && (run->was_cancelled || run->timed_out))
-		{
-			/* The group: pg_basebackup has a process for the WAL. */
-			(void) kill(-pid, SIGINT);
-			kill_at = pgha_awake_ms() + KILL_AFTER_MS;
-		}
-		else if (kill_at != 0 && pgha_awake_ms() > kill_at)
-			(void) kill(-pid, SIGKILL);
+		if (poll(set, 2, LOOK_EVERY_MS) > 0 && set[0].revents != 0 && !read_output(&output, fd))
+			set[0].fd = -1;
+		end_if_told(run, pid, start, &kill_at);
 	}
+	/* Its last words. */
+	for (int i = 0; set[0].fd >= 0 && i < LAST_READS && poll(set, 1, 0) > 0 && read_output(&output, fd); i++)
+		;
 	end_line(&output);
+	if (set[1].fd >= 0)
+		(void) close(set[1].fd);
+	return kill_at;
+}
+
+/* Those of its group that the program has left behind when it was told to end. */
+static void
+end_group(pid_t group, long long kill_at)
+{
+	while (kill(-group, 0) == 0)
+	{
+		if (pgha_awake_ms() > kill_at)
+			(void) kill(-group, SIGKILL);
+		(void) poll(NULL, 0, LOOK_EVERY_MS);
+	}
 }
 
 int
@@ -156,6 +191,7 @@ pgha_run(PghaRun *run)
 	pid_t		pid;
 	int			status;
 	size_t		length;
+	long long	kill_at;
 
 	run->was_cancelled = run->timed_out = false;
 	run->last[0] = '\0';
@@ -175,12 +211,16 @@ pgha_run(PghaRun *run)
 		(void) close(fd[0]);
 		return STATUS_NOT_RUN;
 	}
-	watch(run, pid, fd[0]);
+	(void) setpgid(pid, pid);	/* whoever of the two comes first: a group is there from now on */
+	kill_at = watch(run, pid, fd[0]);
 	(void) close(fd[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (kill_at != 0)
+		end_group(pid, kill_at);
 	length = strlen(run->last);
 	if (length > 0 && run->last[length - 1] == '\n')
 		run->last[length - 1] = '\0';
+	pgha_text_clean(run->last);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

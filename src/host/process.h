@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Called with each line of output (stdout and stderr mixed; \r ends a line, too). */
+/*
+ * Called with each line of output (stdout and stderr mixed; \r ends a line, too),
+ * made valid UTF-8 without control characters (common/text.h).
+ */
 typedef void (*PghaRunLine) (const char *line, void *arg);
 
 typedef struct PghaRun
@@ -16,7 +19,7 @@ typedef struct PghaRun
 	char	  **argv;			/* argv[0]: absolute path */
 	int			limit_ms;		/* 0: none; after it the program is killed */
 	PghaRunLine line;			/* may be NULL */
-	bool		(*cancelled) (void *arg);	/* asked at least each 100 ms; true: SIGINT, SIGKILL after 10 s; may be NULL */
+	bool		(*cancelled) (void *arg);	/* asked at least each 100 ms; true: SIGINT, SIGKILL after 10 s, to its group; may be NULL */
 	void	   *arg;			/* for both */
 	bool		was_cancelled;	/* out */
 	bool		timed_out;		/* out */

@@ -3,10 +3,9 @@
  *		The server of this host, seen from outside: is it running, how did it
  *		end, start it, stop it.
  *
- * Whether it runs is what postmaster.pid says, checked against /proc: a stale
- * file, or a pid that another process has now, is no server.  How it ended is
- * what pg_control says, read by pg_controldata.  A started server outlives the
- * agent, which only reaps it.
+ * Whether it runs is running.c's verdict; where that is not known, nothing is
+ * started, and nothing is changed.  How it ended is what pg_control says.  A
+ * started server outlives the agent, which only reaps it.
  */
 #include "server_ctl.h"
 
@@ -26,13 +25,15 @@
 #include "../common/clock.h"
 #include "../common/command.h"
 #include "../common/errors.h"
-#include "../common/lsn.h"
+#include "../common/text.h"
 #include "mark.h"
 #include "process.h"
+#include "running.h"
+#include "server_log.h"
 
 #define LOOK_EVERY_MS	50
+#define REMAINS_LIMIT_MS	5000
 #define COMMAND_LIMIT_MS	60000
-#define CONTROLDATA_LIMIT_MS	30000
 
 static void
 sleep_ms(long ms)
@@ -45,64 +46,12 @@ sleep_ms(long ms)
 const char *
 pgha_server_word(PghaServer server)
 {
-	static const char *const words[] = {"running", "stopped", "crashed", "absent", "marked"};
+	static const char *const words[] = {"running", "stopped", "crashed", "absent", "marked", "unknown"};
 
 	return words[server];
 }
 
 /* ---- is it running? ---- */
-
-/* Line `number` (from 1) of postmaster.pid; false if there is none. */
-static bool
-read_pid_line(const PghaAgentConf *conf, int number, char *line, int size)
-{
-	char		path[PATH_MAX + 32];
-	FILE	   *file;
-	char	   *text = NULL;	/* lines have any length: one is a path */
-	size_t		text_size = 0;
-	bool		found = true;
-
-	line[0] = '\0';
-	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", conf->data);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	for (int i = 0; i < number && found; i++)
-		found = getline(&text, &text_size, file) > 0;
-	if (found)
-		(void) snprintf(line, (size_t) size, "%.*s", (int) strcspn(text, "\n"), text);
-	free(text);
-	(void) fclose(file);
-	return found;
-}
-
-/* Is this process a postmaster of the data directory?  They all work in it. */
-static bool
-is_postmaster(const PghaAgentConf *conf, pid_t pid)
-{
-	char		path[64];
-	char		cwd[PATH_MAX];
-	ssize_t		length;
-
-	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", (int) pid);
-	length = readlink(path, cwd, sizeof(cwd) - 1);
-	if (length <= 0)
-		return false;
-	cwd[length] = '\0';
-	return strcmp(cwd, conf->data) == 0;
-}
-
-static pid_t
-running_pid(const PghaAgentConf *conf)
-{
-	char		line[64];
-	pid_t		pid;
-
-	if (!read_pid_line(conf, 1, line, sizeof(line)))
-		return 0;
-	pid = (pid_t) atoi(line);
-	return pid > 1 && kill(pid, 0) == 0 && is_postmaster(conf, pid) ? pid : 0;
-}
 
 static bool
 is_empty_directory(const char *path)
@@ -120,101 +69,102 @@ is_empty_directory(const char *path)
 	return empty;
 }
 
+static PghaRuns
+runs(const PghaAgentConf *conf)
+{
+	char		why[PGHA_WHY_SIZE];
+	pid_t		pid;
+
+	return pgha_runs(conf->data, &pid, why, sizeof(why));
+}
+
 PghaServer
-pgha_server_look(const PghaAgentConf *conf, pid_t *pid)
+pgha_server_look_why(const PghaAgentConf *conf, pid_t *pid, char *why, size_t why_size)
 {
 	PghaControl control;
-	char		error[512];
+	char		path[PATH_MAX + 32];
 
-	*pid = running_pid(conf);
-	if (*pid != 0)
-		return PGHA_SERVER_RUNNING;
+	why[0] = '\0';
+	switch (pgha_runs(conf->data, pid, why, why_size))
+	{
+		case PGHA_RUNS_YES:
+			return PGHA_SERVER_RUNNING;
+		case PGHA_RUNS_UNKNOWN:
+			return PGHA_SERVER_UNKNOWN;
+		case PGHA_RUNS_NO:
+			break;
+	}
 	if (is_empty_directory(conf->data))
 		return PGHA_SERVER_ABSENT;
-	if (pgha_mark_is_set(conf->data))
-		return PGHA_SERVER_MARKED;
-	if (!pgha_server_control(conf, &control, error, sizeof(error)))
+	switch (pgha_mark_is_set(conf->data))
+	{
+		case PGHA_MARK_SET:
+			return PGHA_SERVER_MARKED;
+		case PGHA_MARK_UNKNOWN:
+			(void) pgha_fail(why, why_size, "\"%s\" cannot be looked at", conf->data);
+			return PGHA_SERVER_UNKNOWN;
+		case PGHA_MARK_NO:
+			break;
+	}
+	/* Without pg_control there is no server that could have been shut down. */
+	(void) snprintf(path, sizeof(path), "%s/global/pg_control", conf->data);
+	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return PGHA_SERVER_CRASHED;
+	if (!pgha_server_control(conf, &control, why, why_size))
+		return PGHA_SERVER_UNKNOWN;
 	return strncmp(control.state, "shut down", 9) == 0 ? PGHA_SERVER_STOPPED : PGHA_SERVER_CRASHED;
 }
 
-/* ---- pg_control ---- */
-
-static bool
-ends_with(const char *text, const char *end)
+PghaServer
+pgha_server_look(const PghaAgentConf *conf, pid_t *pid)
 {
-	size_t		length = strlen(text);
-	size_t		end_length = strlen(end);
+	char		why[PGHA_WHY_SIZE];
 
-	return length >= end_length && strcmp(text + length - end_length, end) == 0;
-}
-
-/* Value of a line of pg_controldata if it is the one called `name`, or NULL. */
-static const char *
-control_value(const char *line, const char *name)
-{
-	size_t		length = strlen(name);
-
-	if (strncmp(line, name, length) != 0 || line[length] != ':')
-		return NULL;
-	return line + length + 1 + strspn(line + length + 1, " ");
-}
-
-static void
-take_control_line(const char *line, void *arg)
-{
-	PghaControl *control = arg;
-	const char *value;
-
-	if ((value = control_value(line, "Database system identifier")) != NULL)
-		control->system_identifier = strtoull(value, NULL, 10);
-	else if ((value = control_value(line, "Database cluster state")) != NULL)
-		(void) snprintf(control->state, sizeof(control->state), "%.60s", value);
-	else if ((value = control_value(line, "Latest checkpoint's TimeLineID")) != NULL)
-		control->checkpoint_timeline = (uint32_t) strtoul(value, NULL, 10);
-	else if ((value = control_value(line, "Latest checkpoint location")) != NULL)
-		control->checkpoint_lsn = pgha_lsn_of(value);
-	else if ((value = control_value(line, "Minimum recovery ending location")) != NULL)
-		control->min_recovery_lsn = pgha_lsn_of(value);
-	else if ((value = control_value(line, "Min recovery ending loc's timeline")) != NULL)
-		control->min_recovery_timeline = (uint32_t) strtoul(value, NULL, 10);
-	else if ((value = control_value(line, "wal_log_hints setting")) != NULL)
-		control->wal_log_hints = ends_with(value, "on");
-	else if ((value = control_value(line, "Data page checksum version")) != NULL)
-		control->checksums = strcmp(value, "0") != 0;
-	else if ((value = control_value(line, "Bytes per WAL segment")) != NULL)
-		control->wal_segment_size = atoi(value);
+	return pgha_server_look_why(conf, pid, why, sizeof(why));
 }
 
 bool
-pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
-					char *error, size_t error_size)
+pgha_server_proven_down(const PghaAgentConf *conf, char *error, size_t error_size)
 {
-	char		program[PATH_MAX + 32];
-	char	   *argv[] = {program, "-D", (char *) conf->data, NULL};
-	PghaRun		run = {.argv = argv, .limit_ms = CONTROLDATA_LIMIT_MS, .line = take_control_line, .arg = control};
+	char		why[PGHA_WHY_SIZE];
+	pid_t		pid;
 
-	memset(control, 0, sizeof(*control));
-	(void) snprintf(program, sizeof(program), "%s/pg_controldata", conf->bin);
-	if (pgha_run(&run) != 0 || control->state[0] == '\0')
-		return pgha_fail(error, error_size, "pg_control of \"%s\" cannot be read: %s", conf->data, run.last);
-	return true;
+	PghaRuns	runs;
+	long long	start = pgha_awake_ms();
+
+	/* What is left of a killed server needs a moment to end. */
+	while ((runs = pgha_runs(conf->data, &pid, why, sizeof(why))) == PGHA_RUNS_UNKNOWN &&
+		   pgha_awake_ms() - start < REMAINS_LIMIT_MS)
+		sleep_ms(LOOK_EVERY_MS);
+	switch (runs)
+	{
+		case PGHA_RUNS_NO:
+			return true;
+		case PGHA_RUNS_YES:
+			return pgha_fail(error, error_size, "the server on \"%s\" runs (process %d)", conf->data, (int) pid);
+		case PGHA_RUNS_UNKNOWN:
+			break;
+	}
+	return pgha_fail(error, error_size, "it cannot be proven that no server runs on \"%s\": %s", conf->data, why);
 }
 
 /* ---- start ---- */
 
 /* Runs pgha.start_command or pgha.stop_command. */
 static bool
-run_command(const char *name, const char *command, char *error, size_t error_size)
+run_command(const char *name, const char *command, bool (*cancelled) (void *arg), void *arg,
+			char *error, size_t error_size)
 {
 	char	  **argv = pgha_command_split(command, NULL, error, error_size);
-	PghaRun		run = {.argv = argv, .limit_ms = COMMAND_LIMIT_MS};
+	PghaRun		run = {.argv = argv, .limit_ms = COMMAND_LIMIT_MS, .cancelled = cancelled, .arg = arg};
 	int			status;
 
 	if (argv == NULL)
 		return false;
 	status = pgha_run(&run);
 	free(argv);
+	if (run.was_cancelled)
+		return pgha_fail(error, error_size, "%s was cancelled", name);
 	if (run.timed_out)
 		return pgha_fail(error, error_size, "%s did not end within %d seconds", name, COMMAND_LIMIT_MS / 1000);
 	if (status != 0)
@@ -296,6 +246,7 @@ last_complaint(const char *log_path, off_t from, char *line, size_t size)
 			if (start != NULL && strstr(start, "the database system is") == NULL)
 				(void) snprintf(line, size, "%s", start);
 		}
+		pgha_text_clean(line);
 	}
 	(void) fclose(file);
 }
@@ -306,7 +257,7 @@ is_up(const PghaAgentConf *conf)
 {
 	char		status[32];
 
-	return running_pid(conf) != 0 && read_pid_line(conf, 8, status, sizeof(status)) &&
+	return runs(conf) == PGHA_RUNS_YES && pgha_pid_line(conf->data, 8, status, sizeof(status)) &&
 		(strncmp(status, "ready", 5) == 0 || strncmp(status, "standby", 7) == 0);
 }
 
@@ -323,19 +274,21 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 				  bool (*cancelled) (void *arg), void *arg,
 				  char *error, size_t error_size)
 {
-	char		log_path[PATH_MAX + 32];
+	char		log_path[PATH_MAX];
 	char		complaint[512];
 	long long	start = pgha_awake_ms();
 	long long	gone_since = start;
 	off_t		log_size;
 
+	if (!pgha_server_proven_down(conf, error, error_size))
+		return false;
 	if (pgha_mark_is_set(conf->data))
 		return pgha_fail(error, error_size,
 						 "data directory \"%s\" is not whole: a rewind or clone was interrupted", conf->data);
-	(void) snprintf(log_path, sizeof(log_path), "%s/postgres.log", conf->directory);
+	pgha_server_log_path(conf, log_path);
 	log_size = size_of(log_path);
 	if (conf->start_command[0] != '\0' ?
-		!run_command("pgha.start_command", conf->start_command, error, error_size) :
+		!run_command("pgha.start_command", conf->start_command, cancelled, arg, error, error_size) :
 		!spawn_postmaster(conf, log_path, error, error_size))
 		return false;
 
@@ -343,7 +296,7 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 	{
 		long long	now = pgha_awake_ms();
 
-		if (running_pid(conf) != 0)
+		if (runs(conf) != PGHA_RUNS_NO)
 			gone_since = now;
 		last_complaint(log_path, log_size, complaint, sizeof(complaint));
 		if (now - gone_since > (complaint[0] != '\0' ? 500 : 5000))
@@ -361,36 +314,43 @@ pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 /* ---- stop ---- */
 
 static bool
-await_end(const PghaAgentConf *conf, pid_t pid, int limit_ms)
+is_stopping(const PghaAgentConf *conf)
 {
-	long long	start = pgha_awake_ms();
+	char		status[32];
 
-	while (kill(pid, 0) == 0 && is_postmaster(conf, pid))
-	{
-		if (pgha_awake_ms() - start > limit_ms)
-			return false;
-		sleep_ms(LOOK_EVERY_MS);
-	}
-	return true;
+	return runs(conf) == PGHA_RUNS_NO ||
+		(pgha_pid_line(conf->data, 8, status, sizeof(status)) && strncmp(status, "stopping", 8) == 0);
 }
 
 bool
 pgha_server_stop(const PghaAgentConf *conf, const char *mode, int limit_ms,
+				 bool (*cancelled) (void *arg), void *arg,
 				 char *error, size_t error_size)
 {
-	pid_t		pid = running_pid(conf);
+	char		why[PGHA_WHY_SIZE];
+	pid_t		pid;
 	int			signal = strcmp(mode, "smart") == 0 ? SIGTERM : strcmp(mode, "fast") == 0 ? SIGINT : SIGQUIT;
+	long long	start = pgha_awake_ms();
 
-	if (pid == 0)
+	/* What cannot be told may be without a process to signal; a command may know. */
+	if (pgha_runs(conf->data, &pid, why, sizeof(why)) == PGHA_RUNS_NO)
 		return true;
 	if (conf->stop_command[0] != '\0')
 	{
-		if (!run_command("pgha.stop_command", conf->stop_command, error, error_size))
+		/* A server that has begun to stop will end, whatever became of the command. */
+		if (!run_command("pgha.stop_command", conf->stop_command, cancelled, arg, error, error_size) && !is_stopping(conf))
 			return false;
 	}
-	else if (kill(pid, signal) != 0 && errno != ESRCH)
+	else if (pid != 0 && kill(pid, signal) != 0 && errno != ESRCH)
 		return pgha_fail(error, error_size, "could not signal the server (pid %d): %s", (int) pid, strerror(errno));
-	if (!await_end(conf, pid, limit_ms))
-		return pgha_fail(error, error_size, "the server did not stop within %d seconds", limit_ms / 1000);
+	if (pid == 0 && limit_ms > REMAINS_LIMIT_MS)
+		limit_ms = REMAINS_LIMIT_MS;
+	while (pgha_runs(conf->data, &pid, why, sizeof(why)) != PGHA_RUNS_NO)
+	{
+		if (pgha_awake_ms() - start > limit_ms)
+			return pgha_fail(error, error_size, "the server did not stop within %d seconds%s%s", limit_ms / 1000,
+							 why[0] != '\0' ? ": " : "", why);
+		sleep_ms(LOOK_EVERY_MS);
+	}
 	return true;
 }

@@ -6,10 +6,10 @@
 #ifndef PGHA_SERVER_CTL_H
 #define PGHA_SERVER_CTL_H
 
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "conf.h"
+#include "control.h"
 
 typedef enum PghaServer
 {
@@ -17,36 +17,33 @@ typedef enum PghaServer
 	PGHA_SERVER_STOPPED,		/* shut down cleanly: on purpose */
 	PGHA_SERVER_CRASHED,		/* not running, and not shut down cleanly */
 	PGHA_SERVER_ABSENT,			/* no data directory, or an empty one */
-	PGHA_SERVER_MARKED			/* being rewound or cloned in place: must not be started */
+	PGHA_SERVER_MARKED,			/* being rewound or cloned in place: must not be started */
+	PGHA_SERVER_UNKNOWN			/* whether it runs, or how it ended, cannot be told: nothing is done by itself */
 } PghaServer;
 
-/* What pg_controldata says. */
-typedef struct PghaControl
-{
-	uint64_t	system_identifier;
-	char		state[64];		/* "in production", "shut down in recovery", ... */
-	uint32_t	checkpoint_timeline;
-	pgha_lsn	checkpoint_lsn;
-	uint32_t	min_recovery_timeline;	/* 0 if none */
-	pgha_lsn	min_recovery_lsn;
-	bool		wal_log_hints;
-	bool		checksums;
-	int			wal_segment_size;
-} PghaControl;
+#define PGHA_WHY_SIZE	(PATH_MAX + 256)
 
-/* Word for the SQL surface: running, stopped, crashed, absent, marked. */
+/* Word for the SQL surface: running, stopped, crashed, absent, marked, unknown. */
 extern const char *pgha_server_word(PghaServer server);
 
 /* Looks; *pid is that of the postmaster or 0.  A stale postmaster.pid is no server. */
 extern PghaServer pgha_server_look(const PghaAgentConf *conf, pid_t *pid);
 
-extern bool pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
-								char *error, size_t error_size);
+/* The same, with a sentence why it is not known; it is empty otherwise. */
+extern PghaServer pgha_server_look_why(const PghaAgentConf *conf, pid_t *pid, char *why, size_t why_size);
+
+/*
+ * Looks anew: true only if nothing of a server is at work in the data directory.
+ * To be asked directly before each step that takes that for granted: moving the
+ * directory, emptying it, pg_rewind, another server on it.  False with a
+ * sentence in `error`.
+ */
+extern bool pgha_server_proven_down(const PghaAgentConf *conf, char *error, size_t error_size);
 
 /*
  * Starts the server, by pgha.start_command or directly (fork, setsid, exec of
- * postgres, never as a child that would end with us; output appended to
- * <agent directory>/postgres.log), and waits until it accepts connections or
+ * postgres, never as a child that would end with us; output appended where it
+ * logged before, see server_log.h), and waits until it accepts connections or
  * runs as a standby (postmaster.pid status "ready" or "standby").  False with a
  * sentence in `error` (the last FATAL line of the log, if there is one).
  * `cancelled` as in PghaRun; may be NULL.
@@ -57,9 +54,11 @@ extern bool pgha_server_start(const PghaAgentConf *conf, int limit_ms,
 
 /*
  * Stops it, by pgha.stop_command or with the signal of `mode` ("smart", "fast",
- * "immediate"), and waits until it is gone.
+ * "immediate"), and waits until it is proven to be down.  Once it has begun to
+ * stop that is not cancelled any more.
  */
 extern bool pgha_server_stop(const PghaAgentConf *conf, const char *mode, int limit_ms,
+							 bool (*cancelled) (void *arg), void *arg,
 							 char *error, size_t error_size);
 
 #endif							/* PGHA_SERVER_CTL_H */

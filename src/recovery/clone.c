@@ -74,6 +74,8 @@ swap_in(PghaJobRun *run)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "the clone \"%s\" has vanished", run->new_directory);
 	else if (access(data, F_OK) == 0)
 	{
+		if (!pgha_job_prove_down(run))
+			return false;
 		if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) != 0 &&
 			(rename(data, aside) != 0 || rename(run->new_directory, data) != 0))
 			return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not exchange \"%s\" and \"%s\": %s",
@@ -120,16 +122,15 @@ leader_leads(PghaJobRun *run)
 static bool
 stop_old(PghaJobRun *run)
 {
-	pid_t		pid;
 	char		error[600];
 
-	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
+	if (pgha_server_proven_down(run->conf, error, sizeof(error)))
 		return true;
 	run->stopped = true;
 	if (!pgha_job_phase(run, "stopping", "stops the old server"))
 		return false;
-	return pgha_server_stop(run->conf, "fast", 60000, error, sizeof(error)) ||
-		pgha_server_stop(run->conf, "immediate", 60000, error, sizeof(error)) ||
+	return pgha_server_stop(run->conf, "fast", 60000, pgha_job_cancelled, run, error, sizeof(error)) ||
+		pgha_server_stop(run->conf, "immediate", 60000, pgha_job_cancelled, run, error, sizeof(error)) ||
 		pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
 					  "the old server could not be stopped");
 }
@@ -288,6 +289,8 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 	if (!stop_old(run) || !save_lost(run, plan) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
 		!pgha_job_check_cancel(run))
 		return false;
+	if (!pgha_job_prove_down(run))
+		return false;
 	if (!pgha_make_directory(run->conf->data) || !pgha_mark_set(run->conf->data, error, sizeof(error)))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not mark \"%s\": %s", run->conf->data, strerror(errno));
 	run->irrevocable = true;
@@ -296,6 +299,8 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 	run->data_ok = false;
 	if (!pgha_job_record(run))
 		return whole ? unmark(run) : false;
+	if (!pgha_job_prove_down(run))
+		return false;
 	if (!pgha_clone_remove_data(run->conf->data, false, NULL))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan))

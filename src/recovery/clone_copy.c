@@ -20,6 +20,7 @@
 
 #include "../common/command.h"
 #include "../host/durable.h"
+#include "../host/mark.h"
 #include "../host/server_ctl.h"
 #include "leader.h"
 #include "settings.h"
@@ -158,9 +159,11 @@ check_copy(PghaJobRun *run, const PghaClonePlan *plan)
 bool
 pgha_clone_finish_copy(PghaJobRun *run, const PghaClonePlan *plan)
 {
+	char		error[PATH_MAX + 256];
+
 	if (!check_copy(run, plan))
 		return false;
-	if (chmod(plan->target, plan->in_place ? 0701 : 0700) != 0)
+	if (chmod(plan->target, 0700) != 0 || (plan->in_place && !pgha_mark_set(plan->target, error, sizeof(error))))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not set permissions of \"%s\": %s",
 							 plan->target, strerror(errno));
 	if (run->conf->clone_command[0] != '\0' && !pgha_sync_tree(plan->target))

@@ -20,6 +20,7 @@
 
 #include "../common/child.h"
 #include "../common/fields.h"
+#include "../common/text.h"
 #include "../host/durable.h"
 
 #define PROGRESS_EVERY_S	1
@@ -46,6 +47,9 @@ pgha_job_fail(PghaJobRun *run, const char *sqlstate, const char *detail, const c
 	(void) snprintf(run->sqlstate, sizeof(run->sqlstate), "%s", sqlstate);
 	(void) snprintf(run->detail, sizeof(run->detail), "%s", detail != NULL ? detail : "");
 	(void) snprintf(run->hint, sizeof(run->hint), "%s", hint != NULL ? hint : "");
+	pgha_text_clean(run->message);
+	pgha_text_clean(run->detail);
+	pgha_text_clean(run->hint);
 	return false;
 }
 
@@ -176,6 +180,7 @@ pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 
 	va_start(args, format);
 	(void) vsnprintf(phase_message, sizeof(phase_message), format, args);
+	pgha_text_clean(phase_message);
 	va_end(args);
 	(void) snprintf(run->phase, sizeof(run->phase), "%s", phase);
 	write_progress(run, phase_message, 0, 0);

@@ -191,6 +191,8 @@ run_single_user(PghaJobRun *run)
 	argv[n++] = "max_slot_wal_keep_size=-1";
 	argv[n++] = "template1";
 	argv[n] = NULL;
+	if (!pgha_job_prove_down(run))
+		return false;
 	status = pgha_run(&program);
 	if (status == 0)
 		return true;
@@ -313,6 +315,8 @@ change_data(PghaJobRun *run)
 	char		error[512];
 	PghaRewind	result;
 
+	if (!pgha_job_prove_down(run))
+		return PGHA_REWIND_FAILED;
 	if (!pgha_mark_set(run->conf->data, error, sizeof(error)))
 	{
 		pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
@@ -321,7 +325,7 @@ change_data(PghaJobRun *run)
 	if (pgha_job_phase(run, "rewinding", "rewinds to the history of \"%s\"",
 					   run->conf->members.member[run->leader].name))
 		run->data_ok = false;
-	if (run->data_ok || !pgha_job_record(run) || !pgha_job_check_cancel(run))
+	if (run->data_ok || !pgha_job_record(run) || !pgha_job_check_cancel(run) || !pgha_job_prove_down(run))
 	{
 		(void) take_back(run);
 		return PGHA_REWIND_FAILED;

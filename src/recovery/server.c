@@ -82,6 +82,17 @@ tell_term(PghaJobRun *run)
 }
 
 bool
+pgha_job_prove_down(PghaJobRun *run)
+{
+	char		error[PGHA_WHY_SIZE + PATH_MAX];
+
+	return pgha_server_proven_down(run->conf, error, sizeof(error)) ||
+		pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop what runs there by hand, and try again.",
+					  "it is not certain that the server of node \"%s\" is down; nothing was changed",
+					  run->conf->members.member[run->conf->self].name);
+}
+
+bool
 pgha_start(PghaJobRun *run)
 {
 	char		error[600];
@@ -92,6 +103,8 @@ pgha_start(PghaJobRun *run)
 		run->stopped = false;
 		return true;
 	}
+	if (!pgha_job_prove_down(run))
+		return false;
 	if (run->leader != PGHA_NOBODY && run->leader != run->conf->self)
 	{
 		tell_term(run);
@@ -108,7 +121,7 @@ pgha_start(PghaJobRun *run)
 	if (!pgha_job_check_cancel(run))
 		return false;
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, error,
-						 "See the server's log, and postgres.log in the agent's directory. The method clone builds the node anew.",
+						 "See the server's log: \"pgha agent --check\" there prints where it is. The method clone builds the node anew.",
 						 "the server of node \"%s\" could not be started",
 						 run->conf->members.member[run->conf->self].name);
 }
@@ -123,7 +136,7 @@ pgha_start_again(PghaJobRun *run)
 	/* Without pgha_job_fail(): the reason of the failure stays. */
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING ||
-		(pgha_write_file(path, "", 0, 0600, true) &&
+		(pgha_server_proven_down(run->conf, error, sizeof(error)) && pgha_write_file(path, "", 0, 0600, true) &&
 		 pgha_server_start(run->conf, START_AGAIN_LIMIT_MS, NULL, NULL, error, sizeof(error))))
 		run->stopped = false;
 	else
@@ -135,14 +148,13 @@ pgha_stop(PghaJobRun *run)
 {
 	char		error[600];
 	PghaControl control;
-	pid_t		pid;
 
-	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
+	if (!pgha_server_proven_down(run->conf, error, sizeof(error)))
 	{
 		run->stopped = true;
 		if (!pgha_job_phase(run, "stopping", "stops the server"))
 			return false;
-		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, error, sizeof(error)))
+		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))
 			return pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
 								 "the server could not be stopped");
 	}

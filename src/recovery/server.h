@@ -19,6 +19,9 @@ typedef enum PghaVerdict
 /* Watches the own server until it is clear what becomes of it. */
 extern PghaVerdict pgha_await_verdict(PghaJobRun *run);
 
+/* Asked directly before each step that must not meet a running server; false after pgha_job_fail(). */
+extern bool pgha_job_prove_down(PghaJobRun *run);
+
 /* Starts the own server unless it runs. */
 extern bool pgha_start(PghaJobRun *run);
 

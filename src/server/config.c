@@ -45,6 +45,7 @@ int			pgha_auto_rejoin = 1;
 bool		pgha_clone_in_place = false;
 bool		pgha_keep_old_data = false;
 char	   *pgha_agent_directory = NULL;
+char	   *pgha_server_log = NULL;
 char	   *pgha_start_command = NULL;
 char	   *pgha_stop_command = NULL;
 char	   *pgha_clone_command = NULL;
@@ -145,6 +146,8 @@ define_agent_settings(void)
 							 &pgha_keep_old_data, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_text("pgha.agent_directory", "Where the agent keeps its own files; empty: the data directory's name and \".pgha\".",
 				NULL, &pgha_agent_directory, "");
+	define_text("pgha.server_log", "Where a server that the agent starts logs to; empty: where it did before.",
+				"What it writes to stderr is appended there.", &pgha_server_log, "");
 	define_text("pgha.start_command", "How the agent starts the server; empty: by itself.",
 				"Split like a command line, run without a shell.", &pgha_start_command, "");
 	define_text("pgha.stop_command", "How the agent stops the server; empty: by itself.",
@@ -369,6 +372,12 @@ check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_siz
 	{
 		snprintf(error, error_size, "pgha.agent_directory is not an absolute path");
 		snprintf(hint, hint_size, "Write a directory outside of the data directory, as in pgha.agent_directory = '/var/lib/pgha'.");
+		return false;
+	}
+	if (pgha_server_log[0] != '\0' && pgha_server_log[0] != '/')
+	{
+		snprintf(error, error_size, "pgha.server_log is not an absolute path");
+		snprintf(hint, hint_size, "Write a file, as in pgha.server_log = '/var/log/postgresql/postgresql-15-main.log'.");
 		return false;
 	}
 	if (!pgha_pgpools_parse(pgha_pgpool, &pgpools, error, error_size))

@@ -30,6 +30,7 @@ extern int	pgha_auto_rejoin;
 extern bool pgha_clone_in_place;
 extern bool pgha_keep_old_data;
 extern char *pgha_agent_directory;
+extern char *pgha_server_log;
 extern char *pgha_start_command;
 extern char *pgha_stop_command;
 extern char *pgha_clone_command;

@@ -19,6 +19,7 @@ main(int argc, char **argv)
 	long		rounds = argc > 2 ? strtol(argv[2], NULL, 10) : 20000;
 
 	test_fields();
+	test_text();
 	test_numbers();
 	test_members();
 	test_conninfo();

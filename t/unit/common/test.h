@@ -21,6 +21,7 @@ extern uint64_t random_number(void);
 extern uint64_t random_below(uint64_t limit);
 
 extern void test_fields(void);
+extern void test_text(void);
 extern void test_numbers(void);
 extern void test_members(void);
 extern void test_conninfo(void);
