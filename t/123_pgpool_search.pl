@@ -37,7 +37,7 @@ sub cured
 	$then->() if $then;
 	$pgpool->wait_serves($primary);
 	note sprintf '%s: served again %.0f s after it began', $what, PghaCluster::now() - $start;
-	like(substr($primary->agent_text, $told), qr/pgpool \S+: told to attach node/, "$what: pgpool serves writes again, told by the agent");
+	ok($primary->wait_agent_log(qr/pgpool \S+: told to attach node/, $told), "$what: pgpool serves writes again, told by the agent");
 	is($cluster->primary, $primary, "$what: the primary is the same");
 	return;
 }

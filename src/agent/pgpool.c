@@ -275,9 +275,15 @@ correct_backend(PghaPcp *pcp, const char *pgpool, int number, bool primary_only)
 		return false;
 	}
 	member = pgha_pcp_member(&conf->members, backend.host, backend.port);
-	if (member == PGHA_NOBODY || (role[member] == KNOWN_PRIMARY) != primary_only ||
-		!remedy_for(role[member], &backend, &remedy))
+	if (member == PGHA_NOBODY || (role[member] == KNOWN_PRIMARY) != primary_only)
 		return true;
+	if (!remedy_for(role[member], &backend, &remedy))
+	{
+		/* What was told is done: if it is needed again, that is another matter. */
+		if (told != NULL)
+			told[member].count = 0;
+		return true;
+	}
 	apply(pcp, pgpool, number, remedy, member);
 	return false;
 }
