@@ -213,6 +213,7 @@ take_answer(PghaSession *session)
 	copy_value(result, 6, poll->command, sizeof(poll->command));
 	copy_value(result, 7, poll->argument, sizeof(poll->argument));
 	poll->cancel = is_true(result, 8);
+	poll->pause_generation = PQnfields(result) > 9 ? strtoull(PQgetvalue(result, 0, 9), NULL, 10) : 0;
 	PQclear(result);
 
 	if (session->sent_job != 0)

@@ -22,6 +22,7 @@ typedef struct PghaPoll
 	char		leader[PGHA_NAME_SIZE];
 	bool		streaming;
 	bool		paused;
+	uint64_t	pause_generation;
 	int64_t		order_id;		/* 0: no order */
 	char		command[32];
 	char		argument[80];
