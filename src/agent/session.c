@@ -16,6 +16,7 @@
 
 #include "../common/clock.h"
 #include "../common/extension.h"
+#include "../net/member.h"
 #include "log.h"
 
 #define CONNECT_LIMIT_MS	5000
@@ -26,9 +27,9 @@
 
 #define OPTIONS \
 	"connect_timeout=5 keepalives=1 keepalives_idle=5 keepalives_interval=2 keepalives_count=3" \
-	" tcp_user_timeout=10000 options='-c client_connection_check_interval=1000 -c statement_timeout=0" \
-	" -c idle_session_timeout=0 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2" \
-	" -c tcp_keepalives_count=3 -c tcp_user_timeout=10000'"
+	" tcp_user_timeout=10000 " \
+	PGHA_SESSION_PARAMETERS("-c client_connection_check_interval=1000 -c tcp_keepalives_idle=5" \
+							" -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000")
 
 void
 pgha_session_close(PghaSession *session)
@@ -77,8 +78,8 @@ hint_for(const char *sqlstate)
 void
 pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member)
 {
-	char		conninfo[PGHA_CONNINFO_SIZE];
-	char		options[1024];
+	char		conninfo[PGHA_MEMBER_CONNINFO_SIZE];
+	char		options[1536];
 	char		application[PGHA_NAME_SIZE + sizeof(PGHA_AGENT_APPLICATION) + 1];
 
 	pgha_session_close(session);

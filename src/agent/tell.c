@@ -18,11 +18,12 @@
 #include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/extension.h"
+#include "../net/member.h"
 
 #define LIMIT_MS	3000
 
 /* Of the server, too: what is not wanted any more must not go on there. */
-#define OPTIONS		"options='-c statement_timeout=3000 -c lock_timeout=3000'"
+#define OPTIONS		PGHA_SESSION_PARAMETERS("-c statement_timeout=3000 -c lock_timeout=3000")
 
 /* One call under way. */
 typedef struct Call
@@ -58,8 +59,8 @@ await(const Call *call, short events)
 static bool
 connect_to(Call *call, const PghaAgentConf *conf)
 {
-	char		conninfo[PGHA_CONNINFO_SIZE];
-	char		options[256];
+	char		conninfo[PGHA_MEMBER_CONNINFO_SIZE];
+	char		options[1536];
 	PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
 
 	(void) snprintf(options, sizeof(options), "%s%s", OPTIONS,

@@ -123,7 +123,7 @@ strength(const char *method)
 	static const char *const methods[] = {"start", "rejoin", "rewind", "auto", "clone"};
 	static const int strengths[] = {1, 2, 2, 3, 4};
 
-	for (int i = 0; i < lengthof(methods); i++)
+	for (int i = 0; i < (int) lengthof(methods); i++)
 	{
 		if (strcmp(method, methods[i]) == 0)
 			return strengths[i];
