@@ -12,6 +12,8 @@
 #ifndef PGHA_SESSION_SETTINGS_H
 #define PGHA_SESSION_SETTINGS_H
 
+#include "compat.h"
+
 /* No value may hold a blank or a quote: see below for the one that does. */
 #define PGHA_SESSION_SETTINGS(SETTING) \
 	SETTING("search_path", "pg_catalog") \
@@ -29,17 +31,10 @@
 #define PGHA_SETTING_AS_OPTION(name, value)	" -c " name "=" value
 #define PGHA_SETTING_AS_QUERY(name, value)	"SET " name " = '" value "';"
 
-/* Members are of the major version that the program was built for. */
-#if PGHA_PG_MAJOR >= 17
-#define PGHA_SETTINGS_OF_17	" -c transaction_timeout=0"
-#else
-#define PGHA_SETTINGS_OF_17	""
-#endif
-
 /* `more`: further options, which win. */
 #define PGHA_SESSION_PARAMETERS(more) \
 	"client_encoding=UTF8 options='-c role=none -c default_transaction_isolation=read\\\\ committed" \
-	PGHA_SETTINGS_OF_17 PGHA_SESSION_SETTINGS(PGHA_SETTING_AS_OPTION) " " more "'"
+	PGHA_SETTINGS_OF_VERSION PGHA_SESSION_SETTINGS(PGHA_SETTING_AS_OPTION) " " more "'"
 
 /*
  * SET needs no snapshot, which a serializable transaction would not get on a

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -17,6 +18,7 @@
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
@@ -469,6 +471,26 @@ have_done(Wait *wait, const char *method, PghaFailure *failure)
 	}
 }
 
+/*
+ * A statement_timeout of the server, the database or the role is meant for
+ * applications, and must not end a recovery: pgpool's session has no other.
+ * One that this session has chosen holds.
+ */
+static void
+lift_general_limit(void)
+{
+	char	   *source = NULL;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute("SELECT source FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'", true, 1) == SPI_OK_SELECT &&
+		SPI_processed == 1)
+		source = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (source != NULL && strcmp(source, "session") != 0 && strcmp(source, "client") != 0)
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	SPI_finish();
+}
+
 bool
 PghaRecover(const char *node, const char *method, PghaFailure *failure)
 {
@@ -476,6 +498,7 @@ PghaRecover(const char *node, const char *method, PghaFailure *failure)
 	bool		done;
 
 	memset(failure, 0, sizeof(*failure));
+	lift_general_limit();
 	if (!PghaMethodValid(method))
 		return PghaFailed(failure, ERRCODE_INVALID_PARAMETER_VALUE,
 						  "Use auto (rewind, else clone), rewind, clone or start.",
