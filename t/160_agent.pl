@@ -45,7 +45,8 @@ sub set_hosts
 	return;
 }
 
-$cluster->{members} = join ', ', map { "$_->{name}=name-of-$_->{name}:$_->{port}" } $a, $b;
+$_->{host} = "name-of-$_->{name}" foreach $a, $b;
+$cluster->{members} = join ', ', map { "$_->{name}=$_->{host}:$_->{port}" } $a, $b;
 $cluster->build;
 
 sub connected { my ($node) = @_; return progress($a, $node, 'agent') eq 't'; }
