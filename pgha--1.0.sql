@@ -192,7 +192,8 @@ COMMENT ON FUNCTION pgha_setup_role(text) IS
 -- cancelled) with the reason.  It waits up to wait_ms milliseconds unless there is
 -- an order that it has not taken yet, a wish to cancel, or the state of this
 -- server is not seen_state.  To name an order's id as that of the job is to take
--- it.
+-- it.  pause_generation grows with each pause and resume, so that of two members'
+-- word on it the later one is known.
 CREATE FUNCTION pgha_agent_poll(
 	IN node text,
 	IN data_directory text,
@@ -217,7 +218,8 @@ CREATE FUNCTION pgha_agent_poll(
 	OUT order_id bigint,
 	OUT command text,
 	OUT argument text,
-	OUT cancel boolean)
+	OUT cancel boolean,
+	OUT pause_generation bigint)
 RETURNS record
 AS 'MODULE_PATHNAME', 'pgha_sql_agent_poll'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;

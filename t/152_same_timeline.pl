@@ -51,7 +51,7 @@ my $told = eventually(sub {
 
 # An order for a clone is one for a clone, whatever else goes on.
 my $auto = $told ? undef : $leader->background("SELECT pgha_recover_node('$other->{name}')");
-$cluster->wait_for('the other order to be under way', sub { $other->job_pids > 0 }) if $auto;
+PghaCluster::poll_until('the other order to be under way, or refused', sub { $other->job_pids > 0 || session_text($auto) =~ /ERROR/ }, 10) if $auto;
 my $answer = order($leader, $other, 'clone', 30);
 like($answer, qr/^t$/m, 'it is cloned when that is ordered') or diag $answer;
 if ($answer !~ /^t$/m)

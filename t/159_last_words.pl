@@ -32,9 +32,7 @@ read_again($b, 'pgha.clone_command' => "$^X $tool");
 my $answer = order($a, $b, 'clone', 20);
 like($answer, qr/ERROR: .*pgha\.clone_command.*pertoire est plein/s, 'the caller is told what the program said, as far as it can be shown') or diag $answer;
 ok($cluster->stays_false(sub { !connected() }, 3), 'the agent is connected');
-$b->configure('pgha.clone_command' => undef);
-$b->reload;
-$b->wait_agent_log(qr/read the configuration again/);
+read_again($b, 'pgha.clone_command' => undef);
 like(order($a, $b, 'clone', 30), qr/^t$/m, 'and takes the next order');
 
 # ---- a high process number ----

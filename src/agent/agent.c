@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -44,11 +45,12 @@
 #include "conf.h"
 #include "keeper.h"
 #include "log.h"
+#include "pause.h"
 #include "pgpool.h"
 #include "session.h"
 
 #define LOOK_EVERY_MS		500
-#define IDLE_POLL_MS		5000	/* a smart shutdown of the server waits for this long */
+#define IDLE_POLL_MS		5000
 #define JOB_POLL_MS			250
 #define ANSWER_LIMIT_MS		5000	/* beyond what the server was allowed to wait */
 
@@ -149,6 +151,7 @@ reload(int64_t now)
 		return;
 	pgha_session_close(&own);
 	pgha_session_close(&primary);
+	pgha_pause_forget();
 	leader_before = PGHA_NOBODY;
 }
 
@@ -220,7 +223,10 @@ look_at_server(int64_t now)
 	if (runs())
 		down_since = 0;
 	else if (down_since == 0)
+	{
 		down_since = now;
+		pgha_pause_forget();
+	}
 
 	streams = !runs() || !own.answered || !own.poll.in_recovery || own.poll.streaming ||
 		strcmp(own.poll.state, "standby") != 0;
@@ -255,13 +261,21 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 	look_at_job(pgha_clock_ms());
 }
 
+/* Random, so that no two agents, nor one of them twice, have the same; servers take none below 1. */
 static int64_t
 new_id(void)
 {
-	struct timespec now;
+	uint64_t	id;
 
-	(void) clock_gettime(CLOCK_REALTIME, &now);
-	return ((int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000) ^ ((int64_t) getpid() << 42);
+	if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != (ssize_t) sizeof(id))
+	{
+		struct timespec now;
+
+		(void) clock_gettime(CLOCK_REALTIME, &now);
+		id = ((uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec) ^ ((uint64_t) getpid() << 24);
+	}
+	id &= INT64_MAX;
+	return id != 0 ? (int64_t) id : 1;
 }
 
 /* Looks at the job's files; notices its end. */
@@ -379,10 +393,25 @@ tell_once(const char *text)
 	pgha_agent_log("%s", text);
 }
 
+/* May nothing begin by itself?  While it is not known whether failover is paused it may not. */
 static bool
 is_paused(void)
 {
-	return (own.answered && own.poll.paused) || (primary.answered && primary.poll.paused);
+	if (runs() && own.answered)
+		return own.poll.paused || (primary.answered && primary.poll.paused);
+	switch (pgha_pause_while_down(&conf))
+	{
+		case PGHA_PAUSED_NO:
+			return false;
+		case PGHA_PAUSED_YES:
+			return true;
+		case PGHA_PAUSED_UNKNOWN:
+			break;
+	}
+	if (server == PGHA_SERVER_CRASHED)
+		tell_once("the server is not started before another member says that failover is not paused, as"
+				  " pgha.state in the data directory does not say so: start it, or see that a member can be reached");
+	return true;
 }
 
 /*
@@ -548,6 +577,7 @@ advance(PghaSession *session)
 {
 	if (pgha_session_advance(session))
 	{
+		pgha_pause_heard(session->poll.paused, session->poll.pause_generation);
 		take_order(session);
 
 		/* Not the primary: the next one is tried, after a while. */

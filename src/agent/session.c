@@ -9,6 +9,7 @@
  */
 #include "session.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "../common/clock.h"
 #include "../common/extension.h"
 #include "../common/text.h"
+#include "../net/member.h"
 #include "log.h"
 
 #define CONNECT_LIMIT_MS	5000
@@ -27,13 +29,14 @@
 
 #define OPTIONS \
 	"connect_timeout=5 keepalives=1 keepalives_idle=5 keepalives_interval=2 keepalives_count=3" \
-	" tcp_user_timeout=10000 options='-c client_connection_check_interval=1000 -c statement_timeout=0" \
-	" -c idle_session_timeout=0 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2" \
-	" -c tcp_keepalives_count=3 -c tcp_user_timeout=10000'"
+	" tcp_user_timeout=10000 " \
+	PGHA_SESSION_PARAMETERS("-c client_connection_check_interval=1000 -c tcp_keepalives_idle=5" \
+							" -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000")
 
 void
 pgha_session_close(PghaSession *session)
 {
+	pgha_resolve_end(&session->resolve);
 	if (session->conn != NULL)
 		PQfinish(session->conn);
 	session->conn = NULL;
@@ -75,23 +78,27 @@ hint_for(const char *sqlstate)
 	return NULL;
 }
 
-void
-pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member)
+/* Begins to connect; `addresses`: what the member's name stands for, NULL if it is none. */
+static void
+connect_to(PghaSession *session, const char *addresses)
 {
-	char		conninfo[PGHA_CONNINFO_SIZE];
-	char		options[1024];
+	const PghaAgentConf *conf = session->conf;
+	const PghaAddress *member = &conf->members.member[session->member];
+	char		conninfo[PGHA_MEMBER_CONNINFO_SIZE];
+	char		known[PGHA_RESOLVED_SIZE] = "";
+	char		options[1536 + sizeof(known)];
 	char		application[PGHA_NAME_SIZE + sizeof(PGHA_AGENT_APPLICATION) + 1];
 
-	pgha_session_close(session);
-	if (session->member != member)
-		session->told_job = 0;
-	session->member = member;
-	(void) snprintf(options, sizeof(options), OPTIONS "%s",
-					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "");
+	if (addresses != NULL && !pgha_resolved_parameters(member->host, addresses, known, sizeof(known)))
+	{
+		fail_session(session, "the name of the member is too long", NULL);
+		return;
+	}
+	(void) snprintf(options, sizeof(options), OPTIONS "%s%s",
+					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "", known);
 	(void) snprintf(application, sizeof(application), PGHA_AGENT_APPLICATION " %s",
 					conf->members.member[conf->self].name);
-	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo,
-							 &conf->members.member[member], application, options))
+	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, member, application, options))
 	{
 		fail_session(session, "the connection string is too long", "shorten pgha.conninfo");
 		return;
@@ -107,9 +114,51 @@ pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member)
 	session->deadline = pgha_clock_ms() + CONNECT_LIMIT_MS;
 }
 
+void
+pgha_session_open(PghaSession *session, const PghaAgentConf *conf, int member)
+{
+	pgha_session_close(session);
+	if (session->member != member)
+		session->told_job = 0;
+	session->member = member;
+	session->conf = conf;
+	if (!pgha_is_name(conf->members.member[member].host))
+		connect_to(session, NULL);
+	else if (!pgha_resolve_begin(&session->resolve, conf->members.member[member].host))
+		fail_session(session, strerror(errno), NULL);
+	else
+	{
+		session->state = PGHA_SESSION_RESOLVING;
+		session->deadline = pgha_clock_ms() + CONNECT_LIMIT_MS;
+	}
+}
+
+/* Takes what the look-up of the name has found. */
+static void
+take_addresses(PghaSession *session)
+{
+	char		addresses[sizeof(session->resolve.answer)];
+
+	switch (pgha_resolve_advance(&session->resolve, addresses, sizeof(addresses)))
+	{
+		case PGHA_RESOLVE_PENDING:
+			break;
+		case PGHA_RESOLVE_DONE:
+			pgha_resolve_end(&session->resolve);
+			connect_to(session, addresses);
+			break;
+		case PGHA_RESOLVE_FAILED:
+			fail_session(session, addresses, NULL);
+			break;
+	}
+}
+
 int
 pgha_session_socket(const PghaSession *session, short *events)
 {
+	*events = POLLIN;
+	if (session->state == PGHA_SESSION_RESOLVING)
+		return session->resolve.fd;
 	*events = session->state == PGHA_SESSION_CONNECTING && session->wants == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
 	return session->state == PGHA_SESSION_CLOSED ? -1 : PQsocket(session->conn);
 }
@@ -214,6 +263,7 @@ take_answer(PghaSession *session)
 	copy_value(result, 6, poll->command, sizeof(poll->command));
 	copy_value(result, 7, poll->argument, sizeof(poll->argument));
 	poll->cancel = is_true(result, 8);
+	poll->pause_generation = PQnfields(result) > 9 ? strtoull(PQgetvalue(result, 0, 9), NULL, 10) : 0;
 	PQclear(result);
 
 	if (session->sent_job != 0)
@@ -237,6 +287,9 @@ pgha_session_advance(PghaSession *session)
 		case PGHA_SESSION_CLOSED:
 		case PGHA_SESSION_READY:
 			return false;
+		case PGHA_SESSION_RESOLVING:
+			take_addresses(session);
+			break;
 		case PGHA_SESSION_CONNECTING:
 			go_on_connecting(session);
 			break;
@@ -249,7 +302,8 @@ pgha_session_advance(PghaSession *session)
 	}
 	if (session->state != PGHA_SESSION_CLOSED && session->state != PGHA_SESSION_READY &&
 		pgha_clock_ms() > session->deadline)
-		fail_session(session, "no answer in time", NULL);
+		fail_session(session, session->state == PGHA_SESSION_RESOLVING ?
+					 "the look-up of the member's name takes too long" : "no answer in time", NULL);
 	return answered;
 }
 

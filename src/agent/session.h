@@ -13,6 +13,7 @@
 #include "../host/conf.h"
 #include "../recovery/job.h"
 #include "../host/server_ctl.h"
+#include "../net/resolve.h"
 
 /* What the server answered to a poll. */
 typedef struct PghaPoll
@@ -22,6 +23,7 @@ typedef struct PghaPoll
 	char		leader[PGHA_NAME_SIZE];
 	bool		streaming;
 	bool		paused;
+	uint64_t	pause_generation;
 	int64_t		order_id;		/* 0: no order */
 	char		command[32];
 	char		argument[80];
@@ -31,6 +33,7 @@ typedef struct PghaPoll
 typedef enum PghaSessionState
 {
 	PGHA_SESSION_CLOSED,
+	PGHA_SESSION_RESOLVING,		/* looks up the member's name */
 	PGHA_SESSION_CONNECTING,
 	PGHA_SESSION_PREPARING,		/* looks for the extension */
 	PGHA_SESSION_READY,			/* to be given the next poll */
@@ -42,6 +45,8 @@ typedef struct PghaSession
 	const char *what;			/* for the log */
 	PghaSessionState state;
 	int			member;			/* it is with, or was last tried with */
+	const PghaAgentConf *conf;	/* that it was opened with */
+	PghaResolve resolve;
 	PGconn	   *conn;
 	PostgresPollingStatusType wants;	/* while connecting */
 	int64_t		deadline;		/* of what is under way; ms of pgha_clock_ms() */

@@ -18,11 +18,19 @@
 #include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/extension.h"
+#include "../net/member.h"
+#include "../net/resolve.h"
 
 #define LIMIT_MS	3000
+/* Much less than the address of a new primary may be late. */
+#define LOOK_UP_LIMIT_MS	500
 
 /* Of the server, too: what is not wanted any more must not go on there. */
-#define OPTIONS		"options='-c statement_timeout=3000 -c lock_timeout=3000'"
+#define OPTIONS		PGHA_SESSION_PARAMETERS("-c statement_timeout=3000 -c lock_timeout=3000")
+
+/* Of the own server, when it was last reached. */
+static char known_host[PGHA_HOST_SIZE];
+static char known_addresses[512];
 
 /* One call under way. */
 typedef struct Call
@@ -55,17 +63,43 @@ await(const Call *call, short events)
 	return pgha_fail(call->error, call->error_size, "the server does not answer");
 }
 
+/*
+ * Parameters with the addresses of a name; none for what is no name.  They are
+ * kept as long as they serve, so that silent name servers hold up little.
+ */
+static bool
+find_addresses(const Call *call, const char *host, char *parameters, size_t size)
+{
+	char		addresses[sizeof(known_addresses)];
+
+	parameters[0] = '\0';
+	if (!pgha_is_name(host))
+		return true;
+	if (known_addresses[0] == '\0' || strcmp(known_host, host) != 0)
+	{
+		if (!pgha_resolve_within(host, LOOK_UP_LIMIT_MS, addresses, sizeof(addresses)))
+			return pgha_fail(call->error, call->error_size, "%s", addresses);
+		(void) snprintf(known_host, sizeof(known_host), "%s", host);
+		memcpy(known_addresses, addresses, sizeof(addresses));
+	}
+	return pgha_resolved_parameters(host, known_addresses, parameters, size) ||
+		pgha_fail(call->error, call->error_size, "the name of the member is too long");
+}
+
 static bool
 connect_to(Call *call, const PghaAgentConf *conf)
 {
-	char		conninfo[PGHA_CONNINFO_SIZE];
-	char		options[256];
+	const PghaAddress *self = &conf->members.member[conf->self];
+	char		conninfo[PGHA_MEMBER_CONNINFO_SIZE];
+	char		addresses[PGHA_RESOLVED_SIZE];
+	char		options[1536 + sizeof(addresses)];
 	PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
 
-	(void) snprintf(options, sizeof(options), "%s%s", OPTIONS,
-					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "");
-	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, &conf->members.member[conf->self],
-							 PGHA_AGENT_APPLICATION, options))
+	if (!find_addresses(call, self->host, addresses, sizeof(addresses)))
+		return false;
+	(void) snprintf(options, sizeof(options), "%s%s%s", OPTIONS,
+					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "", addresses);
+	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, self, PGHA_AGENT_APPLICATION, options))
 		return pgha_fail(call->error, call->error_size, "the connection string is too long");
 	call->conn = PQconnectStart(conninfo);
 	if (call->conn == NULL)
@@ -176,6 +210,8 @@ pgha_tell_own_server(const PghaAgentConf *conf, const char *function, int count,
 
 	if (connect_to(&call, conf))
 		told = call_function(&call, function, count, values);
+	else
+		known_addresses[0] = '\0';
 	PQfinish(call.conn);
 	return told;
 }

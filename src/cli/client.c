@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../common/clock.h"
+#include "../net/session_settings.h"
 #include "subcommands.h"
 
 /* Where no other is set, in seconds: a frozen host must not keep us. */
@@ -272,6 +273,8 @@ pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors)
 
 #define MAX_PARAMETERS	64
 
+static bool wait_for_answer(PGconn *conn, int limit_ms, FILE *errors);
+
 typedef struct Parameters
 {
 	int			count;
@@ -393,11 +396,41 @@ connect_with(const Parameters *parameters, FILE *errors)
 	return NULL;
 }
 
+bool
+pgha_client_settle(PGconn *conn, FILE *errors)
+{
+	static const char *const queries[] = {PGHA_SESSION_QUERY, PGHA_SESSION_QUERY_OF_17};
+	bool		settled = true;
+
+	for (int i = 0; settled && i < (PQserverVersion(conn) >= 170000 ? 2 : 1); i++)
+	{
+		PGresult   *result;
+
+		if (!PQsendQuery(conn, queries[i]))
+		{
+			fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
+			return false;
+		}
+
+		/* One result for each SET; each may have to be waited for. */
+		while (settled && (settled = wait_for_answer(conn, READ_LIMIT_MS, errors)) &&
+			   (result = PQgetResult(conn)) != NULL)
+		{
+			settled = PQresultStatus(result) == PGRES_COMMAND_OK;
+			if (!settled)
+				pgha_client_print_error(conn, result, errors);
+			PQclear(result);
+		}
+	}
+	return settled;
+}
+
 /* Makes the extension's functions known to the session; the extension may be in any schema. */
 static PGconn *
 find_extension(PGconn *conn, FILE *errors)
 {
-	char	   *found = pgha_client_try_query(conn,
+	char	   *found = !pgha_client_settle(conn, errors) ? NULL :
+		pgha_client_try_query(conn,
 											  "SELECT coalesce((SELECT pg_catalog.set_config('search_path',"
 											  "   'pg_catalog, ' || pg_catalog.quote_ident(n.nspname), false)"
 											  " FROM pg_catalog.pg_extension e"

@@ -74,6 +74,12 @@ extern PGconn *pgha_client_connect(const PghaClientOptions *options);
 /* The same, to one place (NULL: as the options say); messages go to `errors`. */
 extern PGconn *pgha_client_try_connect(const PghaClientOptions *options, const PghaPlace *place, FILE *errors);
 
+/*
+ * Gives a session that was made in another way the settings that pgha relies on;
+ * those above have them.  False after an error message.
+ */
+extern bool pgha_client_settle(PGconn *conn, FILE *errors);
+
 /* Can the options be understood at all?  False after an error message. */
 extern bool pgha_client_valid(const PghaClientOptions *options);
 

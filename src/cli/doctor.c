@@ -201,13 +201,19 @@ ask_other(PGconn *like, const char *node, const char *address, json_t *groups)
 	PGconn	   *conn = connect_like(like, address);
 	char		message[512] = "its address cannot be read";
 	const char *why = message;
+	bool		settled = false;
 
 	if (conn != NULL && PQstatus(conn) != CONNECTION_OK)
 	{
 		(void) snprintf(message, sizeof(message), "%s", PQerrorMessage(conn));
 		message[strcspn(message, "\n")] = '\0';
 	}
-	if (conn == NULL || PQstatus(conn) != CONNECTION_OK || !ask(conn, findings, &why, NULL))
+	else if (conn != NULL)
+	{
+		settled = pgha_client_settle(conn, stderr);
+		why = settled ? why : "it does not answer";
+	}
+	if (!settled || !ask(conn, findings, &why, NULL))
 		pgha_finding(findings, "warning", "asked",
 					 "Start it, if it is down; or let this role in from here; or run \"pgha doctor\" on that host.",
 					 "could not ask it from here: %s", why);

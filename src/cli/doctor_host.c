@@ -30,7 +30,7 @@
 #include "finding.h"
 
 #define VERSION_LIMIT_MS	10000
-#define LOGIN_OPTIONS	"connect_timeout=5 options='-c statement_timeout=10000'"
+#define LOGIN_OPTIONS	"connect_timeout=5 " PGHA_SESSION_PARAMETERS("-c statement_timeout=10000")
 
 /* What the checks go by. */
 typedef struct Host

@@ -236,7 +236,8 @@ read_file(Reader *reader, const char *path, bool must_exist, int depth)
 	file = fopen(path, "re");
 	if (file == NULL)
 	{
-		if (!must_exist && errno == ENOENT)
+		/* As the server does, which skips it whatever the reason. */
+		if (!must_exist)
 			return true;
 		return pgha_fail(reader->error, reader->error_size,
 						 "could not open file \"%s\": %s", path, strerror(errno));
@@ -262,6 +263,8 @@ read_file(Reader *reader, const char *path, bool must_exist, int depth)
 		free(name);
 		free(value);
 	}
+	if (done && ferror(file))
+		done = pgha_fail(reader->error, reader->error_size, "could not read file \"%s\": %s", path, strerror(errno));
 	free(line);
 	(void) fclose(file);
 	return done;

@@ -15,21 +15,21 @@
 #include "../common/errors.h"
 
 /* A server that is stuck must not hold us up. */
-#define OPTIONS PGHA_MEMBER_TCP " options='-c statement_timeout=60000 -c lock_timeout=10000'"
+#define PARAMETERS PGHA_MEMBER_SILENCE PGHA_SESSION_PARAMETERS("-c statement_timeout=60000 -c lock_timeout=10000")
 
 PGconn *
 pgha_member_connect(const char *shared, const PghaAddress *member, const char *extra,
 					char *error, size_t error_size)
 {
-	char		conninfo[PGHA_CONNINFO_SIZE];
-	char		options[512];
+	char		conninfo[PGHA_MEMBER_CONNINFO_SIZE];
+	char		parameters[1536];
 	char		message[512];
 	PGconn	   *conn;
 
-	(void) snprintf(options, sizeof(options), "%s %s", extra != NULL ? extra : OPTIONS,
-					strstr(shared, "dbname") == NULL ? "dbname=postgres" : "");
+	(void) snprintf(parameters, sizeof(parameters), "%s %s %s", PARAMETERS,
+					strstr(shared, "dbname") == NULL ? "dbname=postgres" : "", extra != NULL ? extra : "");
 	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), shared, member,
-							 PGHA_AGENT_APPLICATION, options))
+							 PGHA_AGENT_APPLICATION, parameters))
 	{
 		pgha_fail(error, error_size, "the connection string is too long");
 		return NULL;

@@ -11,14 +11,21 @@
 #include <libpq-fe.h>
 
 #include "../common/conninfo.h"
+#include "session_settings.h"
 
 /* A server that has gone without a word must not hold us, or what we run, up. */
-#define PGHA_MEMBER_TCP	"connect_timeout=10 tcp_user_timeout=20000 keepalives_idle=5 keepalives_interval=5 keepalives_count=3"
+#define PGHA_MEMBER_SILENCE	"connect_timeout=10 tcp_user_timeout=20000 keepalives_idle=5 keepalives_interval=5 keepalives_count=3 "
+
+/* The same for the programs that we run, which have no limits of time otherwise. */
+#define PGHA_MEMBER_TCP	PGHA_MEMBER_SILENCE PGHA_SESSION_PARAMETERS("")
+
+/* Room for a connection string with all that is added here. */
+#define PGHA_MEMBER_CONNINFO_SIZE	(PGHA_CONNINFO_SIZE + 2048)
 
 /*
- * Connects to a member, within some seconds; `shared` is pgha.conninfo.  `extra`
- * replaces the parameters that keep each query within a minute; NULL: those.
- * NULL with a sentence in `error`.
+ * Connects to a member, within some seconds, and with settings that hold whatever
+ * the server's are; `shared` is pgha.conninfo.  `extra`: parameters that are
+ * added, or replace those; may be NULL.  NULL with a sentence in `error`.
  */
 extern PGconn *pgha_member_connect(const char *shared, const PghaAddress *member, const char *extra,
 								   char *error, size_t error_size);

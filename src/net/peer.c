@@ -219,8 +219,9 @@ drop_notice(void *arg, const char *message)
 static PghaOutcome
 start_connect(PghaPeer *peer, const char *options)
 {
+	char		all_options[512];
 	const char *const keywords[] = {"dbname", "replication", "options", NULL};
-	const char *const values[] = {peer->conninfo, "true", options, NULL};
+	const char *const values[] = {peer->conninfo, "true", all_options, NULL};
 	char	   *error = NULL;
 	PQconninfoOption *parsed = PQconninfoParse(peer->conninfo, &error);
 
@@ -232,6 +233,8 @@ start_connect(PghaPeer *peer, const char *options)
 	}
 	PQconninfoFree(parsed);
 
+	/* What a server allows to applications is not meant for the session of a member. */
+	(void) snprintf(all_options, sizeof(all_options), "-c idle_session_timeout=0 %s", options != NULL ? options : "");
 	peer->conn = PQconnectStartParams(keywords, values, 1);
 	if (peer->conn == NULL)
 		return fail(peer, PGHA_OUTCOME_ERROR, "out of memory");

@@ -68,7 +68,7 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 	bool		is_number = pgha_parse_int64(value, &number);
 
 	if (strcmp(key, "id") == 0 && is_number)
-		status->order.id = number;
+		status->order.id = number & INT64_MAX;	/* servers take no other */
 	else if (strcmp(key, "method") == 0)
 		(void) pgha_method_parse(value, &status->order.method);
 	else if (strcmp(key, "ordered") == 0)

@@ -26,20 +26,23 @@
 #include "storage/ipc.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
+#include "utils/pidfile.h"
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
 #include "../agents.h"
 #include "../compat.h"
 #include "../config.h"
+#include "../files.h"
 #include "../shmem.h"
 #include "../text.h"
 #include "../wait.h"
 #include "../walreceiver.h"
 #include "rows.h"
 
-/* Longest wait of one poll: a smart shutdown waits for it, too. */
 #define MAX_WAIT_MS		10000
+/* While it waits a poll looks so often whether the server is told to stop (microseconds). */
+#define STOP_LOOK_US	INT64CONST(200000)
 
 PG_FUNCTION_INFO_V1(pgha_sql_agent_poll);
 PG_FUNCTION_INFO_V1(pgha_sql_agent_event);
@@ -63,6 +66,7 @@ typedef struct News
 	char		state[32];
 	char		leader[PGHA_NAME_SIZE];
 	bool		paused;
+	uint64		pause_generation;
 	int64		order_id;		/* 0: none */
 	char		command[24];
 	char		argument[64];
@@ -294,6 +298,7 @@ look_for_news(const char *node, const char *seen_state, int64 own_job, News *new
 			sizeof(news->state));
 	strlcpy(news->leader, PghaShmem->view.leader_name, sizeof(news->leader));
 	news->paused = PghaShmem->view.durable.paused;
+	news->pause_generation = PghaShmem->view.durable.pause_generation;
 	LWLockRelease(PghaShmem->lock);
 
 	LWLockAcquire(board->lock, LW_SHARED);
@@ -346,6 +351,32 @@ remember_told(const char *node, const News *news)
 }
 
 /*
+ * Ends this session if the server has been told to stop: a smart shutdown waits
+ * for each session, and an agent's never ends by itself.  Nobody is signalled
+ * then, but the postmaster writes it to its lock file first of all.
+ */
+static void
+end_if_stopping(void)
+{
+	char		text[MAXPGPATH * 3];
+	char	   *line = text;
+
+	if (PghaReadFile("postmaster.pid", text, sizeof(text)) < 0)
+		return;
+	for (int i = 1; line != NULL && i < LOCK_FILE_LINE_PM_STATUS; i++)
+	{
+		line = strchr(line, '\n');
+		if (line != NULL)
+			line++;
+	}
+	if (line != NULL && strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0)
+		ereport(FATAL,
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("the session of the agent ends, as the server is told to stop"),
+				 errhidestmt(true)));
+}
+
+/*
  * pgha_agent_poll(...): an agent reports, and waits at most wait_ms for news.
  * See pgha--1.0.sql for what goes in and out.
  */
@@ -376,9 +407,12 @@ pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 
 	deadline = pgha_clock_us() + (pgha_time) limit * 1000;
 	ConditionVariablePrepareToSleep(&PghaTheBoard()->changed);
-	while (!look_for_news(node, seen_state, own_job, &news) &&
-		   PghaSleepUntil(&PghaTheBoard()->changed, deadline))
-		;
+	end_if_stopping();
+	while (!look_for_news(node, seen_state, own_job, &news) && pgha_clock_us() < deadline)
+	{
+		(void) PghaSleepUntil(&PghaTheBoard()->changed, Min(deadline, pgha_clock_us() + STOP_LOOK_US));
+		end_if_stopping();
+	}
 	ConditionVariableCancelSleep();
 	remember_told(node, &news);
 
@@ -395,6 +429,7 @@ pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 	PghaPutTextOrNull(&row, news.command);
 	PghaPutTextOrNull(&row, news.argument);
 	PghaPutBool(&row, news.cancel);
+	PghaPutInt64(&row, (int64) news.pause_generation);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), row.value, row.null)));
 }
 

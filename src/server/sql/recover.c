@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -17,6 +18,7 @@
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
@@ -111,6 +113,24 @@ PghaNodeStreams(const char *node)
 	}
 	LWLockRelease(PghaShmem->lock);
 	return streams;
+}
+
+/*
+ * How much a recovery does: what does more, or as much, answers an order for
+ * what does less.  One that the agent began by itself may be a "rejoin".
+ */
+static int
+strength(const char *method)
+{
+	static const char *const methods[] = {"start", "rejoin", "rewind", "auto", "clone"};
+	static const int strengths[] = {1, 2, 2, 3, 4};
+
+	for (int i = 0; i < (int) lengthof(methods); i++)
+	{
+		if (strcmp(method, methods[i]) == 0)
+			return strengths[i];
+	}
+	return 0;
 }
 
 /* ---- checks ---- */
@@ -215,13 +235,18 @@ await_agent(const char *node, PghaFailure *failure)
 	return no_agent(node, failure);
 }
 
-/* Puts the order on the board, or finds the job that is there already; counts the caller among its waiters. */
+/*
+ * Puts the order on the board, or finds the job that is there already; counts the
+ * caller among its waiters.  A weaker one is given up if nobody waits for it; as
+ * it may already be past that, its end is waited for in either case (await_job).
+ */
 static bool
 join_job(Wait *wait, const char *method, PghaFailure *failure)
 {
 	PghaBoard  *board = PghaTheBoard();
 	PghaAgent  *agent;
 	bool		joined = false;
+	bool		weaker = false;
 	char		running[16] = "";
 
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
@@ -231,6 +256,9 @@ join_job(Wait *wait, const char *method, PghaFailure *failure)
 		PghaJob    *job = &agent->job;
 
 		joined = job->id != 0 && job->outcome[0] == '\0';
+		weaker = joined && strength(job->method) < strength(method);
+		if (weaker && job->waiters == 0)
+			job->cancel = true;
 		if (!joined)
 		{
 			memset(job, 0, sizeof(*job));
@@ -251,7 +279,10 @@ join_job(Wait *wait, const char *method, PghaFailure *failure)
 						  "Stop the agents of nodes that are no longer members.",
 						  "too many agents are connected");
 	PghaAgentsWake();
-	if (joined)
+	if (weaker)
+		ereport(NOTICE,
+				(errmsg("waiting for the end of a recovery of node \"%s\" that does less (%s)", wait->node, running)));
+	else if (joined)
 		ereport(NOTICE,
 				(errmsg("joining the recovery of node \"%s\" that is under way (%s)", wait->node, running)));
 	return true;
@@ -357,9 +388,12 @@ withdraw_order(const char *node, int64 id)
 	PghaAgentsWake();
 }
 
-/* Watches the job of the node until it ends. */
+/*
+ * Watches the job of the node until it ends.  *weaker: it was one that does less
+ * than `method`, also where it has come in between; then nothing is judged.
+ */
 static bool
-await_job(const char *node, PghaFailure *failure)
+await_job(const char *node, const char *method, bool *weaker, PghaFailure *failure)
 {
 	PghaBoard  *board = PghaTheBoard();
 	int64		told_at = 0;
@@ -367,6 +401,7 @@ await_job(const char *node, PghaFailure *failure)
 	int64		absent_since = 0;
 	PghaJob		job;
 
+	*weaker = false;
 	ConditionVariablePrepareToSleep(&board->changed);
 	for (;;)
 	{
@@ -408,7 +443,52 @@ await_job(const char *node, PghaFailure *failure)
 		sleep_a_little();
 	}
 	ConditionVariableCancelSleep();
-	return judge_outcome(node, &job, failure);
+	*weaker = strength(job.method) < strength(method);
+	return !*weaker && judge_outcome(node, &job, failure);
+}
+
+/* Has the job done, after any weaker one that is under way or comes first. */
+static bool
+have_done(Wait *wait, const char *method, PghaFailure *failure)
+{
+	bool		weaker;
+
+	for (;;)
+	{
+		if (!join_job(wait, method, failure))
+			return false;
+		if (await_job(wait->node, method, &weaker, failure))
+			return true;
+		if (!weaker)
+			return false;
+
+		/* The job that ended has no waiters any more.  Perhaps it was enough. */
+		wait->counted = false;
+		if (strcmp(method, "clone") != 0 && PghaNodeStreams(wait->node))
+			return true;
+		if (!await_agent(wait->node, failure))
+			return false;
+	}
+}
+
+/*
+ * A statement_timeout of the server, the database or the role is meant for
+ * applications, and must not end a recovery: pgpool's session has no other.
+ * One that this session has chosen holds.
+ */
+static void
+lift_general_limit(void)
+{
+	char	   *source = NULL;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute("SELECT source FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'", true, 1) == SPI_OK_SELECT &&
+		SPI_processed == 1)
+		source = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (source != NULL && strcmp(source, "session") != 0 && strcmp(source, "client") != 0)
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	SPI_finish();
 }
 
 bool
@@ -418,6 +498,7 @@ PghaRecover(const char *node, const char *method, PghaFailure *failure)
 	bool		done;
 
 	memset(failure, 0, sizeof(*failure));
+	lift_general_limit();
 	if (!PghaMethodValid(method))
 		return PghaFailed(failure, ERRCODE_INVALID_PARAMETER_VALUE,
 						  "Use auto (rewind, else clone), rewind, clone or start.",
@@ -433,7 +514,7 @@ PghaRecover(const char *node, const char *method, PghaFailure *failure)
 
 	PG_ENSURE_ERROR_CLEANUP(leave_job, PointerGetDatum(&wait));
 	{
-		done = join_job(&wait, method, failure) && await_job(node, failure);
+		done = have_done(&wait, method, failure);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(leave_job, PointerGetDatum(&wait));
 	leave_job(1, PointerGetDatum(&wait));
