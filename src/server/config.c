@@ -403,7 +403,14 @@ PghaConfigBuild(PghaConfig *config, char *error, size_t error_size, char *hint, 
 	if (!pgha_name_valid(pgha_node))
 	{
 		snprintf(error, error_size, "pgha.node \"%.64s\" is not a valid name", pgha_node);
-		snprintf(hint, hint_size, "Use at most %d letters, digits, '-', '_' and '.', for example pgha.node = 'db-1'.",
+		snprintf(hint, hint_size, "Use at most %d letters, digits, '-', '_' and '.', and no '-' at the beginning, for example pgha.node = 'db-1'.",
+				 PGHA_NAME_SIZE - 1);
+		return false;
+	}
+	if (!pgha_name_valid(pgha_cluster))
+	{
+		snprintf(error, error_size, "pgha.cluster is not a valid name");
+		snprintf(hint, hint_size, "Use at most %d letters, digits, '-', '_' and '.', and no '-' at the beginning, the same on all nodes, for example pgha.cluster = 'main'.",
 				 PGHA_NAME_SIZE - 1);
 		return false;
 	}
