@@ -154,7 +154,8 @@ build/pgha-sim-san: $(SIM_SOURCES) $(ALL_HEADERS) | build
 COMMON_TEST_SOURCES = $(wildcard t/unit/common/*.c) $(COMMON_SOURCES) src/core/states.c
 
 build/common_test: $(COMMON_TEST_SOURCES) $(wildcard t/unit/common/*.h) $(ALL_HEADERS) | build
-	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc -o $@ $(COMMON_TEST_SOURCES)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc $(LIBPQ_FLAGS) -o $@ $(COMMON_TEST_SOURCES) \
+		-L$(shell $(PG_CONFIG) --libdir) -lpq
 
 build/writer: t/writer.c | build
 	$(CC) $(PROGRAM_CFLAGS) $(LIBPQ_FLAGS) -o $@ t/writer.c -L$(shell $(PG_CONFIG) --libdir) -lpq
