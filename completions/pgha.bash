@@ -185,7 +185,7 @@ _pgha()
 		recover) value="--method= --color= $connection_options" ;;
 		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
-		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --timeout=' ;;
+		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
 			_pgha_offer "$current" status events pause resume promote recover doctor agent vip
 			return
