@@ -116,7 +116,9 @@ LIBPQ_FLAGS = -I$(shell $(PG_CONFIG) --includedir)
 
 PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 
-build/pgha: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
+# The program with what only tests may do to it; it is not installed by `make install`.
+build/pgha-test: PROGRAM_CFLAGS += -DPGHA_TEST_HOOKS
+build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) $(SERVER_FLAGS) -o $@ $(PROGRAM_SOURCES) \
 		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
 
@@ -189,7 +191,8 @@ build/pgha-sim-san: $(SIM_SOURCES) $(ALL_HEADERS) | build
 COMMON_TEST_SOURCES = $(wildcard t/unit/common/*.c) $(COMMON_SOURCES) src/core/states.c
 
 build/common_test: $(COMMON_TEST_SOURCES) $(wildcard t/unit/common/*.h) $(ALL_HEADERS) | build
-	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc -o $@ $(COMMON_TEST_SOURCES)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc $(LIBPQ_FLAGS) -o $@ $(COMMON_TEST_SOURCES) \
+		-L$(shell $(PG_CONFIG) --libdir) -lpq
 
 build/writer: t/writer.c | build
 	$(CC) $(PROGRAM_CFLAGS) $(LIBPQ_FLAGS) -o $@ t/writer.c -L$(shell $(PG_CONFIG) --libdir) -lpq
@@ -217,7 +220,7 @@ build/fuzz_%: t/fuzz/%.c $(EC2_SOURCES) $(ALL_HEADERS) | build
 check-walls: all
 	PG_CONFIG=$(PG_CONFIG) t/run walls
 
-TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/pgha-sim build/pgha-sim-san build/writer
+TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/pgha-sim build/pgha-sim-san build/writer build/pgha-test
 
 .PHONY: check-all check-unit check-sim check-regress check-tap check-fuzz
 check-all: test-deps

@@ -33,22 +33,52 @@ _pgha_unquote()
 	printf '%s' "$text"
 }
 
-# Members that do not lead, as far as any member that answers knows; quiet.
-_pgha_nodes()
+# Offers those of the words after the first that begin with the first.  Nothing
+# of them is expanded, as `compgen -W` would do with $(...) in a name that a
+# server has sent; and what has other characters than names and options is no
+# word for a command line, nor for a terminal.
+_pgha_offer()
 {
-	local connection json primary
-	_pgha_connection
-	json=$(PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-2} "$(_pgha_unquote "${words[0]/#\~\//$HOME/}")" status --json "${connection[@]}" 2> /dev/null < /dev/null) || [[ -n $json ]] || return
-	primary=$(sed -n 's/^  "primary": "\(.*\)".*/\1/p' <<< "$json")
-	sed -n '/^  "members": \[/,/^  \]/s/^      "node": "\(.*\)".*/\1/p' <<< "$json" | grep -vxF -- "$primary"
+	local LC_ALL=C begin=$1 word
+	COMPREPLY=()
+	shift
+	for word in "$@"; do
+		[[ $word =~ ^[A-Za-z0-9._=:-]+$ && ${word:0:${#begin}} == "$begin" ]] && COMPREPLY+=("$word")
+	done
+	return 0
 }
 
-# Network interfaces of this host.
+# Members that do not lead, as far as any member that answers knows, into the
+# array `nodes`; quiet.
+_pgha_nodes()
+{
+	local LC_ALL=C connection json line primary= inside=
+	nodes=()
+	_pgha_connection
+	json=$(PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-2} "$(_pgha_unquote "${words[0]/#\~\//$HOME/}")" status --json "${connection[@]}" 2> /dev/null < /dev/null) || [[ -n $json ]] || return
+	while IFS= read -r line; do
+		if [[ $line =~ ^'  "primary": "'([A-Za-z0-9_.][A-Za-z0-9_.-]*)'"' ]]; then
+			primary=${BASH_REMATCH[1]}
+		elif [[ $line == '  "members": ['* ]]; then
+			inside=yes
+		elif [[ $line == '  ]'* ]]; then
+			inside=
+		elif [[ $inside && $line =~ ^'      "node": "'([A-Za-z0-9_.][A-Za-z0-9_.-]*)'"' ]]; then
+			nodes+=("${BASH_REMATCH[1]}")
+		fi
+	done <<< "$json"
+	for line in "${!nodes[@]}"; do
+		[[ ${nodes[line]} == "$primary" ]] && unset "nodes[$line]"
+	done
+}
+
+# Network interfaces of this host into the array `interfaces`.
 _pgha_interfaces()
 {
 	local path
+	interfaces=()
 	for path in /sys/class/net/*; do
-		[[ -L $path ]] && printf '%s\n' "${path##*/}"
+		[[ -L $path ]] && interfaces+=("${path##*/}")
 	done
 }
 
@@ -84,7 +114,7 @@ _pgha_words()
 
 _pgha()
 {
-	local words cword current previous value
+	local words cword current previous value options nodes interfaces hosts
 	local connection_options='--host= --port= --username= --dbname='
 
 	_pgha_words
@@ -94,7 +124,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'status events pause resume promote recover doctor agent vip help --help --version' -- "$current")
+		_pgha_offer "$current" status events pause resume promote recover doctor agent vip help --help --version
 		return
 	fi
 
@@ -106,11 +136,11 @@ _pgha()
 	fi
 	case $previous in
 		--color)
-			mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$value")
+			_pgha_offer "$value" auto always never
 			return
 			;;
 		-m | --method)
-			mapfile -t COMPREPLY < <(compgen -W 'auto start rewind clone' -- "$value")
+			_pgha_offer "$value" auto start rewind clone
 			return
 			;;
 		-D | --pgdata)
@@ -124,19 +154,21 @@ _pgha()
 			return
 			;;
 		-h | --host)
-			mapfile -t COMPREPLY < <(compgen -A hostname -- "$value")
+			mapfile -t hosts < <(compgen -A hostname -- "$value")
+			_pgha_offer "$value" "${hosts[@]}"
 			return
 			;;
 		-U | --username)
-			mapfile -t COMPREPLY < <(compgen -W 'postgres pgha' -- "$value")
+			_pgha_offer "$value" postgres pgha
 			return
 			;;
 		--kind)
-			mapfile -t COMPREPLY < <(compgen -W 'local ec2 ec2-elastic ec2-route' -- "$value")
+			_pgha_offer "$value" local ec2 ec2-elastic ec2-route
 			return
 			;;
 		-i | --interface)
-			mapfile -t COMPREPLY < <(compgen -W "$(_pgha_interfaces)" -- "$value")
+			_pgha_interfaces
+			_pgha_offer "$value" "${interfaces[@]}"
 			return
 			;;
 		--prefix | --allocation | --tables | --region | --profile | --ec2-endpoint | --imds-endpoint | --timeout) return ;;
@@ -153,21 +185,23 @@ _pgha()
 		recover) value="--method= --color= $connection_options" ;;
 		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
-		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --timeout=' ;;
+		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			mapfile -t COMPREPLY < <(compgen -W 'status events pause resume promote recover doctor agent vip' -- "$current")
+			_pgha_offer "$current" status events pause resume promote recover doctor agent vip
 			return
 			;;
 		*) return ;;
 	esac
 	if [[ $current == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$value --help" -- "$current")
+		read -ra options <<< "$value --help"
+		_pgha_offer "$current" "${options[@]}"
 		# No space after what still needs a value.
 		[[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null
 	elif [[ ${words[1]} == recover ]] && ! _pgha_node_named; then
-		mapfile -t COMPREPLY < <(compgen -W "$(_pgha_nodes)" -- "$current")
+		_pgha_nodes
+		_pgha_offer "$current" "${nodes[@]}"
 	elif [[ ${words[1]} == vip && $cword == 2 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'up down show announce' -- "$current")
+		_pgha_offer "$current" up down show announce
 	fi
 	return 0
 }

@@ -159,6 +159,29 @@ is(completed('vip', 'up', '-n', '--time'), '--timeout=', 'completion: -n has no 
 	is($out, "b\n", 'completion: nodes by a connection string that follows');
 }
 
+# Nothing that comes from elsewhere is evaluated, or put on the command line.
+{
+	my $planted = "$cluster->{base}/planted";
+	my $fake = "$cluster->{base}/fake-pgha";
+	my @names = ("x\$(touch $planted)", "x`touch $planted`", "x;touch $planted", "x\${IFS}y", "x'y", 'x\\"y', "x\x1b[2J", '-x', 'x y', "x\$((a[\$(touch $planted)]))", 'xa');
+	my $json = join ",\n", map { qq(    {\n      "node": "$_"\n    }) } @names;
+	PghaCluster::spew($fake, "#!/bin/sh\ncat << 'END'\n{\n  \"primary\": \"\$(touch $planted)\",\n  \"members\": [\n$json\n  ]\n}\nEND\n");
+	chmod 0755, $fake;
+	foreach my $begin ('', 'x', '$', 'x$')
+	{
+		my ($status, $out, $err) = PghaCluster::run_command(
+			[ 'bash', '--norc', '-c', 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _pgha; printf "<%s>" "${COMPREPLY[@]}"',
+				'bash', "$root/completions/pgha.bash", $fake, 'recover', $begin ]);
+		is("$out$err", $begin =~ /\$/ ? '<>' : '<xa>', "completion: hostile names for \"$begin\" are not offered");
+	}
+	my ($status, $out, $err) = PghaCluster::run_command(
+		[ 'unshare', '-nm', 'bash', '--norc', '-c', 'mount -t sysfs sysfs /sys && ip link add "w\$(>p)" type bridge && ip link add wa type bridge && cd "$2" || exit 1;'
+			  . 'source "$1"; COMP_WORDS=(pgha vip up -i w); COMP_CWORD=4; _pgha; printf "<%s>" "${COMPREPLY[@]}"; ls p',
+			'bash', "$root/completions/pgha.bash", $cluster->{base} ]);
+	is($out, '<wa>', 'completion: a hostile name of an interface is not offered') or diag $err;
+	ok(!-e $planted && !-e "$cluster->{base}/p", 'completion: and nothing of the names was run');
+}
+
 # ---- a pseudo terminal ----
 
 # Starts a command on a terminal of its own.

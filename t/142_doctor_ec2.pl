@@ -33,7 +33,7 @@ sub findings
 	my ($address, %setting) = @_;
 	PghaCluster::spew("$dir/data/postgresql.conf", PghaCluster::Node::settings_text(
 		'pgha.node' => 'a', 'pgha.members' => 'a=127.0.0.1:1', 'pgha.address' => $address,
-		'pgha.ec2_endpoint' => "http://127.0.0.1:$ec2", 'pgha.imds_endpoint' => "http://127.0.0.1:$imds/i-0a", %setting));
+		'pgha.ec2_endpoint' => "http://127.0.0.1:$ec2", 'pgha.ec2_insecure' => 'on', 'pgha.imds_endpoint' => "http://127.0.0.1:$imds/i-0a", %setting));
 	my (undef, $out, $err) = PghaCluster::run_command([ $pgha, 'doctor', '--json', '-D', "$dir/data" ], env => \%environment);
 	my $document = eval { decode_json($out) } // die "$out$err";
 	return { map { $_->{check} => $_ } grep { $_->{check} =~ /^(?:host_address|host_fence|agent_configuration)/ } map { @{ $_->{findings} } } @{ $document->{groups} } };

@@ -168,8 +168,29 @@ foreach my $family ([ $v4, $local4, 32 ], [ $v6, $local6, 64 ])
 		sub { who_answers($ip) eq 'a' && $cluster->stays_false(sub { who_answers($ip) ne 'a' }, 1) }, 20);
 	pass("$ip: taken by force, the client reaches the new owner");
 	like(ok_vip($a, 'show', $address), qr/WARNING: .*@{[ mac($b) ]} answers for it, too/, "$ip: show warns of two owners");
+	my ($status, $out, $err) = vip($b, 'down', $address);
+	is($status, 1, "$ip: what pgha has not put there is not taken off");
+	like($err, qr/pgha has not put it there: it stays; take it off with: ip addr del \Q$ip\E\/$prefix dev eth0$/m, "$ip: it says so, and what to do");
+	ok(has($b, $ip), "$ip: and it stays");
+	like((vip($b, 'show', $address))[1], qr/WARNING: pgha has not put it there/, "$ip: show says so, too");
+	must_on($b, 'ip', 'addr', 'del', "$ip/$prefix", 'dev', 'eth0');
 	ok_vip($b, 'down', $address);
 	reaches($a, $ip, "$ip: the late down of the previous owner changes nothing");
+
+	# Ours and another's, of another length: ours goes (IPv6 has one only).
+	ok_vip($b, 'up', $address);
+	if ($ip eq $v4)
+	{
+		must_on($b, 'ip', 'addr', 'add', "$ip/" . ($prefix - 2), 'dev', 'eth0');
+		($status, $out, $err) = vip($b, 'down', $address);
+		is($status, 1, "$ip: there twice, once from elsewhere");
+		like(addresses($b), qr{ \Q$ip\E/@{[ $prefix - 2 ]} }, "$ip: that one stays");
+		unlike(addresses($b), qr{ \Q$ip\E/$prefix }, "$ip: ours is gone");
+		must_on($b, 'ip', 'addr', 'del', "$ip/" . ($prefix - 2), 'dev', 'eth0');
+	}
+	ok_vip($b, 'down', $address);
+	ok_vip($a, 'announce', $address);
+	reaches($a, $ip, "$ip: announced again");
 
 	# To and fro.
 	my ($from, $to) = ($a, $b);
@@ -245,6 +266,19 @@ ok_vip($a, 'up', $local6);
 unlike(addresses($a), qr/dadfailed/, 'a duplicate IPv6 address is made usable');
 reaches($a, $v6, 'and used');
 vip($_, 'down', $local6) foreach $a, $b;
+must_on($b, 'ip', 'addr', 'del', "$v6/64", 'dev', 'eth0');
+ok(!has($a, $v6), 'and it is its own to give up then');
+
+# An IPv6 address that a former version has put there, unmarked: it is taken over where it is wanted.
+SKIP:
+{
+	skip 'the kernel does not mark addresses', 2 if (PghaCluster::slurp('/proc/sys/kernel/osrelease') =~ /^(\d+)\.(\d+)/ and $1 * 1000 + $2 < 5018);
+	must_on($a, 'ip', 'addr', 'add', "$v6/64", 'dev', 'eth0', qw(nodad preferred_lft 0));
+	is((vip($a, 'down', $local6))[0], 1, 'an unmarked IPv6 address stays');
+	ok_vip($a, 'up', $local6);
+	ok_vip($a, 'down', $local6);
+	ok(!has($a, $v6), 'after an up it is marked, and goes');
+}
 
 # ---- a bare address: options, environment, file ----
 {
@@ -292,20 +326,37 @@ vip($_, 'down', $local6) foreach $a, $b;
 	is($failed, 0, 'up and down at once: none fails');
 	is(scalar(() = PghaCluster::slurp("$cluster->{base}/log/at-once.log") =~ /is (?:not )?here$/mg), 10, 'all have done something');
 
+	# Another user cannot hold it up: neither with the name that was the lock once, nor by the file.
+	my $home = (getpwnam 'postgres')[7];
+	my $hostile = PghaCluster::spawn(
+		[ $cluster->in_netns($a->{netns}), 'setpriv', '--pdeathsig', 'KILL', '--reuid=65534', '--regid=65534', '--clear-groups', 'perl', '-MSocket', '-e',
+			'socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack("S a*", AF_UNIX, "\0pgha-vip/$ARGV[0]")) or die; listen($s, 1);'
+			  . 'for my $d (@ARGV[1 .. 2]) { print "$d opened\n" if opendir(my $h, $d) or mkdir("$d/x") } $| = 1; print "locked\n"; sleep 600',
+			$v4, "$home/.pgha-vip", '/run/pgha-vip' ],
+		log => "$cluster->{base}/log/hostile.log");
+	$cluster->wait_for('the hostile socket', sub { (PghaCluster::slurp("$cluster->{base}/log/hostile.log") // '') =~ /locked/ });
+	unlike(PghaCluster::slurp("$cluster->{base}/log/hostile.log"), qr/opened/, 'another user does not get at the directories of the locks');
+	ok_vip($a, 'up', '--timeout=1', $local4);
+	is((on($a, $pgha, 'vip', 'down', '--timeout=1', $local4))[0], 0, 'nor is root held up');
+	kill 'KILL', $hostile;
+	waitpid($hostile, 0);
+
 	# One that is stuck, as if it waited for EC2, holds the others up until they give up.
 	my $stuck = PghaCluster::spawn(
-		[ $cluster->in_netns($a->{netns}), 'setpriv', '--pdeathsig', 'KILL', 'perl', '-MSocket', '-e',
-			'socket(my $s, AF_UNIX, SOCK_STREAM, 0); bind($s, pack("S a*", AF_UNIX, "\0pgha-vip/$ARGV[0]")) or die; listen($s, 1); $| = 1; print "locked\n"; sleep 600', $v4 ],
+		[ $cluster->in_netns($a->{netns}), 'setpriv', '--pdeathsig', 'KILL', '--reuid=postgres', '--regid=postgres', '--init-groups', 'perl', '-MFcntl', '-e',
+			'my $f = "$ARGV[1]/.pgha-vip/$ARGV[0]." . (stat "/proc/self/ns/net")[1]; open(my $h, "+>", $f) or die $!;'
+			  . 'my $l = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); fcntl($h, F_SETLK, $l) or die $!; $| = 1; print "locked\n"; sleep 600', $v4, $home ],
 		log => "$cluster->{base}/log/stuck.log");
 	$cluster->wait_for('the lock', sub { (PghaCluster::slurp("$cluster->{base}/log/stuck.log") // '') =~ /locked/ });
 	my ($status, $out, $err) = vip($a, 'up', '--timeout=1', $local4);
 	is($status, 1, 'a command waits for the one before it, not for ever');
-	like($err, qr/process $stuck of user root is still busy/, 'it says who that is');
+	like($err, qr/process $stuck of user postgres is still busy/, 'it says who that is');
 	ok_vip($b, 'up', '--timeout=1', $local4);
 	ok_vip($b, 'down', $local4);
 	kill 'KILL', $stuck;
 	waitpid($stuck, 0);
 	ok_vip($a, 'up', '--timeout=5', $local4);
+	is_deeply([ glob "$home/.pgha-vip/$v4.*" ], [], 'and leaves no file behind');
 
 	# Killed at any moment, the next one repairs.
 	foreach my $i (1 .. 15)

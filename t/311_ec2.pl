@@ -616,6 +616,8 @@ calm();
 imds_fault('500', times => 4);
 start('d', $b, {});
 is(ask('d', "take 20000 -1 ec2 $vip"), 'yes', 'metadata late: taken');
+start('d', $b, {}, 'secure');
+like(ask('d', "prepare ec2 $vip"), qr/^no the EC2 endpoint "http:.*" is not encrypted/, 'http:// is not spoken unless it is allowed');
 start('d', $b, {}, 'imds=http://127.0.0.1:9');
 like(ask('d', "prepare ec2 $vip"), qr/^no cannot reach the instance metadata service \(is this an EC2 instance\?\)/, 'not on EC2');
 

@@ -76,7 +76,7 @@ sub vip
 	my ($status, $out, $err) = PghaCluster::run_command(
 		[
 			@inside, 'setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups', '--inh-caps=+net_admin', '--ambient-caps=+net_admin',
-			'--', $pgha, 'vip', @arguments, "--ec2-endpoint=http://127.0.0.1:$ec2_port",
+			'--', $pgha, 'vip', @arguments, "--ec2-endpoint=http://127.0.0.1:$ec2_port", '--insecure',
 			"--imds-endpoint=http://127.0.0.1:$imds_port/i-0$instance"
 		]);
 	$said .= "$out$err";
@@ -89,6 +89,20 @@ sub ok_vip
 	my ($status, $text) = vip($instance, @arguments);
 	is($status, 0, "$instance: pgha vip @arguments") or diag $text;
 	return $text;
+}
+
+# Plain http is not spoken unless it is allowed, by whichever way the endpoint was given.
+{
+	my @arguments = ('up', "ec2:$vip\@lo", "--ec2-endpoint=http://127.0.0.1:$ec2_port", "--imds-endpoint=http://127.0.0.1:$imds_port/i-0a");
+	foreach my $more ([], ['PGHA_VIP_INSECURE=off'])
+	{
+		my ($status, $out, $err) = PghaCluster::run_command([ @inside, 'env', @$more, $pgha, 'vip', @arguments ]);
+		is($status, 1, "http:// is refused (@$more)");
+		like($err, qr/is not encrypted.*--insecure/, '... and it says how to allow it');
+	}
+	is(actions(), '', '... and EC2 was not asked');
+	my ($status, $out, $err) = PghaCluster::run_command([ @inside, 'env', 'PGHA_VIP_INSECURE=perhaps', $pgha, 'vip', @arguments ]);
+	like("$status $err", qr/^1 .*"insecure" is "perhaps": write on or off/, 'on or off, nothing else');
 }
 
 sub interfaces

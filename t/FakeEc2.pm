@@ -45,6 +45,7 @@ sub start
 
 	$self->{url} = "http://$self->{host}:$port";
 	$cluster->{settings}{'pgha.ec2_endpoint'} = $self->{url};
+	$cluster->{settings}{'pgha.ec2_insecure'} = 'on';
 	$cluster->{node_settings}{ $_->{name} }{'pgha.imds_endpoint'} = "http://$self->{host}:$imds{ instance($_) }" foreach $cluster->nodes;
 	return $self;
 }

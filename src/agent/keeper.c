@@ -75,6 +75,7 @@ typedef struct Settings
 	char		address[PGHA_ADDRESS_TEXT_SIZE];
 	char		ec2_endpoint[PGHA_ENDPOINT_SIZE];
 	char		imds_endpoint[PGHA_ENDPOINT_SIZE];
+	bool		ec2_insecure;
 	bool		fence_by_ec2;
 	int			failure_timeout_ms;
 	char		conninfo[PGHA_CONNINFO_SIZE];
@@ -411,6 +412,7 @@ init_ec2_options(const PghaAgentConf *conf, PghaEc2Options *options)
 	memset(options, 0, sizeof(*options));
 	options->endpoint = conf->ec2_endpoint;
 	options->imds_endpoint = conf->imds_endpoint;
+	options->insecure = conf->ec2_insecure;
 	options->region = "";
 	options->profile = "";
 	options->log = pgha_agent_log;
@@ -493,6 +495,7 @@ take_settings(const PghaAgentConf *conf, Settings *settings)
 	memcpy(settings->address, conf->address, sizeof(settings->address));
 	memcpy(settings->ec2_endpoint, conf->ec2_endpoint, sizeof(settings->ec2_endpoint));
 	memcpy(settings->imds_endpoint, conf->imds_endpoint, sizeof(settings->imds_endpoint));
+	settings->ec2_insecure = conf->ec2_insecure;
 	settings->fence_by_ec2 = conf->fence_by_ec2;
 	settings->failure_timeout_ms = conf->failure_timeout_ms;
 	memcpy(settings->conninfo, conf->conninfo, sizeof(settings->conninfo));

@@ -5,6 +5,7 @@
  * The room below all others of the agent: it calls none of them.
  */
 #include "log.h"
+#include "../common/errors.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,5 +19,6 @@ pgha_agent_log(const char *format,...)
 	va_start(args, format);
 	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	(void) pgha_shown(text, false);
 	fprintf(stderr, "pgha agent: %s\n", text);
 }

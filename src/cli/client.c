@@ -9,6 +9,7 @@
  * for.  Not for the agent or the server, which log instead of printing.
  */
 #include "client.h"
+#include "../common/errors.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -214,13 +215,34 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 
 /* ---- errors ---- */
 
+void
+pgha_client_put(const char *text, FILE *out)
+{
+	char	   *copy = strdup(text);
+
+	fputs(copy != NULL ? pgha_shown(copy, true) : "out of memory\n", out);
+	free(copy);
+}
+
+/* Puts what libpq says of a connection. */
+static void
+put_connection_error(PGconn *conn, FILE *errors)
+{
+	fputs("pgha: error: ", errors);
+	pgha_client_put(PQerrorMessage(conn), errors);
+}
+
 static void
 print_field(const PGresult *result, int field, const char *title, FILE *errors)
 {
 	const char *text = PQresultErrorField(result, field);
 
 	if (text != NULL)
-		fprintf(errors, "%s:  %s\n", title, text);
+	{
+		fprintf(errors, "%s:  ", title);
+		pgha_client_put(text, errors);
+		fputc('\n', errors);
+	}
 }
 
 /*
@@ -242,7 +264,10 @@ print_hint(const PGresult *result, FILE *errors)
 
 		if (at != NULL)
 		{
-			fprintf(errors, "HINT:  %.*s%s%s\n", (int) (at - text), text, command[i][1], at + strlen(command[i][0]));
+			char		hint[1024];
+
+			(void) snprintf(hint, sizeof(hint), "HINT:  %.*s%s%s\n", (int) (at - text), text, command[i][1], at + strlen(command[i][0]));
+			pgha_client_put(hint, errors);
 			return;
 		}
 	}
@@ -257,10 +282,12 @@ pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors)
 
 	if (primary == NULL)
 	{
-		fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
+		put_connection_error(conn, errors);
 		return;
 	}
-	fprintf(errors, "pgha: error: %s\n", primary);
+	fputs("pgha: error: ", errors);
+	pgha_client_put(primary, errors);
+	fputc('\n', errors);
 	print_field(result, PG_DIAG_MESSAGE_DETAIL, "DETAIL", errors);
 	print_hint(result, errors);
 	if (sqlstate != NULL && strcmp(sqlstate, "42501") == 0 &&
@@ -387,7 +414,7 @@ connect_with(const Parameters *parameters, FILE *errors)
 		fprintf(errors, "pgha: error: out of memory\n");
 		return NULL;
 	}
-	fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
+	put_connection_error(conn, errors);
 	if (PQconnectionNeedsPassword(conn))
 		fprintf(errors, "HINT:  Put the password into a password file (~/.pgpass or PGPASSFILE).\n");
 	else if (host == NULL || strchr(host, ',') == NULL)
@@ -599,7 +626,7 @@ wait_for_answer(PGconn *conn, int limit_ms, FILE *errors)
 		}
 		if (poll(&set, 1, (int) left) > 0 && !PQconsumeInput(conn))
 		{
-			fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
+			put_connection_error(conn, errors);
 			return false;
 		}
 	}
@@ -615,7 +642,7 @@ pgha_client_try_query(PGconn *conn, const char *query, const char *parameter, in
 
 	if (!PQsendQueryParams(conn, query, parameter != NULL ? 1 : 0, NULL, values, NULL, NULL, 0))
 	{
-		fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
+		put_connection_error(conn, errors);
 		return NULL;
 	}
 	if (!wait_for_answer(conn, limit_ms, errors))
@@ -634,6 +661,39 @@ pgha_client_try_query(PGconn *conn, const char *query, const char *parameter, in
 	return value;
 }
 
+/* Cleans the texts in a value; names of members are the programs' own. */
+static void
+clean_json(json_t *value)
+{
+	const char *key;
+	size_t		index;
+	json_t	   *part;
+
+	if (json_is_string(value))
+	{
+		char	   *text = strdup(json_string_value(value));
+
+		(void) json_string_set(value, text != NULL ? pgha_shown(text, true) : "");
+		free(text);
+	}
+	json_array_foreach(value, index, part)
+		clean_json(part);
+	if (json_is_object(value))
+		json_object_foreach(value, key, part)
+			clean_json(part);
+}
+
+json_t *
+pgha_client_json(const char *text, json_error_t *error)
+{
+	char	   *copy = strdup(text);
+	json_t	   *value = copy != NULL ? json_loads(pgha_shown(copy, true), 0, error) : NULL;
+
+	free(copy);
+	clean_json(value);
+	return value;
+}
+
 json_t *
 pgha_client_try_query_json(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors)
 {
@@ -643,7 +703,7 @@ pgha_client_try_query_json(PGconn *conn, const char *query, const char *paramete
 
 	if (text == NULL)
 		return NULL;
-	value = json_loads(text, 0, &error);
+	value = pgha_client_json(text, &error);
 	if (value == NULL)
 		fprintf(errors, "pgha: error: the server's answer cannot be read: %s\n", error.text);
 	free(text);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/errors.h"
 #include "../common/extension.h"
 #include "client.h"
 #include "doctor_host.h"
@@ -207,6 +208,7 @@ ask_other(PGconn *like, const char *node, const char *address, json_t *groups)
 	{
 		(void) snprintf(message, sizeof(message), "%s", PQerrorMessage(conn));
 		message[strcspn(message, "\n")] = '\0';
+		(void) pgha_shown(message, false);
 	}
 	else if (conn != NULL)
 	{

@@ -109,7 +109,8 @@ void
 pgha_doctor_address(const PghaAgentConf *conf, json_t *findings)
 {
 	PghaEc2Options options = {
-		.endpoint = conf->ec2_endpoint, .imds_endpoint = conf->imds_endpoint, .region = "", .profile = ""
+		.endpoint = conf->ec2_endpoint, .imds_endpoint = conf->imds_endpoint, .insecure = conf->ec2_insecure,
+		.region = "", .profile = ""
 	};
 	bool		by_ec2 = conf->address_spec.kind != PGHA_ADDRESS_NONE && conf->address_spec.kind != PGHA_ADDRESS_LOCAL;
 	PghaEc2    *ec2;

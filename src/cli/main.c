@@ -196,6 +196,8 @@ static const Subcommand subcommands[] = {
 		"      --profile=NAME     profile in the shared credentials file\n"
 		"      --ec2-endpoint=URL, --imds-endpoint=URL\n"
 		"                         where EC2 and the instance metadata are, if elsewhere\n"
+		"      --insecure         the EC2 endpoint may be http://, which shows requests and\n"
+		"                         session token to whoever listens\n"
 		"      --timeout=SECONDS  limit for all of it (default: 10)\n"
 		"In the file and the environment only: address (PGHA_VIP_ADDRESS), for calls\n"
 		"without ADDRESS.\n"

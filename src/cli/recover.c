@@ -214,7 +214,7 @@ look(Recovery *r)
 			r->asked = false;
 		else if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
 		{
-			json_t	   *rows = json_loads(PQgetvalue(result, 0, 0), 0, NULL);
+			json_t	   *rows = pgha_client_json(PQgetvalue(result, 0, 0), NULL);
 
 			take_progress(r, rows);
 			json_decref(rows);
@@ -257,7 +257,7 @@ take_notice(void *arg, const PGresult *result)
 	if (primary != NULL && is_told(r, primary))
 		return;
 	clear_bar(r);
-	fputs(PQresultErrorMessage(result), stderr);
+	pgha_client_put(PQresultErrorMessage(result), stderr);
 	draw_bar(r);
 }
 
@@ -416,7 +416,8 @@ run_recovery(Recovery *r)
 	(void) PQsetNoticeReceiver(r->order, take_notice, r);
 	if (!PQsendQueryParams(r->order, "SELECT pgha_recover_node($1, $2)", 2, NULL, values, NULL, NULL, 0))
 	{
-		fprintf(stderr, "pgha: error: %s", PQerrorMessage(r->order));
+		fputs("pgha: error: ", stderr);
+		pgha_client_put(PQerrorMessage(r->order), stderr);
 		return EXIT_ERROR;
 	}
 	result = await_result(r);

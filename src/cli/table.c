@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../common/errors.h"
 #include "table.h"
 
 #define CELL_SIZE	512
@@ -30,9 +31,7 @@ pgha_table_value(const json_t *value, char *out, size_t size)
 	else
 		(void) snprintf(out, size, "%s", "");
 
-	for (char *p = out; *p != '\0'; p++)
-		if ((unsigned char) *p < ' ' || *p == '\177')
-			*p = ' ';
+	(void) pgha_shown(out, false);
 }
 
 void

@@ -9,25 +9,19 @@
  * what it did on stderr, which is their log, and does not care whether anybody
  * reads that.
  *
- * up and down of one address at once come one after the other: each holds a
- * socket in the abstract namespace, which is one a network namespace, as are the
- * interfaces, and which the kernel removes with the process, however that ends.
- * There is no state: what a killed command left half done, the next one finds.
+ * up and down of one address by one user at once come one after the other: see
+ * vip_lock.c.  There is no state: what a killed command left half done, the next
+ * one finds.
  */
-#include <errno.h>
 #include <getopt.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/types.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,10 +31,10 @@
 #include "../net/address_local.h"
 #include "subcommands.h"
 #include "vip_conf.h"
+#include "vip_lock.h"
 
 #define DEFAULT_TIMEOUT_S	10
 #define MAX_TIMEOUT_S		600
-#define LOCK_POLL_MS		20
 
 /* Longer than an announcement takes. */
 #define ANNOUNCE_LIMIT_S	10
@@ -114,56 +108,22 @@ start_clock(Vip *vip)
 
 /* ---- one at a time ---- */
 
-/* Who holds the lock: "process 123 of user postgres". */
-static void
-describe_holder(const struct sockaddr_un *name, socklen_t name_size, char *text, size_t size)
-{
-	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct ucred holder;
-	socklen_t	holder_size = sizeof(holder);
-
-	(void) snprintf(text, size, "another process");
-	if (fd >= 0 && connect(fd, (const struct sockaddr *) name, name_size) == 0 &&
-		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &holder, &holder_size) == 0)
-	{
-		struct passwd *user = getpwuid(holder.uid);
-
-		(void) snprintf(text, size, "process %d of user %s", (int) holder.pid, user != NULL ? user->pw_name : "?");
-	}
-	if (fd >= 0)
-		(void) close(fd);
-}
-
-/* Waits for its turn, within the limit.  The lock goes with the process. */
 static bool
 lock(const Vip *vip)
 {
-	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	int			length = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "pgha-vip/%s",
-								  vip->spec.ip[0] != '\0' ? vip->spec.ip : vip->spec.allocation);
-	socklen_t	size = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t) length);
-	struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
-	char		holder[128];
-	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const char *name = vip->spec.ip[0] != '\0' ? vip->spec.ip : vip->spec.allocation;
+	char		cause[512];
 
-	while (fd >= 0 && bind(fd, (struct sockaddr *) &name, size) != 0)
+	switch (pgha_vip_lock(name, vip->end_ms, cause, sizeof(cause)))
 	{
-		if (errno == EADDRINUSE && pgha_awake_ms() < vip->end_ms)
-		{
-			(void) nanosleep(&pause, NULL);
-			continue;
-		}
-		if (errno != EADDRINUSE)
+		case PGHA_VIP_LOCKED:
 			break;
-		describe_holder(&name, size, holder, sizeof(holder));
-		(void) fail("%s is still busy with %s", holder, vip->text);
-		(void) close(fd);
-		return false;
-	}
-	if (fd < 0 || listen(fd, 1) != 0)
-	{
-		(void) fail("could not lock %s: %s", vip->text, strerror(errno));
-		return false;
+		case PGHA_VIP_BUSY:
+			(void) fail("%s is still busy with %s", cause, vip->text);
+			return false;
+		case PGHA_VIP_NO_PLACE:
+			say("%s: not locked against another \"pgha vip\" of this user: %s", vip->text, cause);
+			break;
 	}
 	return true;
 }
@@ -278,6 +238,8 @@ show(Vip *vip)
 		printf("not here: %s, %s\n", vip->text, error);
 	if (holder == PGHA_HELD && other)
 		printf("WARNING: the host with the hardware address %s answers for it, too\n", mac);
+	if (holder == PGHA_HELD && vip->spec.kind == PGHA_ADDRESS_LOCAL && pgha_local_foreign(&vip->spec))
+		printf("WARNING: pgha has not put it there, and \"down\" leaves it\n");
 	if (cause[0] != '\0')
 		say("%s", cause);
 	return holder == PGHA_HELD ? EXIT_OK : EXIT_NOT_HERE;
@@ -315,6 +277,7 @@ take_options(int argc, char **argv, Vip *vip, const char **config)
 		{"profile", required_argument, NULL, OPTION_SETTING + VIP_PROFILE},
 		{"ec2-endpoint", required_argument, NULL, OPTION_SETTING + VIP_EC2_ENDPOINT},
 		{"imds-endpoint", required_argument, NULL, OPTION_SETTING + VIP_IMDS_ENDPOINT},
+		{"insecure", no_argument, NULL, OPTION_SETTING + VIP_INSECURE},
 		{"timeout", required_argument, NULL, OPTION_SETTING + VIP_TIMEOUT},
 		{NULL, 0, NULL, 0}
 	};
@@ -336,7 +299,8 @@ take_options(int argc, char **argv, Vip *vip, const char **config)
 			return pgha_usage_error("vip", "option \"%s\" needs a value", argv[optind - 1]);
 		else if (c < OPTION_SETTING)
 			return pgha_usage_error("vip", "\"%s\" is not an option of \"pgha vip\"", argv[optind - 1]);
-		else if (!pgha_vip_conf_set(&vip->conf, (PghaVipSetting) (c - OPTION_SETTING), optarg, error, sizeof(error)))
+		else if (!pgha_vip_conf_set(&vip->conf, (PghaVipSetting) (c - OPTION_SETTING),
+									c == OPTION_SETTING + VIP_INSECURE ? "on" : optarg, error, sizeof(error)))
 			return pgha_usage_error("vip", "%s", error);
 	}
 	return EXIT_OK;
@@ -373,6 +337,7 @@ open_address(Vip *vip)
 		.imds_endpoint = conf->value[VIP_IMDS_ENDPOINT],
 		.region = conf->value[VIP_REGION],
 		.profile = conf->value[VIP_PROFILE],
+		.insecure = pgha_vip_conf_is_on(conf, VIP_INSECURE),
 		.dry_run = vip->dry_run,
 		.log = say
 	};
@@ -404,6 +369,7 @@ pgha_vip_main(int argc, char **argv)
 		if (!open_address(&vip))
 			return fail("out of memory");
 		code = commands[i].run(&vip);
+		pgha_vip_unlock();
 		pgha_address_close(vip.address);
 		return code;
 	}

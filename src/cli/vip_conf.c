@@ -20,7 +20,7 @@
 
 static const char *const names[VIP_SETTINGS] = {
 	"address", "kind", "interface", "prefix", "allocation", "tables", "region",
-	"profile", "ec2_endpoint", "imds_endpoint", "timeout"
+	"profile", "ec2_endpoint", "imds_endpoint", "insecure", "timeout"
 };
 
 const char *
@@ -36,6 +36,12 @@ pgha_vip_conf_set(PghaVipConf *conf, PghaVipSetting setting, const char *value, 
 		return pgha_fail(error, error_size, "the value of \"%s\" is too long", names[setting]);
 	(void) strcpy(conf->value[setting], value);
 	return true;
+}
+
+bool
+pgha_vip_conf_is_on(const PghaVipConf *conf, PghaVipSetting setting)
+{
+	return strcmp(conf->value[setting], "on") == 0;
 }
 
 /* Sets what is not set yet. */
@@ -140,7 +146,11 @@ pgha_vip_conf_complete(PghaVipConf *conf, const char *file, char *error, size_t 
 		return false;
 	if (file == NULL)
 		file = getenv("PGHA_VIP_CONFIG");
-	return read_file(conf, file != NULL ? file : PGHA_VIP_CONFIG, file != NULL, error, error_size);
+	if (!read_file(conf, file != NULL ? file : PGHA_VIP_CONFIG, file != NULL, error, error_size))
+		return false;
+	return conf->value[VIP_INSECURE][0] == '\0' || strcmp(conf->value[VIP_INSECURE], "off") == 0 ||
+		pgha_vip_conf_is_on(conf, VIP_INSECURE) ||
+		pgha_fail(error, error_size, "\"insecure\" is \"%.60s\": write on or off", conf->value[VIP_INSECURE]);
 }
 
 /* ---- the address ---- */

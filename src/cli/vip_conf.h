@@ -15,7 +15,7 @@
 typedef enum PghaVipSetting
 {
 	VIP_ADDRESS, VIP_KIND, VIP_INTERFACE, VIP_PREFIX, VIP_ALLOCATION, VIP_TABLES, VIP_REGION,
-	VIP_PROFILE, VIP_EC2_ENDPOINT, VIP_IMDS_ENDPOINT, VIP_TIMEOUT, VIP_SETTINGS
+	VIP_PROFILE, VIP_EC2_ENDPOINT, VIP_IMDS_ENDPOINT, VIP_INSECURE, VIP_TIMEOUT, VIP_SETTINGS
 } PghaVipSetting;
 
 /* What is set where; "" where it is not. */
@@ -26,6 +26,9 @@ typedef struct PghaVipConf
 
 /* The name of a setting in the file; as an option with hyphens. */
 extern const char *pgha_vip_setting_name(PghaVipSetting setting);
+
+/* Is it "on"?  Other words than on and off are refused by pgha_vip_conf_complete(). */
+extern bool pgha_vip_conf_is_on(const PghaVipConf *conf, PghaVipSetting setting);
 
 /* Sets a value, as an option does.  False with a sentence if it is too long. */
 extern bool pgha_vip_conf_set(PghaVipConf *conf, PghaVipSetting setting, const char *value,

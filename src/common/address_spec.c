@@ -320,3 +320,17 @@ pgha_address_spec_format(const PghaAddressSpec *spec, char *text, size_t size)
 		length = snprintf(text, size, "%s:%s/%d%s", kinds[spec->kind].word, spec->ip, spec->prefix, where);
 	return length >= 0 && (size_t) length < size;
 }
+
+bool
+pgha_address_spec_is_host(const PghaAddressSpec *spec, const char *host)
+{
+	unsigned char ours[16];
+	unsigned char other[16];
+	char		plain[64];
+
+	/* A link-local address has its interface behind a "%". */
+	(void) snprintf(plain, sizeof(plain), "%.*s", (int) strcspn(host, "%"), host);
+	return spec->ip[0] != '\0' && inet_pton(spec->family, spec->ip, ours) == 1 &&
+		inet_pton(spec->family, plain, other) == 1 &&
+		memcmp(ours, other, spec->family == AF_INET6 ? 16 : 4) == 0;
+}

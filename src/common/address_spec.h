@@ -49,6 +49,9 @@ typedef struct PghaAddressSpec
 extern bool pgha_address_spec_parse(const char *text, PghaAddressSpec *spec,
 									char *error, size_t error_size);
 
+/* Is `host`, a name or an IP address in any of its forms, the address? */
+extern bool pgha_address_spec_is_host(const PghaAddressSpec *spec, const char *host);
+
 /* Writes the text that parses to `spec`; false if it does not fit. */
 extern bool pgha_address_spec_format(const PghaAddressSpec *spec, char *text, size_t size);
 

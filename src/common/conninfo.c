@@ -15,7 +15,12 @@
 static const char host_advice[] = "pgha takes each member's address from pgha.members";
 static const char set_by_pgha[] = "pgha sets it itself";
 
-/* Keywords that must not be in pgha.conninfo. */
+static const char secret[] = "it would be seen in the settings and in the command lines of pg_rewind and pg_basebackup";
+
+/*
+ * Keywords that must not be in pgha.conninfo.  Of libpq's, all are here whose
+ * value is a secret, those of later versions too; a test compares.
+ */
 static const struct
 {
 	const char *keyword;
@@ -23,6 +28,10 @@ static const struct
 }			refused[] =
 {
 	{"password", "put the password into a file and name it with \"passfile\""},
+	{"sslpassword", "use a key file that needs no passphrase, readable by the server's user only"},
+	{"oauth_client_secret", secret},
+	{"scram_client_key", secret},
+	{"scram_server_key", secret},
 	{"host", host_advice},
 	{"hostaddr", host_advice},
 	{"port", host_advice},
@@ -31,6 +40,7 @@ static const struct
 	{"replication", set_by_pgha},
 	{"options", set_by_pgha},
 	{"service", "a service file may change addresses: write the options themselves"},
+	{"servicefile", "a service file may change addresses: write the options themselves"},
 	{"target_session_attrs", "pgha connects to members of either role"},
 };
 

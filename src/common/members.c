@@ -97,10 +97,12 @@ show(Span span)
 	return shown;
 }
 
+/* Names and hosts stand in command lines, so that none may look like an option. */
 static bool
 span_is_name(Span name)
 {
-	return name.length > 0 && name.length < PGHA_NAME_SIZE && span_consists_of(name, "-_.");
+	return name.length > 0 && name.length < PGHA_NAME_SIZE && name.start[0] != '-' &&
+		span_consists_of(name, "-_.");
 }
 
 bool
@@ -191,7 +193,7 @@ parse_address(Span text, PghaAddress *address, char *error, size_t error_size)
 		return pgha_fail(error, error_size,
 					"The host of member \"%s\" is longer than %d characters.",
 					address->name, PGHA_HOST_SIZE - 1);
-	if (!span_consists_of(host, allowed))
+	if (host.start[0] == '-' || !span_consists_of(host, allowed))
 		return pgha_fail(error, error_size,
 					"\"%s\" is not a host name or an IP address: members are separated by commas and written as \"name=host:port\".",
 					show(host).text);
@@ -245,6 +247,9 @@ parse_member(Span text, PghaAddress *address, char *error, size_t error_size)
 		return pgha_fail(error, error_size,
 					"Member name \"%s\" is longer than %d characters.",
 					show(name).text, PGHA_NAME_SIZE - 1);
+	if (name.start[0] == '-')
+		return pgha_fail(error, error_size,
+					"Member name \"%s\" begins with \"-\": write a letter or a digit first.", show(name).text);
 	if (!span_is_name(name))
 		return pgha_fail(error, error_size,
 					"Member name \"%s\" contains other characters than letters, digits, \"-\", \"_\" and \".\".",

@@ -40,7 +40,7 @@ enum
 	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, CONNINFO, AUTO_REJOIN,
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
 	CLONE_COMMAND, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
-	EC2_ENDPOINT, IMDS_ENDPOINT, FENCE, FENCE_TIMEOUT, SERVER_LOG, SETTINGS
+	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG, SETTINGS
 };
 
 typedef struct Reader
@@ -56,7 +56,7 @@ static const char *const setting_names[SETTINGS] = {
 	"pgha.conninfo", "pgha.auto_rejoin", "pgha.clone_in_place", "pgha.keep_old_data",
 	"pgha.agent_directory", "pgha.start_command", "pgha.stop_command", "pgha.clone_command",
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
-	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.fence", "pgha.fence_timeout",
+	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.ec2_insecure", "pgha.fence", "pgha.fence_timeout",
 	"pgha.server_log"
 };
 
@@ -367,8 +367,13 @@ take_address(Reader *reader)
 
 	if (!copy_value(reader, ADDRESS, "", conf->address, sizeof(conf->address)))
 		return false;
-	return pgha_address_spec_parse(conf->address, &conf->address_spec, reason, sizeof(reason)) ||
-		pgha_fail(reader->error, reader->error_size, "pgha.address: %s", reason);
+	if (!pgha_address_spec_parse(conf->address, &conf->address_spec, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.address: %s", reason);
+	for (int i = 0; i < conf->members.count; i++)
+		if (pgha_address_spec_is_host(&conf->address_spec, conf->members.member[i].host))
+			return pgha_fail(reader->error, reader->error_size,
+							 "pgha.address is the address of member \"%s\"", conf->members.member[i].name);
+	return true;
 }
 
 static bool
@@ -412,6 +417,7 @@ take_values(Reader *reader)
 		take_auto_rejoin(reader, &conf->auto_rejoin) &&
 		take_bool(reader, CLONE_IN_PLACE, &conf->clone_in_place) &&
 		take_bool(reader, KEEP_OLD_DATA, &conf->keep_old_data) &&
+		take_bool(reader, EC2_INSECURE, &conf->ec2_insecure) &&
 		take_time(reader, FAILURE_TIMEOUT, 3000, &conf->failure_timeout_ms) &&
 		take_address(reader) &&
 		take_fence(reader) &&

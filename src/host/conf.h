@@ -53,6 +53,7 @@ typedef struct PghaAgentConf
 	PghaAddressSpec address_spec;
 	char		ec2_endpoint[PGHA_ENDPOINT_SIZE];
 	char		imds_endpoint[PGHA_ENDPOINT_SIZE];
+	bool		ec2_insecure;	/* ec2_endpoint may be http:// */
 	bool		fence_by_ec2;	/* pgha.fence = ec2-stop */
 	int			fence_timeout_ms;
 

@@ -125,7 +125,8 @@ has_neighbours(const PghaAddressSpec *spec, const PghaInterface *interface)
 /* ---- take ---- */
 
 /*
- * 1: it is where it belongs, 0: it is not there yet, -1: it cannot be put there.
+ * 1: it is where it belongs, 0: it is not there, or of no use there, -1: it cannot
+ * be put there.
  * EC2 delivers to the host, so that any of its interfaces will do.
  */
 static int
@@ -150,21 +151,23 @@ look(const PghaAddressSpec *spec, const Place *place, char *error, size_t error_
 				  spec->ip, name_of(&found, &other), place->interface.name);
 		return -1;
 	}
-	if (!found.unusable)
-		return 1;
-	/* The kernel has seen it elsewhere, and will never use it: put it there again. */
-	(void) pgha_assigned_delete(&place->ip, &found);
-	return 0;
+	return found.unusable ? 0 : 1;
 }
 
 static bool
 put(const PghaAddressSpec *spec, const Place *place, char *error, size_t error_size)
 {
 	int			present = look(spec, place, error, error_size);
+	PghaAssigned found;
 	int			result;
 
+	if (present > 0)
+		pgha_assigned_adopt(&place->ip, place->interface.index);
 	if (present != 0)
 		return present > 0;
+	/* The kernel has seen it elsewhere, and will never use it: put it there again. */
+	if (pgha_assigned_find(&place->ip, 0, &found) == 0)
+		(void) pgha_assigned_delete(&place->ip, &found);
 	result = pgha_assigned_add(&place->interface, &place->ip, spec->prefix);
 	if (result != 0 && result != EEXIST)
 		return pgha_fail(error, error_size, "could not put %s on interface \"%s\": %s",
@@ -252,7 +255,10 @@ pgha_local_may(const PghaAddressSpec *spec, const char *mac, char *error, size_t
 
 /* ---- release ---- */
 
-/* Takes the address off an interface, or off all (index 0), as often as it is there. */
+/*
+ * Takes the address off an interface, or off all (index 0), as often as pgha has
+ * put it there.
+ */
 static bool
 take_off(const PghaAddressSpec *spec, const PghaIp *ip, int index, char *error, size_t error_size)
 {
@@ -261,10 +267,8 @@ take_off(const PghaAddressSpec *spec, const PghaIp *ip, int index, char *error, 
 	int			result;
 
 	/* It can be there more than once, with different prefix lengths. */
-	for (int i = 0; (result = pgha_assigned_find(ip, index, &found)) == 0; i++)
+	for (int i = 0; (result = pgha_assigned_find_ours(ip, index, &found)) == 0; i++)
 	{
-		if (spec->kind != PGHA_ADDRESS_LOCAL && !pgha_assigned_is_ours(&found))
-			return true;
 		result = pgha_assigned_delete(ip, &found);
 		if ((result != 0 && result != EADDRNOTAVAIL) || i == MAX_PREFIXES)
 			return pgha_fail(error, error_size, "could not take %s off interface \"%s\": %s",
@@ -279,6 +283,7 @@ pgha_local_release(const PghaAddressSpec *spec, char *error, size_t error_size)
 	PghaIp		ip;
 	PghaAssigned found;
 	PghaInterface interface;
+	int			result;
 
 	if (!to_ip(spec, &ip, error, error_size))
 		return false;
@@ -287,10 +292,28 @@ pgha_local_release(const PghaAddressSpec *spec, char *error, size_t error_size)
 	if (pgha_interface_by_name(spec->interface, &interface) == 0 &&
 		!take_off(spec, &ip, interface.index, error, error_size))
 		return false;
-	if (pgha_assigned_find(&ip, 0, &found) == 0)
+	result = pgha_assigned_find(&ip, 0, &found);
+	if (result == ENOENT)
+		return true;
+	if (result != 0)
+		return pgha_fail(error, error_size, "could not look up addresses: %s", strerror(result));
+	if (strcmp(name_of(&found, &interface), spec->interface) != 0)
 		return pgha_fail(error, error_size, "%s is on interface \"%s\", and not on \"%s\": it stays there",
-						 spec->ip, name_of(&found, &interface), spec->interface);
-	return true;
+						 spec->ip, interface.name, spec->interface);
+	return pgha_fail(error, error_size,
+					 "%s is on interface \"%s\", but pgha has not put it there: it stays; take it off with: ip addr del %s/%d dev %s",
+					 spec->ip, interface.name, spec->ip, found.prefix, interface.name);
+}
+
+bool
+pgha_local_foreign(const PghaAddressSpec *spec)
+{
+	PghaIp		ip;
+	PghaAssigned found;
+	char		error[128];
+
+	return to_ip(spec, &ip, error, sizeof(error)) && pgha_assigned_find(&ip, 0, &found) == 0 &&
+		pgha_assigned_find_ours(&ip, 0, &found) == ENOENT;
 }
 
 /* ---- who has it ---- */

@@ -25,8 +25,9 @@ extern bool pgha_local_take(const PghaAddressSpec *spec, const char *mac, bool o
 							char *error, size_t error_size);
 
 /*
- * Takes it off.  True if it was not there.  For the kinds of EC2 an address that
- * pgha did not put there (one that all hosts have from boot) stays.
+ * Takes it off.  True if it was not there.  An address that pgha has not put there
+ * stays: false for the kind local, where two hosts would have it; for the kinds of
+ * EC2, which delivers to one of them, all hosts may have it from boot.
  */
 extern bool pgha_local_release(const PghaAddressSpec *spec, char *error, size_t error_size);
 
@@ -43,6 +44,9 @@ extern bool pgha_local_announce(const PghaAddressSpec *spec, bool (*still) (void
  * if not, `error` says so, or why that could not be found out.
  */
 extern bool pgha_local_here(const PghaAddressSpec *spec, char *interface, char *error, size_t error_size);
+
+/* Is it here without pgha having put it there? */
+extern bool pgha_local_foreign(const PghaAddressSpec *spec);
 
 /*
  * Asks who else answers for the address.  True: somebody, whose hardware address

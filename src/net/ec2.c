@@ -152,6 +152,10 @@ pgha_ec2_api_endpoint(PghaEc2Api *api, const char *url, const char *region,
 
 	if (!secure && strncasecmp(url, "http://", 7) != 0)
 		return pgha_fail(error, error_size, "the EC2 endpoint \"%s\" must begin with https://", url);
+	if (!secure && !api->insecure)
+		return pgha_fail(error, error_size,
+						 "the EC2 endpoint \"%s\" is not encrypted, and whoever listens could use the requests and the session token: "
+						 "write https://, or allow it (pgha.ec2_insecure = on; pgha vip --insecure)", url);
 	length = strcspn(host, "/");
 	if (length == 0 || length >= sizeof(api->host) || strspn(host + length, "/") != strlen(host + length) ||
 		strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]") < length)

@@ -32,6 +32,7 @@ typedef struct PghaEc2Api
 	char		url[300];		/* empty: pgha_ec2_api_endpoint() was not called yet */
 	char		host[256];		/* as in the Host header */
 	char		region[64];
+	bool		insecure;		/* http:// is allowed */
 	int64_t		clock_offset;	/* seconds that EC2's clock is ahead of ours */
 } PghaEc2Api;
 

@@ -50,6 +50,7 @@ pgha_ec2_new(const PghaEc2Options *options)
 	ec2->imds = pgha_imds_new(options->imds_endpoint);
 	ec2->api.http = pgha_http_new();
 	ec2->api.log = options->log;
+	ec2->api.insecure = options->insecure;
 	if (ec2->imds == NULL || ec2->api.http == NULL)
 	{
 		pgha_ec2_free(ec2);

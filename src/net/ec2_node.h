@@ -30,6 +30,7 @@ typedef struct PghaEc2Options
 	const char *imds_endpoint;	/* "": http://169.254.169.254 */
 	const char *region;			/* "": AWS_REGION, AWS_DEFAULT_REGION, profile, metadata */
 	const char *profile;		/* of the shared credentials file; "": AWS_PROFILE, "default" */
+	bool		insecure;		/* the endpoint may be http:// */
 	bool		dry_run;		/* ask EC2 whether it would, change nothing */
 	void		(*log) (const char *format,...) __attribute__((format(printf, 1, 2)));	/* may be NULL */
 } PghaEc2Options;

@@ -6,8 +6,11 @@
  * is kept, so that nothing can be out of date, and ip(8) is not run: its exit
  * codes do not tell "is there already" from a failure.
  *
- * IPv4 addresses get a label that ends in "pgha", which `ip addr` shows, and by
- * which an address that the host had before is told from one of ours.
+ * An address of ours is told from one that the host has otherwise by two marks in
+ * the kernel, which go with the address: IPv4 has a label that ends in "pgha",
+ * which `ip addr` shows; both families have a protocol number (Linux 5.18), shown
+ * as "proto".  An older kernel ignores the latter; there an IPv6 address counts as
+ * ours if it is put there as pgha does it: for ever, not asked about, deprecated.
  */
 #include "interfaces.h"
 
@@ -23,9 +26,14 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define LABEL_SUFFIX	"pgha"
+
+/* Who has put an address there; not in /etc/iproute2/rt_addrprotos.  Older headers do not have the attribute. */
+#define ATTRIBUTE_PROTO	11
+#define PROTO_PGHA		169
 
 /* A dump that the tables changed under is repeated so often. */
 #define DUMP_TRIES		5
@@ -245,8 +253,43 @@ typedef struct AddressSearch
 {
 	const PghaIp *ip;
 	int			index;			/* 0: any */
+	bool		only_ours;
+	bool		only_unmarked;	/* as former versions have put IPv6 addresses there */
 	PghaAssigned found;			/* index 0: none */
 } AddressSearch;
+
+/* The marks of an address. */
+typedef struct Marks
+{
+	int			family;
+	const char *label;
+	unsigned char proto;		/* 0: none, or the kernel is too old */
+	bool		like_ours;		/* IPv6: deprecated for ever, not asked about */
+} Marks;
+
+/* Does this kernel keep the protocol of an address? */
+static bool
+kernel_keeps_proto(void)
+{
+	struct utsname name;
+	int			major;
+	int			minor;
+
+	return uname(&name) != 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2 ||
+		major > 5 || (major == 5 && minor >= 18);
+}
+
+static bool
+is_ours(const Marks *marks)
+{
+	const char *colon = strrchr(marks->label, ':');
+
+	if (marks->proto == PROTO_PGHA)
+		return true;
+	if (marks->family == AF_INET)
+		return strcmp(colon != NULL ? colon + 1 : marks->label, LABEL_SUFFIX) == 0;
+	return marks->proto == 0 && marks->like_ours && !kernel_keeps_proto();
+}
 
 static void
 visit_address(const struct nlmsghdr *message, void *arg)
@@ -258,6 +301,8 @@ visit_address(const struct nlmsghdr *message, void *arg)
 	const void *local = NULL;
 	const void *address = NULL;
 	uint32_t	flags = info->ifa_flags;
+	struct ifa_cacheinfo life = {0};
+	Marks		marks = {.family = info->ifa_family};
 
 	if (message->nlmsg_type != RTM_NEWADDR || info->ifa_family != search->ip->family)
 		return;
@@ -272,7 +317,17 @@ visit_address(const struct nlmsghdr *message, void *arg)
 			(void) snprintf(one.label, sizeof(one.label), "%.*s", (int) RTA_PAYLOAD(a), (const char *) RTA_DATA(a));
 		else if (a->rta_type == IFA_FLAGS && RTA_PAYLOAD(a) == sizeof(flags))
 			memcpy(&flags, RTA_DATA(a), sizeof(flags));
+		else if (a->rta_type == IFA_CACHEINFO && RTA_PAYLOAD(a) == sizeof(life))
+			memcpy(&life, RTA_DATA(a), sizeof(life));
+		else if (a->rta_type == ATTRIBUTE_PROTO && RTA_PAYLOAD(a) == sizeof(marks.proto))
+			memcpy(&marks.proto, RTA_DATA(a), sizeof(marks.proto));
 	}
+	marks.label = one.label;
+	marks.like_ours = (flags & IFA_F_NODAD) != 0 && life.ifa_prefered == 0 && life.ifa_valid == UINT32_MAX;
+	one.ours = is_ours(&marks);
+	if ((search->only_ours && !one.ours) ||
+		(search->only_unmarked && (one.ours || marks.family != AF_INET6 || marks.proto != 0 || !marks.like_ours)))
+		return;
 	if (local == NULL)
 		local = address;
 	if (local == NULL || memcmp(local, search->ip->bytes, ip_size(info->ifa_family)) != 0 ||
@@ -282,10 +337,9 @@ visit_address(const struct nlmsghdr *message, void *arg)
 	search->found = one;
 }
 
-int
-pgha_assigned_find(const PghaIp *ip, int index, PghaAssigned *found)
+static int
+find_address(AddressSearch *search)
 {
-	AddressSearch search = {.ip = ip, .index = index};
 	int			result = EAGAIN;
 
 	for (int i = 0; i < DUMP_TRIES && result == EAGAIN; i++)
@@ -293,28 +347,49 @@ pgha_assigned_find(const PghaIp *ip, int index, PghaAssigned *found)
 		Request		request;
 
 		begin(&request, RTM_GETADDR, NLM_F_DUMP, sizeof(request.body.address));
-		request.body.address.ifa_family = (unsigned char) ip->family;
-		memset(&search.found, 0, sizeof(search.found));
-		result = talk(&request, visit_address, &search);
+		request.body.address.ifa_family = (unsigned char) search->ip->family;
+		memset(&search->found, 0, sizeof(search->found));
+		result = talk(&request, visit_address, search);
 	}
-	*found = search.found;
-	return result == 0 && found->index == 0 ? ENOENT : result;
+	return result == 0 && search->found.index == 0 ? ENOENT : result;
 }
 
 int
-pgha_assigned_add(const PghaInterface *interface, const PghaIp *ip, int prefix)
+pgha_assigned_find(const PghaIp *ip, int index, PghaAssigned *found)
+{
+	AddressSearch search = {.ip = ip, .index = index};
+	int			result = find_address(&search);
+
+	*found = search.found;
+	return result;
+}
+
+int
+pgha_assigned_find_ours(const PghaIp *ip, int index, PghaAssigned *found)
+{
+	AddressSearch search = {.ip = ip, .index = index, .only_ours = true};
+	int			result = find_address(&search);
+
+	*found = search.found;
+	return result;
+}
+
+static int
+put(const PghaInterface *interface, const PghaIp *ip, int prefix, unsigned short how)
 {
 	static const struct ifa_cacheinfo deprecated = {.ifa_prefered = 0, .ifa_valid = UINT32_MAX};
+	static const unsigned char proto = PROTO_PGHA;
 	Request		request;
 	char		label[IF_NAMESIZE + sizeof(LABEL_SUFFIX)];
 	uint32_t	flags = IFA_F_NODAD;
 
-	begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, sizeof(request.body.address));
+	begin(&request, RTM_NEWADDR, how | NLM_F_ACK, sizeof(request.body.address));
 	request.body.address.ifa_family = (unsigned char) ip->family;
 	request.body.address.ifa_prefixlen = (unsigned char) prefix;
 	request.body.address.ifa_index = (unsigned int) interface->index;
 	add_attribute(&request, IFA_LOCAL, ip->bytes, ip_size(ip->family));
 	add_attribute(&request, IFA_ADDRESS, ip->bytes, ip_size(ip->family));
+	add_attribute(&request, ATTRIBUTE_PROTO, &proto, sizeof(proto));
 	if (ip->family == AF_INET6)
 	{
 		add_attribute(&request, IFA_FLAGS, &flags, sizeof(flags));
@@ -331,6 +406,22 @@ pgha_assigned_add(const PghaInterface *interface, const PghaIp *ip, int prefix)
 }
 
 int
+pgha_assigned_add(const PghaInterface *interface, const PghaIp *ip, int prefix)
+{
+	return put(interface, ip, prefix, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+void
+pgha_assigned_adopt(const PghaIp *ip, int index)
+{
+	AddressSearch search = {.ip = ip, .index = index, .only_unmarked = true};
+	PghaInterface interface = {.index = index};
+
+	if (ip->family == AF_INET6 && find_address(&search) == 0)
+		(void) put(&interface, ip, search.found.prefix, NLM_F_REPLACE);
+}
+
+int
 pgha_assigned_delete(const PghaIp *ip, const PghaAssigned *assigned)
 {
 	Request		request;
@@ -341,14 +432,6 @@ pgha_assigned_delete(const PghaIp *ip, const PghaAssigned *assigned)
 	request.body.address.ifa_index = (unsigned int) assigned->index;
 	add_attribute(&request, IFA_LOCAL, ip->bytes, ip_size(ip->family));
 	return talk(&request, NULL, NULL);
-}
-
-bool
-pgha_assigned_is_ours(const PghaAssigned *assigned)
-{
-	const char *colon = strrchr(assigned->label, ':');
-
-	return strcmp(colon != NULL ? colon + 1 : assigned->label, LABEL_SUFFIX) == 0;
 }
 
 int

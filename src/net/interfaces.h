@@ -36,6 +36,7 @@ typedef struct PghaAssigned
 	int			prefix;
 	char		label[IF_NAMESIZE]; /* IPv4 only */
 	bool		unusable;		/* IPv6: not yet, or never, found to be unique */
+	bool		ours;			/* put there by pgha_assigned_add() */
 } PghaAssigned;
 
 /* Looks for an interface.  ENODEV: there is none. */
@@ -50,6 +51,9 @@ extern int	pgha_interface_by_mac(const char *mac, PghaInterface *interface);
 
 /* Looks for an address on an interface, or on all (index 0).  ENOENT: it is not there. */
 extern int	pgha_assigned_find(const PghaIp *ip, int index, PghaAssigned *found);
+
+/* The same, but only one that pgha_assigned_add() has put there. */
+extern int	pgha_assigned_find_ours(const PghaIp *ip, int index, PghaAssigned *found);
 
 /*
  * Puts an address on an interface.  EEXIST: it is there.
@@ -66,8 +70,11 @@ extern int	pgha_assigned_add(const PghaInterface *interface, const PghaIp *ip, i
 /* Takes an address off its interface.  EADDRNOTAVAIL: it is not there. */
 extern int	pgha_assigned_delete(const PghaIp *ip, const PghaAssigned *assigned);
 
-/* Was it put there by pgha_assigned_add()?  Told by its label, which IPv6 has not. */
-extern bool pgha_assigned_is_ours(const PghaAssigned *assigned);
+/*
+ * Marks an IPv6 address as ours that looks like one that a version of pgha has
+ * put there which did not mark them; others are left as they are.
+ */
+extern void pgha_assigned_adopt(const PghaIp *ip, int index);
 
 /*
  * Would this process be allowed to change addresses?  Asks the kernel with a

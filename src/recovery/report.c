@@ -161,16 +161,20 @@ write_progress(PghaJobRun *run, const char *message, int64_t done, int64_t total
 static char phase_message[512];
 
 /*
- * For the tests only: the process stops itself at the point named in this
+ * In build/pgha-test only: the process stops itself at the point named in this
  * environment variable, so that it can be killed there.
  */
 void
 pgha_job_test_stop(const char *phase)
 {
+#ifdef PGHA_TEST_HOOKS
 	const char *at = getenv("PGHA_TEST_STOP_AT");
 
 	if (at != NULL && strcmp(at, phase) == 0)
 		(void) raise(SIGSTOP);
+#else
+	(void) phase;
+#endif
 }
 
 bool

@@ -55,6 +55,7 @@ char	   *pgha_pgpool_passfile = NULL;
 char	   *pgha_address = NULL;
 char	   *pgha_ec2_endpoint = NULL;
 char	   *pgha_imds_endpoint = NULL;
+bool		pgha_ec2_insecure = false;
 
 /* The agent reads the same words (host/conf.c). */
 static const struct config_enum_entry auto_rejoin_options[] = {
@@ -167,6 +168,10 @@ define_agent_settings(void)
 				NULL, &pgha_ec2_endpoint, "");
 	define_text("pgha.imds_endpoint", "Where the agent reaches the instance metadata service; empty: its usual place.",
 				NULL, &pgha_imds_endpoint, "");
+	DefineCustomBoolVariable("pgha.ec2_insecure",
+							 "Whether pgha.ec2_endpoint may be http://, which shows requests and session token to whoever listens.",
+							 NULL,
+							 &pgha_ec2_insecure, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -303,7 +308,7 @@ endpoint_valid(const char *url)
 
 /* What has to do with the address that follows the primary, and with EC2. */
 static bool
-check_host_settings(char *error, size_t error_size, char *hint, size_t hint_size)
+check_host_settings(const PghaMembers *members, char *error, size_t error_size, char *hint, size_t hint_size)
 {
 	PghaAddressSpec spec;
 	char		reason[400];
@@ -318,11 +323,25 @@ check_host_settings(char *error, size_t error_size, char *hint, size_t hint_size
 		snprintf(hint, hint_size, "Write an address of one of the kinds in the manual, the same on all nodes, as in pgha.address = 'ec2:10.0.3.10'.");
 		return false;
 	}
+	for (int i = 0; i < members->count; i++)
+	{
+		if (!pgha_address_spec_is_host(&spec, members->member[i].host))
+			continue;
+		snprintf(error, error_size, "pgha.address is the address of member \"%s\"", members->member[i].name);
+		snprintf(hint, hint_size, "Write an address of its own, which no member has in pgha.members: it moves from host to host.");
+		return false;
+	}
 	if (!endpoint_valid(pgha_ec2_endpoint) || !endpoint_valid(pgha_imds_endpoint))
 	{
 		snprintf(error, error_size, "%s is not an endpoint",
 				 endpoint_valid(pgha_ec2_endpoint) ? "pgha.imds_endpoint" : "pgha.ec2_endpoint");
 		snprintf(hint, hint_size, "Write http:// or https://, a host and, if need be, a port, as in 'https://ec2.eu-central-1.amazonaws.com'; or '' for the usual one.");
+		return false;
+	}
+	if (pg_strncasecmp(pgha_ec2_endpoint, "http://", 7) == 0 && !pgha_ec2_insecure)
+	{
+		snprintf(error, error_size, "pgha.ec2_endpoint is not encrypted");
+		snprintf(hint, hint_size, "Write https://. Where whoever listens may see the requests and the session token, as in a test, write pgha.ec2_insecure = on.");
 		return false;
 	}
 	if (pgha_fence_timeout < 1000)
@@ -400,7 +419,14 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 	if (!pgha_name_valid(pgha_node))
 	{
 		snprintf(error, error_size, "pgha.node \"%.64s\" is not a valid name", pgha_node);
-		snprintf(hint, hint_size, "Use at most %d letters, digits, '-', '_' and '.', for example pgha.node = 'db-1'.",
+		snprintf(hint, hint_size, "Use at most %d letters, digits, '-', '_' and '.', and no '-' at the beginning, for example pgha.node = 'db-1'.",
+				 PGHA_NAME_SIZE - 1);
+		return false;
+	}
+	if (!pgha_name_valid(pgha_cluster))
+	{
+		snprintf(error, error_size, "pgha.cluster is not a valid name");
+		snprintf(hint, hint_size, "Use at most %d letters, digits, '-', '_' and '.', and no '-' at the beginning, the same on all nodes, for example pgha.cluster = 'main'.",
 				 PGHA_NAME_SIZE - 1);
 		return false;
 	}
@@ -471,7 +497,7 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 	}
 
 	if (!check_agent_settings(error, error_size, hint, hint_size) ||
-		!check_host_settings(error, error_size, hint, hint_size))
+		!check_host_settings(&config->members, error, error_size, hint, hint_size))
 		return false;
 
 	settings->count = config->members.count;

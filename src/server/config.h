@@ -39,6 +39,7 @@ extern char *pgha_pgpool_user;
 extern char *pgha_pgpool_passfile;
 extern char *pgha_address;
 extern char *pgha_ec2_endpoint;
+extern bool pgha_ec2_insecure;
 extern char *pgha_imds_endpoint;
 
 /* A validated set. */

@@ -52,6 +52,18 @@ sub major
 }
 
 sub pgha_program { return bindir() . '/pgha'; }
+
+# The program built with the tests' hooks.  It looks for PostgreSQL's programs
+# where it is itself, so that it is put there.
+my $test_program_installed;
+
+sub pgha_test_program
+{
+	my $path = bindir() . '/pgha-test';
+	must_run([ 'install', '-m', '0755', "$ROOT/build/pgha-test", $path ]) unless $test_program_installed++;
+	return $path;
+}
+
 sub writer_program { return "$ROOT/build/writer"; }
 
 # Monotonic time in seconds; the clock of the writer's log.

@@ -341,7 +341,7 @@ sub start_agent
 		[
 			$self->here($option{net_admin} ? ('--inh-caps=+net_admin,+net_raw', '--ambient-caps=+net_admin,+net_raw') : ()),
 			$cluster->die_with_us('TERM'), '/usr/bin/env', map({ "$_=$option{env}{$_}" } keys %{ $option{env} // {} }),
-			pgha_program(), 'agent',
+			(grep { /^PGHA_TEST_/ } keys %{ $option{env} // {} }) ? PghaCluster::Host::pgha_test_program() : pgha_program(), 'agent',
 			$option{arguments} ? @{ $option{arguments} } : ('-D', $self->{data})
 		],
 		log => $self->{agent_log});

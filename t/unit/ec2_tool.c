@@ -148,7 +148,7 @@ obey(PghaEc2 *ec2, const char *command)
 int
 main(int argc, char **argv)
 {
-	PghaEc2Options options = {.log = log_line};
+	PghaEc2Options options = {.log = log_line, .insecure = true};
 	PghaEc2    *ec2;
 	char		line[4096];
 
@@ -164,6 +164,8 @@ main(int argc, char **argv)
 			options.region = value;
 		else if (strncmp(argv[i], "profile=", 8) == 0)
 			options.profile = value;
+		else if (strcmp(argv[i], "secure") == 0)
+			options.insecure = false;
 		else if (strcmp(argv[i], "dry_run") == 0)
 			options.dry_run = true;
 	}

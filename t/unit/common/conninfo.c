@@ -6,8 +6,38 @@
 
 #include "../../../src/common/conninfo.h"
 
+#include <libpq-fe.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/*
+ * Is every keyword of libpq whose value is a secret refused?  libpq marks them
+ * with "*", but not all in all versions, so that their names are looked at too.
+ */
+static void
+test_secrets(void)
+{
+	PQconninfoOption *options = PQconndefaults();
+	char		refusal[256] = "";
+	int			count = 0;
+
+	ok(!pgha_conninfo_check("oauth_client_secret=y", refusal, sizeof(refusal)), "one of a later libpq, too: %s", refusal);
+	for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+	{
+		char		text[128];
+		char		error[256] = "";
+
+		if (strchr(option->dispchar, '*') == NULL && strstr(option->keyword, "secret") == NULL &&
+			strstr(option->keyword, "password") == NULL && strncmp(option->keyword, "scram_", 6) != 0)
+			continue;
+		(void) snprintf(text, sizeof(text), "user=x %s=y", option->keyword);
+		ok(!pgha_conninfo_check(text, error, sizeof(error)), "libpq's %s is refused: %s", option->keyword, error);
+		count++;
+	}
+	ok(count >= 2, "libpq has %d keywords for secrets", count);
+	PQconninfoFree(options);
+}
 
 void
 test_conninfo(void)
@@ -34,6 +64,10 @@ test_conninfo(void)
 		{"user=secret\\", "backslash"},
 		{"password=secret", "passfile"},
 		{"user=x PASSWORD = 'secret'", "passfile"},
+		{"sslpassword=secret", "passphrase"},
+		{"scram_client_key=secret", "seen in"},
+		{"SCRAM_SERVER_KEY=secret", "seen in"},
+		{"servicefile=/x", "service file"},
 		{"host=h", "pgha.members"},
 		{"hostaddr=h", "pgha.members"},
 		{"port=1", "pgha.members"},
@@ -52,6 +86,7 @@ test_conninfo(void)
 	char		out[PGHA_CONNINFO_SIZE];
 	char	   *longest = malloc(PGHA_CONNINFO_SIZE + 1);
 
+	test_secrets();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
 		bool		accepted;

@@ -4,10 +4,34 @@
  */
 #include "test.h"
 
+#include "../../../src/common/errors.h"
 #include "../../../src/common/members.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* What must not reach a terminal does not. */
+static void
+test_shown(void)
+{
+	static const char *const cases[][2] = {
+		{"plain, \xc3\xa4 \xe2\x82\xac \xf0\x9f\x90\x98", "plain, \xc3\xa4 \xe2\x82\xac \xf0\x9f\x90\x98"},
+		{"a\033[2Jb\177\001", "a?[2Jb??"},
+		{"a\xc2\x9b" "2J\xc2\x85", "a?2J?"},
+		{"a\x9b" "b\xff\xc3", "a?b??"},
+		{"\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8f\xd8\x9cx", "????x"},
+		{"\xc0\x9b\xed\xa0\x80\xe0\x80\x9b", "????????"},
+		{"a\tb\nc", "a b c"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		char		text[64];
+
+		(void) strcpy(text, cases[i][0]);
+		ok(strcmp(pgha_shown(text, false), cases[i][1]) == 0, "shown %zu: %s", i, text);
+	}
+}
 
 void
 test_members(void)
@@ -44,6 +68,11 @@ test_members(void)
 		{"a=/tmp", "host name"},
 		{"a=h'x", "host name"},
 		{"a b=h", "other characters"},
+		{"a$(id)=h", "other characters"},
+		{"a`id`=h", "other characters"},
+		{"a\033[2J=h", "other characters"},
+		{"-a=h", "begins with"},
+		{"a=-h", "host name"},
 		{"a\xc3\xa4=h", "other characters"},
 		{"a=h,a=i", "twice"},
 		{"a=h,b=H:5432", "same address"},
@@ -60,6 +89,7 @@ test_members(void)
 	char		host[300];
 	char		text[320];
 
+	test_shown();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
 		bool		accepted;
