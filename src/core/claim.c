@@ -29,6 +29,12 @@ pgha_posted(const PghaDurable *durable)
 }
 
 bool
+pgha_claim_is_lost(const PghaDurable *durable)
+{
+	return durable->role == PGHA_ROLE_PRIMARY && durable->claim.term == 0;
+}
+
+bool
 pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end)
 {
 	if (timeline == history->timeline)

@@ -16,6 +16,12 @@ extern int	pgha_claim_compare(const PghaClaim *a, const PghaClaim *b);
 extern bool pgha_posted(const PghaDurable *durable);
 
 /*
+ * Led, or may have led, but cannot tell in which term: what it remembered is
+ * damaged.  That is not "never led": its commits wait until it has asked.
+ */
+extern bool pgha_claim_is_lost(const PghaDurable *durable);
+
+/*
  * Was the promotion that this claim stands for given up for good?  Then it was
  * never followed, acknowledged nothing, and supersedes nobody.
  */

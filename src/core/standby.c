@@ -163,6 +163,34 @@ follow(PghaStep *step, int leader)
 }
 
 /*
+ * What this former primary remembered is damaged.  If the greatest claim that
+ * the members know is its own, it is the one that was lost: the next step goes
+ * on with it.
+ */
+static bool
+remember_own_claim(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	const PghaClaim *greatest = NULL;
+
+	if (!pgha_claim_is_lost(&node->durable) || node->durable.fenced)
+		return false;
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) && !pgha_is_void(&m->report) &&
+			(greatest == NULL || pgha_claim_compare(&m->report.claim, greatest) > 0))
+			greatest = &m->report.claim;
+	}
+	if (greatest == NULL || strcmp(greatest->leader, node->settings.name[node->settings.self]) != 0)
+		return false;
+	node->durable.claim = *greatest;
+	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	return true;
+}
+
+/*
  * A former primary learns of a greater claim: it leads no more.  What the
  * history of that leader says of the WAL here is seen when it shows up.
  */
@@ -318,6 +346,8 @@ pgha_standby_side(PghaStep *step)
 	if (node->state == PGHA_PASSIVE)
 		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_STARTED, PGHA_NOBODY));
 
+	if (remember_own_claim(step))
+		return;
 	if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced)
 		yield_to_greater_claim(step);
 

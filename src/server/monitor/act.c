@@ -15,6 +15,7 @@
 #include "../gate.h"
 #include "../host.h"
 #include "../promote.h"
+#include "../shmem.h"
 #include "../slots.h"
 #include "../state.h"
 #include "../walreceiver.h"
@@ -29,7 +30,17 @@ static bool written_valid = false;
 void
 PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 {
-	written_valid = PghaStateRead(settings, durable) == PGHA_STATE_READ;
+	PghaStateFile file = PghaStateRead(settings, durable);
+
+	/* Damaged while the server runs: a former worker has published what it held. */
+	if (file == PGHA_STATE_UNUSABLE)
+	{
+		LWLockAcquire(PghaShmem->lock, LW_SHARED);
+		if (PghaShmem->view.valid)
+			*durable = PghaShmem->view.durable;
+		LWLockRelease(PghaShmem->lock);
+	}
+	written_valid = file == PGHA_STATE_READ;
 	written = *durable;
 }
 
