@@ -96,6 +96,13 @@ decide_to_lead(PghaStep *step)
 		return;
 	}
 
+	/* Where its timeline began tells whose it is: neither right nor wrong while it cannot be read. */
+	if (node->local.fork_unknown)
+	{
+		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_CHECKING_HISTORY, node->settings.self));
+		return;
+	}
+
 	/*
 	 * Gave up, but has not gone down: standby.signal could not be written, and
 	 * the worker that tried has ended.

@@ -77,7 +77,7 @@ follow(PghaStep *step, int leader)
 {
 	PghaNode   *node = step->node;
 	const PghaReport *report = &node->member[leader].report;
-	bool		contained;
+	PghaFact	contained;
 
 	pgha_forget_attempts(node);
 	if (node->upstream == leader && node->upstream_timeline == report->timeline &&
@@ -121,7 +121,7 @@ follow(PghaStep *step, int leader)
 	}
 
 	if (!RULE(node, PGHA_RULE_FORK))
-		contained = true;
+		contained = PGHA_YES;
 	else if (report->timeline == node->local.timeline)
 	{
 		/*
@@ -129,12 +129,21 @@ follow(PghaStep *step, int leader)
 		 * begun.  An administrator's may not: two such leaders have the WAL up
 		 * to the fork in common, and nothing else.
 		 */
-		contained = node->durable.claim.term == 0 ||
-			pgha_claim_compare(&node->durable.claim, &report->claim) == 0 ||
-			node->local.replayed <= report->claim.fork_lsn;
+		if (pgha_claim_compare(&node->durable.claim, &report->claim) == 0 ||
+			node->local.replayed <= report->claim.fork_lsn)
+			contained = PGHA_YES;
+		else if (node->durable.claim.term != 0)
+			contained = PGHA_NO;
+
+		/*
+		 * It has followed nobody, as a new base backup has not: then it has no
+		 * more than the leader had when this report was made.
+		 */
+		else
+			contained = node->local.replayed <= report->wal_end ? PGHA_YES : PGHA_NOT_KNOWN;
 	}
 	else if (report->timeline == 1)
-		contained = false;		/* it has no parents */
+		contained = PGHA_NO;	/* it has no parents */
 	else if (node->history_of == leader && node->history.timeline == report->timeline)
 		contained = pgha_history_contains(&node->history, node->local.timeline,
 										  node->local.replayed);
@@ -156,9 +165,9 @@ follow(PghaStep *step, int leader)
 		return;
 	}
 
-	if (contained)
+	if (contained == PGHA_YES)
 		begin_following(step, leader);
-	else
+	else if (contained == PGHA_NO)
 		set_diverged(step, leader);
 }
 
