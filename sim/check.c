@@ -244,7 +244,7 @@ judge_node(SimWorld *world, int node, bool returning)
 	if (n->before.diverged || n->before.fenced)
 		sim_violation(world, "promotion", "%s promotes, %s", self,
 					  n->before.diverged ? "diverged" : "fenced");
-	if (n->before.claim.term == 0)
+	if (n->before.claim.term == 0 && !returning)
 		sim_violation(world, "promotion", "%s promotes and never followed anybody", self);
 	if (returning)
 		return;

@@ -155,6 +155,17 @@ kill_host(SimWorld *world, int node)
 	sim_kill(world, node, true);
 }
 
+/* pgha.state is damaged: what the boot check then lets the monitor find. */
+static void
+damage_state(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	memset(&n->disk, 0, sizeof(n->disk));
+	if (!n->standby_signal)
+		n->disk.role = PGHA_ROLE_PRIMARY;
+}
+
 static void
 pause_failover(SimWorld *world, int node)
 {
@@ -201,6 +212,7 @@ run_on_nodes(Script *script, int count, char **word)
 		{"stop", sim_stop},
 		{"kill", kill_process},
 		{"power-off", kill_host},
+		{"damage-state", damage_state},
 		{"backend-crash", sim_backend_crash},
 		{"drop-stream", sim_drop_stream},
 		{"freeze", sim_freeze},
@@ -437,6 +449,7 @@ static const Command commands[] = {
 	{"stop", 2, run_on_nodes, "stop NODE...: fast shutdown"},
 	{"kill", 2, run_on_nodes, "kill NODE...: SIGKILL of all processes"},
 	{"power-off", 2, run_on_nodes, "power-off NODE..."},
+	{"damage-state", 2, run_on_nodes, "damage-state NODE...: pgha.state, while the server is down"},
 	{"backend-crash", 2, run_on_nodes, "backend-crash NODE...: restart_after_crash"},
 	{"drop-stream", 2, run_on_nodes, "drop-stream NODE...: the WAL receiver loses its connection"},
 	{"freeze", 2, run_on_nodes, "freeze NODE..."},

@@ -10,7 +10,10 @@
 #include <stdint.h>
 
 /* Longest line between the server and its io children, newline included. */
-#define PGHA_LINE_SIZE	32768
+#define PGHA_LINE_SIZE	65536
+
+/* First line of a history whose older part did not fit into a line. */
+#define PGHA_HISTORY_SHORTENED	"# pgha shortened\n"
 
 /*
  * A line being written.  `overflow` is set, and stays, once a field did not

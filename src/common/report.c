@@ -463,6 +463,7 @@ pgha_history_parse(const char *text, uint32_t timeline, PghaHistory *history)
 
 	memset(history, 0, sizeof(*history));
 	history->timeline = timeline;
+	history->shortened = strncmp(text, PGHA_HISTORY_SHORTENED, strlen(PGHA_HISTORY_SHORTENED)) == 0;
 
 	while (*line != '\0')
 	{
@@ -472,16 +473,21 @@ pgha_history_parse(const char *text, uint32_t timeline, PghaHistory *history)
 			line++;
 		if (*line != '\0' && *line != '\n' && *line != '#')
 		{
-			PghaHistoryEntry *entry = &history->entry[history->count];
-			const PghaHistoryEntry *parent = history->count > 0 ? entry - 1 : NULL;
+			PghaHistoryEntry entry;
+			const PghaHistoryEntry *parent = history->count > 0 ? &history->entry[history->count - 1] : NULL;
 
-			if (history->count == PGHA_MAX_HISTORY ||
-				!parse_history_entry(line, entry) ||
-				entry->timeline >= timeline ||
+			if (!parse_history_entry(line, &entry) ||
+				entry.timeline >= timeline ||
 				(parent != NULL &&
-				 (entry->timeline <= parent->timeline || entry->end < parent->end)))
+				 (entry.timeline <= parent->timeline || entry.end < parent->end)))
 				return false;
-			history->count++;
+			if (history->count == PGHA_MAX_HISTORY)
+			{
+				history->count--;
+				memmove(history->entry, history->entry + 1, (size_t) history->count * sizeof(entry));
+				history->shortened = true;
+			}
+			history->entry[history->count++] = entry;
 		}
 		if (end == NULL)
 			break;

@@ -41,8 +41,8 @@ extern bool pgha_report_parse(char *text, const PghaMembers *members, PghaReport
 
 /*
  * Parses the text of a timeline history file (backend's readTimeLineHistory:
- * "<timeline> <hi>/<lo> <reason>" lines, '#' comments).  False if it is damaged
- * or longer than PGHA_MAX_HISTORY.
+ * "<timeline> <hi>/<lo> <reason>" lines, '#' comments).  False if it is damaged.
+ * Of more than PGHA_MAX_HISTORY timelines the youngest are kept.
  */
 extern bool pgha_history_parse(const char *text, uint32_t timeline, PghaHistory *history);
 

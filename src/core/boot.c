@@ -48,6 +48,13 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 		}
 		if (r->system_identifier != settings->system_identifier || pgha_is_void(r))
 			continue;
+
+		/* What this server has forgotten, others know: it led then, and must learn whether it still does. */
+		if (pgha_claim_is_lost(durable) && strcmp(r->claim.leader, self) == 0)
+		{
+			all_answer = false;
+			continue;
+		}
 		*who = i;
 		if (r->claim.term > durable->claim.term ||
 			pgha_claim_compare(&r->claim, &durable->claim) > 0)

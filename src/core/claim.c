@@ -29,16 +29,27 @@ pgha_posted(const PghaDurable *durable)
 }
 
 bool
+pgha_claim_is_lost(const PghaDurable *durable)
+{
+	return durable->role == PGHA_ROLE_PRIMARY && durable->claim.term == 0;
+}
+
+PghaFact
 pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end)
 {
 	if (timeline == history->timeline)
-		return true;
+		return PGHA_YES;
 	for (int i = 0; i < history->count; i++)
 	{
 		if (history->entry[i].timeline == timeline)
-			return end <= history->entry[i].end;
+			return end <= history->entry[i].end ? PGHA_YES : PGHA_NO;
 	}
-	return false;
+
+	/* Timelines ascend, and so do their ends. */
+	if (history->shortened &&
+		(history->count == 0 || timeline < history->entry[0].timeline))
+		return history->count > 0 && end > history->entry[0].end ? PGHA_NO : PGHA_NOT_KNOWN;
+	return PGHA_NO;
 }
 
 uint32_t

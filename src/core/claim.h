@@ -16,6 +16,12 @@ extern int	pgha_claim_compare(const PghaClaim *a, const PghaClaim *b);
 extern bool pgha_posted(const PghaDurable *durable);
 
 /*
+ * Led, or may have led, but cannot tell in which term: what it remembered is
+ * damaged.  That is not "never led": its commits wait until it has asked.
+ */
+extern bool pgha_claim_is_lost(const PghaDurable *durable);
+
+/*
  * Was the promotion that this claim stands for given up for good?  Then it was
  * never followed, acknowledged nothing, and supersedes nobody.
  */
@@ -23,10 +29,10 @@ extern bool pgha_is_void(const PghaReport *report);
 
 /*
  * May a node whose WAL on `timeline` ends at `end` stream from the owner of
- * `history`?  False: it is past the fork, or on a timeline that the history
- * does not contain.
+ * `history`?  No: it is past the fork, or on a timeline that the history does
+ * not contain.  Not known: that part of the history is missing.
  */
-extern bool pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end);
+extern PghaFact pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end);
 
 /*
  * The timeline that member `index` of `count`, in the order of sorted names,

@@ -17,17 +17,33 @@
 /* A stopped server may have raised its term unheard; the claim that follows must be the greater one. */
 #define STOP_TERMS			10
 
+/*
+ * The new timeline comes after all that are known.  One that is absurdly far
+ * ahead is left aside, as each id up to there takes a file; the residue class
+ * alone keeps the new one apart from what others begin.
+ */
+static uint32_t
+newest_timeline(const PghaNode *node)
+{
+	const uint32_t here = node->local.timeline;
+	const uint32_t known[] = {node->max_timeline, node->local.newest_timeline};
+	uint32_t	newest = here;
+
+	for (int i = 0; i < 2; i++)
+	{
+		if (known[i] > newest && known[i] - here <= PGHA_MAX_GAP - PGHA_MAX_MEMBERS)
+			newest = known[i];
+	}
+	return newest;
+}
+
 void
 pgha_continue_promotion(PghaStep *step)
 {
 	PghaNode   *node = step->node;
-	uint32_t	newest = node->max_timeline;
+	uint32_t	newest = newest_timeline(node);
 	PghaAction *action = pgha_act(step, PGHA_ACT_PROMOTE);
 
-	if (newest < node->local.timeline)
-		newest = node->local.timeline;
-	if (newest < node->local.newest_timeline)
-		newest = node->local.newest_timeline;
 	action->parent = node->local.timeline;
 	if (RULE(node, PGHA_RULE_TIMELINE))
 		action->timeline = pgha_reserve_timeline(newest, pgha_sorted_position(&node->settings),

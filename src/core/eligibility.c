@@ -22,7 +22,7 @@ pgha_is_behind_fork(const PghaNode *node)
 		if (node->history.entry[i].timeline == node->local.timeline)
 			return node->local.wal_end < node->history.entry[node->history.count - 1].end;
 	}
-	return false;
+	return node->history.shortened && node->local.timeline < node->history.entry[0].timeline;
 }
 
 PghaBar

@@ -15,7 +15,8 @@
 
 #define PGHA_MAX_MEMBERS	16
 #define PGHA_NAME_SIZE		59	/* "pgha_" + name must fit PostgreSQL's 63 byte slot names */
-#define PGHA_MAX_HISTORY	64	/* timelines that a leader's history may list */
+#define PGHA_MAX_HISTORY	1024	/* timelines of a history that are kept, the youngest */
+#define PGHA_MAX_GAP		1024	/* a timeline that is further ahead is no reason to number after it */
 #define PGHA_NOBODY			(-1)
 #define PGHA_INSTANCE_SIZE	32	/* EC2: "i-" and 8 or 17 digits */
 #define PGHA_ADDRESS_STATE_SIZE	160
@@ -168,6 +169,7 @@ typedef struct PghaLocal
 	uint32_t	timeline;		/* of the last WAL here */
 	uint32_t	newest_timeline;	/* greatest id that a history file in pg_wal names, 0 if none */
 	pgha_lsn	fork_lsn;		/* primary: where its timeline left its parent, 0 on timeline 1 */
+	bool		fork_unknown;	/* ... it cannot be read at the moment */
 	pgha_lsn	wal_end;		/* as in PghaReport */
 	pgha_lsn	replayed;
 	PghaReceiver receiver;
@@ -189,8 +191,17 @@ typedef struct PghaHistory
 {
 	uint32_t	timeline;		/* whose history this is */
 	int			count;			/* parents, oldest first */
+	bool		shortened;		/* there are older ones: what they say is not known */
 	PghaHistoryEntry entry[PGHA_MAX_HISTORY];
 } PghaHistory;
+
+/* A fact that may not be known. */
+typedef enum PghaFact
+{
+	PGHA_NO,
+	PGHA_YES,
+	PGHA_NOT_KNOWN
+} PghaFact;
 
 /* What the configuration says, validated. */
 typedef struct PghaSettings

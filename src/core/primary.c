@@ -96,6 +96,24 @@ decide_to_lead(PghaStep *step)
 		return;
 	}
 
+	/* Where its timeline began tells whose it is: neither right nor wrong while it cannot be read. */
+	if (node->local.fork_unknown)
+	{
+		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_CHECKING_HISTORY, node->settings.self));
+		return;
+	}
+
+	/*
+	 * Gave up, but has not gone down: standby.signal could not be written, and
+	 * the worker that tried has ended.
+	 */
+	if ((node->durable.fenced || node->durable.diverged) && !node->was_standby &&
+		RULE(node, PGHA_RULE_FENCE))
+	{
+		pgha_fence_self(step, pgha_because(PGHA_WHY_FENCED, PGHA_NOBODY));
+		return;
+	}
+
 	/* A later fork than the one it led from: promoted past pgha while it waited for news. */
 	if (node->durable.role == PGHA_ROLE_PRIMARY && strcmp(claim->leader, self) == 0 &&
 		!(pgha_posted(&node->durable) && node->local.fork_lsn > claim->fork_lsn))

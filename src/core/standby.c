@@ -77,7 +77,7 @@ follow(PghaStep *step, int leader)
 {
 	PghaNode   *node = step->node;
 	const PghaReport *report = &node->member[leader].report;
-	bool		contained;
+	PghaFact	contained;
 
 	pgha_forget_attempts(node);
 	if (node->upstream == leader && node->upstream_timeline == report->timeline &&
@@ -121,7 +121,7 @@ follow(PghaStep *step, int leader)
 	}
 
 	if (!RULE(node, PGHA_RULE_FORK))
-		contained = true;
+		contained = PGHA_YES;
 	else if (report->timeline == node->local.timeline)
 	{
 		/*
@@ -129,12 +129,21 @@ follow(PghaStep *step, int leader)
 		 * begun.  An administrator's may not: two such leaders have the WAL up
 		 * to the fork in common, and nothing else.
 		 */
-		contained = node->durable.claim.term == 0 ||
-			pgha_claim_compare(&node->durable.claim, &report->claim) == 0 ||
-			node->local.replayed <= report->claim.fork_lsn;
+		if (pgha_claim_compare(&node->durable.claim, &report->claim) == 0 ||
+			node->local.replayed <= report->claim.fork_lsn)
+			contained = PGHA_YES;
+		else if (node->durable.claim.term != 0)
+			contained = PGHA_NO;
+
+		/*
+		 * It has followed nobody, as a new base backup has not: then it has no
+		 * more than the leader had when this report was made.
+		 */
+		else
+			contained = node->local.replayed <= report->wal_end ? PGHA_YES : PGHA_NOT_KNOWN;
 	}
 	else if (report->timeline == 1)
-		contained = false;		/* it has no parents */
+		contained = PGHA_NO;	/* it has no parents */
 	else if (node->history_of == leader && node->history.timeline == report->timeline)
 		contained = pgha_history_contains(&node->history, node->local.timeline,
 										  node->local.replayed);
@@ -156,10 +165,38 @@ follow(PghaStep *step, int leader)
 		return;
 	}
 
-	if (contained)
+	if (contained == PGHA_YES)
 		begin_following(step, leader);
-	else
+	else if (contained == PGHA_NO)
 		set_diverged(step, leader);
+}
+
+/*
+ * What this former primary remembered is damaged.  If the greatest claim that
+ * the members know is its own, it is the one that was lost: the next step goes
+ * on with it.
+ */
+static bool
+remember_own_claim(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	const PghaClaim *greatest = NULL;
+
+	if (!pgha_claim_is_lost(&node->durable) || node->durable.fenced)
+		return false;
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) && !pgha_is_void(&m->report) &&
+			(greatest == NULL || pgha_claim_compare(&m->report.claim, greatest) > 0))
+			greatest = &m->report.claim;
+	}
+	if (greatest == NULL || strcmp(greatest->leader, node->settings.name[node->settings.self]) != 0)
+		return false;
+	node->durable.claim = *greatest;
+	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	return true;
 }
 
 /*
@@ -318,6 +355,8 @@ pgha_standby_side(PghaStep *step)
 	if (node->state == PGHA_PASSIVE)
 		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_STARTED, PGHA_NOBODY));
 
+	if (remember_own_claim(step))
+		return;
 	if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced)
 		yield_to_greater_claim(step);
 

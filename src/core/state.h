@@ -37,6 +37,7 @@ typedef struct PghaNode
 	PghaPassive passive;
 	bool		gate_open;
 	bool		posted;			/* leads, promotion checked */
+	bool		was_standby;	/* was a standby in this node's life: out of recovery means promoted since */
 	pgha_time	started;
 	pgha_time	stepped;		/* time of the last step */
 	pgha_time	awake;			/* no clock started before this time counts: start, or end of a sleep */

@@ -81,6 +81,8 @@ observe(PghaStep *step, const PghaLocal *local)
 		if (node->leader_end < local->upstream_end)
 			node->leader_end = local->upstream_end;
 	}
+	if (local->in_recovery && !local->crash_recovery)
+		node->was_standby = true;
 	if (!local->in_recovery || local->receiver != PGHA_RECEIVER_NONE)
 		node->replayed_all = true;
 	if (!local->in_recovery || pgha_received_in_time(node, step->now))

@@ -211,6 +211,28 @@ send_line(PghaLine *line)
 	return true;
 }
 
+/*
+ * A history's younger part, if it is longer than a line may be: the reader is
+ * told that there was more.  Escaping makes text longer; half of a line is sure
+ * to fit.  Changes `text`.
+ */
+static char *
+shorten_history(char *text)
+{
+	const size_t mark = strlen(PGHA_HISTORY_SHORTENED);
+	size_t		length = strlen(text);
+	char	   *line;
+
+	if (length < PGHA_LINE_SIZE / 2)
+		return text;
+	line = strchr(text + length - PGHA_LINE_SIZE / 2 + 256, '\n');
+	if (line == NULL)
+		return text;			/* no history is like that: it does not fit */
+	line = line + 1 - mark;
+	memcpy(line, PGHA_HISTORY_SHORTENED, mark);
+	return line;
+}
+
 static bool
 send_answer(const char *id, const char *outcome, const char *text)
 {
@@ -303,6 +325,7 @@ serve(PghaPeer *peer, Request *request)
 		[PGHA_OUTCOME_ERROR] = "error",
 	};
 	const char *text = NULL;
+	char	   *history = NULL;
 	PghaOutcome outcome;
 	bool		sent;
 
@@ -310,8 +333,11 @@ serve(PghaPeer *peer, Request *request)
 							request->limit, &text);
 	if (outcome == PGHA_OUTCOME_CANCELLED)
 		return false;
+	if (outcome == PGHA_OUTCOME_OK && request->column == 1 && (history = strdup(text)) != NULL)
+		text = shorten_history(history);
 	sent = send_answer(request->id, names[outcome],
 					   outcome == PGHA_OUTCOME_OK ? text : peer->message);
+	free(history);
 	if (request->disconnect)
 		pgha_peer_close(peer);
 	return sent;

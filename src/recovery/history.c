@@ -42,7 +42,7 @@ complete_history(PghaHistory *history, const char *text, uint32_t timeline)
 		copy = strdup(text);
 		parsed = copy != NULL && pgha_history_parse(copy, timeline, history);
 		free(copy);
-		if (!parsed || history->count >= PGHA_MAX_HISTORY)
+		if (!parsed || history->shortened || history->count >= PGHA_MAX_HISTORY)
 			return false;
 	}
 	history->entry[history->count].timeline = timeline;

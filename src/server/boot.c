@@ -144,9 +144,12 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 		PghaChildStop(&child[i]);
 }
 
-/* A server without standby.signal: may it start as it is? */
+/*
+ * A server without standby.signal: may it start as it is?  One whose pgha.state
+ * cannot be used may have led: it is undecided until it has asked.
+ */
 static void
-decide(const PghaDurable *remembered, bool crash_restart)
+decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 {
 	static PghaReport reports[PGHA_MAX_MEMBERS];
 	const PghaReport *report[PGHA_MAX_MEMBERS];
@@ -156,7 +159,9 @@ decide(const PghaDurable *remembered, bool crash_restart)
 	int			who = PGHA_NOBODY;
 
 	durable = *remembered;
-	if (crash_restart)
+	if (file == PGHA_STATE_UNUSABLE)
+		durable.role = PGHA_ROLE_PRIMARY;
+	if (crash_restart && file != PGHA_STATE_UNUSABLE)
 	{
 		if (!durable.fenced && !durable.diverged &&
 			(durable.role != PGHA_ROLE_PRIMARY || pgha_posted(&durable)))
@@ -189,6 +194,12 @@ decide(const PghaDurable *remembered, bool crash_restart)
 						 errmsg("could not remember that this server gave up leadership")));
 			break;
 		case PGHA_BOOT_UNDECIDED:
+
+			/* With standby.signal nothing else would tell the monitor that this server may have led. */
+			if (file == PGHA_STATE_UNUSABLE && !PghaStateWrite(&config.settings, &durable))
+				ereport(FATAL,
+						(errcode_for_file_access(),
+						 errmsg("could not remember that this server may have led")));
 			if (who != PGHA_NOBODY)
 				ereport(LOG,
 						(errmsg("pgha: another running server has the name \"%s\", starting as a standby",
@@ -196,6 +207,9 @@ decide(const PghaDurable *remembered, bool crash_restart)
 			else
 				ereport(LOG,
 						(errmsg("pgha: not all members answered, starting as a standby"),
+						 file == PGHA_STATE_UNUSABLE ?
+						 errdetail("What this server remembered cannot be used: it may have led. It leads when all members answer, or after %d ms, unless one knows of another leader.",
+								   (int) (config.settings.startup_grace / 1000)) :
 						 errdetail("This server led when it was last running. It leads again when all members answer, or after %d ms, unless one knows of a later leader.",
 								   (int) (config.settings.startup_grace / 1000))));
 			break;
@@ -296,6 +310,9 @@ set_upstream(void)
 	}
 	SetConfigOption("primary_conninfo", conninfo, PGC_POSTMASTER, PGC_S_OVERRIDE);
 	SetConfigOption("primary_slot_name", slot, PGC_POSTMASTER, PGC_S_OVERRIDE);
+
+	/* It would keep WAL beside the slot that the monitor orders, and not be the one that streams. */
+	SetConfigOption("wal_receiver_create_temp_slot", "off", PGC_POSTMASTER, PGC_S_OVERRIDE);
 }
 
 /* FATAL if the configuration is bad or a decision cannot be carried out. */
@@ -308,6 +325,7 @@ boot(void)
 	char		error[512];
 	char		hint[512];
 	PghaDurable durable;
+	PghaStateFile file;
 
 	if (first)
 		PghaConfigCheckAtStart();
@@ -333,10 +351,10 @@ boot(void)
 	}
 
 	set_upstream();
-	(void) PghaStateRead(&config.settings, &durable);
+	file = PghaStateRead(&config.settings, &durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))
-		decide(&durable, crash_restart);
+		decide(&durable, file, crash_restart);
 	if (file_exists(STANDBY_SIGNAL_FILE))
 		ignore_archive(&durable);
 }

@@ -18,6 +18,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "access/xlog.h"
@@ -37,7 +38,6 @@
 #include "walreceiver.h"
 
 #define PLACEHOLDER_MARK	"# pgha placeholder\n"
-#define HISTORY_MAX			65536
 
 /* A receiver that has not confirmed the stop by then is promoted over. */
 #define STOP_LIMIT			1000000
@@ -70,49 +70,73 @@ static struct
 	pgha_time	signalled;
 	pgha_time	kicked;
 	pgha_time	ended;			/* out of recovery */
+	bool		told;			/* that the new history cannot be read */
 	pgha_time	checkpoint_at;	/* ask for a checkpoint at this time; 0 = no need */
 }			promotion;
 
 /* ---- history files ---- */
 
-/* Reads a history file into `text` (HISTORY_MAX bytes); its length or -1. */
-static int
-read_history_file(uint32 timeline, char *text)
+/* A history file's text, to be freed, and its length; NULL with errno if it cannot be read. */
+static char *
+read_history_file(uint32 timeline, int *length)
 {
 	char		path[MAXPGPATH];
+	struct stat st;
+	char	   *text;
+	int			save_errno;
 
 	TLHistoryFilePath(path, timeline);
-	return PghaReadFile(path, text, HISTORY_MAX);
+	if (stat(path, &st) != 0)
+		return NULL;
+	text = malloc((size_t) st.st_size + 2);
+	if (text == NULL)
+		return NULL;
+	*length = PghaReadFile(path, text, (int) st.st_size + 2);
+	if (*length >= 0)
+		return text;
+	save_errno = errno;
+	free(text);
+	errno = save_errno;
+	return NULL;
 }
 
 bool
 PghaReadHistory(uint32 timeline, PghaHistory *history)
 {
-	static char text[HISTORY_MAX];
+	int			length;
+	char	   *text = timeline > 1 ? read_history_file(timeline, &length) : NULL;
+	bool		good = text != NULL && pgha_history_parse(text, timeline, history);
 
-	return timeline > 1 && read_history_file(timeline, text) >= 0 &&
-		pgha_history_parse(text, timeline, history);
+	free(text);
+	return good;
 }
 
-pgha_lsn
-PghaForkOf(uint32 timeline)
+bool
+PghaForkOf(uint32 timeline, pgha_lsn *fork)
 {
-	PghaHistory history;
+	static PghaHistory history;
 
+	*fork = 0;
+	if (timeline == 1)
+		return true;
 	if (!PghaReadHistory(timeline, &history) || history.count == 0)
-		return 0;
-	return history.entry[history.count - 1].end;
+		return false;
+	*fork = history.entry[history.count - 1].end;
+	return true;
 }
 
 static bool
 is_placeholder(uint32 timeline)
 {
-	static char text[HISTORY_MAX];
+	char		path[MAXPGPATH];
+	char		start[sizeof(PLACEHOLDER_MARK)];
+	int			length;
 
-	int			length = read_history_file(timeline, text);
+	TLHistoryFilePath(path, timeline);
+	length = PghaReadFile(path, start, sizeof(start));
 
 	/* An empty one is a placeholder that a crash came between. */
-	return length == 0 || (length > 0 && strncmp(text, PLACEHOLDER_MARK, strlen(PLACEHOLDER_MARK)) == 0);
+	return length == 0 || (length > 0 && strcmp(start, PLACEHOLDER_MARK) == 0);
 }
 
 static bool
@@ -243,39 +267,58 @@ try_history(uint32 timeline)
 	return true;
 }
 
-/* Fills the ids between `parent` and `timeline`. */
+/* Puts a placeholder with the parent's history at each id between `parent` and `timeline`. */
+static bool
+fill_gap(uint32 parent, uint32 timeline, const char *history, int length)
+{
+	const int	mark = strlen(PLACEHOLDER_MARK);
+	char	   *text = palloc(mark + length);
+	bool		done = true;
+
+	memcpy(text, PLACEHOLDER_MARK, mark);
+	memcpy(text + mark, history, length);
+	for (uint32 id = parent + 1; id < timeline && done; id++)
+		done = write_placeholder(id, text, mark + length);
+	if (!done)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not reserve timeline %u: %m", timeline)));
+	pfree(text);
+	return done;
+}
+
+/* Makes PostgreSQL find `timeline` to be the next one after `parent`. */
 static bool
 reserve(uint32 parent, uint32 timeline)
 {
-	static char text[HISTORY_MAX + sizeof(PLACEHOLDER_MARK)];
-	const int	mark = strlen(PLACEHOLDER_MARK);
+	char	   *history;
 	int			length = 0;
+	bool		done;
 
 	if (timeline == parent + 1)
 		return try_history(timeline);
-	memcpy(text, PLACEHOLDER_MARK, mark);
-	if (parent > 1)
-		length = read_history_file(parent, text + mark);
-	if (length < 0)
+
+	/* A file for each id: the core asks for no more. */
+	if (timeline - parent > PGHA_MAX_GAP)
+	{
+		ereport(LOG,
+				(errmsg("cannot reserve timeline %u, which is too far from timeline %u", timeline, parent),
+				 errdetail("A timeline may be reserved that is up to %d ahead.", PGHA_MAX_GAP)));
+		return false;
+	}
+	history = parent > 1 ? read_history_file(parent, &length) : NULL;
+	if (parent > 1 && history == NULL)
 	{
 		ereport(LOG,
 				(errcode_for_file_access(),
 				 errmsg("could not read the history of timeline %u: %m", parent)));
 		return false;
 	}
-	length += mark;
-	for (uint32 id = parent + 1; id < timeline; id++)
-	{
-		if (!write_placeholder(id, text, length))
-		{
-			ereport(LOG,
-					(errcode_for_file_access(),
-					 errmsg("could not reserve timeline %u: %m", timeline)));
-			PghaRemovePlaceholders();
-			return false;
-		}
-	}
-	return true;
+	done = fill_gap(parent, timeline, history != NULL ? history : "", length);
+	free(history);
+	if (!done)
+		PghaRemovePlaceholders();
+	return done;
 }
 
 /*
@@ -356,29 +399,63 @@ PghaPromotionStart(uint32 parent, uint32 timeline, pgha_time now)
 /*
  * Did PostgreSQL use the reserved timeline, as a child of the right parent?
  * Between the two there may be timelines that end where the parent does: begun
- * by promotions that crashed before anything was written on them.
+ * by promotions that crashed before anything was written on them.  A history
+ * that cannot be read is neither right nor wrong.
  */
-static bool
+static PghaFact
 timeline_is_right(void)
 {
-	PghaHistory history;
+	static PghaHistory history;
 	uint32		timeline = GetWALInsertionTimeLine();
 	pgha_lsn	end = 0;
 	bool		parent_found = false;
 
-	if (timeline != promotion.timeline || !PghaReadHistory(timeline, &history))
-		return false;
+	if (timeline != promotion.timeline)
+		return PGHA_NO;
+	if (!PghaReadHistory(timeline, &history))
+		return PGHA_NOT_KNOWN;
 	for (int i = 0; i < history.count; i++)
 	{
 		const PghaHistoryEntry *entry = &history.entry[i];
 
 		if (entry->end < end || (parent_found && entry->end != end))
-			return false;
+			return PGHA_NO;
 		if (entry->timeline == promotion.parent)
 			parent_found = true;
 		end = entry->end;
 	}
-	return parent_found;
+	return parent_found ? PGHA_YES : PGHA_NO;
+}
+
+/* Out of recovery: onto what? */
+static PghaPromotionOutcome
+check_promotion(pgha_time now)
+{
+	PghaFact	right = timeline_is_right();
+
+	if (right == PGHA_NOT_KNOWN)
+	{
+		if (!promotion.told)
+			ereport(LOG,
+					(errcode_for_file_access(),
+					 errmsg("could not read the history of timeline %u: %m", promotion.timeline),
+					 errdetail("It is tried again. Until then this server takes no commits.")));
+		promotion.told = true;
+		return PGHA_PROMOTION_BUSY;
+	}
+	promotion.phase = IDLE;
+	promotion.ended = now;
+	if (right == PGHA_NO)
+	{
+		ereport(LOG,
+				(errmsg("promotion went to timeline %u, not to the reserved timeline %u",
+						GetWALInsertionTimeLine(), promotion.timeline)));
+		return PGHA_PROMOTION_FAILED;
+	}
+	archive_placeholders();
+
+	promotion.checkpoint_at = now + CHECKPOINT_DELAY;
+	return PGHA_PROMOTION_DONE;
 }
 
 PghaPromotionOutcome
@@ -429,19 +506,7 @@ PghaPromotionPoll(pgha_time now)
 		return PGHA_PROMOTION_BUSY;
 	}
 
-	promotion.phase = IDLE;
-	promotion.ended = now;
-	if (!timeline_is_right())
-	{
-		ereport(LOG,
-				(errmsg("promotion went to timeline %u, not to the reserved timeline %u",
-						GetWALInsertionTimeLine(), promotion.timeline)));
-		return PGHA_PROMOTION_FAILED;
-	}
-	archive_placeholders();
-
-	promotion.checkpoint_at = now + CHECKPOINT_DELAY;
-	return PGHA_PROMOTION_DONE;
+	return check_promotion(now);
 }
 
 void

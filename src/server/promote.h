@@ -24,8 +24,8 @@ extern uint32 PghaNewestTimeline(void);
  */
 extern bool PghaReadHistory(uint32 timeline, PghaHistory *history);
 
-/* Where `timeline` left its parent, 0 if unknown or timeline 1. */
-extern pgha_lsn PghaForkOf(uint32 timeline);
+/* Where `timeline` left its parent, 0 for timeline 1.  False if that cannot be read. */
+extern bool PghaForkOf(uint32 timeline, pgha_lsn *fork);
 
 /* The steps, for the monitor; each outcome is fetched with PghaPromotionPoll(). */
 extern void PghaPromotionStopReceiver(pgha_time now);

@@ -99,7 +99,7 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	{
 		ereport(LOG,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("file \"%s\" is damaged and is ignored", STATE_FILE),
+				 errmsg("file \"%s\" is damaged and cannot be used", STATE_FILE),
 				 errhint("The node learns its leader anew from the other members.")));
 		return PGHA_STATE_UNUSABLE;
 	}

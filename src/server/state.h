@@ -26,7 +26,8 @@ extern PghaStateFile PghaStateRead(const PghaSettings *settings, PghaDurable *du
 /*
  * Makes *durable durable: writes a new file, fsyncs it, renames it and fsyncs
  * the directory.  False, with a LOG line, if that failed; the old file then is
- * as it was.
+ * as it was, or the new one is in its place without being sure to outlive a
+ * crash: it must be written again.
  */
 extern bool PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable);
 

@@ -15,6 +15,7 @@
 #include "../gate.h"
 #include "../host.h"
 #include "../promote.h"
+#include "../shmem.h"
 #include "../slots.h"
 #include "../state.h"
 #include "../walreceiver.h"
@@ -24,13 +25,33 @@
 #include "tell.h"
 
 static PghaDurable written;		/* what pgha.state holds */
+static PghaSettings written_with;	/* its sets of members are names there, bits of these settings here */
 static bool written_valid = false;
 
 void
 PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 {
-	written_valid = PghaStateRead(settings, durable) == PGHA_STATE_READ;
+	PghaStateFile file = PghaStateRead(settings, durable);
+
+	/* Damaged while the server runs: a former worker has published what it held. */
+	if (file == PGHA_STATE_UNUSABLE)
+	{
+		LWLockAcquire(PghaShmem->lock, LW_SHARED);
+		if (PghaShmem->view.valid)
+			*durable = PghaShmem->view.durable;
+		LWLockRelease(PghaShmem->lock);
+	}
+	written_valid = file == PGHA_STATE_READ;
 	written = *durable;
+	written_with = *settings;
+}
+
+/* Do the same bits stand for the same members as when pgha.state was written? */
+static bool
+same_members(const PghaSettings *settings)
+{
+	return settings->count == written_with.count &&
+		memcmp(settings->name, written_with.name, sizeof(settings->name)) == 0;
 }
 
 /*
@@ -40,16 +61,19 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 static bool
 write_state(const PghaMonitor *monitor)
 {
-	if (written_valid && memcmp(&written, &monitor->node.durable, sizeof(written)) == 0)
+	if (written_valid && same_members(&monitor->config.settings) && memcmp(&written, &monitor->node.durable, sizeof(written)) == 0)
 		return true;
 	if (!PghaStateWrite(&monitor->config.settings, &monitor->node.durable))
 	{
+		/* The new file may be in place, unsynced: what is on disk must be written again, whatever it is. */
+		written_valid = false;
 		if (monitor->node.state == PGHA_PROMOTING && monitor->node.local.in_recovery)
 			return false;
 		ereport(FATAL,
 				(errmsg("pgha could not make a decision durable, and starts over")));
 	}
 	written = monitor->node.durable;
+	written_with = monitor->config.settings;
 	written_valid = true;
 	return true;
 }

@@ -57,8 +57,9 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 	{
 		if (fork_timeline != timeline)
 		{
-			fork_timeline = timeline;
-			fork_lsn = PghaForkOf(timeline);
+			local->fork_unknown = !PghaForkOf(timeline, &fork_lsn);
+			if (!local->fork_unknown)
+				fork_timeline = timeline;
 		}
 		local->fork_lsn = fork_lsn;
 		PghaSyncRead(&config->members, &local->sync);

@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include "../../../src/common/report.h"
+#include "../../../src/core/claim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,18 @@ test_history(void)
 
 	for (int i = 1; i <= PGHA_MAX_HISTORY; i++)
 		length += (size_t) snprintf(text + length, sizeof(text) - length, "%d\t0/%X\tx\n", i, i);
-	ok(pgha_history_parse(text, 1000, &history) && history.count == PGHA_MAX_HISTORY, "longest history");
-	snprintf(text + length, sizeof(text) - length, "999\t1/0\tx\n");
-	ok(!pgha_history_parse(text, 1000, &history), "history too long");
+	ok(pgha_history_parse(text, 2000, &history) && history.count == PGHA_MAX_HISTORY && !history.shortened,
+	   "longest history that is kept as a whole");
+	snprintf(text + length, sizeof(text) - length, "1999\t1/0\tx\n");
+	ok(pgha_history_parse(text, 2000, &history) && history.count == PGHA_MAX_HISTORY && history.shortened &&
+	   history.entry[0].timeline == 2 && history.entry[PGHA_MAX_HISTORY - 1].timeline == 1999,
+	   "longer history: the youngest are kept");
+	ok(pgha_history_contains(&history, 1999, UINT64_C(0x100000000)) == PGHA_YES &&
+	   pgha_history_contains(&history, 1999, UINT64_C(0x100000001)) == PGHA_NO &&
+	   pgha_history_contains(&history, 1998, 1) == PGHA_NO &&
+	   pgha_history_contains(&history, 1, 1) == PGHA_NOT_KNOWN &&
+	   pgha_history_contains(&history, 1, 3) == PGHA_NO,
+	   "... and of the older ones it is not known what they say");
+	ok(pgha_history_parse(PGHA_HISTORY_SHORTENED "7\t0/5\tx\n", 9, &history) && history.shortened &&
+	   history.count == 1, "a history that was shortened on the way");
 }
