@@ -44,6 +44,7 @@ typedef struct PghaAgentConf
 	char		start_command[PGHA_COMMAND_SIZE];
 	char		stop_command[PGHA_COMMAND_SIZE];
 	char		clone_command[PGHA_COMMAND_SIZE];
+	char		clone_check[PGHA_COMMAND_SIZE];
 	char		pgpool[PGHA_COMMAND_SIZE];
 	char		pgpool_user[256];
 	char		pgpool_passfile[PATH_MAX];
