@@ -263,6 +263,7 @@ own_from_beginning(PghaJobRun *run, PghaOwnAnswer *answer)
 			begin = fork->own->entry[i - 1].end;
 	}
 	fork->lsn = begin;
+	answer->parted = true;
 	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
 	pgha_wal_name(fork->timeline, begin, &answer->control, name);
 	if (begin != 0 && pgha_exists_in(wal, name))
@@ -292,6 +293,7 @@ judge_common(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer, pgha_lsn th
 	if (answer->end > theirs)
 	{
 		answer->above = true;
+		answer->parted = pgha_wal_same(run, leader, &answer->control, &answer->fork, theirs) == PGHA_SAME_NO;
 		return unknown(answer, "this node's WAL on timeline %u reaches further (" PGHA_LSN_FORMAT ") than that of the primary (" PGHA_LSN_FORMAT ")",
 					   answer->fork.own_timeline, PGHA_LSN_ARGS(answer->end), PGHA_LSN_ARGS(theirs));
 	}
