@@ -123,14 +123,43 @@ is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 
 /* ---- the end of the WAL here ---- */
 
+/* What pg_waldump reads: records that follow each other without a gap. */
+typedef struct Records
+{
+	pgha_lsn first;				/* where the first one begins; 0: none */
+	pgha_lsn last;				/* where the last one begins */
+	uint32_t	length;			/* of the last one */
+	bool		is_switch;		/* the last one ends its segment */
+} Records;
+
 static void
 take_record(const char *line, void *arg)
 {
+	Records    *records = arg;
+	const char *length = strstr(line, "len (rec/tot):");
 	const char *lsn = strstr(line, "lsn: ");
-	pgha_lsn   *last = arg;
+	unsigned int data;
+	unsigned int total;
 
-	if (strncmp(line, "rmgr:", 5) == 0 && lsn != NULL && pgha_lsn_of(lsn + 5) > *last)
-		*last = pgha_lsn_of(lsn + 5);
+	if (strncmp(line, "rmgr:", 5) != 0 || length == NULL || lsn == NULL ||
+		sscanf(length + strlen("len (rec/tot):"), " %u/ %u", &data, &total) != 2)
+		return;
+	records->last = pgha_lsn_of(lsn + 5);
+	records->length = total;
+	records->is_switch = strstr(line, "desc: SWITCH") != NULL;
+	if (records->first == 0)
+		records->first = records->last;
+}
+
+/* Where the last record ends at the latest: pages have headers. */
+static pgha_lsn
+latest_end(const Records *records, const PghaControl *control)
+{
+	uint64_t	size = (uint64_t) control->wal_segment_size;
+	pgha_lsn end = records->last + records->length;
+
+	end += (end / 8192 - records->last / 8192 + 1) * 24 + 48;
+	return records->is_switch ? (end + size) / size * size + 48 : end;
 }
 
 /* Has the file a first page that belongs to the segment?  Others wait to be used. */
@@ -189,9 +218,36 @@ is_wal_behind(const PghaJobRun *run, const PghaControl *control, uint32_t timeli
 	return found;
 }
 
+static bool
+read_records(PghaJobRun *run, PghaOwnAnswer *answer, uint32_t timeline, pgha_lsn from, Records *records)
+{
+	char		program[PATH_MAX + 32];
+	char		wal[PATH_MAX + 16];
+	char		timeline_text[16];
+	char		start[32];
+	char	   *argv[] = {program, "-p", wal, "-t", timeline_text, "-s", start, NULL};
+	PghaRun		dump = {.argv = argv, .limit_ms = WALDUMP_LIMIT_MS, .line = take_record, .arg = records};
+
+	(void) snprintf(program, sizeof(program), "%s/pg_waldump", run->conf->bin);
+	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
+	(void) snprintf(timeline_text, sizeof(timeline_text), "%u", timeline);
+	(void) snprintf(start, sizeof(start), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(from));
+
+	/* It always ends with an error: where the WAL ends. */
+	if (pgha_run(&dump) != 127 && !dump.timed_out)
+		return true;
+	(void) unknown(answer, "the WAL here cannot be read");
+	(void) snprintf(answer->detail, sizeof(answer->detail), "%s", dump.last);
+	return false;
+}
+
 /*
  * A position that the WAL here reaches on its last timeline: no record begins at
  * or behind it.  What follows the last whole record cannot be used by anybody.
+ *
+ * The WAL must be that of the data files: it has the checkpoint that pg_control
+ * names, and goes on to where the data files are.  A receiver begins with a whole
+ * segment, and writes over what this node had if the leader has another one.
  */
 static bool
 find_end(PghaJobRun *run, PghaOwnAnswer *answer)
@@ -200,40 +256,35 @@ find_end(PghaJobRun *run, PghaOwnAnswer *answer)
 	uint32_t	timeline = answer->fork.own_timeline;
 	pgha_lsn checkpoint = control->checkpoint_timeline == timeline ? control->checkpoint_lsn : 0;
 	pgha_lsn reached = control->min_recovery_timeline == timeline ? control->min_recovery_lsn : 0;
-	pgha_lsn from = checkpoint > reached ? checkpoint : reached;
-	pgha_lsn last = 0;
-	char		name[32];
-	char		wal[PATH_MAX + 16];
-	char		program[PATH_MAX + 32];
-	char		timeline_text[16];
-	char		start[32];
-	char	   *argv[] = {program, "-p", wal, "-t", timeline_text, "-s", start, NULL};
-	PghaRun		dump = {.argv = argv, .limit_ms = WALDUMP_LIMIT_MS, .line = take_record, .arg = &last};
+	Records		records = {.first = 0};
 
-	answer->end = checkpoint >= reached && checkpoint != 0 ? checkpoint + 1 : reached;
-	if (answer->end == 0)
+	if (checkpoint == 0 && reached == 0)
+		return unknown(answer, "pg_control does not tell where the WAL here ends") == PGHA_OWN_NOTHING;
+	if (!read_records(run, answer, timeline, checkpoint != 0 ? checkpoint : reached, &records))
+		return false;
+	if (checkpoint != 0 && records.first != checkpoint)
 	{
-		(void) unknown(answer, "pg_control does not tell where the WAL here ends");
+		char		wal[PATH_MAX + 16];
+		char		name[32];
+
+		(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
+		pgha_wal_name(timeline, checkpoint, control, name);
+		answer->parted = pgha_exists_in(wal, name);
+		(void) unknown(answer, answer->parted ?
+					   "the WAL here has no checkpoint at " PGHA_LSN_FORMAT ", which the data files have: it is not theirs, this node has diverged" :
+					   "the WAL from the last checkpoint on, " PGHA_LSN_FORMAT ", is not here",
+					   PGHA_LSN_ARGS(checkpoint));
 		return false;
 	}
-	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
-	pgha_wal_name(timeline, from, control, name);
-	if (pgha_exists_in(wal, name))
+	answer->end = records.first != 0 ? records.last + 1 : reached;
+	if (records.first != 0 && reached > latest_end(&records, control))
 	{
-		(void) snprintf(program, sizeof(program), "%s/pg_waldump", run->conf->bin);
-		(void) snprintf(timeline_text, sizeof(timeline_text), "%u", timeline);
-		(void) snprintf(start, sizeof(start), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(from));
-
-		/* It always ends with an error: where the WAL ends. */
-		if (pgha_run(&dump) == 127 || dump.timed_out)
-		{
-			(void) unknown(answer, "the WAL here cannot be read");
-			(void) snprintf(answer->detail, sizeof(answer->detail), "%s", dump.last);
-			return false;
-		}
+		(void) unknown(answer, "the WAL here ends at " PGHA_LSN_FORMAT ", and the data files are at " PGHA_LSN_FORMAT,
+					   PGHA_LSN_ARGS(answer->end), PGHA_LSN_ARGS(reached));
+		return false;
 	}
-	if (last + 1 > answer->end)
-		answer->end = last + 1;
+	if (reached > answer->end)
+		answer->end = reached;
 	if (is_wal_behind(run, control, timeline, answer->end - 1))
 	{
 		(void) unknown(answer, "the WAL here has a gap behind " PGHA_LSN_FORMAT ": it cannot be told where it ends",
