@@ -29,6 +29,7 @@
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
+#include "archive.h"
 #include "clone_copy.h"
 #include "leader.h"
 #include "lost.h"
@@ -172,6 +173,9 @@ save_lost(PghaJobRun *run)
 
 	if (!ask_own(run, &answer))
 		return false;
+	if (run->own != PGHA_OWN_UNKNOWN && answer.fork.own != NULL &&
+		!pgha_archive_keep(run, &answer.control, &answer.fork))
+		return false;
 	if (run->own == PGHA_OWN_PROVEN)
 		return pgha_lost_save(run, &answer.control, &answer.fork);
 	if (answer.above && !run->order.ordered)
@@ -193,6 +197,8 @@ save_lost_in_place(PghaJobRun *run)
 	if (run->own == PGHA_OWN_UNKNOWN)
 		return pgha_own_refuse(run, &answer,
 							   "It is not given up for a clone in place while it is not known what it alone has. Move the data directory away by hand, and try again.");
+	if (answer.fork.own != NULL && !pgha_archive_keep(run, &answer.control, &answer.fork))
+		return false;
 	return run->own == PGHA_OWN_NOTHING || pgha_lost_save(run, &answer.control, &answer.fork);
 }
 
@@ -371,6 +377,7 @@ start_clone(PghaJobRun *run)
 {
 	/* The node is what it is to be: the job can be given up again. */
 	run->irrevocable = false;
+	pgha_archive_hand_on(run);
 	if (!pgha_start(run))
 		return false;
 	switch (pgha_await_verdict(run))

@@ -20,6 +20,7 @@
 #include "../host/mark.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
+#include "archive.h"
 #include "leader.h"
 #include "lost.h"
 #include "own.h"
@@ -272,7 +273,7 @@ prepare(PghaJobRun *run)
 		if (!check_control(run, &control) || !ask_own(run, leader, &answer) ||
 			!pgha_fork_proven(run, leader, &control, &answer.fork))
 			result = is_passing(run) || answer.above ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
-		else if (pgha_job_check_cancel(run) &&
+		else if (pgha_job_check_cancel(run) && pgha_archive_keep(run, &control, &answer.fork) &&
 				 (answer.own == PGHA_OWN_NOTHING || pgha_lost_save(run, &control, &answer.fork)) &&
 				 pgha_settings_save(run) && pgha_job_check_cancel(run))
 			result = finish_recovery(run, &control, &answer.fork) ? PGHA_REWIND_DONE :
@@ -354,6 +355,7 @@ pgha_rewind(PghaJobRun *run)
 			pgha_start_again(run);
 		return result;
 	}
+	pgha_archive_hand_on(run);
 	if (!pgha_start(run))
 		return PGHA_REWIND_FAILED;
 	switch (pgha_await_verdict(run))
