@@ -246,9 +246,10 @@ pgha_wal_same(PghaJobRun *run, PGconn *leader, const PghaControl *control,
 	from = end - segment_start > COMPARE_SIZE ? end - COMPARE_SIZE : segment_start;
 	same = same_piece(run, leader, control, fork, from, end);
 
-	/* The beginning of a segment says little: the end of the one before it counts as well. */
-	if (same == PGHA_SAME_YES && from == segment_start && end - from < COMPARE_SIZE / 2 && from >= size)
-		same = same_piece(run, leader, control, fork, from - COMPARE_SIZE, from);
+	/* The beginning of a segment says less: the end of the one before it counts as well, where both have it. */
+	if (same == PGHA_SAME_YES && from == segment_start && end - from < COMPARE_SIZE / 2 && from >= size &&
+		same_piece(run, leader, control, fork, from - COMPARE_SIZE, from) == PGHA_SAME_NO)
+		same = PGHA_SAME_NO;
 	return same;
 }
 

@@ -218,20 +218,51 @@ is_wal_behind(const PghaJobRun *run, const PghaControl *control, uint32_t timeli
 	return found;
 }
 
+/* The last segment of a timeline that has a file, in use or not; empty if there is none. */
+static void
+last_segment(const PghaJobRun *run, uint32_t timeline, char *last)
+{
+	char		wal[PATH_MAX + 16];
+	char		beginning[16];
+	DIR		   *dir;
+	struct dirent *entry;
+
+	last[0] = '\0';
+	(void) snprintf(beginning, sizeof(beginning), "%08X", timeline);
+	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
+	dir = opendir(wal);
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		if (strlen(entry->d_name) == 24 && strspn(entry->d_name, "0123456789ABCDEF") == 24 &&
+			strncmp(entry->d_name, beginning, 8) == 0 && strcmp(entry->d_name, last) > 0)
+			memcpy(last, entry->d_name, 25);
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+}
+
+/*
+ * pg_waldump is given the segments: else it takes their size from any file,
+ * which may be one of zeros that waits to be used.
+ */
 static bool
 read_records(PghaJobRun *run, PghaOwnAnswer *answer, uint32_t timeline, pgha_lsn from, Records *records)
 {
 	char		program[PATH_MAX + 32];
 	char		wal[PATH_MAX + 16];
-	char		timeline_text[16];
 	char		start[32];
-	char	   *argv[] = {program, "-p", wal, "-t", timeline_text, "-s", start, NULL};
+	char		first[32];
+	char		last[32];
+	char	   *argv[] = {program, "-p", wal, "-s", start, first, last, NULL};
 	PghaRun		dump = {.argv = argv, .limit_ms = WALDUMP_LIMIT_MS, .line = take_record, .arg = records};
 
 	(void) snprintf(program, sizeof(program), "%s/pg_waldump", run->conf->bin);
 	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
-	(void) snprintf(timeline_text, sizeof(timeline_text), "%u", timeline);
 	(void) snprintf(start, sizeof(start), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(from));
+	pgha_wal_name(timeline, from, &answer->control, first);
+	last_segment(run, timeline, last);
+	if (!pgha_exists_in(wal, first) || last[0] == '\0')
+		return true;
 
 	/* It always ends with an error: where the WAL ends. */
 	if (pgha_run(&dump) != 127 && !dump.timed_out)
@@ -438,6 +469,17 @@ ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 	return judge_parted(run, leader, answer);
 }
 
+/*
+ * Is it a clone that this node's jobs have put into place, and that no server
+ * has begun to recover?  A start that gets that far takes backup_label away.
+ */
+static bool
+is_unused_clone(const PghaJobRun *run)
+{
+	return run->old_directory[0] != '\0' && pgha_exists_in(run->conf->data, "backup_label") &&
+		!pgha_exists_in(run->conf->data, "pgha.state");
+}
+
 PghaOwn
 pgha_own_ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 {
@@ -447,7 +489,7 @@ pgha_own_ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 	answer->own = PGHA_OWN_NOTHING;
 
 	/* What is not whole was given up before, and saved then. */
-	if (!run->data_ok ||
+	if (!run->data_ok || is_unused_clone(run) ||
 		(!pgha_exists_in(data, "global") && !pgha_exists_in(data, "base") && !pgha_exists_in(data, "pg_wal")))
 		return PGHA_OWN_NOTHING;
 	return ask(run, leader, answer);
