@@ -56,6 +56,14 @@ unknown_because(PghaJobRun *run, PghaOwnAnswer *answer)
 	return PGHA_OWN_UNKNOWN;
 }
 
+/* The leader has not answered: another time it may. */
+static PghaOwn
+unanswered(PghaOwnAnswer *answer, const char *what)
+{
+	memcpy(answer->sqlstate, STATE_CONNECTION, sizeof(answer->sqlstate));
+	return unknown(answer, "could not ask the primary for %s", what);
+}
+
 /* ---- terms ---- */
 
 /* A number of PGDATA/pgha.state; false if it has none. */
@@ -108,8 +116,7 @@ is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 		return false;
 	if (!leader_term(leader, &theirs))
 	{
-		(void) unknown(answer, "the term of the primary \"%s\" cannot be told",
-					   run->conf->members.member[run->leader].name);
+		(void) unanswered(answer, "its term");
 		return true;
 	}
 	if (own <= theirs)
@@ -445,7 +452,7 @@ ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 	system = text != NULL ? strtoull(text, NULL, 10) : 0;
 	free(text);
 	if (system == 0 || answer->control.system_identifier != system)
-		return system == 0 ? unknown(answer, "the primary's system identifier cannot be told") :
+		return system == 0 ? unanswered(answer, "its system identifier") :
 			unknown(answer, "\"%s\" is the data directory of another cluster", run->conf->data);
 	if (is_above(run, leader, answer))
 		return PGHA_OWN_UNKNOWN;
@@ -461,7 +468,7 @@ ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 	theirs = text != NULL ? pgha_lsn_of(text) : 0;
 	free(text);
 	if (theirs == 0)
-		return unknown(answer, "the primary's WAL position cannot be told");
+		return unanswered(answer, "its WAL position");
 	if (fork->same_timeline)
 		return judge_common(run, leader, answer, theirs);
 	if (fork->own_timeline == fork->timeline && answer->end <= fork->lsn && run->wal_end <= fork->lsn)
