@@ -185,14 +185,15 @@ check_commands(Host *host, const char *name)
 		{"pgha.start_command", host->conf->start_command},
 		{"pgha.stop_command", host->conf->stop_command},
 		{"pgha.clone_command", host->conf->clone_command},
+		{"pgha.clone_check", host->conf->clone_check},
 	};
 	static const PghaEscape escapes[] = {{'d', ""}, {'h', ""}, {'p', ""}, {'n', ""}, {0, NULL}};
 	char		error[256];
 	bool		good = true;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 	{
-		char	  **argv = pgha_command_split(commands[i].command, i == 2 ? escapes : NULL, error, sizeof(error));
+		char	  **argv = pgha_command_split(commands[i].command, i >= 2 ? escapes : NULL, error, sizeof(error));
 
 		if (argv == NULL || (argv[0] != NULL && access(argv[0], X_OK) != 0))
 		{

@@ -39,7 +39,7 @@ enum
 {
 	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, CONNINFO, AUTO_REJOIN,
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
-	CLONE_COMMAND, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
+	CLONE_COMMAND, CLONE_CHECK, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
 	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG, SETTINGS
 };
 
@@ -55,6 +55,7 @@ static const char *const setting_names[SETTINGS] = {
 	"data_directory", "restore_command", "pgha.node", "pgha.cluster", "pgha.members",
 	"pgha.conninfo", "pgha.auto_rejoin", "pgha.clone_in_place", "pgha.keep_old_data",
 	"pgha.agent_directory", "pgha.start_command", "pgha.stop_command", "pgha.clone_command",
+	"pgha.clone_check",
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
 	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.ec2_insecure", "pgha.fence", "pgha.fence_timeout",
 	"pgha.server_log"
@@ -429,6 +430,7 @@ take_values(Reader *reader)
 		copy_value(reader, START_COMMAND, "", conf->start_command, sizeof(conf->start_command)) &&
 		copy_value(reader, STOP_COMMAND, "", conf->stop_command, sizeof(conf->stop_command)) &&
 		copy_value(reader, CLONE_COMMAND, "", conf->clone_command, sizeof(conf->clone_command)) &&
+		copy_value(reader, CLONE_CHECK, "", conf->clone_check, sizeof(conf->clone_check)) &&
 		copy_value(reader, PGPOOL, "", conf->pgpool, sizeof(conf->pgpool)) &&
 		copy_value(reader, PGPOOL_USER, "pgha", conf->pgpool_user, sizeof(conf->pgpool_user)) &&
 		copy_value(reader, PGPOOL_PASSFILE, "", conf->pgpool_passfile, sizeof(conf->pgpool_passfile)) &&

@@ -45,6 +45,7 @@ typedef struct PghaAgentConf
 	char		stop_command[PGHA_COMMAND_SIZE];
 	char		server_log[PATH_MAX];	/* pgha.server_log; empty: see server_log.h */
 	char		clone_command[PGHA_COMMAND_SIZE];
+	char		clone_check[PGHA_COMMAND_SIZE];
 	char		pgpool[PGHA_COMMAND_SIZE];
 	char		pgpool_user[256];
 	char		pgpool_passfile[PATH_MAX];

@@ -29,10 +29,12 @@
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
+#include "archive.h"
 #include "clone_copy.h"
-#include "history.h"
 #include "leader.h"
 #include "lost.h"
+#include "own.h"
+#include "preflight.h"
 #include "server.h"
 #include "settings.h"
 
@@ -147,43 +149,58 @@ is_foreign(const PghaJobRun *run, const PghaClonePlan *plan)
 		control.system_identifier != plan->system_identifier;
 }
 
-/*
- * Keeps what the old copy has beyond the leader's history.  Where that cannot
- * be told, or it is another cluster's, the old copy itself is kept.
- */
+/* What of the old copy does the leader not have?  False only if there is no leader. */
 static bool
-save_lost(PghaJobRun *run, const PghaClonePlan *plan)
+ask_own(PghaJobRun *run, PghaOwnAnswer *answer)
 {
-	PghaControl control;
-	PghaFork	fork;
-	char		error[600];
-	PGconn	   *leader;
-	bool		known;
+	PGconn	   *leader = pgha_job_leader(run);
 
-	/* What is not whole was given up before, and saved then. */
-	run->own = run->data_ok && pgha_exists_in(run->conf->data, "global") ? PGHA_OWN_SAVED : PGHA_OWN_NOTHING;
-	if (run->own == PGHA_OWN_NOTHING)
-		return true;
-	if (!pgha_server_control(run->conf, &control, error, sizeof(error)) || is_foreign(run, plan))
-	{
-		run->own = PGHA_OWN_UNKNOWN;
-		return true;
-	}
-	leader = pgha_job_leader(run);
 	if (leader == NULL)
 		return false;
-	known = control.system_identifier != 0 && pgha_fork_find(run, leader, &control, &fork);
+	run->own = pgha_own_ask(run, leader, answer);
 	PQfinish(leader);
-	if (!known || fork.same_timeline)
-	{
-		run->own = known ? PGHA_OWN_NOTHING : PGHA_OWN_UNKNOWN;
-		pgha_job_forget_failure(run);
-		return true;
-	}
-	if (fork.own_timeline != fork.timeline || run->wal_end == 0 || run->wal_end > fork.lsn)
-		return pgha_lost_save(run, &control, &fork);
-	run->own = PGHA_OWN_NOTHING;
 	return true;
+}
+
+/*
+ * Keeps what the old copy has beyond the leader's history.  Where that cannot
+ * be told, or it is another cluster's, the old copy itself is kept; only a
+ * person may have one replaced that is further than the leader.
+ */
+static bool
+save_lost(PghaJobRun *run)
+{
+	PghaOwnAnswer answer;
+
+	if (!ask_own(run, &answer))
+		return false;
+	if (run->own != PGHA_OWN_UNKNOWN && answer.fork.own != NULL &&
+		!pgha_archive_keep(run, &answer.control, &answer.fork))
+		return false;
+	if (run->own == PGHA_OWN_PROVEN)
+		return pgha_lost_save(run, &answer.control, &answer.fork);
+	if (answer.above && !run->order.ordered)
+		return pgha_own_refuse(run, &answer, NULL);
+	if (run->own == PGHA_OWN_UNKNOWN)
+		pgha_job_event(run, "lost", "node \"%s\" keeps its former data directory as \"%s.old-%s\": %s",
+					   run->conf->members.member[run->conf->self].name, run->conf->data, run->stamp, answer.reason);
+	return true;
+}
+
+/* The same where the old copy cannot be kept: what is not known must not be given up. */
+static bool
+save_lost_in_place(PghaJobRun *run)
+{
+	PghaOwnAnswer answer;
+
+	if (!ask_own(run, &answer))
+		return false;
+	if (run->own == PGHA_OWN_UNKNOWN)
+		return pgha_own_refuse(run, &answer,
+							   "It is not given up for a clone in place while it is not known what it alone has. Move the data directory away by hand, and try again.");
+	if (answer.fork.own != NULL && !pgha_archive_keep(run, &answer.control, &answer.fork))
+		return false;
+	return run->own == PGHA_OWN_NOTHING || pgha_lost_save(run, &answer.control, &answer.fork);
 }
 
 /*
@@ -238,7 +255,7 @@ clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
 	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan) || !pgha_job_check_cancel(run) ||
-		!leader_leads(run) || !stop_old(run) || !save_lost(run, plan))
+		!leader_leads(run) || !stop_old(run) || !save_lost(run))
 	{
 		pgha_clone_give_up(run);
 		return false;
@@ -280,13 +297,20 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 {
 	char		error[512];
 	bool		whole = run->data_ok && access(run->conf->data, F_OK) == 0;
+	PghaOwnAnswer answer;
 
 	if (is_foreign(run, plan))
 		return pgha_job_fail(run, STATE_NOT_IN_STATE, "The system identifiers differ.",
 							 "Correct data_directory, or move away what is there.",
 							 "\"%s\" is the data directory of another cluster, and is not given up for a clone in place",
 							 run->conf->data);
-	if (!stop_old(run) || !save_lost(run, plan) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
+
+	/* Asked first of the server as it runs, so that it is not stopped in vain. */
+	if (!ask_own(run, &answer))
+		return false;
+	if (run->own == PGHA_OWN_UNKNOWN)
+		return save_lost_in_place(run);
+	if (!stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
 		!pgha_job_check_cancel(run))
 		return false;
 	if (!pgha_job_prove_down(run))
@@ -358,6 +382,7 @@ start_clone(PghaJobRun *run)
 {
 	/* The node is what it is to be: the job can be given up again. */
 	run->irrevocable = false;
+	pgha_archive_hand_on(run);
 	if (!pgha_start(run))
 		return false;
 	switch (pgha_await_verdict(run))
@@ -389,7 +414,8 @@ pgha_clone(PghaJobRun *run)
 	leader = pgha_job_leader(run);
 	if (leader == NULL)
 		return false;
-	planned = delete_directory(run, run->spent_directory) && pgha_clone_make_plan(run, &plan, leader);
+	planned = delete_directory(run, run->spent_directory) && pgha_clone_make_plan(run, &plan, leader) &&
+		pgha_preflight(run, &plan, leader);
 	PQfinish(leader);
 	return planned && (plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)) &&
 		start_clone(run);

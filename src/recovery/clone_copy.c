@@ -74,13 +74,27 @@ run_clone_command(PghaJobRun *run, const PghaClonePlan *plan)
 	return status == 0 || report_copy(run, &program, "pgha.clone_command", status);
 }
 
+/* "=" separates the two, and is escaped as pg_basebackup wants it. */
+static char *
+add_escaped(char *out, const char *path)
+{
+	for (; *path != '\0'; path++)
+	{
+		if (*path == '=')
+			*out++ = '\\';
+		*out++ = *path;
+	}
+	*out = '\0';
+	return out;
+}
+
 static bool
 run_pg_basebackup(PghaJobRun *run, const PghaClonePlan *plan)
 {
 	char		path[PATH_MAX + 32];
 	char		source[PGHA_CONNINFO_SIZE];
 	char		wal[PATH_MAX + 32];
-	char		mapping[PGHA_MAX_CLONE_PLACES][PATH_MAX * 2 + 32];
+	static char mapping[PGHA_MAX_CLONE_PLACES][PATH_MAX * 4 + 32];
 	char	   *argv[PGHA_MAX_CLONE_PLACES + 20];
 	int			n = 0;
 	PghaRun		program = {.argv = argv, .line = take_line, .cancelled = pgha_job_cancelled, .arg = run};
@@ -112,8 +126,10 @@ run_pg_basebackup(PghaJobRun *run, const PghaClonePlan *plan)
 	}
 	for (int i = 0; i < plan->count; i++)
 	{
-		(void) snprintf(mapping[i], sizeof(mapping[i]), "--tablespace-mapping=%s=%s",
-						plan->tablespace[i].source, plan->tablespace[i].target);
+		char	   *end = add_escaped(stpcpy(mapping[i], "--tablespace-mapping="), plan->tablespace[i].source);
+
+		*end++ = '=';
+		(void) add_escaped(end, plan->tablespace[i].target);
 		argv[n++] = mapping[i];
 	}
 	argv[n] = NULL;

@@ -138,85 +138,125 @@ pgha_fork_find(PghaJobRun *run, PGconn *leader, const PghaControl *control, Pgha
 		own.entry[common].end : theirs.entry[common].end;
 	fork->same_timeline = fork->lsn == NO_END;
 	fork->own = &own;
+	fork->theirs = &theirs;
 	return true;
 }
 
 /* ---- proof ---- */
 
-static void
-wal_name(uint32_t timeline, pgha_lsn lsn, const PghaControl *control, char *name, size_t size)
+void
+pgha_wal_name(uint32_t timeline, pgha_lsn lsn, const PghaControl *control, char *name)
 {
 	uint64_t	segment = lsn / (uint64_t) control->wal_segment_size;
 	uint64_t	per_id = UINT64_C(0x100000000) / (uint64_t) control->wal_segment_size;
 
-	(void) snprintf(name, size, "%08X%08X%08X", timeline, (unsigned) (segment / per_id), (unsigned) (segment % per_id));
+	(void) snprintf(name, 32, "%08X%08X%08X", timeline, (unsigned) (segment / per_id), (unsigned) (segment % per_id));
 }
 
-/* Reads WAL from pg_wal here, of any of two timelines; false if it is not there. */
+/* Reads WAL from pg_wal here; false if it is not there. */
 static bool
-read_own_wal(PghaJobRun *run, const char *const name[2], off_t offset, char *out, size_t length)
+read_own_wal(PghaJobRun *run, const char *name, off_t offset, char *out, size_t length)
 {
-	for (int i = 0; i < 2; i++)
-	{
-		char		path[PATH_MAX + 64];
-		int			fd;
-		bool		done;
+	char		path[PATH_MAX + 64];
+	int			fd;
+	bool		done;
 
-		(void) snprintf(path, sizeof(path), "%s/pg_wal/%s", run->conf->data, name[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		done = pread(fd, out, length, offset) == (ssize_t) length;
-		(void) close(fd);
-		if (done)
-			return true;
-	}
-	return false;
+	(void) snprintf(path, sizeof(path), "%s/pg_wal/%s", run->conf->data, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	done = pread(fd, out, length, offset) == (ssize_t) length;
+	(void) close(fd);
+	return done;
 }
 
 /* The same of the leader. */
 static bool
-read_leader_wal(PGconn *leader, const char *const name[2], off_t offset, char *out, size_t length)
+read_leader_wal(PGconn *leader, const char *name, off_t offset, char *out, size_t length)
 {
-	for (int i = 0; i < 2; i++)
-	{
-		char		path[64];
-		char		from[32];
-		char		size[32];
-		const char *const values[] = {path, from, size};
-		PGresult   *result;
-		bool		done;
+	char		path[64];
+	char		from[32];
+	char		size[32];
+	const char *const values[] = {path, from, size};
+	PGresult   *result;
+	bool		done;
 
-		(void) snprintf(path, sizeof(path), "pg_wal/%s", name[i]);
-		(void) snprintf(from, sizeof(from), "%lld", (long long) offset);
-		(void) snprintf(size, sizeof(size), "%zu", length);
-		result = PQexecParams(leader, "SELECT pg_catalog.pg_read_binary_file($1::text, $2::bigint, $3::bigint, true)",
-							  3, NULL, values, NULL, NULL, 1);
-		done = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
-			PQgetlength(result, 0, 0) == (int) length;
-		if (done)
-			memcpy(out, PQgetvalue(result, 0, 0), length);
-		PQclear(result);
-		if (done)
+	(void) snprintf(path, sizeof(path), "pg_wal/%s", name);
+	(void) snprintf(from, sizeof(from), "%lld", (long long) offset);
+	(void) snprintf(size, sizeof(size), "%zu", length);
+	result = PQexecParams(leader, "SELECT pg_catalog.pg_read_binary_file($1::text, $2::bigint, $3::bigint, true)",
+						  3, NULL, values, NULL, NULL, 1);
+	done = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+		PQgetlength(result, 0, 0) == (int) length;
+	if (done)
+		memcpy(out, PQgetvalue(result, 0, 0), length);
+	PQclear(result);
+	return done;
+}
+
+/*
+ * Reads WAL of the common timeline from a segment.  Where a later timeline of
+ * the history begins in the same segment, that one's file has it as well.
+ */
+static bool
+read_wal(PghaJobRun *run, PGconn *leader, const PghaControl *control, const PghaHistory *history,
+		 uint32_t timeline, pgha_lsn from, char *out, size_t length)
+{
+	uint64_t	size = (uint64_t) control->wal_segment_size;
+	off_t		offset = (off_t) (from % size);
+
+	for (int i = history->count - 1; i >= 0 && history->entry[i].timeline >= timeline; i--)
+	{
+		char		name[32];
+
+		pgha_wal_name(history->entry[i].timeline, from, control, name);
+		if (leader != NULL ? read_leader_wal(leader, name, offset, out, length) :
+			read_own_wal(run, name, offset, out, length))
 			return true;
 	}
 	return false;
+}
+
+static PghaSame
+same_piece(PghaJobRun *run, PGconn *leader, const PghaControl *control, const PghaFork *fork,
+		   pgha_lsn from, pgha_lsn end)
+{
+	static char own[COMPARE_SIZE];
+	static char theirs[COMPARE_SIZE];
+	size_t		length = (size_t) (end - from);
+
+	if (!read_wal(run, NULL, control, fork->own, fork->timeline, from, own, length) ||
+		!read_wal(run, leader, control, fork->theirs, fork->timeline, from, theirs, length))
+		return PGHA_SAME_UNKNOWN;
+	return memcmp(own, theirs, length) == 0 ? PGHA_SAME_YES : PGHA_SAME_NO;
+}
+
+PghaSame
+pgha_wal_same(PghaJobRun *run, PGconn *leader, const PghaControl *control,
+			  const PghaFork *fork, pgha_lsn end)
+{
+	uint64_t	size = (uint64_t) control->wal_segment_size;
+	pgha_lsn segment_start;
+	pgha_lsn from;
+	PghaSame	same;
+
+	if (end == 0)
+		return PGHA_SAME_UNKNOWN;
+	segment_start = (end - 1) / size * size;
+	from = end - segment_start > COMPARE_SIZE ? end - COMPARE_SIZE : segment_start;
+	same = same_piece(run, leader, control, fork, from, end);
+
+	/* The beginning of a segment says less: the end of the one before it counts as well, where both have it. */
+	if (same == PGHA_SAME_YES && from == segment_start && end - from < COMPARE_SIZE / 2 && from >= size &&
+		same_piece(run, leader, control, fork, from - COMPARE_SIZE, from) == PGHA_SAME_NO)
+		same = PGHA_SAME_NO;
+	return same;
 }
 
 bool
 pgha_fork_proven(PghaJobRun *run, PGconn *leader, const PghaControl *control, const PghaFork *fork)
 {
-	static char own[COMPARE_SIZE];
-	static char theirs[COMPARE_SIZE];
 	static const char *const hint = "The method clone builds the node anew.";
-	char		common_name[32];
-	char		own_name[32];
-	char		leader_name[32];
-	const char *const own_names[] = {common_name, own_name};
-	const char *const leader_names[] = {leader_name, common_name};
-	pgha_lsn segment_start;
-	pgha_lsn from;
-	size_t		length;
 
 	if (fork->same_timeline)
 		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint,
@@ -226,20 +266,17 @@ pgha_fork_proven(PghaJobRun *run, PGconn *leader, const PghaControl *control, co
 	if (fork->timeline == 1)
 		return true;
 
-	segment_start = (fork->lsn - 1) / (uint64_t) control->wal_segment_size * (uint64_t) control->wal_segment_size;
-	from = fork->lsn - segment_start > COMPARE_SIZE ? fork->lsn - COMPARE_SIZE : segment_start;
-	length = (size_t) (fork->lsn - from);
-	wal_name(fork->timeline, from, control, common_name, sizeof(common_name));
-	wal_name(fork->own_timeline, from, control, own_name, sizeof(own_name));
-	wal_name(fork->leader_timeline, from, control, leader_name, sizeof(leader_name));
-
-	if (!read_own_wal(run, own_names, (off_t) (from - segment_start), own, length) ||
-		!read_leader_wal(leader, leader_names, (off_t) (from - segment_start), theirs, length))
-		return pgha_job_fail(run, STATE_UNDEFINED_FILE,
-							 "The WAL just before the point where they part is gone on one of them.", hint,
-							 "it cannot be proven that timeline %u is the same here and on the primary", fork->timeline);
-	if (memcmp(own, theirs, length) != 0)
-		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint,
-							 "timeline %u here is not the primary's timeline of that number", fork->timeline);
-	return true;
+	switch (pgha_wal_same(run, leader, control, fork, fork->lsn))
+	{
+		case PGHA_SAME_YES:
+			return true;
+		case PGHA_SAME_NO:
+			return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint,
+								 "timeline %u here is not the primary's timeline of that number", fork->timeline);
+		case PGHA_SAME_UNKNOWN:
+			break;
+	}
+	return pgha_job_fail(run, STATE_UNDEFINED_FILE,
+						 "The WAL just before the point where they part is gone on one of them.", hint,
+						 "it cannot be proven that timeline %u is the same here and on the primary", fork->timeline);
 }

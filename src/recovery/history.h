@@ -20,11 +20,30 @@ typedef struct PghaFork
 	uint32_t	own_timeline;	/* that the WAL here ends on */
 	uint32_t	leader_timeline;
 	const PghaHistory *own;		/* timelines of the WAL here; valid until the next call */
+	const PghaHistory *theirs;	/* those of the leader's; the same */
 } PghaFork;
 
 extern bool pgha_fork_find(PghaJobRun *run, PGconn *leader, const PghaControl *control, PghaFork *fork);
 
 /* Is the common timeline one and the same?  Otherwise pgha_job_fail() has said why only a clone helps. */
 extern bool pgha_fork_proven(PghaJobRun *run, PGconn *leader, const PghaControl *control, const PghaFork *fork);
+
+/* Is the WAL the same here and on the leader? */
+typedef enum PghaSame
+{
+	PGHA_SAME_YES,
+	PGHA_SAME_NO,
+	PGHA_SAME_UNKNOWN			/* it is gone on one of them, or cannot be read */
+} PghaSame;
+
+/*
+ * Compares the WAL just before `end`, on the timeline that both have.  Both must
+ * have written that far.
+ */
+extern PghaSame pgha_wal_same(PghaJobRun *run, PGconn *leader, const PghaControl *control,
+							  const PghaFork *fork, pgha_lsn end);
+
+/* Name of the segment that a position is in; `name` has 32 bytes. */
+extern void pgha_wal_name(uint32_t timeline, pgha_lsn lsn, const PghaControl *control, char *name);
 
 #endif							/* PGHA_HISTORY_H */

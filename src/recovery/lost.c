@@ -5,14 +5,17 @@
  * It is copied to pgha_lost/<time>/ in the agent directory, with a summary of
  * what is in it: commits that were made on this node after the new primary's
  * history had left it.  Some of them may have been acknowledged to clients.
- * pg_waldump shows them in full.  Nothing deletes these copies.
+ * pg_waldump shows them in full.  Nothing deletes these copies, so that what was
+ * saved before, by an attempt that came to nothing, is not saved again.
  */
 #include "lost.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "../common/lsn.h"
@@ -21,6 +24,9 @@
 #include "leader.h"
 
 #define WALDUMP_LIMIT_MS	600000
+
+/* What may be there already when more is to be saved. */
+#define LOST_LIMIT		(UINT64_C(16) << 30)
 
 /* What pg_waldump finds. */
 typedef struct Summary
@@ -210,27 +216,162 @@ check_room(PghaJobRun *run, const PghaControl *control, int count)
 						 "there is no room in \"%s\" to save the diverged WAL", run->conf->directory);
 }
 
+/* ---- one loss is saved once ---- */
+
+/* Have two files the same content? */
+static bool
+same_content(const char *one, const char *two)
+{
+	size_t		length = 0;
+	size_t		other_length = 0;
+	char	   *text = pgha_read_file(one, &length);
+	char	   *other = text != NULL ? pgha_read_file(two, &other_length) : NULL;
+	bool		same = other != NULL && length == other_length && memcmp(text, other, length) == 0;
+
+	free(text);
+	free(other);
+	return same;
+}
+
+/* Is every file to be saved in this directory already, in full? */
+static bool
+has_all(const PghaJobRun *run, const PghaControl *control, const PghaFork *fork, const char *saved)
+{
+	char		wal[PATH_MAX + 16];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		all = true;
+
+	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
+	dir = opendir(wal);
+	if (dir == NULL)
+		return false;
+	while (all && (entry = readdir(dir)) != NULL)
+	{
+		char		here[PATH_MAX + 300];
+		char		there[PATH_MAX + 600];
+
+		if (!is_lost(run, entry->d_name, control, fork))
+			continue;
+		(void) snprintf(here, sizeof(here), "%s/%s", wal, entry->d_name);
+		(void) snprintf(there, sizeof(there), "%s/%s", saved, entry->d_name);
+		all = same_content(here, there);
+	}
+	(void) closedir(dir);
+	return all;
+}
+
+/* Bytes of the files in a directory. */
+static uint64_t
+size_of(const char *directory)
+{
+	DIR		   *dir = opendir(directory);
+	struct dirent *entry;
+	uint64_t	sum = 0;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		char		path[PATH_MAX + 600];
+		struct stat st;
+
+		(void) snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+		if (lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+			sum += (uint64_t) st.st_size;
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+	return sum;
+}
+
+/*
+ * Looks through what was saved before: *total is its size, *again that this loss
+ * is among it.  Only what has a summary was saved as a whole.
+ */
+static void
+look_through(const PghaJobRun *run, const PghaControl *control, const PghaFork *fork,
+			 const char *parent, uint64_t *total, bool *again)
+{
+	DIR		   *dir = opendir(parent);
+	struct dirent *entry;
+
+	*total = 0;
+	*again = false;
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		char		saved[PATH_MAX + 300];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		(void) snprintf(saved, sizeof(saved), "%s/%s", parent, entry->d_name);
+		*total += size_of(saved);
+		if (!*again && pgha_exists_in(saved, "summary.txt"))
+			*again = has_all(run, control, fork, saved);
+	}
+	if (dir != NULL)
+		(void) closedir(dir);
+}
+
+/* A directory that was not there before: a clock may have been set back. */
+static bool
+make_new_directory(PghaJobRun *run, const char *parent, char *directory, size_t size)
+{
+	if (!pgha_make_directory(parent))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s", parent, strerror(errno));
+	for (int i = 1; i < 1000; i++)
+	{
+		char		number[16] = "";
+
+		if (i > 1)
+			(void) snprintf(number, sizeof(number), "-%d", i);
+		(void) snprintf(directory, size, "%s/%s%s", parent, run->stamp, number);
+		if (mkdir(directory, 0700) == 0)
+			return true;
+		if (errno != EEXIST)
+			break;
+	}
+	return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s", directory, strerror(errno));
+}
+
+/*
+ * Nothing of this is ever deleted, so that it must not grow without end: beyond
+ * the limit nothing more is given up until somebody has looked.
+ */
+static bool
+check_total(PghaJobRun *run, const char *parent, uint64_t total)
+{
+	if (total < LOST_LIMIT)
+		return true;
+	pgha_job_event(run, "lost", "node \"%s\" holds %llu MB of saved WAL in %s, and gives up nothing more before that is moved away",
+				   run->conf->members.member[run->conf->self].name, (unsigned long long) (total >> 20), parent);
+	return pgha_job_fail(run, STATE_DISK_FULL, NULL, "See what it is (summary.txt), and move it away or delete it.",
+						 "\"%s\" holds %llu MB of WAL that was given up before", parent,
+						 (unsigned long long) (total >> 20));
+}
+
 bool
 pgha_lost_save(PghaJobRun *run, const PghaControl *control, const PghaFork *fork)
 {
 	char		parent[PATH_MAX + 32];
 	char		directory[PATH_MAX + 80];
 	Summary		summary;
+	uint64_t	total;
 	int			count;
+	bool		again;
 
 	if (!pgha_job_phase(run, "saving lost WAL", "saves the WAL that the primary does not have") ||
 		!each_file(run, control, fork, NULL, &count))
 		return false;
 	if (count == 0)
-		return true;
-	if (!check_room(run, control, count))
-		return false;
-
+		return pgha_job_fail(run, STATE_UNDEFINED_FILE, NULL, "Move the data directory away by hand, and try again.",
+							 "the WAL here that the primary does not have, from " PGHA_LSN_FORMAT " on, is gone",
+							 PGHA_LSN_ARGS(fork->lsn));
 	(void) snprintf(parent, sizeof(parent), "%s/pgha_lost", run->conf->directory);
-	(void) snprintf(directory, sizeof(directory), "%s/%s", parent, run->stamp);
-	if (!pgha_make_directory(parent) || !pgha_make_directory(directory))
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s",
-							 directory, strerror(errno));
+	look_through(run, control, fork, parent, &total, &again);
+	if (again)
+		return true;
+	if (!check_total(run, parent, total) || !check_room(run, control, count) ||
+		!make_new_directory(run, parent, directory, sizeof(directory)))
+		return false;
 	if (!each_file(run, control, fork, directory, &count))
 	{
 		(void) pgha_remove_tree(directory, true);
@@ -245,5 +386,9 @@ pgha_lost_save(PghaJobRun *run, const PghaControl *control, const PghaFork *fork
 				   summary.commits > 0 ? " to " : "", summary.last,
 				   run->conf->members.member[run->leader].name,
 				   PGHA_LSN_ARGS(fork->lsn), directory);
+	if (total * 2 >= LOST_LIMIT)
+		pgha_job_event(run, "lost", "node \"%s\" already holds %llu MB of saved WAL in %s: see summary.txt there; from %llu MB on nothing more is given up",
+					   run->conf->members.member[run->conf->self].name, (unsigned long long) (total >> 20), parent,
+					   (unsigned long long) (LOST_LIMIT >> 20));
 	return true;
 }

@@ -20,7 +20,7 @@
 typedef enum PghaOwn
 {
 	PGHA_OWN_NOTHING,
-	PGHA_OWN_SAVED,				/* as far as it can be read */
+	PGHA_OWN_PROVEN,			/* from a position on */
 	PGHA_OWN_UNKNOWN
 } PghaOwn;
 

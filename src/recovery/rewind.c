@@ -20,8 +20,10 @@
 #include "../host/mark.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
+#include "archive.h"
 #include "leader.h"
 #include "lost.h"
+#include "own.h"
 #include "server.h"
 #include "settings.h"
 
@@ -247,13 +249,20 @@ is_passing(const PghaJobRun *run)
 		strcmp(run->sqlstate, STATE_DISK_FULL) == 0;
 }
 
+/* What would a rewind take away?  Where that is not known there is none. */
+static bool
+ask_own(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
+{
+	return pgha_own_ask(run, leader, answer) != PGHA_OWN_UNKNOWN || pgha_own_refuse(run, answer, clone_hint);
+}
+
 /* Everything before the data directory changes. */
 static PghaRewind
 prepare(PghaJobRun *run)
 {
 	PGconn	   *leader = pgha_job_leader(run);
 	PghaControl control;
-	PghaFork	fork;
+	PghaOwnAnswer answer = {.above = false};
 	PghaRewind	result = PGHA_REWIND_FAILED;
 
 	if (leader == NULL)
@@ -263,13 +272,13 @@ prepare(PghaJobRun *run)
 	else if (await_checkpoint(run, leader) && pgha_stop(run))
 	{
 		/* Now pg_control says where the WAL ends. */
-		if (!check_control(run, &control) ||
-			!pgha_fork_find(run, leader, &control, &fork) ||
-			!pgha_fork_proven(run, leader, &control, &fork))
-			result = is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
-		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run) &&
-				 pgha_job_check_cancel(run))
-			result = finish_recovery(run, &control, &fork) ? PGHA_REWIND_DONE :
+		if (!check_control(run, &control) || !ask_own(run, leader, &answer) ||
+			!pgha_fork_proven(run, leader, &control, &answer.fork))
+			result = is_passing(run) || answer.above ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
+		else if (pgha_job_check_cancel(run) && pgha_archive_keep(run, &control, &answer.fork) &&
+				 (answer.own == PGHA_OWN_NOTHING || pgha_lost_save(run, &control, &answer.fork)) &&
+				 pgha_settings_save(run) && pgha_job_check_cancel(run))
+			result = finish_recovery(run, &control, &answer.fork) ? PGHA_REWIND_DONE :
 				is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 	}
 	PQfinish(leader);
@@ -350,6 +359,7 @@ pgha_rewind(PghaJobRun *run)
 			pgha_start_again(run);
 		return result;
 	}
+	pgha_archive_hand_on(run);
 	if (!pgha_start(run))
 		return PGHA_REWIND_FAILED;
 	switch (pgha_await_verdict(run))

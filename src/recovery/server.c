@@ -26,6 +26,7 @@
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
 #include "leader.h"
+#include "own.h"
 
 #define START_LIMIT_MS		(24 * 3600 * 1000)	/* crash recovery takes what it takes; it can be cancelled */
 #define START_AGAIN_LIMIT_MS	60000
@@ -35,6 +36,8 @@
 #define STUCK_S				600
 /* A server that does not stream although the leader is there: is its WAL gone? */
 #define WAL_GONE_AFTER_S	20
+/* Or is it the same only by its number? */
+#define PARTED_AFTER_S		10
 
 /* ---- start and stop ---- */
 
@@ -281,6 +284,21 @@ wal_is_gone(PghaJobRun *run, pgha_lsn end)
 	return gone;
 }
 
+/* Does this node's WAL part from the leader's, although it follows it? */
+static bool
+has_parted(PghaJobRun *run)
+{
+	static PghaOwnAnswer answer;
+	PGconn	   *leader = pgha_job_leader(run);
+	PghaOwn		own = PGHA_OWN_UNKNOWN;
+
+	if (leader != NULL)
+		own = pgha_own_ask(run, leader, &answer);
+	PQfinish(leader);
+	pgha_job_forget_failure(run);
+	return own == PGHA_OWN_PROVEN || (own == PGHA_OWN_UNKNOWN && answer.parted);
+}
+
 static void
 learn_leader(PghaJobRun *run, const Look *look)
 {
@@ -298,6 +316,7 @@ pgha_await_verdict(PghaJobRun *run)
 	char		error[600] = "";
 	time_t		changed = time(NULL);
 	time_t		not_streaming_since = changed;
+	time_t		stuck_since = changed;
 	pgha_lsn goal = 0;
 	pgha_lsn first = 0;
 	pid_t		pid;
@@ -330,6 +349,15 @@ pgha_await_verdict(PghaJobRun *run)
 				return PGHA_VERDICT_STREAMS;
 			if (goal > first)
 				pgha_job_progress(run, (int64_t) (pgha_lsn_of(look.replayed) - first), (int64_t) (goal - first));
+			/* One that is refused in turns has no replay that moves. */
+			if (streams && strcmp(look.replayed, before.replayed) != 0)
+				stuck_since = now;
+			if (now - stuck_since >= PARTED_AFTER_S && strcmp(look.state, "standby") == 0 && run->leader != PGHA_NOBODY)
+			{
+				if (has_parted(run))
+					return PGHA_VERDICT_DIVERGED;
+				stuck_since = now;
+			}
 			if (streams)
 				not_streaming_since = now;
 			if (!streams && strcmp(look.state, "standby") == 0 && run->leader != PGHA_NOBODY &&

@@ -49,6 +49,7 @@ char	   *pgha_server_log = NULL;
 char	   *pgha_start_command = NULL;
 char	   *pgha_stop_command = NULL;
 char	   *pgha_clone_command = NULL;
+char	   *pgha_clone_check = NULL;
 char	   *pgha_pgpool = NULL;
 char	   *pgha_pgpool_user = NULL;
 char	   *pgha_pgpool_passfile = NULL;
@@ -156,6 +157,9 @@ define_agent_settings(void)
 	define_text("pgha.clone_command", "What the agent fills a new data directory with; empty: pg_basebackup.",
 				"Split like a command line, run without a shell. %d is the directory, %h and %p host and port of the primary, %n this node.",
 				&pgha_clone_command, "");
+	define_text("pgha.clone_check", "What must succeed before a data directory is given up for pgha.clone_command.",
+				"Written like pgha.clone_command. Without it there is no clone in place with pgha.clone_command.",
+				&pgha_clone_check, "");
 	define_text("pgha.pgpool", "pgpools that are told of changes of roles, over PCP: 'host:9898, host:9898'.",
 				NULL, &pgha_pgpool, "");
 	define_text("pgha.pgpool_user", "User of PCP.", NULL, &pgha_pgpool_user, "pgha");
@@ -364,7 +368,8 @@ check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_siz
 	}			commands[] = {
 		{"pgha.start_command", pgha_start_command},
 		{"pgha.stop_command", pgha_stop_command},
-		{"pgha.clone_command", pgha_clone_command}
+		{"pgha.clone_command", pgha_clone_command},
+		{"pgha.clone_check", pgha_clone_check}
 	};
 	static const PghaEscape escapes[] = {{'d', ""}, {'h', ""}, {'p', ""}, {'n', ""}, {0, NULL}};
 	PghaPgpools pgpools;
@@ -372,7 +377,7 @@ check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_siz
 
 	for (int i = 0; i < (int) lengthof(commands); i++)
 	{
-		char	  **argv = pgha_command_split(commands[i].value, i == 2 ? escapes : NULL,
+		char	  **argv = pgha_command_split(commands[i].value, i >= 2 ? escapes : NULL,
 											  reason, sizeof(reason));
 		bool		absolute = argv != NULL && (argv[0] == NULL || argv[0][0] == '/');
 

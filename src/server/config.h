@@ -34,6 +34,7 @@ extern char *pgha_server_log;
 extern char *pgha_start_command;
 extern char *pgha_stop_command;
 extern char *pgha_clone_command;
+extern char *pgha_clone_check;
 extern char *pgha_pgpool;
 extern char *pgha_pgpool_user;
 extern char *pgha_pgpool_passfile;
