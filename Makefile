@@ -237,10 +237,8 @@ demo-story:
 	@PG_CONFIG=$(PG_CONFIG) examples/demo
 
 # The last step of tools/check-other: what is most likely to differ between versions.
-# t/120_pgpool.pl is not among them: pgpool-II 4.6 does not serve writes within its
-# limit after the primary was frozen, where no agent tells it.
 OTHER_TAP = t/010_gate.pl t/100_kill.pl t/101_freeze.pl t/103_three.pl t/114_sync.pl \
-	t/121_pgpool_recovery.pl t/122_pgpool_told.pl t/130_two_primaries.pl t/131_rejoin.pl
+	t/116_slot_sync.pl t/120_pgpool.pl t/121_pgpool_recovery.pl t/122_pgpool_told.pl t/130_two_primaries.pl t/131_rejoin.pl
 
 .PHONY: check-here
 check-here:
