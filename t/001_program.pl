@@ -528,7 +528,7 @@ program_is([ 'status', @member ], 0,
 	\ \ +db-3\ .*\ unreachable\ .*never\n\n
 	db-2:\ follows\ db-1\n
 	db-2:\ last\ change\ 2026-01-02\ 03:04:05\.678\+00:00:\ followed\ db-1\n
-	db-3:\ connection\ refused\ \[2J\n\z/x, $none, 'status');
+	db-3:\ connection\ refused\?\[2J\n\z/x, $none, 'status');
 note((run_pgha('status', @member))[1]);
 program_is([ 'status', "host=127.0.0.1,127.0.0.1 port=$free_port,$port user=postgres" ], 0, qr/primary db-1/, $none,
 	'status, second host answers');

@@ -49,7 +49,7 @@ my @bad = (
 	[ 'an address without interface', { 'pgha.address' => 'local:10.0.0.1/24' }, qr/pgha.address cannot be read/, 1 ],
 	[ 'an endpoint that is none', { 'pgha.ec2_endpoint' => 'ec2.amazonaws.com' }, qr/pgha.ec2_endpoint is not an endpoint/, 1 ],
 	[ 'an endpoint that is not encrypted', { 'pgha.ec2_endpoint' => 'http://127.0.0.1:1' }, qr/pgha.ec2_endpoint is not encrypted/, 1 ],
-	[ 'an address that is a member\'s', { 'pgha.address' => 'local:127.0.0.1/8@lo' }, qr/pgha.address is the address of member "a"/, 1 ],
+	[ 'an address that is a member\'s', { 'pgha.members' => "$members, x=10.0.3.10:5432", 'pgha.address' => 'ec2:10.0.3.10' }, qr/pgha.address is the address of member "x"/, 1 ],
 	[ 'an endpoint with a path', { 'pgha.ec2_endpoint' => 'https://ec2.amazonaws.com/' }, qr/pgha.ec2_endpoint is not an endpoint/, 1 ],
 	[ 'an endpoint with a user', { 'pgha.imds_endpoint' => 'http://me:x@127.0.0.1' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
 	[ 'a port of an endpoint', { 'pgha.imds_endpoint' => 'http://[::1]:70000' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
