@@ -163,6 +163,13 @@ runs(void)
 	return server == PGHA_SERVER_RUNNING;
 }
 
+/* Runs, or that is not known. */
+static bool
+may_run(void)
+{
+	return runs() || server == PGHA_SERVER_UNKNOWN;
+}
+
 static bool
 own_is_primary(void)
 {
@@ -195,7 +202,8 @@ next_member(void)
 static void
 tend_sessions(int64_t now)
 {
-	if (!runs())
+	/* Where it cannot be told whether it runs, its session is what can. */
+	if (!may_run())
 		pgha_session_close(&own);
 	else if (own.state == PGHA_SESSION_CLOSED && now >= own.retry_at)
 		pgha_session_open(&own, &conf, conf.self);
@@ -426,6 +434,13 @@ time_before_start(int leader)
 	return DOWN_BEFORE_START_MS + 2 * (int64_t) conf.failure_timeout_ms;
 }
 
+/* Has somebody stopped the server on purpose, or paused the cluster, since the job's process died? */
+static bool
+is_held(const PghaJobStatus *interrupted)
+{
+	return (server == PGHA_SERVER_STOPPED && !interrupted->stopped) || is_paused();
+}
+
 static void
 reconcile(int64_t now)
 {
@@ -442,7 +457,7 @@ reconcile(int64_t now)
 		return;
 
 	/* Its process has died, with or without the agent before this one. */
-	if (job.known && job.outcome[0] == '\0' &&
+	if (job.known && job.outcome[0] == '\0' && !is_held(&job) &&
 		(job.order.ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
 	{
 		/* Alone, a server that is down can at least be started. */
@@ -485,7 +500,7 @@ lead(void)
 {
 	static const char *const others[] = {"standby", "candidate", "diverged", "fencing", "passive"};
 
-	if (!runs())
+	if (!may_run())
 		return PGHA_LEAD_NO;
 	if (!own.answered)
 		return known_leader() != PGHA_NOBODY ? PGHA_LEAD_NO : PGHA_LEAD_UNKNOWN;

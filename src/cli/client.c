@@ -435,7 +435,7 @@ pgha_client_settle(PGconn *conn, FILE *errors)
 
 		if (!PQsendQuery(conn, queries[i]))
 		{
-			fprintf(errors, "pgha: error: %s", PQerrorMessage(conn));
+			put_connection_error(conn, errors);
 			return false;
 		}
 

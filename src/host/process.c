@@ -26,6 +26,7 @@
 #define LAST_READS			64		/* more than a pipe holds; others may be writing to it, too */
 #define LOOK_EVERY_MS	100
 #define KILL_AFTER_MS	10000
+#define GONE_LIMIT_MS	5000
 #define STATUS_NOT_RUN	127
 
 /* Output that has come in and does not make a line yet. */
@@ -177,6 +178,8 @@ end_group(pid_t group, long long kill_at)
 {
 	while (kill(-group, 0) == 0)
 	{
+		if (pgha_awake_ms() > kill_at + GONE_LIMIT_MS)
+			return;				/* what the kernel does not let go of must not hold us */
 		if (pgha_awake_ms() > kill_at)
 			(void) kill(-group, SIGKILL);
 		(void) poll(NULL, 0, LOOK_EVERY_MS);

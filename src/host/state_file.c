@@ -39,7 +39,7 @@ static bool
 take_line(PghaStateFacts *facts, char *line)
 {
 	char	   *value = strchr(line, '=');
-	uint64_t	paused = 0;
+	uint64_t	flag = 0;
 	bool		good = true;
 
 	if (value == NULL)
@@ -51,12 +51,19 @@ take_line(PghaStateFacts *facts, char *line)
 		good = pgha_parse_uint64(value, &facts->system_identifier);
 	else if (strcmp(line, "term") == 0)
 		good = pgha_parse_uint64(value, &facts->term);
+	else if (strcmp(line, "leader") == 0)
+		good = snprintf(facts->leader, sizeof(facts->leader), "%s", value) < (int) sizeof(facts->leader);
+	else if (strcmp(line, "diverged") == 0)
+	{
+		good = pgha_parse_uint64(value, &flag);
+		facts->diverged = flag != 0;
+	}
 	else if (strcmp(line, "pause_generation") == 0)
 		good = pgha_parse_uint64(value, &facts->pause_generation);
 	else if (strcmp(line, "paused") == 0)
 	{
-		good = pgha_parse_uint64(value, &paused);
-		facts->paused = paused != 0;
+		good = pgha_parse_uint64(value, &flag);
+		facts->paused = flag != 0;
 	}
 	return good;
 }

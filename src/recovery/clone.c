@@ -187,6 +187,9 @@ save_lost(PghaJobRun *run)
 	return true;
 }
 
+static const char in_place_hint[] = "It is not given up for a clone in place while it is not known what it alone has."
+	" Move the data directory away by hand, and try again.";
+
 /* The same where the old copy cannot be kept: what is not known must not be given up. */
 static bool
 save_lost_in_place(PghaJobRun *run)
@@ -196,8 +199,7 @@ save_lost_in_place(PghaJobRun *run)
 	if (!ask_own(run, &answer))
 		return false;
 	if (run->own == PGHA_OWN_UNKNOWN)
-		return pgha_own_refuse(run, &answer,
-							   "It is not given up for a clone in place while it is not known what it alone has. Move the data directory away by hand, and try again.");
+		return pgha_own_refuse(run, &answer, in_place_hint);
 	if (answer.fork.own != NULL && !pgha_archive_keep(run, &answer.control, &answer.fork))
 		return false;
 	return run->own == PGHA_OWN_NOTHING || pgha_lost_save(run, &answer.control, &answer.fork);
@@ -309,7 +311,7 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 	if (!ask_own(run, &answer))
 		return false;
 	if (run->own == PGHA_OWN_UNKNOWN)
-		return save_lost_in_place(run);
+		return pgha_own_refuse(run, &answer, in_place_hint);
 	if (!stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
 		!pgha_job_check_cancel(run))
 		return false;
@@ -348,6 +350,22 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 bool
 pgha_clone_tidy(PghaJobRun *run)
 {
+	/*
+	 * A whole clone that was not exchanged before the job died: what it was to
+	 * replace may have gone on since.  So it is given up, once somebody leads, and
+	 * everything is decided anew; only where there is nothing else left is it put
+	 * into place.
+	 */
+	if (run->new_directory[0] != '\0' && run->new_inode != 0 && run->data_ok &&
+		is_clone(run, run->new_directory) && pgha_exists_in(run->conf->data, "global/pg_control"))
+	{
+		if (run->leader == PGHA_NOBODY || run->leader == run->conf->self)
+			return true;
+		if (!leader_leads(run))
+			return false;
+		pgha_clone_give_up(run);
+		return pgha_job_record(run);
+	}
 	if (run->new_directory[0] != '\0' && run->new_inode != 0 &&
 		(is_clone(run, run->new_directory) || is_clone(run, run->conf->data)))
 		return stop_old(run) && swap_in(run);

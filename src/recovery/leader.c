@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../common/extension.h"
+#include "../common/text.h"
 
 PGconn *
 pgha_job_connect(PghaJobRun *run, int member, const char *extra, char *error, size_t error_size)
@@ -108,6 +109,7 @@ pgha_job_event(PghaJobRun *run, const char *kind, const char *format,...)
 	va_start(args, format);
 	(void) vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
+	pgha_text_clean(what);
 	fprintf(stderr, "pgha agent: %s\n", what);
 	if (!send_event(run, run->leader, kind, what))
 		(void) send_event(run, run->conf->self, kind, what);

@@ -23,8 +23,10 @@
 
 #include "../common/extension.h"
 #include "../host/durable.h"
+#include "../host/mark.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
+#include "../host/state_file.h"
 #include "leader.h"
 
 #define WALDUMP_LIMIT_MS	600000
@@ -66,23 +68,16 @@ unanswered(PghaOwnAnswer *answer, const char *what)
 
 /* ---- terms ---- */
 
-/* A number of PGDATA/pgha.state; false if it has none. */
-static bool
-state_number(const PghaJobRun *run, const char *key, uint64_t *number)
+/* What pgha.state says of this node; ABSENT for another node's, which a copy has brought along. */
+static PghaStateLook
+read_state(const PghaJobRun *run, PghaStateFacts *facts)
 {
-	char		path[PATH_MAX + 32];
-	char	   *text;
-	char	   *found;
-	bool		is_there;
+	PghaStateLook look = pgha_state_file_read(run->conf->data, facts);
 
-	(void) snprintf(path, sizeof(path), "%s/pgha.state", run->conf->data);
-	text = pgha_read_file(path, NULL);
-	found = text != NULL ? strstr(text, key) : NULL;
-	is_there = found != NULL;
-	if (is_there)
-		*number = strtoull(found + strlen(key), NULL, 10);
-	free(text);
-	return is_there;
+	if (look == PGHA_STATE_FILE_READ &&
+		strcmp(facts->node, run->conf->members.member[run->conf->self].name) != 0)
+		return PGHA_STATE_FILE_ABSENT;
+	return look;
 }
 
 /* The term that the leader leads in; false if it cannot be told. */
@@ -109,10 +104,22 @@ leader_term(PGconn *leader, uint64_t *term)
 static bool
 is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 {
+	PghaStateFacts facts;
 	uint64_t	own = 0;
 	uint64_t	theirs = 0;
 
-	if (!state_number(run, "\nterm=", &own) || own == 0)
+	switch (read_state(run, &facts))
+	{
+		case PGHA_STATE_FILE_READ:
+			own = facts.term;
+			break;
+		case PGHA_STATE_FILE_ABSENT:
+			break;
+		case PGHA_STATE_FILE_UNUSABLE:
+			(void) unknown(answer, "this node's file pgha.state is damaged, so that the term of its data is not known");
+			return true;
+	}
+	if (own == 0)
 		return false;
 	if (!leader_term(leader, &theirs))
 	{
@@ -364,15 +371,14 @@ own_from_beginning(PghaJobRun *run, PghaOwnAnswer *answer)
 				   fork->timeline);
 }
 
-/* Nothing could be compared: pgha's own numbers say whether it has to be the same. */
+/* Nothing could be compared: it has to be the same if this node has followed the leader that leads, and nobody since. */
 static bool
-is_of_known_term(const PghaJobRun *run)
+has_followed_leader(const PghaJobRun *run)
 {
-	uint64_t	term = 0;
-	uint64_t	diverged = 1;
+	PghaStateFacts facts;
 
-	return state_number(run, "\nterm=", &term) && term != 0 &&
-		state_number(run, "\ndiverged=", &diverged) && diverged == 0;
+	return read_state(run, &facts) == PGHA_STATE_FILE_READ && facts.term != 0 && !facts.diverged &&
+		strcmp(facts.leader, run->conf->members.member[run->leader].name) == 0;
 }
 
 /* Both are on the same timeline, or this node is in front of the fork. */
@@ -396,7 +402,7 @@ judge_common(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer, pgha_lsn th
 		case PGHA_SAME_UNKNOWN:
 			break;
 	}
-	if (is_of_known_term(run))
+	if (has_followed_leader(run))
 	{
 		answer->own = PGHA_OWN_NOTHING;
 		return PGHA_OWN_NOTHING;
@@ -495,8 +501,8 @@ pgha_own_ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 	memset(answer, 0, sizeof(*answer));
 	answer->own = PGHA_OWN_NOTHING;
 
-	/* What is not whole was given up before, and saved then. */
-	if (!run->data_ok || is_unused_clone(run) ||
+	/* What is not whole was given up before, and saved then; without its mark it is what somebody has put there since. */
+	if ((!run->data_ok && pgha_mark_is_set(data) == PGHA_MARK_SET) || is_unused_clone(run) ||
 		(!pgha_exists_in(data, "global") && !pgha_exists_in(data, "base") && !pgha_exists_in(data, "pg_wal")))
 		return PGHA_OWN_NOTHING;
 	return ask(run, leader, answer);

@@ -134,6 +134,8 @@ rejoin(PghaJobRun *run)
 	if (!pgha_clone_tidy(run) || !pgha_clone_check_place(run))
 		return false;
 	server = pgha_server_look(run->conf, &pid);
+	if (server == PGHA_SERVER_UNKNOWN && !pgha_job_prove_down(run))
+		return false;
 	if (server == PGHA_SERVER_RUNNING)
 	{
 		run->data_ok = true;

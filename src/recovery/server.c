@@ -350,7 +350,7 @@ pgha_await_verdict(PghaJobRun *run)
 			if (goal > first)
 				pgha_job_progress(run, (int64_t) (pgha_lsn_of(look.replayed) - first), (int64_t) (goal - first));
 			/* One that is refused in turns has no replay that moves. */
-			if (streams && strcmp(look.replayed, before.replayed) != 0)
+			if (strcmp(look.replayed, before.replayed) != 0)
 				stuck_since = now;
 			if (now - stuck_since >= PARTED_AFTER_S && strcmp(look.state, "standby") == 0 && run->leader != PGHA_NOBODY)
 			{

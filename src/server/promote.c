@@ -106,8 +106,11 @@ PghaReadHistory(uint32 timeline, PghaHistory *history)
 	int			length;
 	char	   *text = timeline > 1 ? read_history_file(timeline, &length) : NULL;
 	bool		good = text != NULL && pgha_history_parse(text, timeline, history);
+	int			save_errno;
 
+	save_errno = errno;
 	free(text);
+	errno = save_errno;
 	return good;
 }
 
@@ -119,8 +122,9 @@ PghaForkOf(uint32 timeline, pgha_lsn *fork)
 	*fork = 0;
 	if (timeline == 1)
 		return true;
+	errno = 0;
 	if (!PghaReadHistory(timeline, &history) || history.count == 0)
-		return false;
+		return errno == ENOENT; /* PostgreSQL takes a missing history for one without parents */
 	*fork = history.entry[history.count - 1].end;
 	return true;
 }
