@@ -96,8 +96,9 @@ foreach my $program (qw(pg_rewind pg_basebackup))
 }
 PghaCluster::spew($argv, '');
 {
+	no strict 'refs';
 	no warnings 'redefine';
-	*PghaCluster::pgha_program = sub { return "$bin/pgha"; };
+	*$_ = sub { return "$bin/pgha"; } foreach qw(PghaCluster::pgha_program PghaCluster::Node::pgha_program);
 }
 
 # ---- the cluster, moved to TLS ----

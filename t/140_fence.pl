@@ -176,7 +176,7 @@ $cluster->wait_following($a, $b);
 # ---- where it runs is not known ----
 
 $agent{a}->host('', 'not held');
-$cluster->wait_for('b to hear of it', sub { (PghaCluster::slurp("$b->{data}/pgha.state") // '') !~ /^leader_instance=/m });
+$cluster->wait_for('b to hear of it', sub { (PghaCluster::slurp("$b->{data}/pgha.state") // '') !~ /^leader_instance=./m });
 $a->freeze;
 $cluster->wait_for('b to say why', sub { reason($b) =~ /it is not known which instance a runs on/ });
 pass('an unknown instance: pgha_status() says so');

@@ -10,7 +10,7 @@
 typedef struct PghaOwnAnswer
 {
 	PghaOwn		own;
-	bool		parted;			/* UNKNOWN, but the WAL differs from the leader's: this node cannot follow it */
+	bool		parted;			/* the WAL of a timeline that both have differs: this node can neither follow nor be rewound */
 	bool		above;			/* UNKNOWN, and its term or WAL end is above the leader's */
 	PghaControl control;		/* PROVEN: of the data directory */
 	PghaFork	fork;			/* PROVEN: from fork.lsn on, from timeline fork.timeline on */

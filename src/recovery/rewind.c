@@ -249,11 +249,18 @@ is_passing(const PghaJobRun *run)
 		strcmp(run->sqlstate, STATE_DISK_FULL) == 0;
 }
 
-/* What would a rewind take away?  Where that is not known there is none. */
+/*
+ * What would a rewind take away?  There is none where that is not known, and where
+ * a timeline only has the number of the leader's: pg_rewind goes by the numbers.
+ */
 static bool
 ask_own(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 {
-	return pgha_own_ask(run, leader, answer) != PGHA_OWN_UNKNOWN || pgha_own_refuse(run, answer, clone_hint);
+	if (pgha_own_ask(run, leader, answer) == PGHA_OWN_UNKNOWN)
+		return pgha_own_refuse(run, answer, clone_hint);
+	return !answer->parted ||
+		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+					  "timeline %u here is not the primary's timeline of that number", answer->fork.timeline);
 }
 
 /* Everything before the data directory changes. */
