@@ -30,14 +30,13 @@ sub cured
 {
 	my ($what, $primary, $act, $then) = @_;
 	my $mark = $pgpool->log_mark;
-	my $told = $primary->agent_mark;
 	my $start = PghaCluster::now();
 	$act->();
 	$pgpool->wait_search($mark);
 	$then->() if $then;
 	$pgpool->wait_serves($primary);
 	note sprintf '%s: served again %.0f s after it began', $what, PghaCluster::now() - $start;
-	ok($primary->wait_agent_log(qr/pgpool \S+: told to attach node/, $told), "$what: pgpool serves writes again, told by the agent");
+	ok($pgpool->wait_log("$primary->{name} to be attached", qr/received failback request for node_id/, $mark), "$what: pgpool serves writes again, told by the agent");
 	is($cluster->primary, $primary, "$what: the primary is the same");
 	return;
 }
