@@ -17,86 +17,22 @@
 #include "clone.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
 #include "clone_copy.h"
+#include "found.h"
 #include "history.h"
 #include "leader.h"
 #include "lost.h"
+#include "objects.h"
 #include "server.h"
 #include "settings.h"
-
-/* ---- the swap ---- */
-
-static bool
-inode_of(const char *path, uint64_t *inode)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		return false;
-	*inode = (uint64_t) st.st_ino;
-	return true;
-}
-
-/* Is the directory at `path` the whole clone? */
-static bool
-is_clone(const PghaJobRun *run, const char *path)
-{
-	uint64_t	inode;
-
-	return inode_of(path, &inode) && inode == run->new_inode;
-}
-
-/*
- * Puts the whole clone in the place of the data directory.  Can be repeated
- * after a crash at any point: the inode of the clone tells where it is.
- */
-static bool
-swap_in(PghaJobRun *run)
-{
-	const char *data = run->conf->data;
-	char	   *aside = run->spent_directory[0] != '\0' ? run->spent_directory : run->old_directory;
-
-	if (is_clone(run, data))
-		;						/* exchanged already */
-	else if (!is_clone(run, run->new_directory))
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "the clone \"%s\" has vanished", run->new_directory);
-	else if (access(data, F_OK) == 0)
-	{
-		if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) != 0 &&
-			(rename(data, aside) != 0 || rename(run->new_directory, data) != 0))
-			return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not exchange \"%s\" and \"%s\": %s",
-								 run->new_directory, data, strerror(errno));
-	}
-	else if (rename(run->new_directory, data) != 0)
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
-							 run->new_directory, data, strerror(errno));
-
-	/* What is under the clone's name now is what it replaces. */
-	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, aside) != 0)
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
-							 run->new_directory, aside, strerror(errno));
-	if (!pgha_sync_parent(data))
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync the parent of \"%s\": %s", data, strerror(errno));
-	run->new_directory[0] = '\0';
-	run->new_inode = 0;
-	if (access(aside, F_OK) != 0)
-		aside[0] = '\0';
-	run->data_ok = true;
-	run->cloned = true;
-	if (!pgha_job_record(run))
-		return false;
-	pgha_clone_forget(run);
-	return true;
-}
+#include "swap.h"
 
 /*
  * Does the leader still lead?  A copy may have taken hours, from elsewhere than
@@ -111,24 +47,6 @@ leader_leads(PghaJobRun *run)
 		return false;
 	PQfinish(leader);
 	return true;
-}
-
-/* Stops the old server if it runs; one that cannot be stopped cleanly is going away anyhow. */
-static bool
-stop_old(PghaJobRun *run)
-{
-	pid_t		pid;
-	char		error[600];
-
-	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
-		return true;
-	run->stopped = true;
-	if (!pgha_job_phase(run, "stopping", "stops the old server"))
-		return false;
-	return pgha_server_stop(run->conf, "fast", 60000, error, sizeof(error)) ||
-		pgha_server_stop(run->conf, "immediate", 60000, error, sizeof(error)) ||
-		pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
-					  "the old server could not be stopped");
 }
 
 /* Does what is to be replaced belong to another cluster than the primary does? */
@@ -183,33 +101,6 @@ save_lost(PghaJobRun *run, const PghaClonePlan *plan)
 }
 
 /*
- * Deletes a former data directory, if there is one.  While that cannot be
- * written down it is not done, nor forgotten: false, after pgha_job_fail().
- */
-static bool
-delete_directory(PghaJobRun *run, char *directory)
-{
-	if (directory[0] == '\0')
-		return true;
-	if (!pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory))
-		return false;
-	if (!pgha_clone_remove_data(directory, true, run->conf->data))
-		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", directory, strerror(errno));
-	directory[0] = '\0';
-	return true;
-}
-
-/* Leaves the former data directory, if there is one, to the administrator. */
-static void
-say_kept(PghaJobRun *run)
-{
-	if (run->old_directory[0] == '\0')
-		return;
-	fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
-	run->old_directory[0] = '\0';
-}
-
-/*
  * Where the data directory goes that a clone replaces.  If that is a clone that
  * never streamed, the copy before it is the one to be kept.
  */
@@ -221,10 +112,23 @@ name_aside(PghaJobRun *run)
 
 	if (!spent)
 	{
-		say_kept(run);
+		pgha_clone_say_kept(run);
 		run->keep_old = run->own == PGHA_OWN_UNKNOWN;
+		run->saved = run->own == PGHA_OWN_SAVED;
+		pgha_found_directory(run, run->conf->data, &run->replaced);
 	}
 	(void) snprintf(aside, PATH_MAX, "%.*s.old-%s", PATH_MAX - 64, run->conf->data, run->stamp);
+}
+
+/* The directory of the copy, listed before there is anything in it. */
+static bool
+make_target(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	if (!pgha_objects_make(run->conf, plan->target))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s",
+							 plan->target, strerror(errno));
+	pgha_found_directory(run, plan->target, &run->new_id);
+	return true;
 }
 
 static bool
@@ -233,21 +137,22 @@ clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 	if (!pgha_settings_save(run) || !pgha_clone_note(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
-	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan) || !pgha_job_check_cancel(run) ||
-		!leader_leads(run) || !stop_old(run) || !save_lost(run, plan))
+	if (!make_target(run, plan) || !pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan) || !pgha_job_check_cancel(run) ||
+		!leader_leads(run) || !pgha_swap_check_term(run) || !pgha_swap_stop_old(run) || !save_lost(run, plan))
 	{
 		pgha_clone_give_up(run);
 		return false;
 	}
 
 	run->irrevocable = true;
-	(void) inode_of(plan->target, &run->new_inode);
+	pgha_found_directory(run, plan->target, &run->new_id);
+	run->new_whole = true;
 	name_aside(run);
 	if (pgha_job_phase(run, "swapping", "puts the clone in the place of \"%s\"", run->conf->data) &&
-		swap_in(run))
+		pgha_swap_in(run))
 		return true;
 	run->irrevocable = false;
-	if (run->new_directory[0] != '\0' && !is_clone(run, run->conf->data) && access(run->conf->data, F_OK) == 0)
+	if (run->new_directory[0] != '\0' && access(run->new_directory, F_OK) == 0 && access(run->conf->data, F_OK) == 0)
 	{
 		pgha_clone_give_up(run);
 		if (run->spent_directory[0] != '\0')
@@ -282,7 +187,7 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 							 "Correct data_directory, or move away what is there.",
 							 "\"%s\" is the data directory of another cluster, and is not given up for a clone in place",
 							 run->conf->data);
-	if (!stop_old(run) || !save_lost(run, plan) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
+	if (!pgha_swap_stop_old(run) || !save_lost(run, plan) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
 		!pgha_job_check_cancel(run))
 		return false;
 	if (!pgha_make_directory(run->conf->data) || !pgha_mark_set(run->conf->data, error, sizeof(error)))
@@ -293,7 +198,7 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 	run->data_ok = false;
 	if (!pgha_job_record(run))
 		return whole ? unmark(run) : false;
-	if (!pgha_clone_remove_data(run->conf->data, false, NULL))
+	if (!pgha_clone_remove_data(run, run->conf->data, false, NULL))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan))
 	{
@@ -311,37 +216,6 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 	pgha_clone_forget(run);
 	return pgha_mark_clear(run->conf->data, error, sizeof(error)) ||
 		pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
-}
-
-bool
-pgha_clone_tidy(PghaJobRun *run)
-{
-	if (run->new_directory[0] != '\0' && run->new_inode != 0 &&
-		(is_clone(run, run->new_directory) || is_clone(run, run->conf->data)))
-		return stop_old(run) && swap_in(run);
-	if (run->new_directory[0] != '\0')
-	{
-		pgha_clone_give_up(run);
-		return pgha_job_record(run);
-	}
-	/* Of a clone in place. */
-	if (run->data_ok)
-		pgha_clone_forget(run);
-	else
-		(void) pgha_clone_remove_noted(run);
-	return true;
-}
-
-void
-pgha_clone_finish(PghaJobRun *run)
-{
-	(void) delete_directory(run, run->spent_directory);
-	if (run->conf->keep_old_data || run->keep_old)
-		say_kept(run);
-	else
-		(void) delete_directory(run, run->old_directory);
-	run->keep_old = false;
-	(void) pgha_job_record(run);
 }
 
 /* Starts what has been put into place. */
@@ -373,6 +247,7 @@ pgha_clone(PghaJobRun *run)
 {
 	static PghaClonePlan plan;
 	PGconn	   *leader;
+	uint64_t	term;
 	bool		planned;
 
 	/* The process of this job before this one came that far. */
@@ -381,7 +256,10 @@ pgha_clone(PghaJobRun *run)
 	leader = pgha_job_leader(run);
 	if (leader == NULL)
 		return false;
-	planned = delete_directory(run, run->spent_directory) && pgha_clone_make_plan(run, &plan, leader);
+	term = pgha_found_leader_term(leader);
+	(void) snprintf(run->source, sizeof(run->source), "%s", run->conf->members.member[run->leader].name);
+	run->source_term = term;
+	planned = pgha_clone_delete_spent(run) && pgha_swap_check_term(run) && pgha_clone_make_plan(run, &plan, leader);
 	PQfinish(leader);
 	return planned && (plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)) &&
 		start_clone(run);

@@ -1,0 +1,175 @@
+/*
+ * found.c
+ *		What a recovery finds: whose directory that is, and how far it has come.
+ *
+ * Only looks.  What cannot be told is said to be so; deciding is the table's.
+ */
+#include "found.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../common/fields.h"
+#include "../host/durable.h"
+#include "../host/server_ctl.h"
+#include "history.h"
+#include "leader.h"
+
+/* The number of a line "key=" of pgha.state below a data directory.  False with errno. */
+static bool
+read_state(const char *path, const char *key, uint64_t *number)
+{
+	char		file[PATH_MAX + 32];
+	char	   *text;
+	char	   *rest;
+	char	   *line;
+	bool		found = false;
+
+	(void) snprintf(file, sizeof(file), "%s/pgha.state", path);
+	text = pgha_read_file(file, NULL);
+	if (text == NULL)
+		return false;
+	rest = text;
+	while (!found && (line = strsep(&rest, "\n")) != NULL)
+	{
+		char	   *value = strchr(line, '=');
+
+		if (value == NULL)
+			continue;
+		*value++ = '\0';
+		found = strcmp(line, key) == 0 && pgha_parse_uint64(value, number);
+	}
+	free(text);
+	errno = EINVAL;
+	return found;
+}
+
+/* pg_control of another directory than the node's. */
+static bool
+read_control(const PghaJobRun *run, const char *path, PghaControl *control)
+{
+	static PghaAgentConf there;
+	char		error[600];
+
+	there = *run->conf;
+	(void) snprintf(there.data, sizeof(there.data), "%s", path);
+	return pgha_server_control(&there, control, error, sizeof(error));
+}
+
+static pgha_lsn
+end_of(const PghaControl *control)
+{
+	return control->checkpoint_lsn > control->min_recovery_lsn ? control->checkpoint_lsn : control->min_recovery_lsn;
+}
+
+void
+pgha_found_directory(const PghaJobRun *run, const char *path, PghaDirectory *directory)
+{
+	struct stat st;
+	char		file[PATH_MAX + 32];
+	PghaControl control;
+
+	memset(directory, 0, sizeof(*directory));
+	if (stat(path, &st) != 0)
+		return;
+	directory->device = (uint64_t) st.st_dev;
+	directory->inode = (uint64_t) st.st_ino;
+	(void) snprintf(file, sizeof(file), "%s/global/pg_control", path);
+	if (stat(file, &st) != 0 || !read_control(run, path, &control))
+		return;
+	directory->written = (uint64_t) st.st_mtim.tv_sec * 1000000000u + (uint64_t) st.st_mtim.tv_nsec;
+	directory->end = end_of(&control);
+	(void) read_state(path, "term", &directory->term);
+	if (control.checkpoint_timeline > directory->term)
+		directory->term = control.checkpoint_timeline;
+	if (control.min_recovery_timeline > directory->term)
+		directory->term = control.min_recovery_timeline;
+}
+
+bool
+pgha_found_same(const PghaDirectory *one, const PghaDirectory *other)
+{
+	return one->inode != 0 && one->inode == other->inode && one->device == other->device;
+}
+
+PghaFact
+pgha_found_changed(const PghaDirectory *now, const PghaDirectory *before)
+{
+	if (!pgha_found_same(now, before))
+		return PGHA_FACT_YES;
+	if (now->written == 0 || before->written == 0)
+		return PGHA_FACT_UNKNOWN;
+	return now->written == before->written && now->term == before->term && now->end <= before->end ?
+		PGHA_FACT_NO : PGHA_FACT_YES;
+}
+
+PghaFact
+pgha_found_paused(const PghaJobRun *run)
+{
+	uint64_t	paused = 0;
+
+	if (read_state(run->conf->data, "paused", &paused))
+		return paused != 0 ? PGHA_FACT_YES : PGHA_FACT_NO;
+	return pgha_exists_in(run->conf->data, "pgha.state") ? PGHA_FACT_UNKNOWN : PGHA_FACT_NO;
+}
+
+uint64_t
+pgha_found_leader_term(PGconn *leader)
+{
+	char		error[512];
+	char	   *text = pgha_member_query(leader, "SELECT ('x' || substr(pg_catalog.pg_walfile_name("
+										 "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint",
+										 NULL, error, sizeof(error));
+	uint64_t	term = text != NULL ? strtoull(text, NULL, 10) : 0;
+
+	free(text);
+	return term;
+}
+
+PghaFact
+pgha_found_above(const PghaDirectory *directory, uint64_t term)
+{
+	if (directory->term == 0 || term == 0)
+		return PGHA_FACT_UNKNOWN;
+	return directory->term > term ? PGHA_FACT_YES : PGHA_FACT_NO;
+}
+
+/* Has the leader written that far? */
+static PghaFact
+has_reached(PGconn *leader, pgha_lsn end)
+{
+	char		error[512];
+	char	   *text = pgha_member_query(leader, "SELECT pg_catalog.pg_current_wal_flush_lsn()", NULL, error, sizeof(error));
+	pgha_lsn	reached = text != NULL ? pgha_lsn_of(text) : 0;
+
+	free(text);
+	if (reached == 0)
+		return PGHA_FACT_UNKNOWN;
+	return end <= reached ? PGHA_FACT_YES : PGHA_FACT_NO;
+}
+
+PghaFact
+pgha_found_contained(const PghaJobRun *run, PGconn *leader, const char *path)
+{
+	static PghaAgentConf there;
+	static PghaJobRun asks;		/* its failure is none of the job's */
+	PghaControl control;
+	PghaFork	fork;
+
+	if (leader == NULL || !read_control(run, path, &control) || control.system_identifier == 0)
+		return PGHA_FACT_UNKNOWN;
+	there = *run->conf;
+	(void) snprintf(there.data, sizeof(there.data), "%s", path);
+	asks = *run;
+	asks.conf = &there;
+	if (!pgha_fork_find(&asks, leader, &control, &fork))
+		return PGHA_FACT_UNKNOWN;
+	if (fork.same_timeline)
+		return has_reached(leader, end_of(&control));
+	if (fork.own_timeline != fork.timeline)
+		return PGHA_FACT_NO;
+	return end_of(&control) <= fork.lsn ? PGHA_FACT_YES : PGHA_FACT_NO;
+}
