@@ -159,9 +159,14 @@ check_copy(PghaJobRun *run, const PghaClonePlan *plan)
 bool
 pgha_clone_finish_copy(PghaJobRun *run, const PghaClonePlan *plan)
 {
+	struct stat st;
+
 	if (!check_copy(run, plan))
 		return false;
-	if (chmod(plan->target, plan->in_place ? 0701 : 0700) != 0)
+	/* Group-readable stays what was so; in place it is that directory, and marked. */
+	if (stat(plan->in_place ? plan->target : run->conf->data, &st) != 0)
+		st.st_mode = 0700;
+	if (chmod(plan->target, plan->in_place ? st.st_mode & 0751 : st.st_mode & 0750) != 0)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not set permissions of \"%s\": %s",
 							 plan->target, strerror(errno));
 	if (run->conf->clone_command[0] != '\0' && !pgha_sync_tree(plan->target))

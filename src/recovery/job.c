@@ -288,6 +288,25 @@ init_order(PghaJobRun *run, const PghaJobOrder *order)
 	read_boot(run->boot, sizeof(run->boot));
 }
 
+/* Is there something already that is named by this time? */
+static bool
+is_taken(const PghaJobRun *run)
+{
+	static const char *const kinds[] = {"new", "old"};
+	char		path[PATH_MAX + 64];
+
+	(void) snprintf(path, sizeof(path), "%s/pgha_lost/%s", run->conf->directory, run->stamp);
+	if (access(path, F_OK) == 0)
+		return true;
+	for (int i = 0; i < 2; i++)
+	{
+		(void) snprintf(path, sizeof(path), "%s.%s-%s", run->conf->data, kinds[i], run->stamp);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What an earlier process of this or another job left unfinished is carried over. */
 static void
 init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
@@ -298,9 +317,6 @@ init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
 	memset(run, 0, sizeof(*run));
 	read_job(conf, &ended_before, run);
 
-	/* Directories are named by the second: what the one before has left must not be in the way. */
-	if (now <= run->started && run->started - now < 60)
-		now = run->started + 1;
 	run->conf = conf;
 	init_order(run, order);
 	run->cloned &= ended_before.order.id == order->id;
@@ -311,8 +327,15 @@ init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
 		run->stop_written = 0;
 	run->leader = order->leader;
 	run->started = now;
-	(void) gmtime_r(&now, &utc);
-	(void) strftime(run->stamp, sizeof(run->stamp), "%Y%m%dT%H%M%SZ", &utc);
+
+	/* Directories are named by the second: what another has left must not be in the way, whatever the clock does. */
+	do
+	{
+		(void) gmtime_r(&now, &utc);
+		(void) strftime(run->stamp, sizeof(run->stamp), "%Y%m%dT%H%M%SZ", &utc);
+		now++;
+	}
+	while (is_taken(run));
 	(void) snprintf(run->phase, sizeof(run->phase), "waiting");
 }
 

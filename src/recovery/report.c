@@ -19,10 +19,11 @@
 #include <time.h>
 
 #include "../common/child.h"
+#include "../common/clock.h"
 #include "../common/fields.h"
 #include "../host/durable.h"
 
-#define PROGRESS_EVERY_S	1
+#define PROGRESS_EVERY_MS	1000
 
 static volatile sig_atomic_t told_to_end = 0;
 
@@ -211,10 +212,10 @@ pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 void
 pgha_job_progress(PghaJobRun *run, int64_t done, int64_t total)
 {
-	static time_t written = 0;
-	time_t		now = time(NULL);
+	static int64_t written = 0;
+	int64_t		now = pgha_awake_ms();
 
-	if (now - written < PROGRESS_EVERY_S && now >= written)
+	if (written != 0 && now - written < PROGRESS_EVERY_MS)
 		return;
 	written = now;
 	write_progress(run, phase_message, done, total);

@@ -19,7 +19,6 @@
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
-#include "clone.h"
 #include "clone_copy.h"
 #include "found.h"
 #include "leader.h"

@@ -22,4 +22,22 @@ extern bool pgha_swap_in(PghaJobRun *run);
  */
 extern bool pgha_swap_check_term(PghaJobRun *run);
 
+/*
+ * Decides anew what becomes of that which an earlier process of a job left of a
+ * clone, and does it.  False also if the job must not go on.
+ */
+extern bool pgha_clone_tidy(PghaJobRun *run);
+
+/*
+ * A clone streams: deletes the former data directory if the leader of now has
+ * all that it has, or says where it is kept.
+ */
+extern void pgha_clone_finish(PghaJobRun *run);
+
+/* Deletes a clone that never streamed and was replaced by another one; only what pgha made. */
+extern bool pgha_clone_delete_spent(PghaJobRun *run);
+
+/* Leaves the former data directory, if there is one, to the administrator. */
+extern void pgha_clone_say_kept(PghaJobRun *run);
+
 #endif							/* PGHA_RECOVERY_SWAP_H */
