@@ -114,7 +114,8 @@ name_aside(PghaJobRun *run)
 	{
 		pgha_clone_say_kept(run);
 		run->keep_old = run->own == PGHA_OWN_UNKNOWN;
-		run->saved = run->own == PGHA_OWN_SAVED;
+		/* What is not whole was given up before, and saved then. */
+		run->saved = run->own == PGHA_OWN_SAVED || !run->data_ok;
 		pgha_found_directory(run, run->conf->data, &run->replaced);
 	}
 	(void) snprintf(aside, PATH_MAX, "%.*s.old-%s", PATH_MAX - 64, run->conf->data, run->stamp);
