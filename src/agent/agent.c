@@ -431,6 +431,7 @@ reconcile(int64_t now)
 {
 	PghaMethod	method = conf.auto_rejoin == PGHA_REJOIN_CLONE ? PGHA_METHOD_AUTO : PGHA_METHOD_REJOIN;
 	int			leader = known_leader();
+	bool		ordered;
 
 	if (leader != PGHA_NOBODY && leader != leader_before)
 	{
@@ -441,13 +442,14 @@ reconcile(int64_t now)
 	if (job.running != 0 || now < pause_until)
 		return;
 
-	/* Its process has died, with or without the agent before this one. */
+	/* Its process has died, with or without the agent before this one.  What is left of it the job decides. */
+	ordered = job.known && pgha_job_order_holds(&conf, &job, leader);
 	if (job.known && job.outcome[0] == '\0' &&
-		(job.order.ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
+		(ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
 	{
 		/* Alone, a server that is down can at least be started. */
 		if (leader != PGHA_NOBODY || (down_since != 0 && now - down_since > NO_LEADER_BEFORE_START_MS))
-			start_job(job.order.id, job.order.method, job.order.ordered, leader, "an interrupted one is begun again");
+			start_job(job.order.id, job.order.method, ordered, leader, "an interrupted one is begun again");
 		return;
 	}
 	if (conf.auto_rejoin == PGHA_REJOIN_OFF || is_paused())

@@ -20,6 +20,7 @@
 #include "clone_place.h"
 #include "rewind.h"
 #include "server.h"
+#include "swap.h"
 
 static bool
 may_clone(const PghaJobRun *run)

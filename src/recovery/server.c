@@ -20,6 +20,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/extension.h"
 #include "../common/lsn.h"
@@ -314,9 +315,9 @@ pgha_await_verdict(PghaJobRun *run)
 	Look		look;
 	Look		before = {.state = ""};
 	char		error[600] = "";
-	time_t		changed = time(NULL);
-	time_t		not_streaming_since = changed;
-	time_t		stuck_since = changed;
+	int64_t		changed = pgha_awake_ms() / 1000;
+	int64_t		not_streaming_since = changed;
+	int64_t		stuck_since = changed;
 	pgha_lsn goal = 0;
 	pgha_lsn first = 0;
 	pid_t		pid;
@@ -326,7 +327,7 @@ pgha_await_verdict(PghaJobRun *run)
 	for (;;)
 	{
 		bool		seen = look_at_server(run, &look, error, sizeof(error));
-		time_t		now = time(NULL);
+		int64_t		now = pgha_awake_ms() / 1000;
 
 		if (!pgha_job_check_cancel(run))
 			return PGHA_VERDICT_FAILED;
