@@ -20,6 +20,7 @@
 #include "../host/mark.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
+#include "kept_wal.h"
 #include "leader.h"
 #include "lost.h"
 #include "server.h"
@@ -34,7 +35,10 @@ static const char *const clone_hint = "The method clone builds the node anew.";
 typedef struct Watch
 {
 	PghaJobRun *run;
+	bool		rehearsal;		/* it changes nothing */
 	bool		no_rewind;		/* it found nothing to do */
+	pgha_lsn	checkpoint;		/* the last common one; 0: not told */
+	uint32_t	timeline;		/* of that */
 } Watch;
 
 static void
@@ -43,9 +47,19 @@ take_line(const char *line, void *arg)
 	Watch	   *watch = arg;
 	long long	done;
 	long long	total;
+	const char *checkpoint = strstr(line, "last common checkpoint at ");
 
 	if (strstr(line, "no rewind required") != NULL)
 		watch->no_rewind = true;
+	else if (checkpoint != NULL)
+	{
+		const char *timeline = strstr(checkpoint, "on timeline ");
+
+		watch->checkpoint = pgha_lsn_of(checkpoint + strlen("last common checkpoint at "));
+		watch->timeline = timeline != NULL ? (uint32_t) strtoul(timeline + strlen("on timeline "), NULL, 10) : 0;
+	}
+	else if (watch->rehearsal)
+		return;
 	else if (strstr(line, "need to copy") != NULL)
 	{
 		watch->run->irrevocable = true;
@@ -131,6 +145,8 @@ run_pg_rewind(PghaJobRun *run, Watch *watch, PghaRun *program)
 	argv[n++] = source_option;
 	argv[n++] = "--progress";
 	argv[n++] = "--no-ensure-shutdown";
+	if (watch->rehearsal)
+		argv[n++] = "--dry-run";
 	if (run->conf->restore_command[0] != '\0')
 	{
 		argv[n++] = "--restore-target-wal";
@@ -237,6 +253,36 @@ finish_recovery(PghaJobRun *run, const PghaControl *before, const PghaFork *fork
 					  run->conf->members.member[run->conf->self].name, fork->own_timeline);
 }
 
+static bool
+sees_no_difference(PghaJobRun *run)
+{
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+						 "pg_rewind sees no difference between this node, which has diverged, and the primary");
+}
+
+/*
+ * Has pg_rewind do all that it does before it changes anything, and makes sure
+ * that the rewound server will find the WAL that it needs.
+ */
+static bool
+rehearse(PghaJobRun *run, PGconn *leader, const PghaControl *control, const PghaFork *fork)
+{
+	Watch		watch = {.run = run, .rehearsal = true};
+	PghaRun		program = {.argv = NULL};
+	int			status = run_pg_rewind(run, &watch, &program);
+
+	if (program.was_cancelled)
+		return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled before rewinding; nothing had been changed");
+	if (status != 0)
+		return pgha_job_program_failed(run, &program, clone_hint, "pg_rewind would fail");
+	if (watch.no_rewind)
+		return sees_no_difference(run);
+	if (watch.checkpoint == 0)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+							 "pg_rewind does not name the last checkpoint that both nodes have");
+	return pgha_kept_wal_save(run, leader, control, fork, watch.checkpoint, watch.timeline);
+}
+
 /* May another attempt succeed? */
 static bool
 is_passing(const PghaJobRun *run)
@@ -267,7 +313,7 @@ prepare(PghaJobRun *run)
 			result = is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 		else if (pgha_job_check_cancel(run) && pgha_lost_save(run, &control, &fork) && pgha_settings_save(run) &&
 				 pgha_job_check_cancel(run))
-			result = finish_recovery(run, &control, &fork) ? PGHA_REWIND_DONE :
+			result = finish_recovery(run, &control, &fork) && rehearse(run, leader, &control, &fork) ? PGHA_REWIND_DONE :
 				is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 	}
 	PQfinish(leader);
@@ -285,11 +331,11 @@ rewind_marked(PghaJobRun *run)
 	if (status == 0 && !watch.no_rewind)
 	{
 		run->irrevocable = true;
-		return pgha_make_standby(run, run->conf->data) ? PGHA_REWIND_DONE : PGHA_REWIND_FAILED;
+		return pgha_kept_wal_put_back(run) && pgha_make_standby(run, run->conf->data) ?
+			PGHA_REWIND_DONE : PGHA_REWIND_FAILED;
 	}
 	if (status == 0)
-		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
-					  "pg_rewind sees no difference between this node, which has diverged, and the primary");
+		(void) sees_no_difference(run);
 	else if (program.was_cancelled)
 		pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while rewinding; nothing had been changed");
 	else
@@ -338,7 +384,10 @@ pgha_rewind(PghaJobRun *run)
 	PghaRewind	result = prepare(run);
 
 	if (result == PGHA_REWIND_DONE)
+	{
 		result = change_data(run);
+		pgha_kept_wal_forget(run->conf);
+	}
 	if (result != PGHA_REWIND_DONE)
 	{
 		/* It serves reads meanwhile, whether a clone follows or not. */
