@@ -261,6 +261,38 @@ sees_no_difference(PghaJobRun *run)
 }
 
 /*
+ * What is at the top of the leader's data directory is read by pg_rewind through
+ * SQL.  A socket there looks like an empty file, and cannot be read.
+ */
+static bool
+check_leader_files(PghaJobRun *run, PGconn *leader)
+{
+	PGresult   *names = PQexec(leader, "SELECT name FROM pg_catalog.pg_ls_dir('.', true, false) AS name,"
+							   " LATERAL pg_catalog.pg_stat_file(name, true) AS file"
+							   " WHERE NOT file.isdir AND file.size = 0");
+	bool		done = PQresultStatus(names) == PGRES_TUPLES_OK ||
+		pgha_job_fail(run, PQstatus(leader) == CONNECTION_OK ? STATE_NOT_IN_STATE : STATE_CONNECTION,
+					  PQresultErrorMessage(names), clone_hint,
+					  "could not ask the primary for its files");
+
+	for (int i = 0; done && i < PQntuples(names); i++)
+	{
+		const char *name = PQgetvalue(names, i, 0);
+		PGresult   *content = PQexecParams(leader, "SELECT pg_catalog.pg_read_binary_file($1::text, 0, 1, true)",
+										   1, NULL, &name, NULL, NULL, 1);
+
+		done = PQresultStatus(content) == PGRES_TUPLES_OK ||
+			pgha_job_fail(run, STATE_NOT_IN_STATE, PQresultErrorMessage(content),
+						  "Move it out of the primary's data directory, or use the method clone.",
+						  "pg_rewind cannot read \"%s\" in the data directory of the primary \"%s\"",
+						  name, run->conf->members.member[run->leader].name);
+		PQclear(content);
+	}
+	PQclear(names);
+	return done;
+}
+
+/*
  * Has pg_rewind do all that it does before it changes anything, and makes sure
  * that the rewound server will find the WAL that it needs.
  */
@@ -269,8 +301,11 @@ rehearse(PghaJobRun *run, PGconn *leader, const PghaControl *control, const Pgha
 {
 	Watch		watch = {.run = run, .rehearsal = true};
 	PghaRun		program = {.argv = NULL};
-	int			status = run_pg_rewind(run, &watch, &program);
+	int			status;
 
+	if (!check_leader_files(run, leader))
+		return false;
+	status = run_pg_rewind(run, &watch, &program);
 	if (program.was_cancelled)
 		return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled before rewinding; nothing had been changed");
 	if (status != 0)
@@ -348,7 +383,7 @@ rewind_marked(PghaJobRun *run)
 		run->irrevocable = false;
 		return PGHA_REWIND_IMPOSSIBLE;
 	}
-	if (!take_back(run))
+	if (!pgha_settings_restore(run) || !take_back(run))
 		return PGHA_REWIND_FAILED;
 	return program.was_cancelled ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 }
@@ -367,8 +402,9 @@ change_data(PghaJobRun *run)
 	if (pgha_job_phase(run, "rewinding", "rewinds to the history of \"%s\"",
 					   run->conf->members.member[run->leader].name))
 		run->data_ok = false;
-	if (run->data_ok || !pgha_job_record(run) || !pgha_job_check_cancel(run))
+	if (run->data_ok || !pgha_job_record(run) || !pgha_job_check_cancel(run) || !pgha_settings_open(run))
 	{
+		(void) pgha_settings_restore(run);
 		(void) take_back(run);
 		return PGHA_REWIND_FAILED;
 	}
@@ -396,7 +432,7 @@ pgha_rewind(PghaJobRun *run)
 		return result;
 	}
 	if (!pgha_start(run))
-		return PGHA_REWIND_FAILED;
+		return strcmp(run->sqlstate, STATE_UNDEFINED_FILE) == 0 ? PGHA_REWIND_IMPOSSIBLE : PGHA_REWIND_FAILED;
 	switch (pgha_await_verdict(run))
 	{
 		case PGHA_VERDICT_STREAMS:
