@@ -39,7 +39,7 @@ static bool
 take_line(PghaStateFacts *facts, char *line)
 {
 	char	   *value = strchr(line, '=');
-	uint64_t	paused = 0;
+	uint64_t	number = 0;
 	bool		good = true;
 
 	if (value == NULL)
@@ -55,8 +55,13 @@ take_line(PghaStateFacts *facts, char *line)
 		good = pgha_parse_uint64(value, &facts->pause_generation);
 	else if (strcmp(line, "paused") == 0)
 	{
-		good = pgha_parse_uint64(value, &paused);
-		facts->paused = paused != 0;
+		good = pgha_parse_uint64(value, &number);
+		facts->paused = number != 0;
+	}
+	else if (strcmp(line, "diverged") == 0)
+	{
+		good = pgha_parse_uint64(value, &number);
+		facts->diverged = number != 0;
 	}
 	return good;
 }

@@ -23,6 +23,7 @@ typedef struct PghaStateFacts
 	char		node[PGHA_NAME_SIZE];	/* whose state it is: a copy brings along another node's */
 	uint64_t	system_identifier;
 	uint64_t	term;
+	bool		diverged;
 	bool		paused;
 	uint64_t	pause_generation;
 } PghaStateFacts;

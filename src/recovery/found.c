@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../common/extension.h"
 #include "../host/server_ctl.h"
 #include "../host/state_file.h"
 #include "history.h"
@@ -52,14 +53,8 @@ pgha_found_directory(const PghaJobRun *run, const char *path, PghaDirectory *dir
 		return;
 	directory->written = (uint64_t) st.st_mtim.tv_sec * 1000000000u + (uint64_t) st.st_mtim.tv_nsec;
 	directory->end = end_of(&control);
-	/* What is damaged does not tell its term. */
-	if (pgha_state_file_read(path, &facts) == PGHA_STATE_FILE_UNUSABLE)
-		return;
+	directory->unreadable = pgha_state_file_read(path, &facts) == PGHA_STATE_FILE_UNUSABLE;
 	directory->term = facts.term;
-	if (control.checkpoint_timeline > directory->term)
-		directory->term = control.checkpoint_timeline;
-	if (control.min_recovery_timeline > directory->term)
-		directory->term = control.min_recovery_timeline;
 }
 
 bool
@@ -107,19 +102,27 @@ uint64_t
 pgha_found_leader_term(PGconn *leader)
 {
 	char		error[512];
-	char	   *text = pgha_member_query(leader, "SELECT ('x' || substr(pg_catalog.pg_walfile_name("
-										 "pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint",
-										 NULL, error, sizeof(error));
-	uint64_t	term = text != NULL ? strtoull(text, NULL, 10) : 0;
+	char		query[256];
+	char	   *schema = pgha_member_query(leader, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
+	char	   *text = NULL;
+	uint64_t	term;
 
+	if (schema != NULL && *schema != '\0')
+	{
+		(void) snprintf(query, sizeof(query), "SELECT term FROM %s.pgha_status() WHERE state = 'primary'", schema);
+		text = pgha_member_query(leader, query, NULL, error, sizeof(error));
+	}
+	term = text != NULL ? strtoull(text, NULL, 10) : 0;
 	free(text);
+	free(schema);
 	return term;
 }
 
+/* One that has no term was never led or followed under pgha: its WAL tells, and own.c compares that. */
 PghaFact
 pgha_found_above(const PghaDirectory *directory, uint64_t term)
 {
-	if (directory->term == 0 || term == 0)
+	if (directory->unreadable || directory->written == 0 || term == 0)
 		return PGHA_NOT_KNOWN;
 	return directory->term > term ? PGHA_YES : PGHA_NO;
 }

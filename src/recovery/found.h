@@ -22,7 +22,7 @@ extern PghaFact pgha_found_changed(const PghaDirectory *now, const PghaDirectory
 /* The pause that the server of the data directory remembers. */
 extern PghaFact pgha_found_paused(const PghaJobRun *run);
 
-/* Term, which is the timeline, that the leader leads in; 0: not known. */
+/* Term that the leader leads in; 0: not known. */
 extern uint64_t pgha_found_leader_term(PGconn *leader);
 
 /* Is this directory's term above the leader's?  `term` is 0 if that is not known. */

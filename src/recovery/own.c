@@ -21,10 +21,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/extension.h"
 #include "../host/durable.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
+#include "../host/state_file.h"
+#include "found.h"
 #include "leader.h"
 
 #define WALDUMP_LIMIT_MS	600000
@@ -66,64 +67,32 @@ unanswered(PghaOwnAnswer *answer, const char *what)
 
 /* ---- terms ---- */
 
-/* A number of PGDATA/pgha.state; false if it has none. */
-static bool
-state_number(const PghaJobRun *run, const char *key, uint64_t *number)
-{
-	char		path[PATH_MAX + 32];
-	char	   *text;
-	char	   *found;
-	bool		is_there;
-
-	(void) snprintf(path, sizeof(path), "%s/pgha.state", run->conf->data);
-	text = pgha_read_file(path, NULL);
-	found = text != NULL ? strstr(text, key) : NULL;
-	is_there = found != NULL;
-	if (is_there)
-		*number = strtoull(found + strlen(key), NULL, 10);
-	free(text);
-	return is_there;
-}
-
-/* The term that the leader leads in; false if it cannot be told. */
-static bool
-leader_term(PGconn *leader, uint64_t *term)
-{
-	char		error[512];
-	char		query[256];
-	char	   *schema = pgha_member_query(leader, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
-	char	   *text = NULL;
-
-	if (schema != NULL && *schema != '\0')
-	{
-		(void) snprintf(query, sizeof(query), "SELECT term FROM %s.pgha_status() WHERE state = 'primary'", schema);
-		text = pgha_member_query(leader, query, NULL, error, sizeof(error));
-	}
-	*term = text != NULL ? strtoull(text, NULL, 10) : 0;
-	free(text);
-	free(schema);
-	return *term != 0;
-}
-
 /* Is it of a term above the leader's?  Then another one leads than should. */
 static bool
 is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 {
-	uint64_t	own = 0;
-	uint64_t	theirs = 0;
+	PghaStateFacts facts;
+	uint64_t	theirs;
 
-	if (!state_number(run, "\nterm=", &own) || own == 0)
+	if (pgha_state_file_read(run->conf->data, &facts) == PGHA_STATE_FILE_UNUSABLE)
+	{
+		(void) unknown(answer, "\"%s/pgha.state\" cannot be read, or is damaged: it is not known of which term this node's data are",
+					   run->conf->data);
+		return true;
+	}
+	if (facts.term == 0)
 		return false;
-	if (!leader_term(leader, &theirs))
+	theirs = pgha_found_leader_term(leader);
+	if (theirs == 0)
 	{
 		(void) unanswered(answer, "its term");
 		return true;
 	}
-	if (own <= theirs)
+	if (facts.term <= theirs)
 		return false;
 	answer->above = true;
 	(void) unknown(answer, "this node has data of term %llu, and \"%s\" leads in term %llu only",
-				   (unsigned long long) own, run->conf->members.member[run->leader].name,
+				   (unsigned long long) facts.term, run->conf->members.member[run->leader].name,
 				   (unsigned long long) theirs);
 	return true;
 }
@@ -368,11 +337,9 @@ own_from_beginning(PghaJobRun *run, PghaOwnAnswer *answer)
 static bool
 is_of_known_term(const PghaJobRun *run)
 {
-	uint64_t	term = 0;
-	uint64_t	diverged = 1;
+	PghaStateFacts facts;
 
-	return state_number(run, "\nterm=", &term) && term != 0 &&
-		state_number(run, "\ndiverged=", &diverged) && diverged == 0;
+	return pgha_state_file_read(run->conf->data, &facts) == PGHA_STATE_FILE_READ && facts.term != 0 && !facts.diverged;
 }
 
 /* Both are on the same timeline, or this node is in front of the fork. */

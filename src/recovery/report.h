@@ -29,9 +29,10 @@ typedef struct PghaDirectory
 {
 	uint64_t	device;
 	uint64_t	inode;
-	uint64_t	term;			/* the highest of pgha.state and pg_control */
+	uint64_t	term;			/* of pgha.state; 0 also if there is none */
 	pgha_lsn end;				/* of its WAL, by pg_control */
 	uint64_t	written;		/* when pg_control was; only ever compared for equality */
+	bool		unreadable;		/* pgha.state is there, and does not tell the term; not in the record */
 } PghaDirectory;
 
 typedef struct PghaJobRun

@@ -95,17 +95,16 @@ pgha_swap_check_term(PghaJobRun *run, bool must_know)
 	term = pgha_found_leader_term(leader);
 	PQfinish(leader);
 	pgha_found_directory(run, run->conf->data, &now);
-	if (must_know && now.term == 0)
-		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Move the data directory away by hand, and try again.",
-							 "it is not known of which term the data directory \"%s\" is", run->conf->data);
+	if (term == 0)
+		return pgha_job_fail(run, STATE_CONNECTION, NULL, "It is tried again.", "could not ask the primary for its term");
+	above = pgha_found_above(&now, term);
 
-	/* What cannot be read has no term; what it alone has is not known, and it is kept. */
-	above = now.term == 0 && term != 0 ? PGHA_NO : pgha_found_above(&now, term);
-	if (above == PGHA_NO)
+	/* Of which that is not known it is not known what it alone has either, and it is kept. */
+	if (above == PGHA_NO || (above == PGHA_NOT_KNOWN && !must_know))
 		return true;
 	if (above == PGHA_NOT_KNOWN)
-		return pgha_job_fail(run, STATE_CONNECTION, NULL, "It is tried again.",
-							 "could not ask the primary for its timeline");
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Move the data directory away by hand, and try again.",
+							 "it is not known of which term the data directory \"%s\" is", run->conf->data);
 	(void) snprintf(detail, sizeof(detail), "Its term is %llu, that of the primary \"%s\" is %llu.",
 					(unsigned long long) now.term, run->conf->members.member[run->leader].name, (unsigned long long) term);
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, detail,
@@ -283,6 +282,10 @@ pgha_clone_tidy(PghaJobRun *run)
 	step = pgha_table_step(&scene);
 	if (step != PGHA_STEP_GO_ON)
 		fprintf(stderr, "pgha agent: recovery: an interrupted clone \"%s\": %s\n", run->new_directory, pgha_table_word(step));
+
+	/* It was marked for an exchange that has not been. */
+	if (run->known && scene.data_whole && step != PGHA_STEP_SWAP)
+		unmark(run);
 	if (!pgha_table_may_start(&scene))
 		run->stopped = false;
 	switch (step)
@@ -431,7 +434,8 @@ fate_of_former(PghaJobRun *run)
 	{
 		former.changed = pgha_found_changed(&now, &run->replaced);
 		former.above = pgha_found_above(&now, term);
-		former.saved = run->saved && term != 0 && term == run->source_term;
+		former.saved = run->saved && term != 0 && term == run->source_term &&
+			strcmp(run->conf->members.member[asks.leader].name, run->source) == 0;
 		former.contained = former.saved ? PGHA_YES : former_contained(&asks, leader);
 	}
 	if (leader != NULL)
