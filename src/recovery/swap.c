@@ -122,6 +122,19 @@ unmark(const PghaJobRun *run)
 		fprintf(stderr, "pgha agent: %s\n", error);
 }
 
+/* Has somebody had the data directory at work since it was recorded? */
+static bool
+was_at_work(const PghaJobRun *run)
+{
+	PghaDirectory now;
+
+	/* A clone that never streamed is not what the record tells of. */
+	if (!run->data_ok || run->spent_directory[0] != '\0')
+		return false;
+	pgha_found_directory(run, run->conf->data, &now);
+	return pgha_found_changed(&now, &run->replaced) == PGHA_YES;
+}
+
 /* The exchange itself; where there is none, by two renames. */
 static bool
 exchange(PghaJobRun *run, const char *aside)
@@ -140,6 +153,12 @@ exchange(PghaJobRun *run, const char *aside)
 	{
 		unmark(run);
 		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, "It is tried again.", "\"%s\" cannot be replaced now", data);
+	}
+	if (was_at_work(run))
+	{
+		unmark(run);
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It is tried again.",
+							 "the server of \"%s\" has run since it was to be replaced", data);
 	}
 	if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) == 0 ||
 		(rename(data, aside) == 0 && rename(run->new_directory, data) == 0))
