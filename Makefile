@@ -199,7 +199,7 @@ build/writer: t/writer.c | build
 
 # What talks to EC2: everything in src/net that needs no libpq.
 EC2_SOURCES = $(addprefix src/net/,address_ec2.c cidr.c credentials.c ec2.c ec2_node.c ec2_stop.c http.c imds.c sigv4.c xml.c) \
-	src/common/clock.c src/common/errors.c src/common/fields.c
+	src/common/clock.c src/common/errors.c src/common/fields.c src/common/text.c
 
 build/ec2_tool build/sigv4_tool: build/%: t/unit/%.c $(EC2_SOURCES) $(ALL_HEADERS) | build
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc -o $@ $< $(EC2_SOURCES) $(NET_LIBS)

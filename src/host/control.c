@@ -9,6 +9,7 @@
 #include <postgres_fe.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 #include <common/logging.h>
 
 #include "../common/child.h"
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/text.h"
 #include "control.h"
@@ -26,6 +28,9 @@
 /* A server that runs may be writing it just now. */
 #define TRIES		5
 #define PAUSE_NS	20000000
+
+/* A file of 8 kB: what takes longer hangs. */
+#define READ_LIMIT_MS	30000
 
 /* What the child hands on; or what it says on stderr instead. */
 typedef struct Answer
@@ -51,6 +56,27 @@ read_and_tell(const char *data, int pipe)
 	_exit(write(pipe, &answer, sizeof(answer)) == (ssize_t) sizeof(answer) ? 0 : 1);
 }
 
+/* As read(); -1 after an error, or when the time is over. */
+static ssize_t
+read_in_time(int fd, char *to, size_t size, int64_t end)
+{
+	struct pollfd set = {.fd = fd, .events = POLLIN};
+	ssize_t		got = -1;
+
+	do
+	{
+		int64_t		left = end - pgha_awake_ms();
+
+		if (left <= 0)
+			return -1;
+		if (poll(&set, 1, (int) left) > 0)
+			got = read(fd, to, size);
+		else
+			errno = EINTR;
+	} while (got < 0 && errno == EINTR);
+	return got;
+}
+
 /* Everything that the child writes; its exit status, or -1. */
 static int
 ask_child(const char *data, char *text, size_t size, size_t *length)
@@ -59,6 +85,7 @@ ask_child(const char *data, char *text, size_t size, size_t *length)
 	pid_t		pid;
 	int			status = -1;
 	ssize_t		got;
+	int64_t		end = pgha_awake_ms() + READ_LIMIT_MS;
 
 	*length = 0;
 	if (pipe2(fd, O_CLOEXEC) != 0)
@@ -68,11 +95,17 @@ ask_child(const char *data, char *text, size_t size, size_t *length)
 	if (pid == 0)
 		read_and_tell(data, fd[1]);
 	(void) close(fd[1]);
-	while (pid > 0 && *length < size && (got = read(fd[0], text + *length, size - *length)) != 0)
+	while (pid > 0 && *length < size && (got = read_in_time(fd[0], text + *length, size - *length, end)) != 0)
 	{
-		if (got < 0 && errno != EINTR)
-			break;
-		*length += got > 0 ? (size_t) got : 0;
+		if (got < 0)
+		{
+			/* On storage that hangs it may not even die: it is left to whoever reaps. */
+			(void) kill(pid, SIGKILL);
+			(void) waitpid(pid, &status, WNOHANG);
+			(void) close(fd[0]);
+			return -1;
+		}
+		*length += (size_t) got;
 	}
 	(void) close(fd[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)

@@ -210,3 +210,17 @@ pgha_parent_of(const char *path, char *parent)
 
 	(void) snprintf(parent, PATH_MAX, "%.*s", slash == path ? 1 : (int) (slash - path), path);
 }
+
+bool
+pgha_same_content(const char *one, const char *two)
+{
+	size_t		length = 0;
+	size_t		other_length = 0;
+	char	   *text = pgha_read_file(one, &length);
+	char	   *other = text != NULL ? pgha_read_file(two, &other_length) : NULL;
+	bool		same = other != NULL && length == other_length && memcmp(text, other, length) == 0;
+
+	free(text);
+	free(other);
+	return same;
+}

@@ -44,4 +44,7 @@ extern void pgha_parent_of(const char *path, char *parent);
 /* Makes a directory with mode 0700 unless it exists. */
 extern bool pgha_make_directory(const char *path);
 
+/* Have two files the same content?  Not known is no. */
+extern bool pgha_same_content(const char *one, const char *two);
+
 #endif							/* PGHA_DURABLE_H */

@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -27,6 +28,7 @@
 
 #define KEPT		"pgha_unarchived"
 #define HANDED_ON	"handed-on"
+#define NAME_SIZE	256
 
 /* "name.ready" without ".ready"; false for another name. */
 static bool
@@ -64,13 +66,23 @@ is_common(const char *name, const PghaControl *control, const PghaFork *fork)
 	return id * (UINT64_C(0x100000000) / size) + part < fork->lsn / size;
 }
 
-static bool
-same_size(const char *one, const char *two)
-{
-	struct stat st;
-	struct stat other;
+/*
+ * What this job has kept, or found kept: that alone is handed on.  What another one
+ * has left may lie behind the point where this leader's history began.
+ */
+static char (*ours)[NAME_SIZE] = NULL;
+static int	ours_count = 0;
 
-	return stat(one, &st) == 0 && stat(two, &other) == 0 && st.st_size == other.st_size;
+static bool
+remember(const char *name)
+{
+	void	   *larger = realloc(ours, (size_t) (ours_count + 1) * sizeof(*ours));
+
+	if (larger == NULL)
+		return false;
+	ours = larger;
+	(void) snprintf(ours[ours_count++], NAME_SIZE, "%s", name);
+	return true;
 }
 
 static bool
@@ -88,7 +100,9 @@ keep_one(PghaJobRun *run, const char *name, const char *kept, int *count)
 	if (stat(from, &st) != 0)
 		return errno == ENOENT ||
 			pgha_job_fail(run, STATE_IO, NULL, NULL, "could not read file \"%s\": %s", from, strerror(errno));
-	if (same_size(from, to) || same_size(from, before))
+	if (!remember(name))
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL, "out of memory");
+	if (pgha_same_content(from, to) || pgha_same_content(from, before))
 		return true;
 	if (!pgha_make_directory(kept))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s", kept, strerror(errno));
@@ -120,7 +134,7 @@ pgha_archive_keep(PghaJobRun *run, const PghaControl *control, const PghaFork *f
 			pgha_job_fail(run, STATE_IO, NULL, NULL, "could not read directory \"%s\": %s", status, strerror(errno));
 	while (done && (entry = readdir(dir)) != NULL)
 	{
-		char		name[256];
+		char		name[NAME_SIZE];
 
 		if (ready_name(entry->d_name, name, sizeof(name)) && is_common(name, control, fork))
 			done = keep_one(run, name, kept, &count);
@@ -164,17 +178,12 @@ void
 pgha_archive_hand_on(PghaJobRun *run)
 {
 	char		kept[PATH_MAX + 64];
-	DIR		   *dir;
-	struct dirent *entry;
 
 	(void) snprintf(kept, sizeof(kept), "%s/" KEPT, run->conf->directory);
-	dir = opendir(kept);
-	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	for (int i = 0; i < ours_count; i++)
 	{
-		if (strspn(entry->d_name, "0123456789ABCDEF") >= 8 && !hand_on(run, kept, entry->d_name))
+		if (!hand_on(run, kept, ours[i]) && errno != ENOENT)
 			fprintf(stderr, "pgha agent: could not hand on WAL file \"%s\" in \"%s\" for archiving: %s\n",
-					entry->d_name, kept, strerror(errno));
+					ours[i], kept, strerror(errno));
 	}
-	if (dir != NULL)
-		(void) closedir(dir);
 }

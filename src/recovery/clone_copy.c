@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../common/command.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -51,12 +50,6 @@ report_copy(PghaJobRun *run, const PghaRun *program, const char *name, int statu
 static bool
 run_clone_command(PghaJobRun *run, const PghaClonePlan *plan)
 {
-	const PghaAddress *leader = &run->conf->members.member[run->leader];
-	char		port[16];
-	PghaEscape	escapes[] = {
-		{'d', plan->target}, {'h', leader->host}, {'p', port},
-		{'n', run->conf->members.member[run->conf->self].name}, {0, NULL}
-	};
 	char		error[256];
 	PghaRun		program = {.line = take_line, .cancelled = pgha_job_cancelled, .arg = run};
 	int			status;
@@ -65,8 +58,7 @@ run_clone_command(PghaJobRun *run, const PghaClonePlan *plan)
 	if (!pgha_make_directory(plan->target))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s",
 							 plan->target, strerror(errno));
-	(void) snprintf(port, sizeof(port), "%d", leader->port);
-	program.argv = pgha_command_split(run->conf->clone_command, escapes, error, sizeof(error));
+	program.argv = pgha_clone_argv(run, plan, run->conf->clone_command, error, sizeof(error));
 	if (program.argv == NULL)
 		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, NULL, "pgha.clone_command cannot be read");
 	status = pgha_run(&program);

@@ -17,6 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../common/command.h"
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
 #include "leader.h"
@@ -369,4 +370,18 @@ pgha_clone_make_plan(PghaJobRun *run, PghaClonePlan *plan, PGconn *leader)
 	choose_slot(run, plan, leader);
 	pgha_job_forget_failure(run);
 	return true;
+}
+
+char **
+pgha_clone_argv(const PghaJobRun *run, const PghaClonePlan *plan, const char *command, char *error, size_t error_size)
+{
+	const PghaAddress *leader = &run->conf->members.member[run->leader];
+	char		port[16];
+	PghaEscape	escapes[] = {
+		{'d', plan->target}, {'h', leader->host}, {'p', port},
+		{'n', run->conf->members.member[run->conf->self].name}, {0, NULL}
+	};
+
+	(void) snprintf(port, sizeof(port), "%d", leader->port);
+	return pgha_command_split(command, escapes, error, error_size);
 }

@@ -52,4 +52,11 @@ extern bool pgha_clone_is_copy(const char *path);
 /* Target (PATH_MAX bytes) of a link below a data directory; false if it is none. */
 extern bool pgha_clone_link(const char *data, const char *name, char *target);
 
+/*
+ * Splits pgha.clone_command or pgha.clone_check, with what %d, %h, %p and %n stand
+ * for: to be freed; NULL with a sentence in `error`.
+ */
+extern char **pgha_clone_argv(const PghaJobRun *run, const PghaClonePlan *plan, const char *command,
+							  char *error, size_t error_size);
+
 #endif							/* PGHA_CLONE_PLACE_H */

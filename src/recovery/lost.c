@@ -218,21 +218,6 @@ check_room(PghaJobRun *run, const PghaControl *control, int count)
 
 /* ---- one loss is saved once ---- */
 
-/* Have two files the same content? */
-static bool
-same_content(const char *one, const char *two)
-{
-	size_t		length = 0;
-	size_t		other_length = 0;
-	char	   *text = pgha_read_file(one, &length);
-	char	   *other = text != NULL ? pgha_read_file(two, &other_length) : NULL;
-	bool		same = other != NULL && length == other_length && memcmp(text, other, length) == 0;
-
-	free(text);
-	free(other);
-	return same;
-}
-
 /* Is every file to be saved in this directory already, in full? */
 static bool
 has_all(const PghaJobRun *run, const PghaControl *control, const PghaFork *fork, const char *saved)
@@ -255,7 +240,7 @@ has_all(const PghaJobRun *run, const PghaControl *control, const PghaFork *fork,
 			continue;
 		(void) snprintf(here, sizeof(here), "%s/%s", wal, entry->d_name);
 		(void) snprintf(there, sizeof(there), "%s/%s", saved, entry->d_name);
-		all = same_content(here, there);
+		all = pgha_same_content(here, there);
 	}
 	(void) closedir(dir);
 	return all;

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/command.h"
 #include "leader.h"
 
 /* By pg_basebackup: one for the files, one for the WAL. */
@@ -107,12 +106,6 @@ check_program(PghaJobRun *run)
 static bool
 check_command(PghaJobRun *run, const PghaClonePlan *plan)
 {
-	const PghaAddress *leader = &run->conf->members.member[run->leader];
-	char		port[16];
-	PghaEscape	escapes[] = {
-		{'d', plan->target}, {'h', leader->host}, {'p', port},
-		{'n', run->conf->members.member[run->conf->self].name}, {0, NULL}
-	};
 	char		error[256];
 	PghaRun		program = {.limit_ms = CHECK_LIMIT_MS, .cancelled = pgha_job_cancelled, .arg = run};
 	int			status;
@@ -122,8 +115,7 @@ check_command(PghaJobRun *run, const PghaClonePlan *plan)
 			pgha_job_fail(run, STATE_NOT_IN_STATE, "It is not known whether pgha.clone_command has anything to restore.",
 						  "Set pgha.clone_check to a command that succeeds only if it has.",
 						  "the data directory is not given up for pgha.clone_command without pgha.clone_check");
-	(void) snprintf(port, sizeof(port), "%d", leader->port);
-	program.argv = pgha_command_split(run->conf->clone_check, escapes, error, sizeof(error));
+	program.argv = pgha_clone_argv(run, plan, run->conf->clone_check, error, sizeof(error));
 	if (program.argv == NULL)
 		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, NULL, "pgha.clone_check cannot be read");
 	status = pgha_run(&program);

@@ -276,6 +276,8 @@ prepare(PghaJobRun *run)
 		return PGHA_REWIND_FAILED;
 	if (!check_control(run, &control))
 		result = PGHA_REWIND_IMPOSSIBLE;
+	else if (pgha_own_ask(run, leader, &answer) == PGHA_OWN_UNKNOWN && answer.above)
+		(void) pgha_own_refuse(run, &answer, clone_hint);	/* the server is not stopped in vain */
 	else if (await_checkpoint(run, leader) && pgha_stop(run))
 	{
 		/* Now pg_control says where the WAL ends. */
