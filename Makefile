@@ -194,6 +194,12 @@ build/common_test: $(COMMON_TEST_SOURCES) $(wildcard t/unit/common/*.h) $(ALL_HE
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc $(LIBPQ_FLAGS) -o $@ $(COMMON_TEST_SOURCES) \
 		-L$(shell $(PG_CONFIG) --libdir) -lpq
 
+# The table of a recovery alone, on a model of the disk.
+RECOVERY_TEST_SOURCES = t/unit/recovery/table_test.c src/recovery/table.c
+
+build/recovery_test: $(RECOVERY_TEST_SOURCES) $(ALL_HEADERS) | build
+	$(CC) -std=gnu11 $(SANITIZE) $(WARNINGS) -Isrc -o $@ $(RECOVERY_TEST_SOURCES)
+
 build/writer: t/writer.c | build
 	$(CC) $(PROGRAM_CFLAGS) $(LIBPQ_FLAGS) -o $@ t/writer.c -L$(shell $(PG_CONFIG) --libdir) -lpq
 
@@ -220,7 +226,7 @@ build/fuzz_%: t/fuzz/%.c $(EC2_SOURCES) $(ALL_HEADERS) | build
 check-walls: all
 	PG_CONFIG=$(PG_CONFIG) t/run walls
 
-TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/pgha-sim build/pgha-sim-san build/writer build/pgha-test
+TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/recovery_test build/pgha-sim build/pgha-sim-san build/writer build/pgha-test
 
 .PHONY: check-all check-unit check-sim check-regress check-tap check-fuzz
 check-all: test-deps

@@ -434,11 +434,11 @@ time_before_start(int leader)
 	return DOWN_BEFORE_START_MS + 2 * (int64_t) conf.failure_timeout_ms;
 }
 
-/* Has somebody stopped the server on purpose, or paused the cluster, since the job's process died? */
+/* Has somebody stopped the server on purpose since the job's process died? */
 static bool
-is_held(const PghaJobStatus *interrupted)
+is_stopped_since(const PghaJobStatus *interrupted)
 {
-	return (server == PGHA_SERVER_STOPPED && !interrupted->stopped) || is_paused();
+	return server == PGHA_SERVER_STOPPED && !interrupted->stopped;
 }
 
 static void
@@ -446,6 +446,7 @@ reconcile(int64_t now)
 {
 	PghaMethod	method = conf.auto_rejoin == PGHA_REJOIN_CLONE ? PGHA_METHOD_AUTO : PGHA_METHOD_REJOIN;
 	int			leader = known_leader();
+	bool		ordered;
 
 	if (leader != PGHA_NOBODY && leader != leader_before)
 	{
@@ -456,13 +457,17 @@ reconcile(int64_t now)
 	if (job.running != 0 || now < pause_until)
 		return;
 
-	/* Its process has died, with or without the agent before this one. */
-	if (job.known && job.outcome[0] == '\0' && !is_held(&job) &&
-		(job.order.ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
+	/*
+	 * Its process has died, with or without the agent before this one.  What is left of
+	 * it the job decides; a server that somebody has stopped since stays stopped.
+	 */
+	ordered = job.known && pgha_job_order_holds(&conf, &job, leader);
+	if (job.known && job.outcome[0] == '\0' && !is_stopped_since(&job) &&
+		(ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
 	{
 		/* Alone, a server that is down can at least be started. */
 		if (leader != PGHA_NOBODY || (down_since != 0 && now - down_since > NO_LEADER_BEFORE_START_MS))
-			start_job(job.order.id, job.order.method, job.order.ordered, leader, "an interrupted one is begun again");
+			start_job(job.order.id, job.order.method, ordered, leader, "an interrupted one is begun again");
 		return;
 	}
 	if (conf.auto_rejoin == PGHA_REJOIN_OFF || is_paused())

@@ -163,6 +163,8 @@ typedef struct PghaLocal
 {
 	bool		in_recovery;
 	bool		crash_recovery; /* not asked to be a standby, or not known yet */
+	bool		no_checkpoint;	/* asked to, but it finds no WAL to begin with: replayed and timeline
+								 * then say how far the data files may be */
 	PghaPassive passive;		/* as found locally; NAME_IN_USE and OTHER_SYSTEM come from reports too */
 	bool		apply_delay;	/* recovery_min_apply_delay > 0 */
 	bool		agent;			/* with fence: the own agent is connected */
@@ -283,6 +285,7 @@ typedef enum PghaReason
 	PGHA_WHY_GREATER_CLAIM,		/* member holds a greater claim */
 	PGHA_WHY_FENCED,
 	PGHA_WHY_NO_LEADER,			/* standby looks for a leader */
+	PGHA_WHY_NO_CHECKPOINT,		/* standby has no WAL to begin with, and sees no leader */
 	PGHA_WHY_CHECKING_HISTORY,
 	PGHA_WHY_FOLLOWING,
 	PGHA_WHY_DIVERGED,

@@ -327,6 +327,26 @@ return_to_lead(PghaStep *step)
 	pgha_begin_promotion(step, pgha_because(PGHA_WHY_NO_NEWS, PGHA_NOBODY));
 }
 
+/*
+ * A standby whose first WAL is missing here: without an upstream it would wait for
+ * ever.  Nothing is replayed, but the data files may be as far as pg_control says,
+ * and that must be a part of the leader's history.  It can do nothing else: it must
+ * neither lead nor be elected.
+ */
+static void
+begin_without_wal(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	int			leader = pgha_visible_leader(node, step->now);
+
+	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
+		return;
+	if (leader != PGHA_NOBODY)
+		follow(step, leader);
+	else
+		pgha_enter(step, node->state, pgha_because(PGHA_WHY_NO_CHECKPOINT, PGHA_NOBODY));
+}
+
 void
 pgha_standby_side(PghaStep *step)
 {
@@ -336,7 +356,12 @@ pgha_standby_side(PghaStep *step)
 	if (node->state == PGHA_PROMOTING || node->state == PGHA_FENCING)
 		return;					/* the outcome of the next action is on its way */
 	if (node->local.crash_recovery)
-		return;					/* nothing is decided before it is known what it will be */
+	{
+		/* Nothing else is decided before it is known what it will be. */
+		if (node->local.no_checkpoint)
+			begin_without_wal(step);
+		return;
+	}
 
 	pgha_close_gate(step);
 	node->posted = false;

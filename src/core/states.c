@@ -208,6 +208,7 @@ static const struct
 	[PGHA_WHY_GREATER_CLAIM] = {"fence", "gives up: %s knows of a later leader"},
 	[PGHA_WHY_FENCED] = {"fence", "was fenced, restarted as a standby"},
 	[PGHA_WHY_NO_LEADER] = {"wait", "looks for a leader"},
+	[PGHA_WHY_NO_CHECKPOINT] = {"wait", "the WAL that recovery begins with is missing here: looks for a leader that has it"},
 	[PGHA_WHY_CHECKING_HISTORY] = {"wait", "compares its WAL with the history of %s"},
 	[PGHA_WHY_FOLLOWING] = {"follow", "follows %s"},
 	[PGHA_WHY_DIVERGED] = {"diverged", "its WAL is not part of the history of %s: needs pg_rewind or a new base backup"},

@@ -83,7 +83,7 @@ observe(PghaStep *step, const PghaLocal *local)
 	}
 	if (local->in_recovery && !local->crash_recovery)
 		node->was_standby = true;
-	if (!local->in_recovery || local->receiver != PGHA_RECEIVER_NONE)
+	if (!local->in_recovery || (local->receiver != PGHA_RECEIVER_NONE && !local->crash_recovery))
 		node->replayed_all = true;
 	if (!local->in_recovery || pgha_received_in_time(node, step->now))
 		node->receiver_lost = 0;

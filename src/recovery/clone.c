@@ -15,15 +15,13 @@
  * meanwhile.
  *
  * For rejoin.c.  Where the copy goes is clone_place.c, how it is made and removed
- * clone_copy.c; here is the exchange.
+ * clone_copy.c, the exchange swap.c.
  */
 #include "clone.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../host/durable.h"
@@ -31,79 +29,15 @@
 #include "../host/server_ctl.h"
 #include "archive.h"
 #include "clone_copy.h"
+#include "found.h"
 #include "leader.h"
 #include "lost.h"
+#include "objects.h"
 #include "own.h"
 #include "preflight.h"
 #include "server.h"
 #include "settings.h"
-
-/* ---- the swap ---- */
-
-static bool
-inode_of(const char *path, uint64_t *inode)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		return false;
-	*inode = (uint64_t) st.st_ino;
-	return true;
-}
-
-/* Is the directory at `path` the whole clone? */
-static bool
-is_clone(const PghaJobRun *run, const char *path)
-{
-	uint64_t	inode;
-
-	return inode_of(path, &inode) && inode == run->new_inode;
-}
-
-/*
- * Puts the whole clone in the place of the data directory.  Can be repeated
- * after a crash at any point: the inode of the clone tells where it is.
- */
-static bool
-swap_in(PghaJobRun *run)
-{
-	const char *data = run->conf->data;
-	char	   *aside = run->spent_directory[0] != '\0' ? run->spent_directory : run->old_directory;
-
-	if (is_clone(run, data))
-		;						/* exchanged already */
-	else if (!is_clone(run, run->new_directory))
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "the clone \"%s\" has vanished", run->new_directory);
-	else if (access(data, F_OK) == 0)
-	{
-		if (!pgha_job_prove_down(run))
-			return false;
-		if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) != 0 &&
-			(rename(data, aside) != 0 || rename(run->new_directory, data) != 0))
-			return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not exchange \"%s\" and \"%s\": %s",
-								 run->new_directory, data, strerror(errno));
-	}
-	else if (rename(run->new_directory, data) != 0)
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
-							 run->new_directory, data, strerror(errno));
-
-	/* What is under the clone's name now is what it replaces. */
-	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, aside) != 0)
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
-							 run->new_directory, aside, strerror(errno));
-	if (!pgha_sync_parent(data))
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync the parent of \"%s\": %s", data, strerror(errno));
-	run->new_directory[0] = '\0';
-	run->new_inode = 0;
-	if (access(aside, F_OK) != 0)
-		aside[0] = '\0';
-	run->data_ok = true;
-	run->cloned = true;
-	if (!pgha_job_record(run))
-		return false;
-	pgha_clone_forget(run);
-	return true;
-}
+#include "swap.h"
 
 /*
  * Does the leader still lead?  A copy may have taken hours, from elsewhere than
@@ -120,33 +54,28 @@ leader_leads(PghaJobRun *run)
 	return true;
 }
 
-/* Stops the old server if it runs; one that cannot be stopped cleanly is going away anyhow. */
+/* Is there anything of a data directory that nobody has given up yet? */
 static bool
-stop_old(PghaJobRun *run)
+is_there(const PghaJobRun *run)
 {
-	char		error[600];
+	const char *data = run->conf->data;
 
-	if (pgha_server_proven_down(run->conf, error, sizeof(error)))
-		return true;
-	run->stopped = true;
-	if (!pgha_job_phase(run, "stopping", "stops the old server"))
-		return false;
-	return pgha_server_stop(run->conf, "fast", 60000, pgha_job_cancelled, run, error, sizeof(error)) ||
-		pgha_server_stop(run->conf, "immediate", 60000, pgha_job_cancelled, run, error, sizeof(error)) ||
-		pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
-					  "the old server could not be stopped");
+	return run->data_ok &&
+		(pgha_exists_in(data, "global") || pgha_exists_in(data, "base") || pgha_exists_in(data, "pg_wal"));
 }
 
 /* Does what is to be replaced belong to another cluster than the primary does? */
-static bool
+static PghaFact
 is_foreign(const PghaJobRun *run, const PghaClonePlan *plan)
 {
 	PghaControl control;
 	char		error[600];
 
-	return run->data_ok && plan->system_identifier != 0 &&
-		pgha_server_control(run->conf, &control, error, sizeof(error)) &&
-		control.system_identifier != plan->system_identifier;
+	if (!is_there(run))
+		return PGHA_NO;
+	if (plan->system_identifier == 0 || !pgha_server_control(run->conf, &control, error, sizeof(error)))
+		return PGHA_NOT_KNOWN;
+	return control.system_identifier != plan->system_identifier ? PGHA_YES : PGHA_NO;
 }
 
 /* What of the old copy does the leader not have?  False only if there is no leader. */
@@ -206,33 +135,6 @@ save_lost_in_place(PghaJobRun *run)
 }
 
 /*
- * Deletes a former data directory, if there is one.  While that cannot be
- * written down it is not done, nor forgotten: false, after pgha_job_fail().
- */
-static bool
-delete_directory(PghaJobRun *run, char *directory)
-{
-	if (directory[0] == '\0')
-		return true;
-	if (!pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory))
-		return false;
-	if (!pgha_clone_remove_data(directory, true, run->conf->data))
-		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", directory, strerror(errno));
-	directory[0] = '\0';
-	return true;
-}
-
-/* Leaves the former data directory, if there is one, to the administrator. */
-static void
-say_kept(PghaJobRun *run)
-{
-	if (run->old_directory[0] == '\0')
-		return;
-	fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
-	run->old_directory[0] = '\0';
-}
-
-/*
  * Where the data directory goes that a clone replaces.  If that is a clone that
  * never streamed, the copy before it is the one to be kept.
  */
@@ -244,10 +146,24 @@ name_aside(PghaJobRun *run)
 
 	if (!spent)
 	{
-		say_kept(run);
+		pgha_clone_say_kept(run);
 		run->keep_old = run->own == PGHA_OWN_UNKNOWN;
+		/* What is not whole was given up before, and saved then. */
+		run->saved = run->own == PGHA_OWN_PROVEN || !run->data_ok;
+		pgha_found_directory(run, run->conf->data, &run->replaced);
 	}
 	(void) snprintf(aside, PATH_MAX, "%.*s.old-%s", PATH_MAX - 64, run->conf->data, run->stamp);
+}
+
+/* The directory of the copy, listed before there is anything in it. */
+static bool
+make_target(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	if (!pgha_objects_make(run->conf, plan->target))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s",
+							 plan->target, strerror(errno));
+	pgha_found_directory(run, plan->target, &run->new_id);
+	return true;
 }
 
 static bool
@@ -256,21 +172,23 @@ clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 	if (!pgha_settings_save(run) || !pgha_clone_note(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
-	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan) || !pgha_job_check_cancel(run) ||
-		!leader_leads(run) || !stop_old(run) || !save_lost(run))
+	if (!make_target(run, plan) || !pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan) ||
+		!pgha_job_check_cancel(run) || !leader_leads(run) || !pgha_swap_check_term(run, false) ||
+		!pgha_swap_stop_old(run) || !save_lost(run))
 	{
 		pgha_clone_give_up(run);
 		return false;
 	}
 
 	run->irrevocable = true;
-	(void) inode_of(plan->target, &run->new_inode);
+	pgha_found_directory(run, plan->target, &run->new_id);
+	run->new_whole = true;
 	name_aside(run);
 	if (pgha_job_phase(run, "swapping", "puts the clone in the place of \"%s\"", run->conf->data) &&
-		swap_in(run))
+		pgha_swap_in(run))
 		return true;
 	run->irrevocable = false;
-	if (run->new_directory[0] != '\0' && !is_clone(run, run->conf->data) && access(run->conf->data, F_OK) == 0)
+	if (run->new_directory[0] != '\0' && access(run->new_directory, F_OK) == 0 && access(run->conf->data, F_OK) == 0)
 	{
 		pgha_clone_give_up(run);
 		if (run->spent_directory[0] != '\0')
@@ -294,40 +212,72 @@ unmark(PghaJobRun *run)
 	return false;
 }
 
+/* Another cluster's data directory is not emptied, nor one of which that is not known. */
 static bool
-clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
+check_cluster(PghaJobRun *run, const PghaClonePlan *plan)
 {
-	char		error[512];
+	switch (is_foreign(run, plan))
+	{
+		case PGHA_NO:
+			return true;
+		case PGHA_YES:
+			return pgha_job_fail(run, STATE_NOT_IN_STATE, "The system identifiers differ.",
+								 "Correct data_directory, or move away what is there.",
+								 "\"%s\" is the data directory of another cluster, and is not given up for a clone in place",
+								 run->conf->data);
+		case PGHA_NOT_KNOWN:
+			break;
+	}
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Move the data directory away by hand, and try again.",
+						 "it is not known whether \"%s\" belongs to the cluster of the primary; it is not given up for a clone in place",
+						 run->conf->data);
+}
+
+/* Marks the data directory, and records that it is going to be emptied. */
+static bool
+give_up_data(PghaJobRun *run)
+{
 	bool		whole = run->data_ok && access(run->conf->data, F_OK) == 0;
-	PghaOwnAnswer answer;
+	bool		must_know = is_there(run);
+	char		error[PATH_MAX + 256];
 
-	if (is_foreign(run, plan))
-		return pgha_job_fail(run, STATE_NOT_IN_STATE, "The system identifiers differ.",
-							 "Correct data_directory, or move away what is there.",
-							 "\"%s\" is the data directory of another cluster, and is not given up for a clone in place",
-							 run->conf->data);
-
-	/* Asked first of the server as it runs, so that it is not stopped in vain. */
-	if (!ask_own(run, &answer))
-		return false;
-	if (run->own == PGHA_OWN_UNKNOWN)
-		return pgha_own_refuse(run, &answer, in_place_hint);
-	if (!stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
-		!pgha_job_check_cancel(run))
-		return false;
 	if (!pgha_job_prove_down(run))
 		return false;
-	if (!pgha_make_directory(run->conf->data) || !pgha_mark_set(run->conf->data, error, sizeof(error)))
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not mark \"%s\": %s", run->conf->data, strerror(errno));
+	if (!pgha_make_directory(run->conf->data))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s",
+							 run->conf->data, strerror(errno));
+	if (!pgha_mark_set(run->conf->data, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
 	run->irrevocable = true;
 	if (!pgha_job_phase(run, "swapping", "empties \"%s\"", run->conf->data))
 		return whole ? unmark(run) : false;
 	run->data_ok = false;
 	if (!pgha_job_record(run))
 		return whole ? unmark(run) : false;
-	if (!pgha_job_prove_down(run))
+
+	/* The facts that it rests on are looked at once more. */
+	if (pgha_swap_check_term(run, must_know) && pgha_job_prove_down(run))
+		return true;
+	run->irrevocable = false;
+	run->data_ok = whole;
+	return pgha_job_record(run) && whole ? unmark(run) : false;
+}
+
+static bool
+clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	char		error[512];
+	PghaOwnAnswer answer;
+
+	/* Asked first of the server as it runs, so that it is not stopped in vain. */
+	if (!check_cluster(run, plan) || !pgha_swap_check_term(run, is_there(run)) || !ask_own(run, &answer))
 		return false;
-	if (!pgha_clone_remove_data(run->conf->data, false, NULL))
+	if (run->own == PGHA_OWN_UNKNOWN)
+		return pgha_own_refuse(run, &answer, in_place_hint);
+	if (!pgha_swap_stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
+		!pgha_job_check_cancel(run) || !give_up_data(run))
+		return false;
+	if (!pgha_clone_remove_data(run, run->conf->data, false, NULL))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan))
 	{
@@ -345,53 +295,6 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 	pgha_clone_forget(run);
 	return pgha_mark_clear(run->conf->data, error, sizeof(error)) ||
 		pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
-}
-
-bool
-pgha_clone_tidy(PghaJobRun *run)
-{
-	/*
-	 * A whole clone that was not exchanged before the job died: what it was to
-	 * replace may have gone on since.  So it is given up, once somebody leads, and
-	 * everything is decided anew; only where there is nothing else left is it put
-	 * into place.
-	 */
-	if (run->new_directory[0] != '\0' && run->new_inode != 0 && run->data_ok &&
-		is_clone(run, run->new_directory) && pgha_exists_in(run->conf->data, "global/pg_control"))
-	{
-		if (run->leader == PGHA_NOBODY || run->leader == run->conf->self)
-			return true;
-		if (!leader_leads(run))
-			return false;
-		pgha_clone_give_up(run);
-		return pgha_job_record(run);
-	}
-	if (run->new_directory[0] != '\0' && run->new_inode != 0 &&
-		(is_clone(run, run->new_directory) || is_clone(run, run->conf->data)))
-		return stop_old(run) && swap_in(run);
-	if (run->new_directory[0] != '\0')
-	{
-		pgha_clone_give_up(run);
-		return pgha_job_record(run);
-	}
-	/* Of a clone in place. */
-	if (run->data_ok)
-		pgha_clone_forget(run);
-	else
-		(void) pgha_clone_remove_noted(run);
-	return true;
-}
-
-void
-pgha_clone_finish(PghaJobRun *run)
-{
-	(void) delete_directory(run, run->spent_directory);
-	if (run->conf->keep_old_data || run->keep_old)
-		say_kept(run);
-	else
-		(void) delete_directory(run, run->old_directory);
-	run->keep_old = false;
-	(void) pgha_job_record(run);
 }
 
 /* Starts what has been put into place. */
@@ -424,6 +327,7 @@ pgha_clone(PghaJobRun *run)
 {
 	static PghaClonePlan plan;
 	PGconn	   *leader;
+	uint64_t	term;
 	bool		planned;
 
 	/* The process of this job before this one came that far. */
@@ -432,8 +336,11 @@ pgha_clone(PghaJobRun *run)
 	leader = pgha_job_leader(run);
 	if (leader == NULL)
 		return false;
-	planned = delete_directory(run, run->spent_directory) && pgha_clone_make_plan(run, &plan, leader) &&
-		pgha_preflight(run, &plan, leader);
+	term = pgha_found_leader_term(leader);
+	(void) snprintf(run->source, sizeof(run->source), "%s", run->conf->members.member[run->leader].name);
+	run->source_term = term;
+	planned = pgha_clone_delete_spent(run) && pgha_swap_check_term(run, false) &&
+		pgha_clone_make_plan(run, &plan, leader) && pgha_preflight(run, &plan, leader);
 	PQfinish(leader);
 	return planned && (plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)) &&
 		start_clone(run);

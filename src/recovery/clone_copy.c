@@ -22,6 +22,7 @@
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
 #include "leader.h"
+#include "objects.h"
 #include "settings.h"
 
 #define REMOVE_TRIES	25
@@ -167,11 +168,16 @@ check_copy(PghaJobRun *run, const PghaClonePlan *plan)
 bool
 pgha_clone_finish_copy(PghaJobRun *run, const PghaClonePlan *plan)
 {
+	struct stat st;
 	char		error[PATH_MAX + 256];
 
 	if (!check_copy(run, plan))
 		return false;
-	if (chmod(plan->target, 0700) != 0 || (plan->in_place && !pgha_mark_set(plan->target, error, sizeof(error))))
+	/* Group-readable stays what was so; in place it is that directory, and marked. */
+	if (stat(plan->in_place ? plan->target : run->conf->data, &st) != 0)
+		st.st_mode = 0700;
+	if (chmod(plan->target, plan->in_place ? st.st_mode & 0751 : st.st_mode & 0750) != 0 ||
+		(plan->in_place && !pgha_mark_set(plan->target, error, sizeof(error))))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not set permissions of \"%s\": %s",
 							 plan->target, strerror(errno));
 	if (run->conf->clone_command[0] != '\0' && !pgha_sync_tree(plan->target))
@@ -209,10 +215,19 @@ pgha_clone_note(PghaJobRun *run, const PghaClonePlan *plan)
 		length += size > 1 ? size : 0;
 	}
 	copies_path(run, path);
-	return length == 0 || pgha_write_file(path, text, length, 0600, true) ||
-		pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL,
-					  "See that the agent's directory can be written to.",
-					  "could not write file \"%s\": %s", path, strerror(errno));
+	if (length != 0 && !pgha_write_file(path, text, length, 0600, true))
+		return pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL,
+							 "See that the agent's directory can be written to.",
+							 "could not write file \"%s\": %s", path, strerror(errno));
+
+	/* pg_basebackup fills what is empty; another tool goes elsewhere. */
+	for (size_t at = 0; run->conf->clone_command[0] == '\0' && at < length; at += strlen(text + at) + 1)
+	{
+		if (!pgha_objects_make(run->conf, text + at))
+			return pgha_job_fail(run, STATE_IO, NULL, "See that the directory above it can be written to.",
+								 "could not create directory \"%s\": %s", text + at, strerror(errno));
+	}
+	return true;
 }
 
 void
@@ -237,7 +252,7 @@ pgha_clone_remove_noted(const PghaJobRun *run)
 	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
 	{
 		if (pgha_clone_is_copy(text + at))
-			done &= pgha_remove_tree(text + at, true);
+			done &= pgha_objects_remove(run->conf, text + at);
 	}
 	free(text);
 	if (done)
@@ -245,33 +260,70 @@ pgha_clone_remove_noted(const PghaJobRun *run)
 	return done;
 }
 
-/* Does the data directory have its WAL or a tablespace at this place? */
+/* A directory is the same by device and inode, whatever path led to it. */
+static bool
+is_same(const struct stat *one, const struct stat *other)
+{
+	return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+/* Is it what the link leads to, or directly in that?  A tablespace's directory may be mounted in two places. */
+static bool
+is_in_link(const char *data, const char *name, const struct stat *wanted)
+{
+	char		path[PATH_MAX + 300];
+	struct stat st;
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		found;
+
+	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
+	if (stat(path, &st) != 0)
+		return false;
+	found = is_same(&st, wanted);
+	dir = found ? NULL : opendir(path);
+	while (dir != NULL && !found && (entry = readdir(dir)) != NULL)
+		found = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+			fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode) && is_same(&st, wanted);
+	if (dir != NULL)
+		(void) closedir(dir);
+	return found;
+}
+
+/* Does the data directory have its WAL or a tablespace at this place?  What cannot be looked at may be. */
 static bool
 is_used_by(const char *data, const char *place)
 {
 	char		path[PATH_MAX + 32];
-	char		target[PATH_MAX];
+	struct stat wanted;
 	DIR		   *dir;
 	struct dirent *entry;
-	bool		used = pgha_clone_link(data, "pg_wal", target) && strcmp(target, place) == 0;
+	bool		used;
 
+	if (stat(place, &wanted) != 0)
+		return errno != ENOENT;
+	used = is_in_link(data, "pg_wal", &wanted);
 	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
 	dir = opendir(path);
-	while (dir != NULL && !used && (entry = readdir(dir)) != NULL)
+	if (dir == NULL)
+		return errno != ENOENT;
+	while (!used && (entry = readdir(dir)) != NULL)
 	{
 		char		name[300];
 
 		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
-		used = pgha_clone_link(data, name, target) && strcmp(target, place) == 0;
+		used = entry->d_name[0] != '.' && is_in_link(data, name, &wanted);
 	}
-	if (dir != NULL)
-		(void) closedir(dir);
+	(void) closedir(dir);
 	return used;
 }
 
-/* Empties a place that was in use before pgha made its copies: of what begins so, all but those. */
+/*
+ * Empties a place that was in use before pgha made its copies: of what begins
+ * so, all but those and what `kept` (NULL: none) uses.
+ */
 static void
-empty_root(const char *root, const char *beginning)
+empty_root(const char *root, const char *beginning, const char *kept)
 {
 	DIR		   *dir = opendir(root);
 	struct dirent *entry;
@@ -287,10 +339,10 @@ empty_root(const char *root, const char *beginning)
 		(void) snprintf(path, sizeof(path), "%s/%s", root, entry->d_name);
 		if (lstat(path, &st) != 0)
 			continue;
-		if (S_ISDIR(st.st_mode))
-			(void) pgha_remove_tree(path, true);
-		else
+		if (!S_ISDIR(st.st_mode))
 			(void) unlink(path);
+		else if (kept == NULL || !is_used_by(kept, path))
+			(void) pgha_remove_tree(path, true);
 	}
 	if (dir != NULL)
 		(void) closedir(dir);
@@ -316,20 +368,21 @@ tablespace_beginning(const char *data, char *beginning, size_t size)
  * that one's: unless the data directory `kept` (NULL: none) has its own there.
  */
 static void
-remove_outside(const char *data, const char *name, const char *kept, const char *const *beginnings)
+remove_outside(const PghaJobRun *run, const char *data, const char *name, const char *kept,
+			   const char *const *beginnings)
 {
 	char		target[PATH_MAX];
 
 	if (!pgha_clone_link(data, name, target) || (kept != NULL && is_used_by(kept, target)))
 		return;
 	if (pgha_clone_is_copy(target))
-		(void) pgha_remove_tree(target, true);
+		(void) pgha_objects_remove(run->conf, target);
 	for (; !pgha_clone_is_copy(target) && *beginnings != NULL; beginnings++)
-		empty_root(target, *beginnings);
+		empty_root(target, *beginnings, kept);
 }
 
 bool
-pgha_clone_remove_data(const char *data, bool itself, const char *kept)
+pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, const char *kept)
 {
 	static const char *const of_wal[] = {"0", "archive_status", NULL};
 	char		beginning[32];
@@ -338,7 +391,7 @@ pgha_clone_remove_data(const char *data, bool itself, const char *kept)
 	DIR		   *dir;
 	struct dirent *entry;
 
-	remove_outside(data, "pg_wal", kept, of_wal);
+	remove_outside(run, data, "pg_wal", kept, of_wal);
 	tablespace_beginning(data, beginning, sizeof(beginning));
 	(void) snprintf(path, sizeof(path), "%s/pg_tblspc", data);
 	dir = opendir(path);
@@ -347,7 +400,7 @@ pgha_clone_remove_data(const char *data, bool itself, const char *kept)
 		char		name[300];
 
 		(void) snprintf(name, sizeof(name), "pg_tblspc/%s", entry->d_name);
-		remove_outside(data, name, kept, of_tablespace);
+		remove_outside(run, data, name, kept, of_tablespace);
 	}
 	if (dir != NULL)
 		(void) closedir(dir);
@@ -359,7 +412,7 @@ remove_clone(const PghaJobRun *run)
 {
 	bool		outside = pgha_clone_remove_noted(run);
 
-	return pgha_remove_tree(run->new_directory, true) && outside;
+	return pgha_objects_remove(run->conf, run->new_directory) && outside;
 }
 
 void
@@ -372,5 +425,6 @@ pgha_clone_give_up(PghaJobRun *run)
 	if (access(run->new_directory, F_OK) == 0)
 		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->new_directory, strerror(errno));
 	run->new_directory[0] = '\0';
-	run->new_inode = 0;
+	memset(&run->new_id, 0, sizeof(run->new_id));
+	run->new_whole = false;
 }

@@ -27,11 +27,11 @@ extern void pgha_clone_forget(const PghaJobRun *run);
 extern bool pgha_clone_remove_noted(const PghaJobRun *run);
 
 /*
- * Removes a data directory with its storage outside, wherever that is, but
- * nothing that `kept` (NULL: none) uses: another tool may have placed the
+ * Removes a data directory with its storage outside, of pgha's copies only those
+ * that are listed (objects.h), and nothing, by whatever path, that `kept` (NULL: none) uses: another tool may have placed the
  * tablespaces of the new copy where those of the old one were.
  */
-extern bool pgha_clone_remove_data(const char *data, bool itself, const char *kept);
+extern bool pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, const char *kept);
 
 /*
  * Removes a clone that will not be used.  What pgha wanted outside of it is what

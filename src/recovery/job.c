@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../common/child.h"
+#include "../common/clock.h"
 #include "../common/fields.h"
 #include "../host/durable.h"
 #include "rejoin.h"
@@ -30,6 +31,9 @@
 
 /* A job that has not begun by then is left to itself. */
 #define BEGIN_LIMIT_MS	10000
+
+/* So long a person's order holds for a job that was interrupted. */
+#define ORDER_HOLDS_MS	600000
 
 /* What the file `job` said when this job began. */
 static PghaJobStatus ended_before;
@@ -58,6 +62,52 @@ lock_holder(const PghaAgentConf *conf)
 		lock.l_pid = 0;
 	(void) close(fd);
 	return lock.l_pid;
+}
+
+static void
+take_directory(const char *value, PghaDirectory *directory)
+{
+	unsigned long long number[5] = {0};
+
+	(void) sscanf(value, "%llu %llu %llu %llu %llu", &number[0], &number[1], &number[2], &number[3], &number[4]);
+	*directory = (PghaDirectory) {
+		.device = number[0], .inode = number[1], .term = number[2], .end = number[3], .written = number[4]
+	};
+}
+
+/* What is remembered of a clone and of what it replaces. */
+static void
+take_clone_field(PghaJobRun *run, const char *key, const char *value)
+{
+	int64_t		number = 0;
+
+	(void) pgha_parse_int64(value, &number);
+	if (strcmp(key, "new_directory") == 0)
+		(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", value);
+	else if (strcmp(key, "new_id") == 0)
+		take_directory(value, &run->new_id);
+	else if (strcmp(key, "new_whole") == 0)
+		run->new_whole = number != 0;
+	else if (strcmp(key, "old_directory") == 0)
+		(void) snprintf(run->old_directory, sizeof(run->old_directory), "%s", value);
+	else if (strcmp(key, "spent_directory") == 0)
+		(void) snprintf(run->spent_directory, sizeof(run->spent_directory), "%s", value);
+	else if (strcmp(key, "replaced") == 0)
+		take_directory(value, &run->replaced);
+	else if (strcmp(key, "saved") == 0)
+		run->saved = number != 0;
+	else if (strcmp(key, "keep_old") == 0)
+		run->keep_old = number != 0;
+	else if (strcmp(key, "source") == 0)
+		(void) snprintf(run->source, sizeof(run->source), "%s", value);
+	else if (strcmp(key, "source_term") == 0)
+		run->source_term = (uint64_t) number;
+	else if (strcmp(key, "cloned") == 0)
+		run->cloned = number != 0;
+	else if (strcmp(key, "stop_written") == 0)
+		run->stop_written = (uint64_t) number;
+	else if (strcmp(key, "order_term") == 0)
+		run->order_term = (uint64_t) number;
 }
 
 /* One field of the file `job`. */
@@ -89,22 +139,18 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		(void) snprintf(status->detail, sizeof(status->detail), "%s", value);
 	else if (strcmp(key, "hint") == 0)
 		(void) snprintf(status->hint, sizeof(status->hint), "%s", value);
+	else if (strcmp(key, "leader") == 0)
+		(void) snprintf(status->leader, sizeof(status->leader), "%s", value);
+	else if (strcmp(key, "order_at") == 0)
+		status->order_at = number;
+	else if (strcmp(key, "boot") == 0)
+		(void) snprintf(status->boot, sizeof(status->boot), "%s", value);
 	else if (run == NULL)
 		return;
 	else if (strcmp(key, "started") == 0 && is_number)
 		run->started = number;
-	else if (strcmp(key, "new_directory") == 0)
-		(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", value);
-	else if (strcmp(key, "new_inode") == 0)
-		(void) pgha_parse_uint64(value, &run->new_inode);
-	else if (strcmp(key, "old_directory") == 0)
-		(void) snprintf(run->old_directory, sizeof(run->old_directory), "%s", value);
-	else if (strcmp(key, "spent_directory") == 0)
-		(void) snprintf(run->spent_directory, sizeof(run->spent_directory), "%s", value);
-	else if (strcmp(key, "cloned") == 0)
-		run->cloned = number != 0;
-	else if (strcmp(key, "keep_old") == 0)
-		run->keep_old = number != 0;
+	else
+		take_clone_field(run, key, value);
 }
 
 /* Reads the file `job`: lines of two fields.  *run may be NULL. */
@@ -192,6 +238,75 @@ take_lock(const PghaAgentConf *conf)
 	return fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0;
 }
 
+/* Which boot of this machine it is; "" if that cannot be read. */
+static void
+read_boot(char *boot, size_t size)
+{
+	FILE	   *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	boot[0] = '\0';
+	if (file == NULL)
+		return;
+	if (fgets(boot, (int) size, file) == NULL)
+		boot[0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+	(void) fclose(file);
+}
+
+bool
+pgha_job_order_holds(const PghaAgentConf *conf, const PghaJobStatus *status, int leader)
+{
+	char		boot[40];
+	int64_t		age = pgha_clock_ms() - status->order_at;
+
+	read_boot(boot, sizeof(boot));
+	return status->order.ordered && leader != PGHA_NOBODY &&
+		strcmp(conf->members.member[leader].name, status->leader) == 0 &&
+		boot[0] != '\0' && strcmp(boot, status->boot) == 0 && age >= 0 && age < ORDER_HOLDS_MS;
+}
+
+/*
+ * An interrupted job is begun again as what it was, but for one thing: a person's
+ * order holds for a time, and for the leader that it was given for.
+ */
+static void
+init_order(PghaJobRun *run, const PghaJobOrder *order)
+{
+	bool		again = ended_before.order.id == order->id && ended_before.outcome[0] == '\0';
+
+	run->order = *order;
+	run->again = again;
+	if (again)
+	{
+		run->order.ordered = pgha_job_order_holds(run->conf, &ended_before, order->leader);
+		run->order_at = ended_before.order_at;
+		memcpy(run->boot, ended_before.boot, sizeof(run->boot));
+		return;
+	}
+	run->order_term = 0;
+	run->order_at = pgha_clock_ms();
+	read_boot(run->boot, sizeof(run->boot));
+}
+
+/* Is there something already that is named by this time? */
+static bool
+is_taken(const PghaJobRun *run)
+{
+	static const char *const kinds[] = {"new", "old"};
+	char		path[PATH_MAX + 64];
+
+	(void) snprintf(path, sizeof(path), "%s/pgha_lost/%s", run->conf->directory, run->stamp);
+	if (access(path, F_OK) == 0)
+		return true;
+	for (int i = 0; i < 2; i++)
+	{
+		(void) snprintf(path, sizeof(path), "%s.%s-%s", run->conf->data, kinds[i], run->stamp);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What an earlier process of this or another job left unfinished is carried over. */
 static void
 init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
@@ -202,19 +317,25 @@ init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
 	memset(run, 0, sizeof(*run));
 	read_job(conf, &ended_before, run);
 
-	/* Directories are named by the second: what the one before has left must not be in the way. */
-	if (now <= run->started && run->started - now < 60)
-		now = run->started + 1;
 	run->conf = conf;
-	run->order = *order;
+	init_order(run, order);
 	run->cloned &= ended_before.order.id == order->id;
 	run->known = ended_before.known;
 	run->data_ok = ended_before.data_ok;
 	run->stopped = ended_before.stopped;
+	if (!run->stopped)
+		run->stop_written = 0;
 	run->leader = order->leader;
 	run->started = now;
-	(void) gmtime_r(&now, &utc);
-	(void) strftime(run->stamp, sizeof(run->stamp), "%Y%m%dT%H%M%SZ", &utc);
+
+	/* Directories are named by the second: what another has left must not be in the way, whatever the clock does. */
+	do
+	{
+		(void) gmtime_r(&now, &utc);
+		(void) strftime(run->stamp, sizeof(run->stamp), "%Y%m%dT%H%M%SZ", &utc);
+		now++;
+	}
+	while (is_taken(run));
 	(void) snprintf(run->phase, sizeof(run->phase), "waiting");
 }
 

@@ -18,6 +18,9 @@ typedef struct PghaJobStatus
 	bool		known;			/* there was a job */
 	pid_t		running;		/* process that carries it out; 0: ended, or died */
 	PghaJobOrder order;
+	char		leader[64];		/* whom it was to follow; "" if nobody was known */
+	int64_t		order_at;		/* when it was ordered, on a clock that never jumps, since which boot */
+	char		boot[40];
 	bool		data_ok;		/* false: the data directory is not whole, only a clone helps */
 	bool		stopped;		/* the server was stopped by it, and not started since: not by an administrator */
 	char		phase[32];
@@ -43,6 +46,12 @@ extern bool pgha_job_start(const PghaAgentConf *conf, const PghaJobOrder *order,
 
 /* The server runs: the data directory is whole, and nobody has stopped it.  False with errno. */
 extern bool pgha_job_server_runs(const PghaAgentConf *conf);
+
+/*
+ * Does the order of a person still hold for a job that was interrupted?  It was
+ * given of late, for the member that leads now (PGHA_NOBODY: none is known).
+ */
+extern bool pgha_job_order_holds(const PghaAgentConf *conf, const PghaJobStatus *status, int leader);
 
 /* Asks the running job to end. */
 extern void pgha_job_cancel(const PghaJobStatus *status);

@@ -21,12 +21,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/extension.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
 #include "../host/state_file.h"
+#include "found.h"
 #include "leader.h"
 
 #define WALDUMP_LIMIT_MS	600000
@@ -80,57 +80,32 @@ read_state(const PghaJobRun *run, PghaStateFacts *facts)
 	return look;
 }
 
-/* The term that the leader leads in; false if it cannot be told. */
-static bool
-leader_term(PGconn *leader, uint64_t *term)
-{
-	char		error[512];
-	char		query[256];
-	char	   *schema = pgha_member_query(leader, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
-	char	   *text = NULL;
-
-	if (schema != NULL && *schema != '\0')
-	{
-		(void) snprintf(query, sizeof(query), "SELECT term FROM %s.pgha_status() WHERE state = 'primary'", schema);
-		text = pgha_member_query(leader, query, NULL, error, sizeof(error));
-	}
-	*term = text != NULL ? strtoull(text, NULL, 10) : 0;
-	free(text);
-	free(schema);
-	return *term != 0;
-}
-
 /* Is it of a term above the leader's?  Then another one leads than should. */
 static bool
 is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 {
 	PghaStateFacts facts;
-	uint64_t	own = 0;
-	uint64_t	theirs = 0;
+	PghaStateLook look = read_state(run, &facts);
+	uint64_t	theirs;
 
-	switch (read_state(run, &facts))
+	if (look == PGHA_STATE_FILE_UNUSABLE)
 	{
-		case PGHA_STATE_FILE_READ:
-			own = facts.term;
-			break;
-		case PGHA_STATE_FILE_ABSENT:
-			break;
-		case PGHA_STATE_FILE_UNUSABLE:
-			(void) unknown(answer, "this node's file pgha.state is damaged, so that the term of its data is not known");
-			return true;
+		(void) unknown(answer, "this node's file pgha.state is damaged, so that the term of its data is not known");
+		return true;
 	}
-	if (own == 0)
+	if (look == PGHA_STATE_FILE_ABSENT || facts.term == 0)
 		return false;
-	if (!leader_term(leader, &theirs))
+	theirs = pgha_found_leader_term(leader);
+	if (theirs == 0)
 	{
 		(void) unanswered(answer, "its term");
 		return true;
 	}
-	if (own <= theirs)
+	if (facts.term <= theirs)
 		return false;
 	answer->above = true;
 	(void) unknown(answer, "this node has data of term %llu, and \"%s\" leads in term %llu only",
-				   (unsigned long long) own, run->conf->members.member[run->leader].name,
+				   (unsigned long long) facts.term, run->conf->members.member[run->leader].name,
 				   (unsigned long long) theirs);
 	return true;
 }

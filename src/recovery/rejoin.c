@@ -18,8 +18,10 @@
 #include "../host/server_ctl.h"
 #include "clone.h"
 #include "clone_place.h"
+#include "kept_wal.h"
 #include "rewind.h"
 #include "server.h"
+#include "swap.h"
 
 static bool
 may_clone(const PghaJobRun *run)
@@ -168,7 +170,10 @@ rejoin(PghaJobRun *run)
 bool
 pgha_rejoin(PghaJobRun *run)
 {
-	bool		done = rejoin(run);
+	bool		done;
+
+	pgha_kept_wal_forget(run->conf);	/* of a job that was killed */
+	done = rejoin(run);
 
 	/* A server that was running goes on: nobody has stopped it on purpose. */
 	if (!done && run->stopped && run->data_ok)

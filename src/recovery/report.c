@@ -19,11 +19,12 @@
 #include <time.h>
 
 #include "../common/child.h"
+#include "../common/clock.h"
 #include "../common/fields.h"
 #include "../common/text.h"
 #include "../host/durable.h"
 
-#define PROGRESS_EVERY_S	1
+#define PROGRESS_EVERY_MS	1000
 
 static volatile sig_atomic_t told_to_end = 0;
 
@@ -101,6 +102,18 @@ add_number(PghaLine *line, const char *key, int64_t value)
 	add_field(line, key, text);
 }
 
+static void
+add_directory(PghaLine *line, const char *key, const PghaDirectory *directory)
+{
+	char		text[128];
+
+	(void) snprintf(text, sizeof(text), "%llu %llu %llu %llu %llu",
+					(unsigned long long) directory->device, (unsigned long long) directory->inode,
+					(unsigned long long) directory->term, (unsigned long long) directory->end,
+					(unsigned long long) directory->written);
+	add_field(line, key, text);
+}
+
 bool
 pgha_job_write(PghaJobRun *run, const char *outcome)
 {
@@ -119,7 +132,17 @@ pgha_job_write(PghaJobRun *run, const char *outcome)
 	add_number(&line, "cloned", run->cloned);
 	add_number(&line, "stopped", run->stopped);
 	add_field(&line, "new_directory", run->new_directory);
-	add_number(&line, "new_inode", (int64_t) run->new_inode);
+	add_directory(&line, "new_id", &run->new_id);
+	add_number(&line, "new_whole", run->new_whole);
+	add_directory(&line, "replaced", &run->replaced);
+	add_number(&line, "saved", run->saved);
+	add_field(&line, "source", run->source);
+	add_number(&line, "source_term", (int64_t) run->source_term);
+	add_number(&line, "stop_written", (int64_t) run->stop_written);
+	add_number(&line, "order_term", (int64_t) run->order_term);
+	add_number(&line, "order_at", run->order_at);
+	add_field(&line, "boot", run->boot);
+	add_field(&line, "leader", run->leader != PGHA_NOBODY ? run->conf->members.member[run->leader].name : "");
 	add_field(&line, "old_directory", run->old_directory);
 	add_field(&line, "spent_directory", run->spent_directory);
 	add_number(&line, "keep_old", run->keep_old);
@@ -198,10 +221,10 @@ pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 void
 pgha_job_progress(PghaJobRun *run, int64_t done, int64_t total)
 {
-	static time_t written = 0;
-	time_t		now = time(NULL);
+	static int64_t written = 0;
+	int64_t		now = pgha_awake_ms();
 
-	if (now - written < PROGRESS_EVERY_S && now >= written)
+	if (written != 0 && now - written < PROGRESS_EVERY_MS)
 		return;
 	written = now;
 	write_progress(run, phase_message, done, total);

@@ -24,6 +24,17 @@ typedef enum PghaOwn
 	PGHA_OWN_UNKNOWN
 } PghaOwn;
 
+/* A data directory, as it was when the record was written (found.c); 0: not known. */
+typedef struct PghaDirectory
+{
+	uint64_t	device;
+	uint64_t	inode;
+	uint64_t	term;			/* of pgha.state; 0 also if there is none */
+	pgha_lsn end;				/* of its WAL, by pg_control */
+	uint64_t	written;		/* when pg_control was; only ever compared for equality */
+	bool		unreadable;		/* pgha.state is there, and does not tell the term; not in the record */
+} PghaDirectory;
+
 typedef struct PghaJobRun
 {
 	const PghaAgentConf *conf;
@@ -36,12 +47,21 @@ typedef struct PghaJobRun
 	bool		data_ok;		/* PGDATA is whole */
 	bool		known;			/* `job` was there when this one began: data_ok is to be believed */
 	char		new_directory[PATH_MAX];	/* a clone that is being made, or waits to be swapped in */
-	uint64_t	new_inode;		/* of the clone, once it is whole; 0 before */
+	PghaDirectory new_id;		/* of the clone */
+	bool		new_whole;		/* it is whole, and all that comes before the swap is done */
 	char		old_directory[PATH_MAX];	/* where the former data directory went, until a clone streams */
 	char		spent_directory[PATH_MAX];	/* a clone that never streamed, replaced by another one */
 	bool		cloned;			/* this job's clone is in the place of the data directory */
 	bool		stopped;		/* the server was stopped for this, and has not been started since */
 	bool		keep_old;		/* what that one alone has could not be told */
+	PghaDirectory replaced;		/* the data directory that the clone replaces */
+	bool		saved;			/* what that one alone has was saved */
+	char		source[64];		/* whom the clone copies: name, and term then */
+	uint64_t	source_term;
+	uint64_t	stop_written;	/* `written` of the data directory after the stop by this job; 0: not known */
+	uint64_t	order_term;		/* term of the leader when the job was ordered; 0: not known */
+	int64_t		order_at;		/* when that was, on a clock that never jumps */
+	char		boot[40];		/* since which boot it runs */
 
 	/* why it failed */
 	char		sqlstate[6];
@@ -49,6 +69,7 @@ typedef struct PghaJobRun
 	char		detail[1024];
 	char		hint[512];
 
+	bool		again;			/* it was interrupted, and is begun again */
 	bool		irrevocable;	/* too late to cancel */
 	PghaOwn		own;			/* what is to be replaced */
 	pgha_lsn	wal_end;		/* of the own server when it last ran; 0: not known */

@@ -13,14 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
 #include "../host/compat.h"
 #include "../host/mark.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
 #include "archive.h"
+#include "kept_wal.h"
 #include "leader.h"
 #include "lost.h"
 #include "own.h"
@@ -36,7 +37,10 @@ static const char *const clone_hint = "The method clone builds the node anew.";
 typedef struct Watch
 {
 	PghaJobRun *run;
+	bool		rehearsal;		/* it changes nothing */
 	bool		no_rewind;		/* it found nothing to do */
+	pgha_lsn	checkpoint;		/* the last common one; 0: not told */
+	uint32_t	timeline;		/* of that */
 } Watch;
 
 static void
@@ -45,9 +49,19 @@ take_line(const char *line, void *arg)
 	Watch	   *watch = arg;
 	long long	done;
 	long long	total;
+	const char *checkpoint = strstr(line, "last common checkpoint at ");
 
 	if (strstr(line, "no rewind required") != NULL)
 		watch->no_rewind = true;
+	else if (checkpoint != NULL)
+	{
+		const char *timeline = strstr(checkpoint, "on timeline ");
+
+		watch->checkpoint = pgha_lsn_of(checkpoint + strlen("last common checkpoint at "));
+		watch->timeline = timeline != NULL ? (uint32_t) strtoul(timeline + strlen("on timeline "), NULL, 10) : 0;
+	}
+	else if (watch->rehearsal)
+		return;
 	else if (strstr(line, "need to copy") != NULL)
 	{
 		watch->run->irrevocable = true;
@@ -82,7 +96,7 @@ check_control(PghaJobRun *run, PghaControl *control)
 static bool
 await_checkpoint(PghaJobRun *run, PGconn *leader)
 {
-	time_t		start = time(NULL);
+	int64_t		start = pgha_awake_ms();
 	char		error[512];
 
 	for (;;)
@@ -98,7 +112,7 @@ await_checkpoint(PghaJobRun *run, PGconn *leader)
 			return true;
 		if (lost)
 			return pgha_job_fail(run, STATE_CONNECTION, error, NULL, "could not ask the primary for its checkpoint");
-		if (time(NULL) - start > CHECKPOINT_WAIT_S)
+		if (pgha_awake_ms() - start > CHECKPOINT_WAIT_S * 1000)
 			return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Run CHECKPOINT on the primary, and try again.",
 								 "the primary has made no checkpoint on its timeline within %d seconds",
 								 CHECKPOINT_WAIT_S);
@@ -133,6 +147,8 @@ run_pg_rewind(PghaJobRun *run, Watch *watch, PghaRun *program)
 	argv[n++] = source_option;
 	argv[n++] = "--progress";
 	argv[n++] = "--no-ensure-shutdown";
+	if (watch->rehearsal)
+		argv[n++] = "--dry-run";
 	if (run->conf->restore_command[0] != '\0')
 	{
 		argv[n++] = "--restore-target-wal";
@@ -205,6 +221,13 @@ run_single_user(PghaJobRun *run)
 								run->conf->members.member[run->conf->self].name);
 }
 
+/* Does pg_rewind not see all of the WAL here as it is? */
+static bool
+needs_checkpoint(const PghaControl *control, const PghaFork *fork)
+{
+	return PGHA_REWIND_NEEDS_CHECKPOINT && control->checkpoint_timeline < fork->own_timeline;
+}
+
 /*
  * Up to PostgreSQL 15, pg_rewind takes this node's timeline from its last
  * checkpoint, too.  A node that led, or followed, its last timeline for a short
@@ -223,7 +246,7 @@ finish_recovery(PghaJobRun *run, const PghaControl *before, const PghaFork *fork
 	char		path[PATH_MAX + 32];
 	bool		finished;
 
-	if (!PGHA_REWIND_NEEDS_CHECKPOINT || before->checkpoint_timeline >= fork->own_timeline)
+	if (!needs_checkpoint(before, fork))
 		return true;
 	if (!pgha_job_phase(run, "finishing recovery", "makes a checkpoint on timeline %u", fork->own_timeline))
 		return false;
@@ -239,6 +262,71 @@ finish_recovery(PghaJobRun *run, const PghaControl *before, const PghaFork *fork
 		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
 					  "node \"%s\" cannot be rewound: its WAL ends before timeline %u, of which it has data",
 					  run->conf->members.member[run->conf->self].name, fork->own_timeline);
+}
+
+static bool
+sees_no_difference(PghaJobRun *run)
+{
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+						 "pg_rewind sees no difference between this node, which has diverged, and the primary");
+}
+
+/*
+ * What is at the top of the leader's data directory is read by pg_rewind through
+ * SQL.  A socket there looks like an empty file, and cannot be read.
+ */
+static bool
+check_leader_files(PghaJobRun *run, PGconn *leader)
+{
+	PGresult   *names = PQexec(leader, "SELECT name FROM pg_catalog.pg_ls_dir('.', true, false) AS name,"
+							   " LATERAL pg_catalog.pg_stat_file(name, true) AS file"
+							   " WHERE NOT file.isdir AND file.size = 0");
+	bool		done = PQresultStatus(names) == PGRES_TUPLES_OK ||
+		pgha_job_fail(run, PQstatus(leader) == CONNECTION_OK ? STATE_NOT_IN_STATE : STATE_CONNECTION,
+					  PQresultErrorMessage(names), clone_hint,
+					  "could not ask the primary for its files");
+
+	for (int i = 0; done && i < PQntuples(names); i++)
+	{
+		const char *name = PQgetvalue(names, i, 0);
+		PGresult   *content = PQexecParams(leader, "SELECT pg_catalog.pg_read_binary_file($1::text, 0, 1, true)",
+										   1, NULL, &name, NULL, NULL, 1);
+
+		done = PQresultStatus(content) == PGRES_TUPLES_OK ||
+			pgha_job_fail(run, STATE_NOT_IN_STATE, PQresultErrorMessage(content),
+						  "Move it out of the primary's data directory, or use the method clone.",
+						  "pg_rewind cannot read \"%s\" in the data directory of the primary \"%s\"",
+						  name, run->conf->members.member[run->leader].name);
+		PQclear(content);
+	}
+	PQclear(names);
+	return done;
+}
+
+/*
+ * Has pg_rewind do all that it does before it changes anything, and makes sure
+ * that the rewound server will find the WAL that it needs.
+ */
+static bool
+rehearse(PghaJobRun *run, PGconn *leader, const PghaControl *control, const PghaFork *fork)
+{
+	Watch		watch = {.run = run, .rehearsal = true};
+	PghaRun		program = {.argv = NULL};
+	int			status;
+
+	if (!check_leader_files(run, leader))
+		return false;
+	status = run_pg_rewind(run, &watch, &program);
+	if (program.was_cancelled)
+		return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled before rewinding; nothing had been changed");
+	if (status != 0)
+		return pgha_job_program_failed(run, &program, clone_hint, "pg_rewind would fail");
+	if (watch.no_rewind)
+		return sees_no_difference(run);
+	if (watch.checkpoint == 0)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+							 "pg_rewind does not name the last checkpoint that both nodes have");
+	return pgha_kept_wal_save(run, leader, control, fork, watch.checkpoint, watch.timeline);
 }
 
 /* May another attempt succeed? */
@@ -263,6 +351,29 @@ ask_own(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 					  "timeline %u here is not the primary's timeline of that number", answer->fork.timeline);
 }
 
+static bool
+save_lost(PghaJobRun *run, const PghaControl *control, const PghaOwnAnswer *answer)
+{
+	return answer->own == PGHA_OWN_NOTHING || pgha_lost_save(run, control, &answer->fork);
+}
+
+/*
+ * What is given up is saved when it is known that the rewind will not be in
+ * vain; but in front of a checkpoint that is written behind it.
+ */
+static PghaRewind
+rehearse_and_save(PghaJobRun *run, PGconn *leader, const PghaControl *control, const PghaOwnAnswer *answer)
+{
+	bool		first = needs_checkpoint(control, &answer->fork);
+
+	if (first && !save_lost(run, control, answer))
+		return PGHA_REWIND_FAILED;
+	if (!finish_recovery(run, control, &answer->fork) || !rehearse(run, leader, control, &answer->fork))
+		return is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
+	return (first || save_lost(run, control, answer)) && pgha_settings_save(run) && pgha_job_check_cancel(run) ?
+		PGHA_REWIND_DONE : PGHA_REWIND_FAILED;
+}
+
 /* Everything before the data directory changes. */
 static PghaRewind
 prepare(PghaJobRun *run)
@@ -284,11 +395,8 @@ prepare(PghaJobRun *run)
 		if (!check_control(run, &control) || !ask_own(run, leader, &answer) ||
 			!pgha_fork_proven(run, leader, &control, &answer.fork))
 			result = is_passing(run) || answer.above ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
-		else if (pgha_job_check_cancel(run) && pgha_archive_keep(run, &control, &answer.fork) &&
-				 (answer.own == PGHA_OWN_NOTHING || pgha_lost_save(run, &control, &answer.fork)) &&
-				 pgha_settings_save(run) && pgha_job_check_cancel(run))
-			result = finish_recovery(run, &control, &answer.fork) ? PGHA_REWIND_DONE :
-				is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
+		else if (pgha_job_check_cancel(run) && pgha_archive_keep(run, &control, &answer.fork))
+			result = rehearse_and_save(run, leader, &control, &answer);
 	}
 	PQfinish(leader);
 	return result;
@@ -305,11 +413,11 @@ rewind_marked(PghaJobRun *run)
 	if (status == 0 && !watch.no_rewind)
 	{
 		run->irrevocable = true;
-		return pgha_make_standby(run, run->conf->data) ? PGHA_REWIND_DONE : PGHA_REWIND_FAILED;
+		return pgha_kept_wal_put_back(run) && pgha_make_standby(run, run->conf->data) ?
+			PGHA_REWIND_DONE : PGHA_REWIND_FAILED;
 	}
 	if (status == 0)
-		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
-					  "pg_rewind sees no difference between this node, which has diverged, and the primary");
+		(void) sees_no_difference(run);
 	else if (program.was_cancelled)
 		pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled while rewinding; nothing had been changed");
 	else
@@ -322,7 +430,7 @@ rewind_marked(PghaJobRun *run)
 		run->irrevocable = false;
 		return PGHA_REWIND_IMPOSSIBLE;
 	}
-	if (!take_back(run))
+	if (!pgha_settings_restore(run) || !take_back(run))
 		return PGHA_REWIND_FAILED;
 	return program.was_cancelled ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
 }
@@ -348,6 +456,12 @@ change_data(PghaJobRun *run)
 		(void) take_back(run);
 		return PGHA_REWIND_FAILED;
 	}
+	if (!pgha_settings_open(run))
+	{
+		(void) pgha_settings_restore(run);
+		(void) take_back(run);
+		return PGHA_REWIND_FAILED;
+	}
 	result = rewind_marked(run);
 	if (result == PGHA_REWIND_DONE && !take_back(run))
 		return PGHA_REWIND_FAILED;
@@ -361,6 +475,7 @@ pgha_rewind(PghaJobRun *run)
 
 	if (result == PGHA_REWIND_DONE)
 		result = change_data(run);
+	pgha_kept_wal_forget(run->conf);
 	if (result != PGHA_REWIND_DONE)
 	{
 		/* It serves reads meanwhile, whether a clone follows or not. */
@@ -370,7 +485,7 @@ pgha_rewind(PghaJobRun *run)
 	}
 	pgha_archive_hand_on(run);
 	if (!pgha_start(run))
-		return PGHA_REWIND_FAILED;
+		return strcmp(run->sqlstate, STATE_UNDEFINED_FILE) == 0 ? PGHA_REWIND_IMPOSSIBLE : PGHA_REWIND_FAILED;
 	switch (pgha_await_verdict(run))
 	{
 		case PGHA_VERDICT_STREAMS:

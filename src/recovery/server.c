@@ -14,12 +14,14 @@
  */
 #include "server.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/extension.h"
 #include "../common/lsn.h"
@@ -84,6 +86,114 @@ tell_term(PghaJobRun *run)
 	PQfinish(conn);
 }
 
+/* Segment that a server which has not come up yet begins with; false if that cannot be told. */
+static bool
+first_segment(PghaJobRun *run, const PghaControl *control, uint64_t *segment)
+{
+	char		path[PATH_MAX + 32];
+	char	   *label;
+	const char *start;
+	pgha_lsn	lsn = control->checkpoint_lsn;
+
+	(void) snprintf(path, sizeof(path), "%s/backup_label", run->conf->data);
+	label = pgha_read_file(path, NULL);
+	if (label == NULL && errno != ENOENT)
+		return false;
+	start = label != NULL ? strstr(label, "START WAL LOCATION: ") : NULL;
+	if (start != NULL)
+		lsn = pgha_lsn_of(start + strlen("START WAL LOCATION: "));
+	free(label);
+	*segment = lsn / (uint64_t) control->wal_segment_size;
+	return lsn != 0 && control->wal_segment_size > 0;
+}
+
+/* Is there a file for this segment in pg_wal, of whatever timeline?  In doubt: yes. */
+static bool
+has_segment(PghaJobRun *run, const char *name)
+{
+	char		path[PATH_MAX + 32];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		found = false;
+
+	(void) snprintf(path, sizeof(path), "%s/pg_wal", run->conf->data);
+	dir = opendir(path);
+	if (dir == NULL)
+		return true;
+	while (!found && (entry = readdir(dir)) != NULL)
+		found = strlen(entry->d_name) == 24 && strcmp(entry->d_name + 8, name) == 0;
+	(void) closedir(dir);
+	return found;
+}
+
+/*
+ * A server that does not come up: is the WAL that it begins with neither here nor
+ * on the leader, nor to be had from an archive?  `name` (17 bytes) gets the segment.
+ */
+static bool
+first_wal_is_gone(PghaJobRun *run, char *name)
+{
+	char		error[600];
+	PghaControl control;
+	uint64_t	segment;
+	uint64_t	per_id;
+	PGconn	   *conn;
+	char	   *answer;
+	bool		gone;
+
+	if (run->leader == PGHA_NOBODY || run->conf->restore_command[0] != '\0' ||
+		!pgha_server_control(run->conf, &control, error, sizeof(error)) ||
+		!first_segment(run, &control, &segment))
+		return false;
+	per_id = UINT64_C(0x100000000) / (uint64_t) control.wal_segment_size;
+	(void) snprintf(name, 17, "%08X%08X", (unsigned) (segment / per_id), (unsigned) (segment % per_id));
+	if (has_segment(run, name))
+		return false;
+	conn = pgha_job_connect(run, run->leader, NULL, error, sizeof(error));
+	if (conn == NULL)
+		return false;
+	answer = pgha_member_query(conn, "SELECT count(*) FROM pg_catalog.pg_ls_waldir()"
+							   " WHERE length(name) = 24 AND substr(name, 9) = $1", name, error, sizeof(error));
+	gone = answer != NULL && strcmp(answer, "0") == 0;
+	free(answer);
+	PQfinish(conn);
+	return gone;
+}
+
+/* Always false; the detail tells rejoin.c that the data is what is wrong. */
+static bool
+fail_without_first_wal(PghaJobRun *run, const char *segment)
+{
+	return pgha_job_fail(run, STATE_UNDEFINED_FILE, "It has the checkpoint record that recovery begins with.",
+						 "The method clone builds the node anew.",
+						 "the server waits for WAL segment %s, which is neither here nor on the primary \"%s\"",
+						 segment, run->conf->members.member[run->leader].name);
+}
+
+/* A start that is being waited for. */
+typedef struct Start
+{
+	PghaJobRun *run;
+	int64_t		looked;			/* for its WAL; seconds on a clock that never jumps */
+	bool		in_vain;
+	char		segment[17];
+} Start;
+
+/* Is it cancelled, or in vain? */
+static bool
+give_start_up(void *arg)
+{
+	Start	   *start = arg;
+	int64_t		now = pgha_awake_ms() / 1000;
+
+	if (now - start->looked >= WAL_GONE_AFTER_S)
+	{
+		start->looked = now;
+		start->in_vain = first_wal_is_gone(start->run, start->segment);
+	}
+	return start->in_vain || pgha_job_cancelled(start->run);
+}
+
 bool
 pgha_job_prove_down(PghaJobRun *run)
 {
@@ -99,6 +209,7 @@ bool
 pgha_start(PghaJobRun *run)
 {
 	char		error[600];
+	Start		start = {.run = run, .looked = pgha_awake_ms() / 1000};
 	pid_t		pid;
 
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
@@ -116,13 +227,15 @@ pgha_start(PghaJobRun *run)
 	}
 	if (!pgha_job_phase(run, "starting", "starts the server"))
 		return false;
-	if (pgha_server_start(run->conf, START_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))
+	if (pgha_server_start(run->conf, START_LIMIT_MS, give_start_up, &start, error, sizeof(error)))
 	{
 		run->stopped = false;
 		return true;
 	}
 	if (!pgha_job_check_cancel(run))
 		return false;
+	if (start.in_vain)
+		return fail_without_first_wal(run, start.segment);
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, error,
 						 "See the server's log: \"pgha agent --check\" there prints where it is. The method clone builds the node anew.",
 						 "the server of node \"%s\" could not be started",
@@ -314,9 +427,11 @@ pgha_await_verdict(PghaJobRun *run)
 	Look		look;
 	Look		before = {.state = ""};
 	char		error[600] = "";
-	time_t		changed = time(NULL);
-	time_t		not_streaming_since = changed;
-	time_t		stuck_since = changed;
+	int64_t		changed = pgha_awake_ms() / 1000;
+	int64_t		not_streaming_since = changed;
+	int64_t		stuck_since = changed;
+	int64_t		not_up_since = changed;
+	char		segment[17];
 	pgha_lsn goal = 0;
 	pgha_lsn first = 0;
 	pid_t		pid;
@@ -326,7 +441,7 @@ pgha_await_verdict(PghaJobRun *run)
 	for (;;)
 	{
 		bool		seen = look_at_server(run, &look, error, sizeof(error));
-		time_t		now = time(NULL);
+		int64_t		now = pgha_awake_ms() / 1000;
 
 		if (!pgha_job_check_cancel(run))
 			return PGHA_VERDICT_FAILED;
@@ -372,6 +487,16 @@ pgha_await_verdict(PghaJobRun *run)
 			if (memcmp(&look, &before, sizeof(look)) != 0)
 				changed = now;
 			before = look;
+			not_up_since = now;
+		}
+		else if (now - not_up_since >= WAL_GONE_AFTER_S)
+		{
+			not_up_since = now;
+			if (first_wal_is_gone(run, segment))
+			{
+				fail_without_first_wal(run, segment);
+				return PGHA_VERDICT_WAL_GONE;
+			}
 		}
 		if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
 		{

@@ -5,9 +5,10 @@
  * pg_rewind and pg_basebackup copy everything that is not a table, so that a
  * node would come up with the other one's port, name and certificates.  Before
  * the data directory changes, its own files are copied to `settings` in the
- * agent directory: all regular files at the top of PGDATA that are not
- * PostgreSQL's, and what the configuration includes from below it.  Afterwards
- * they are put back.  They are a few kB.
+ * agent directory: all regular files and symbolic links at the top of PGDATA that
+ * are not PostgreSQL's, and what the configuration includes from below it.
+ * Afterwards they are put back.  They are a few kB.  Links are copied as links:
+ * what they lead to is outside, and stays.
  *
  * A node that is built for the first time has none.  Its postgresql.auto.conf is
  * then the primary's, or what a tool has written, and is freed of what can only
@@ -33,7 +34,16 @@
 static const char *const not_ours[] = {
 	"PG_VERSION", "postmaster.pid", "postmaster.opts", "backup_label", "backup_label.old", "backup_manifest",
 	"tablespace_map", "tablespace_map.old", "standby.signal", "recovery.signal", "current_logfiles",
-	"pgha.state", "pgha.state.new", "pgha.follow", "pg_internal.init", "logfile", "log"
+	"pgha.state", "pgha.state.new", "pgha.follow", "pg_internal.init", "recovery.conf"
+};
+
+/* Logs are not carried along; a link to where they are written is. */
+static const char *const logs[] = {"logfile", "log"};
+
+/* What PostgreSQL, or initdb, may have made a link of. */
+static const char *const directories[] = {
+	"base", "global", "pg_wal", "pg_tblspc", "pg_xact", "pg_multixact", "pg_subtrans", "pg_commit_ts", "pg_notify",
+	"pg_serial", "pg_snapshots", "pg_stat", "pg_stat_tmp", "pg_replslot", "pg_logical", "pg_dynshmem", "pg_twophase"
 };
 
 /* Settings that are no other node's business, wherever postgresql.auto.conf came from. */
@@ -46,24 +56,37 @@ static const char *const not_theirs[] = {
 };
 
 static bool
+is_among(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+#define IS_AMONG(name, names)	is_among(name, names, sizeof(names) / sizeof((names)[0]))
+
+static bool
 is_ours(const char *data, const char *name)
 {
 	char		path[PATH_MAX + 300];
 	struct stat st;
 
-	for (size_t i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
-	{
-		if (strcmp(name, not_ours[i]) == 0)
-			return false;
-	}
 	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
-	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= MAX_SIZE;
+	if (IS_AMONG(name, not_ours) || lstat(path, &st) != 0)
+		return false;
+	if (S_ISLNK(st.st_mode))
+		return !IS_AMONG(name, directories);
+	return S_ISREG(st.st_mode) && st.st_size <= MAX_SIZE && !IS_AMONG(name, logs);
 }
 
 static bool
 failed(PghaJobRun *run, const char *what, const char *path)
 {
-	return pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL, NULL,
+	return pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL, errno == EACCES || errno == EPERM ?
+						 "Let the server's user read it, or move it out of the data directory." : NULL,
 						 "could not %s \"%s\": %s", what, path, strerror(errno));
 }
 
@@ -82,6 +105,39 @@ make_parents(const char *root, const char *name)
 	return true;
 }
 
+/* Copies a file, or a link as a link. */
+static bool
+copy_entry(const char *from, const char *to)
+{
+	char		target[PATH_MAX];
+	struct stat st;
+	ssize_t		length;
+
+	if (lstat(from, &st) != 0)
+		return false;
+	if (!S_ISLNK(st.st_mode))
+		return pgha_copy_file(from, to);
+	length = readlink(from, target, sizeof(target) - 1);
+	if (length < 0)
+		return false;
+	target[length] = '\0';
+	return symlink(target, to) == 0 && pgha_sync_parent(to);
+}
+
+/* What came from the leader makes room: a directory, too, where this node has a link. */
+static bool
+make_room(const char *from, const char *to)
+{
+	struct stat here;
+	struct stat there;
+
+	if (lstat(to, &there) != 0)
+		return errno == ENOENT;
+	if (S_ISDIR(there.st_mode) && lstat(from, &here) == 0 && S_ISLNK(here.st_mode))
+		return pgha_remove_tree(to, true);
+	return unlink(to) == 0;
+}
+
 static bool
 copy_one(PghaJobRun *run, const char *from_root, const char *to_root, const char *name)
 {
@@ -90,7 +146,7 @@ copy_one(PghaJobRun *run, const char *from_root, const char *to_root, const char
 
 	(void) snprintf(from, sizeof(from), "%s/%s", from_root, name);
 	(void) snprintf(to, sizeof(to), "%s/%s", to_root, name);
-	if (!make_parents(to_root, name) || (unlink(to) != 0 && errno != ENOENT) || !pgha_copy_file(from, to))
+	if (!make_parents(to_root, name) || !make_room(from, to) || !copy_entry(from, to))
 		return failed(run, "copy file", from);
 	return true;
 }
@@ -190,6 +246,38 @@ restore(PghaJobRun *run, const char *data)
 
 	(void) snprintf(directory, sizeof(directory), "%s/settings", run->conf->directory);
 	return restore_below(run, directory, data, "");
+}
+
+/* pg_rewind opens for writing what both nodes have. */
+bool
+pgha_settings_open(PghaJobRun *run)
+{
+	char		directory[PATH_MAX + 32];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		done = true;
+
+	(void) snprintf(directory, sizeof(directory), "%s/settings", run->conf->directory);
+	dir = opendir(directory);
+	if (dir == NULL)
+		return errno == ENOENT || failed(run, "read directory", directory);
+	while (done && (entry = readdir(dir)) != NULL)
+	{
+		char		path[PATH_MAX + 300];
+		struct stat st;
+
+		(void) snprintf(path, sizeof(path), "%s/%s", run->conf->data, entry->d_name);
+		if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, W_OK) != 0)
+			done = chmod(path, (st.st_mode & 0777) | S_IWUSR) == 0 || failed(run, "make writable file", path);
+	}
+	(void) closedir(dir);
+	return done;
+}
+
+bool
+pgha_settings_restore(PghaJobRun *run)
+{
+	return restore(run, run->conf->data);
 }
 
 static bool

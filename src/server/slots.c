@@ -13,6 +13,9 @@
  * failed primary starts from a checkpoint before the fork.  A slot never moves
  * backward.
  *
+ * The slot of a member that does not follow stays where it is: whoever comes back
+ * to be rewound needs WAL from its last checkpoint before the fork on.
+ *
  * A member that is further behind than pgha.slot_keep_size loses its slot, and
  * gets a new one when it reports a position that can be served again.  The
  * memory of that is this process's own; after a restart of the monitor a dead
@@ -357,9 +360,14 @@ maintain_member(const char *member, const FoundSlot *slot, const PghaMemberNeed 
 		return false;
 	}
 
-	/* A position that is not known is 0 and advances nothing. */
+	/*
+	 * A position that is not known is 0 and advances nothing.  A fallen member
+	 * needs WAL back to its last checkpoint before the fork, which is not before
+	 * the redo position here when it fell; that is given up before the slot is.
+	 */
 	target = Min(needed, GetRedoRecPtr());
-	if (target > slot->restart_lsn)
+	if (target > slot->restart_lsn &&
+		(need->follows || (slot->restart_lsn < end && end - slot->restart_lsn > keep)))
 		(void) attempt(SLOT_ADVANCE, name, target, note);
 	return true;
 }

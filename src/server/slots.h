@@ -13,6 +13,7 @@
 typedef struct PghaMemberNeed
 {
 	bool		known;			/* it has reported */
+	bool		follows;		/* the same leader as this node, or this one: its WAL is a part of that history */
 	pgha_lsn	lsn;			/* end of its WAL; of a diverged one, the fork */
 } PghaMemberNeed;
 

@@ -26,6 +26,7 @@
 #include "pgstat.h"
 #include "replication/walreceiver.h"
 #include "storage/ipc.h"
+#include "utils/ps_status.h"
 
 #include "../common/clock.h"
 #include "compat.h"
@@ -79,6 +80,28 @@ receiver_exit(int code, Datum arg)
 	PghaWakeMonitor();
 }
 
+/* Waiting for longer than a start takes: says why, in the title and once in the log. */
+static void
+tell_waiting(void)
+{
+	static bool told = false;
+	static char shown[400];
+	char		title[400];
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	snprintf(title, sizeof(title), "waits for pgha to name a primary: %s",
+			 PghaShmem->view.valid ? PghaShmem->view.reason : "the pgha monitor does not run");
+	LWLockRelease(PghaShmem->lock);
+	if (strcmp(title, shown) != 0)
+	{
+		strlcpy(shown, title, sizeof(shown));
+		set_ps_display(title);
+	}
+	if (!told)
+		ereport(LOG, (errmsg("WAL receiver %s", title)));
+	told = true;
+}
+
 /*
  * Waits until the monitor names an upstream.  `tried` is the number of an order
  * that was just tried in vain: it is tried again after a while.
@@ -88,9 +111,12 @@ wait_for_order(char *conninfo, uint64 *tried)
 {
 	PghaWalReceiver *receiver = &PghaShmem->receiver;
 	pgha_time	since = pgha_clock_us();
+	bool		shown = false;
 
 	for (;;)
 	{
+		bool		unnamed;
+
 		ResetLatch(MyLatch);
 
 		/* Asked to end while nothing is going on: without an error in the log. */
@@ -110,11 +136,19 @@ wait_for_order(char *conninfo, uint64 *tried)
 			strlcpy(order_slot, receiver->order_slot, sizeof(order_slot));
 			strlcpy(conninfo, receiver->order_conninfo, PGHA_CONNINFO_SIZE);
 			LWLockRelease(PghaShmem->lock);
+			if (shown)
+				set_ps_display("");
 			return;
 		}
+		unnamed = receiver->order_member == PGHA_NOBODY;
 		LWLockRelease(PghaShmem->lock);
 
 		set_state(PGHA_RECEIVER_WAITING);
+		if (unnamed && pgha_clock_us() - since >= PghaShmem->config.settings.startup_grace)
+		{
+			tell_waiting();
+			shown = true;
+		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 RETRY_INTERVAL, PG_WAIT_EXTENSION);
 	}

@@ -223,6 +223,8 @@ tend_heartbeat(pgha_time now)
 
 		need[i].known = m->heard != 0 && !m->report.diverged &&
 			m->report.system_identifier == monitor.config.settings.system_identifier;
+		need[i].follows = need[i].known && m->contact == PGHA_CONTACT_ANSWERED &&
+			pgha_claim_compare(&m->report.claim, &monitor.node.durable.claim) == 0;
 		need[i].lsn = m->report.wal_end;
 	}
 	monitor.slots = PghaSlotsMaintain(&monitor.config.settings, need);

@@ -10,6 +10,9 @@
 
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
+#include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
+#include "miscadmin.h"
 #include "replication/walreceiver.h"
 
 #include "../agents.h"
@@ -38,6 +41,40 @@ static uint32 fork_timeline = 0;	/* timeline that fork_lsn belongs to */
 static pgha_lsn fork_lsn = 0;
 static uint32 newest_timeline = 0;
 static bool newest_valid = false;
+
+/*
+ * How far may the data files be, before anything is replayed?  False if that is
+ * not known.  The checkpoint record itself must be had from the leader, too.
+ */
+static bool
+read_control(PghaLocal *local)
+{
+	bool		valid;
+	ControlFileData *control = get_controlfile(DataDir, &valid);
+
+	local->timeline = control->checkPointCopy.ThisTimeLineID;
+	local->replayed = control->checkPoint + 1;
+	if (control->minRecoveryPoint >= local->replayed)
+	{
+		local->timeline = control->minRecoveryPointTLI;
+		local->replayed = control->minRecoveryPoint;
+	}
+	pfree(control);
+	return valid;
+}
+
+/*
+ * Only a standby asks for a WAL receiver.  As long as PostgreSQL says "crash
+ * recovery" besides, it has not found the checkpoint that it begins with.
+ */
+static void
+observe_missing_checkpoint(PghaLocal *local)
+{
+	static bool asked = false;	/* a receiver comes and goes */
+
+	asked = local->crash_recovery && (asked || local->receiver != PGHA_RECEIVER_NONE);
+	local->no_checkpoint = asked && read_control(local);
+}
 
 void
 PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
@@ -71,6 +108,7 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 	local->agent = config->settings.fence && PghaAgentConnected(config->settings.name[config->settings.self]);
 	local->replayed = GetXLogReplayRecPtr(NULL);
 	local->receiver = PghaWalReceiverState();
+	observe_missing_checkpoint(local);
 	local->receiver_ended_clean = pg_atomic_read_u32(&receiver->ended_clean) != 0;
 	local->receiver_heard = (pgha_time) pg_atomic_read_u64(&receiver->heard);
 	if (local->receiver == PGHA_RECEIVER_STREAMING)

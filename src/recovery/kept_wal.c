@@ -1,0 +1,429 @@
+/*
+ * kept_wal.c
+ *		This node's own WAL from the last common checkpoint to the fork, over a
+ *		rewind.
+ *
+ * A rewound server begins to replay at the redo position of the last checkpoint
+ * before the fork.  Up to version 17 pg_rewind removes every WAL segment that the
+ * primary does not have any more, those included, and the server would wait for
+ * ever for WAL that nobody has.  In front of the fork both have the same WAL, so
+ * that this node's own segments serve: they are put aside before pg_rewind begins,
+ * and what it has removed is put back.  What it has fetched from the primary stays.
+ *
+ * The segment that contains the fork is not put back: behind the fork it holds
+ * what is given up.  The primary's first segment of its own timeline begins with
+ * the same WAL.
+ *
+ * They are hard links where the file system allows it, else copies.  pg_rewind
+ * writes through a link to a segment that the primary has as well; that one is
+ * then there afterwards, and is not put back.
+ */
+#include "kept_wal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../common/lsn.h"
+#include "../host/durable.h"
+#include "../host/process.h"
+#include "../net/member.h"
+
+/* How much of a segment is compared with the primary's. */
+#define COMPARE_SIZE		65536
+#define WALDUMP_LIMIT_MS	60000
+#define WAL_NAME_SIZE		25
+
+static const char *const clone_hint = "The method clone builds the node anew.";
+
+/* What is needed, in numbers of segments, and who has it. */
+typedef struct Needed
+{
+	uint64_t	first;			/* with the redo position of the last common checkpoint */
+	uint64_t	fork;			/* with the fork */
+	uint64_t	last;			/* that the primary writes now */
+	uint32_t	timeline;		/* the last common one */
+	uint64_t	size;			/* of a segment */
+	bool	   *here;			/* from `first` on */
+	bool	   *there;
+	char		shared[WAL_NAME_SIZE];	/* newest one in front of the fork that both have */
+} Needed;
+
+static void
+kept_path(const PghaAgentConf *conf, const char *name, char *path, size_t size)
+{
+	(void) snprintf(path, size, "%s/rewind_wal%s%s", conf->directory, *name != '\0' ? "/" : "", name);
+}
+
+static void
+wal_path(const PghaJobRun *run, const char *name, char *path, size_t size)
+{
+	(void) snprintf(path, size, "%s/pg_wal/%s", run->conf->data, name);
+}
+
+static bool
+parse_name(const char *name, uint64_t segment_size, uint32_t *timeline, uint64_t *segment)
+{
+	unsigned int tli;
+	unsigned int id;
+	unsigned int part;
+
+	if (strlen(name) != WAL_NAME_SIZE - 1 || strspn(name, "0123456789ABCDEF") != WAL_NAME_SIZE - 1 ||
+		sscanf(name, "%8X%8X%8X", &tli, &id, &part) != 3)
+		return false;
+	*timeline = tli;
+	*segment = (uint64_t) id * (UINT64_C(0x100000000) / segment_size) + part;
+	return true;
+}
+
+static void
+format_name(uint32_t timeline, uint64_t segment, uint64_t segment_size, char *name)
+{
+	uint64_t	per_id = UINT64_C(0x100000000) / segment_size;
+
+	(void) snprintf(name, WAL_NAME_SIZE, "%08X%08X%08X", timeline,
+					(unsigned) (segment / per_id), (unsigned) (segment % per_id));
+}
+
+/* ---- what is needed ---- */
+
+static void
+take_redo(const char *line, void *arg)
+{
+	const char *checkpoint = strstr(line, "desc: CHECKPOINT");
+	const char *redo = checkpoint != NULL ? strstr(checkpoint, " redo ") : NULL;
+
+	if (redo != NULL && *(pgha_lsn *) arg == 0)
+		*(pgha_lsn *) arg = pgha_lsn_of(redo + strlen(" redo "));
+}
+
+/*
+ * Redo position of a checkpoint, from its record; 0 if it cannot be read.  Its
+ * segment may bear the number of a later timeline of this node.
+ */
+static pgha_lsn
+find_redo(PghaJobRun *run, const PghaFork *fork, pgha_lsn checkpoint, uint32_t timeline)
+{
+	char		program[PATH_MAX + 32];
+	char		wal[PATH_MAX + 32];
+	char		timeline_text[16];
+	char		start[32];
+	char	   *argv[] = {program, "-p", wal, "-t", timeline_text, "-s", start, "-n", "1", NULL};
+	pgha_lsn	redo = 0;
+
+	(void) snprintf(program, sizeof(program), "%s/pg_waldump", run->conf->bin);
+	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", run->conf->data);
+	(void) snprintf(start, sizeof(start), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(checkpoint));
+	for (int i = 0; i < fork->own->count && redo == 0; i++)
+	{
+		PghaRun		dump = {.argv = argv, .limit_ms = WALDUMP_LIMIT_MS, .line = take_redo, .arg = &redo};
+
+		if (fork->own->entry[i].timeline < timeline)
+			continue;
+		(void) snprintf(timeline_text, sizeof(timeline_text), "%u", fork->own->entry[i].timeline);
+		(void) pgha_run(&dump);
+	}
+	return redo;
+}
+
+/* ---- who has it ---- */
+
+/* Notes what is here in front of the fork, and hands each file to `keep` (may be NULL). */
+static bool
+each_own(PghaJobRun *run, Needed *needed, bool (*keep) (PghaJobRun *run, const char *name))
+{
+	char		wal[PATH_MAX + 32];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		done = true;
+
+	wal_path(run, "", wal, sizeof(wal));
+	dir = opendir(wal);
+	if (dir == NULL)
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not read directory \"%s\": %s", wal, strerror(errno));
+	while (done && (entry = readdir(dir)) != NULL)
+	{
+		char		path[PATH_MAX + 300];
+		struct stat st;
+		uint32_t	timeline;
+		uint64_t	segment;
+
+		wal_path(run, entry->d_name, path, sizeof(path));
+		if (!parse_name(entry->d_name, needed->size, &timeline, &segment) || timeline > needed->timeline ||
+			segment < needed->first || segment >= needed->fork ||
+			stat(path, &st) != 0 || st.st_size != (off_t) needed->size)
+			continue;
+		needed->here[segment - needed->first] = true;
+		done = keep == NULL || keep(run, entry->d_name);
+	}
+	(void) closedir(dir);
+	return done;
+}
+
+/* Notes what the primary has. */
+static bool
+ask_leader(PghaJobRun *run, PGconn *leader, Needed *needed)
+{
+	char		from[WAL_NAME_SIZE];
+	char		to[WAL_NAME_SIZE];
+	const char *const values[] = {from + 8, to + 8};
+	PGresult   *result;
+	bool		done;
+	uint64_t	newest = 0;
+
+	format_name(0, needed->first, needed->size, from);
+	format_name(0, needed->last, needed->size, to);
+	result = PQexecParams(leader, "SELECT name FROM pg_catalog.pg_ls_waldir()"
+						  " WHERE length(name) = 24 AND substr(name, 9) BETWEEN $1 AND $2",
+						  2, NULL, values, NULL, NULL, 0);
+	done = PQresultStatus(result) == PGRES_TUPLES_OK ||
+		pgha_job_fail(run, STATE_CONNECTION, PQresultErrorMessage(result), NULL,
+					  "could not ask the primary for its WAL");
+	for (int i = 0; done && i < PQntuples(result); i++)
+	{
+		const char *name = PQgetvalue(result, i, 0);
+		char		path[PATH_MAX + 64];
+		uint32_t	timeline;
+		uint64_t	segment;
+
+		if (!parse_name(name, needed->size, &timeline, &segment) ||
+			segment < needed->first || segment > needed->last ||
+			(timeline > needed->timeline) != (segment >= needed->fork))
+			continue;
+		needed->there[segment - needed->first] = true;
+		wal_path(run, name, path, sizeof(path));
+		if (segment < needed->fork && segment >= newest && access(path, R_OK) == 0)
+		{
+			newest = segment;
+			(void) snprintf(needed->shared, sizeof(needed->shared), "%s", name);
+		}
+	}
+	PQclear(result);
+	return done;
+}
+
+/*
+ * Is the newest segment in front of the fork that both have the same?  WAL is
+ * chained: what is before it is then the same as well.
+ */
+static bool
+compare_shared(PghaJobRun *run, PGconn *leader, const Needed *needed)
+{
+	static char own[COMPARE_SIZE];
+	char		path[PATH_MAX + 64];
+	char		leader_path[64];
+	char		from[32];
+	char		size[32];
+	const char *const values[] = {leader_path, from, size};
+	off_t		offset = (off_t) needed->size - COMPARE_SIZE;
+	PGresult   *result;
+	int			fd;
+	bool		same;
+
+	if (needed->shared[0] == '\0')
+		return true;
+	wal_path(run, needed->shared, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	same = fd >= 0 && pread(fd, own, sizeof(own), offset) == (ssize_t) sizeof(own);
+	if (fd >= 0)
+		(void) close(fd);
+	if (!same)
+		return pgha_job_fail(run, STATE_IO, NULL, clone_hint, "could not read file \"%s\": %s", path, strerror(errno));
+	(void) snprintf(leader_path, sizeof(leader_path), "pg_wal/%s", needed->shared);
+	(void) snprintf(from, sizeof(from), "%lld", (long long) offset);
+	(void) snprintf(size, sizeof(size), "%d", COMPARE_SIZE);
+	result = PQexecParams(leader, "SELECT pg_catalog.pg_read_binary_file($1::text, $2::bigint, $3::bigint, true)",
+						  3, NULL, values, NULL, NULL, 1);
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		same = pgha_job_fail(run, STATE_CONNECTION, PQresultErrorMessage(result),
+							 "Grant EXECUTE on pg_read_binary_file() to the role of pgha.conninfo.",
+							 "could not read the primary's WAL segment %s", needed->shared);
+	else if (PQntuples(result) == 1 && PQgetlength(result, 0, 0) == COMPARE_SIZE &&
+			 memcmp(PQgetvalue(result, 0, 0), own, sizeof(own)) != 0)
+		same = pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, clone_hint,
+							 "WAL segment %s here is not the primary's segment of that name, although it is in front of the point where they part",
+							 needed->shared);
+	PQclear(result);
+	return same;
+}
+
+/* Nothing is missing, or may come from the archive. */
+static bool
+check_complete(PghaJobRun *run, const Needed *needed)
+{
+	for (uint64_t segment = needed->first; segment <= needed->last; segment++)
+	{
+		uint64_t	i = segment - needed->first;
+		char		name[WAL_NAME_SIZE];
+		char		detail[256];
+
+		if (needed->there[i] || (segment < needed->fork && needed->here[i]))
+			continue;
+		format_name(needed->timeline, segment, needed->size, name);
+		if (segment < needed->fork)
+			(void) snprintf(detail, sizeof(detail),
+							"WAL segment %s, before the point where the two part, is neither here nor on the primary.",
+							name + 8);
+		else
+			(void) snprintf(detail, sizeof(detail),
+							"The primary no longer has WAL segment %s, from the point where the two part on.",
+							name + 8);
+		if (run->conf->restore_command[0] == '\0')
+			return pgha_job_fail(run, STATE_UNDEFINED_FILE, detail, clone_hint,
+								 "node \"%s\" cannot be rewound: WAL that it would need then is gone",
+								 run->conf->members.member[run->conf->self].name);
+		fprintf(stderr, "pgha agent: recovery: %s restore_command has to get it.\n", detail);
+	}
+	return true;
+}
+
+/* ---- putting aside, and back ---- */
+
+static bool
+link_or_copy(const char *from, const char *to)
+{
+	return link(from, to) == 0 || pgha_copy_file(from, to);
+}
+
+/* Is there a file that tells whether the segment was archived? */
+static bool
+has_status(const PghaJobRun *run, const char *name, const char *suffix)
+{
+	char		path[PATH_MAX + 300];
+
+	(void) snprintf(path, sizeof(path), "%s/pg_wal/archive_status/%s%s", run->conf->data, name, suffix);
+	return access(path, F_OK) == 0;
+}
+
+static bool
+keep_one(PghaJobRun *run, const char *name)
+{
+	static const char *const suffixes[] = {".ready", ".done"};
+	char		from[PATH_MAX + 300];
+	char		to[PATH_MAX + 300];
+	char		status[PATH_MAX + 320];
+	bool		done;
+
+	wal_path(run, name, from, sizeof(from));
+	kept_path(run->conf, name, to, sizeof(to));
+	done = link_or_copy(from, to);
+	for (int i = 0; done && i < 2; i++)
+	{
+		(void) snprintf(status, sizeof(status), "%s%s", to, suffixes[i]);
+		done = !has_status(run, name, suffixes[i]) || pgha_write_file(status, "", 0, 0600, false);
+	}
+	return done || pgha_job_fail(run, errno == ENOSPC || errno == EDQUOT ? STATE_DISK_FULL : STATE_IO, NULL,
+								 "Make room in the agent's directory, or set pgha.agent_directory.",
+								 "could not put WAL file \"%s\" aside in \"%s\": %s", from, to, strerror(errno));
+}
+
+bool
+pgha_kept_wal_save(PghaJobRun *run, PGconn *leader, const PghaControl *control,
+				   const PghaFork *fork, pgha_lsn checkpoint, uint32_t timeline)
+{
+	uint64_t	size = (uint64_t) control->wal_segment_size;
+	pgha_lsn	redo = find_redo(run, fork, checkpoint, timeline);
+	Needed		needed = {.fork = fork->lsn / size, .timeline = fork->timeline, .size = size};
+	char		kept[PATH_MAX + 300];
+	char		error[512];
+	char	   *now;
+	bool		done;
+
+	/* Where redo begins can be told only by reading the checkpoint, which pg_rewind has just done. */
+	if (redo == 0)
+		return pgha_job_fail(run, STATE_UNDEFINED_FILE, NULL, clone_hint,
+							 "the last common checkpoint at " PGHA_LSN_FORMAT " cannot be read from the WAL here",
+							 PGHA_LSN_ARGS(checkpoint));
+	now = pgha_member_query(leader, "SELECT pg_catalog.pg_current_wal_flush_lsn()", NULL, error, sizeof(error));
+	if (now == NULL)
+		return pgha_job_fail(run, STATE_CONNECTION, error, NULL, "could not ask the primary for its WAL position");
+	needed.first = redo / size;
+	needed.last = pgha_lsn_of(now) / size;
+	free(now);
+	if (needed.last < needed.fork)
+		needed.last = needed.fork;
+
+	kept_path(run->conf, "", kept, sizeof(kept));
+	needed.here = calloc(needed.last - needed.first + 1, sizeof(bool));
+	needed.there = calloc(needed.last - needed.first + 1, sizeof(bool));
+	if (needed.here == NULL || needed.there == NULL)
+		done = pgha_job_fail(run, STATE_IO, NULL, NULL, "out of memory");
+	else if (!pgha_remove_tree(kept, true) || !pgha_make_directory(kept))
+		done = pgha_job_fail(run, STATE_IO, NULL, NULL, "could not create directory \"%s\": %s", kept, strerror(errno));
+	else
+		done = each_own(run, &needed, NULL) && ask_leader(run, leader, &needed) &&
+			check_complete(run, &needed) && compare_shared(run, leader, &needed) &&
+			each_own(run, &needed, keep_one);
+	free(needed.here);
+	free(needed.there);
+	if (!done)
+		pgha_kept_wal_forget(run->conf);
+	return done;
+}
+
+/* One segment, unless pg_rewind has left or fetched it; and whether it is to be archived. */
+static bool
+put_back_one(PghaJobRun *run, const char *name)
+{
+	static const char *const suffixes[] = {".ready", ".done"};
+	char		from[PATH_MAX + 300];
+	char		to[PATH_MAX + 300];
+	char		status[PATH_MAX + 320];
+
+	kept_path(run->conf, name, from, sizeof(from));
+	wal_path(run, name, to, sizeof(to));
+	if (access(to, F_OK) == 0)
+		return true;
+	if (errno != ENOENT || !link_or_copy(from, to))
+		return pgha_job_fail(run, errno == ENOSPC || errno == EDQUOT ? STATE_DISK_FULL : STATE_IO, NULL, clone_hint,
+							 "could not put WAL file \"%s\" back: %s", to, strerror(errno));
+	for (int i = 0; i < 2; i++)
+	{
+		(void) snprintf(status, sizeof(status), "%s%s", from, suffixes[i]);
+		if (access(status, F_OK) != 0 || has_status(run, name, suffixes[i]))
+			continue;
+		(void) snprintf(status, sizeof(status), "%s/pg_wal/archive_status/%s%s", run->conf->data, name, suffixes[i]);
+		if (!pgha_write_file(status, "", 0, 0600, true))
+			return pgha_job_fail(run, STATE_IO, NULL, clone_hint, "could not write file \"%s\": %s",
+								 status, strerror(errno));
+	}
+	return true;
+}
+
+bool
+pgha_kept_wal_put_back(PghaJobRun *run)
+{
+	char		path[PATH_MAX + 300];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		done = true;
+
+	kept_path(run->conf, "", path, sizeof(path));
+	dir = opendir(path);
+	if (dir == NULL)
+		return pgha_job_fail(run, STATE_IO, NULL, clone_hint, "could not read directory \"%s\": %s",
+							 path, strerror(errno));
+	while (done && (entry = readdir(dir)) != NULL)
+		done = strlen(entry->d_name) != WAL_NAME_SIZE - 1 || put_back_one(run, entry->d_name);
+	(void) closedir(dir);
+	if (!done)
+		return false;
+	wal_path(run, "", path, sizeof(path));
+	return pgha_sync_path(path) ||
+		pgha_job_fail(run, STATE_IO, NULL, clone_hint, "could not sync directory \"%s\": %s", path, strerror(errno));
+}
+
+void
+pgha_kept_wal_forget(const PghaAgentConf *conf)
+{
+	char		path[PATH_MAX + 300];
+
+	kept_path(conf, "", path, sizeof(path));
+	if (!pgha_remove_tree(path, true))
+		fprintf(stderr, "pgha agent: could not remove directory \"%s\": %s\n", path, strerror(errno));
+}

@@ -1,0 +1,487 @@
+/*
+ * swap.c
+ *		The exchange of a clone and the data directory, and what is left of one.
+ *
+ * A job begins with pgha_clone_tidy(): what an earlier process has left of a
+ * clone is looked at as it is now, and the table (table.c) says what becomes of
+ * it.  It ends with pgha_clone_finish(), where the same holds for the former data
+ * directory.  Nothing is finished because it was begun.
+ */
+#include "swap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../host/durable.h"
+#include "../host/mark.h"
+#include "../host/server_ctl.h"
+#include "clone_copy.h"
+#include "found.h"
+#include "leader.h"
+#include "objects.h"
+#include "own.h"
+#include "server.h"
+#include "table.h"
+
+/* Taken again directly before each step that cannot be undone. */
+static bool
+server_is_down(const PghaJobRun *run)
+{
+	char		error[PGHA_WHY_SIZE + PATH_MAX];
+
+	return pgha_server_proven_down(run->conf, error, sizeof(error));
+}
+
+/* The same with all three values. */
+static PghaFact
+is_down(const PghaJobRun *run)
+{
+	pid_t		pid;
+
+	if (server_is_down(run))
+		return PGHA_YES;
+	return pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING ? PGHA_NO : PGHA_NOT_KNOWN;
+}
+
+/* ---- the exchange ---- */
+
+static bool
+is_at(const char *path, const PghaDirectory *directory)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && directory->inode != 0 &&
+		(uint64_t) st.st_ino == directory->inode && (uint64_t) st.st_dev == directory->device;
+}
+
+bool
+pgha_swap_stop_old(PghaJobRun *run)
+{
+	char		error[600];
+	PghaDirectory now;
+
+	if (server_is_down(run))
+		return true;
+	run->stopped = true;
+	run->stop_written = 0;
+	if (!pgha_job_phase(run, "stopping", "stops the old server"))
+		return false;
+	if (!pgha_server_stop(run->conf, "fast", 60000, pgha_job_cancelled, run, error, sizeof(error)) &&
+		!pgha_server_stop(run->conf, "immediate", 60000, pgha_job_cancelled, run, error, sizeof(error)))
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, "Stop it by hand, and try again.",
+							 "the old server could not be stopped");
+
+	/* By this it is known later that nobody else has stopped it since. */
+	pgha_found_directory(run, run->conf->data, &now);
+	run->stop_written = now.written;
+	return pgha_job_record(run);
+}
+
+bool
+pgha_swap_check_term(PghaJobRun *run, bool must_know)
+{
+	PghaDirectory now;
+	PGconn	   *leader = pgha_job_leader(run);
+	uint64_t	term;
+	PghaFact	above;
+	char		detail[200];
+
+	if (leader == NULL)
+		return false;
+	term = pgha_found_leader_term(leader);
+	PQfinish(leader);
+	pgha_found_directory(run, run->conf->data, &now);
+	if (term == 0)
+		return pgha_job_fail(run, STATE_CONNECTION, NULL, "It is tried again.", "could not ask the primary for its term");
+	above = pgha_found_above(&now, term);
+
+	/* Of which that is not known it is not known what it alone has either, and it is kept. */
+	if (above == PGHA_NO || (above == PGHA_NOT_KNOWN && !must_know))
+		return true;
+	if (above == PGHA_NOT_KNOWN)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Move the data directory away by hand, and try again.",
+							 "it is not known of which term the data directory \"%s\" is", run->conf->data);
+	(void) snprintf(detail, sizeof(detail), "Its term is %llu, that of the primary \"%s\" is %llu.",
+					(unsigned long long) now.term, run->conf->members.member[run->leader].name, (unsigned long long) term);
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, detail,
+						 "Nothing newer than the primary's is replaced. If its data are not wanted, move the directory away, and order a clone.",
+						 "the data directory \"%s\" is newer than what the primary has", run->conf->data);
+}
+
+/* It is not exchanged: what was whole may be started again. */
+static void
+unmark(const PghaJobRun *run)
+{
+	char		error[512];
+
+	if (run->data_ok && access(run->conf->data, F_OK) == 0 && !pgha_mark_clear(run->conf->data, error, sizeof(error)))
+		fprintf(stderr, "pgha agent: %s\n", error);
+}
+
+/* Has somebody had the data directory at work since it was recorded? */
+static bool
+was_at_work(const PghaJobRun *run)
+{
+	PghaDirectory now;
+
+	/* A clone that never streamed is not what the record tells of. */
+	if (!run->data_ok || run->spent_directory[0] != '\0')
+		return false;
+	pgha_found_directory(run, run->conf->data, &now);
+	return pgha_found_changed(&now, &run->replaced) == PGHA_YES;
+}
+
+/* The exchange itself; where there is none, by two renames. */
+static bool
+exchange(PghaJobRun *run, const char *aside)
+{
+	const char *data = run->conf->data;
+	char		error[PGHA_WHY_SIZE + PATH_MAX];
+	int			save_errno;
+
+	if (access(data, F_OK) != 0)
+		return rename(run->new_directory, data) == 0 ||
+			pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
+						  run->new_directory, data, strerror(errno));
+
+	/* Marked, nobody can start it in between, a supervisor neither. */
+	if (!pgha_mark_set(data, error, sizeof(error)) || !pgha_server_proven_down(run->conf, error, sizeof(error)))
+	{
+		unmark(run);
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, error, "It is tried again.", "\"%s\" cannot be replaced now", data);
+	}
+	if (was_at_work(run))
+	{
+		unmark(run);
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It is tried again.",
+							 "the server of \"%s\" has run since it was to be replaced", data);
+	}
+	if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) == 0 ||
+		(rename(data, aside) == 0 && rename(run->new_directory, data) == 0))
+		return true;
+	save_errno = errno;
+	unmark(run);
+	return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not exchange \"%s\" and \"%s\": %s",
+						 run->new_directory, data, strerror(save_errno));
+}
+
+bool
+pgha_swap_in(PghaJobRun *run)
+{
+	const char *data = run->conf->data;
+	char	   *aside = run->spent_directory[0] != '\0' ? run->spent_directory : run->old_directory;
+
+	if (!is_at(data, &run->new_id))
+	{
+		if (!is_at(run->new_directory, &run->new_id))
+			return pgha_job_fail(run, STATE_IO, NULL, NULL, "the clone \"%s\" has vanished", run->new_directory);
+		if (!exchange(run, aside))
+			return false;
+	}
+
+	/* What is under the clone's name now is what it replaces. */
+	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, aside) != 0)
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
+							 run->new_directory, aside, strerror(errno));
+	if (!pgha_sync_parent(data))
+		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync the parent of \"%s\": %s", data, strerror(errno));
+	run->new_directory[0] = '\0';
+	memset(&run->new_id, 0, sizeof(run->new_id));
+	run->new_whole = false;
+	if (access(aside, F_OK) != 0)
+		aside[0] = '\0';
+	run->data_ok = true;
+	run->cloned = true;
+	if (!pgha_job_record(run))
+		return false;
+	pgha_clone_forget(run);
+	return true;
+}
+
+/* ---- what an earlier process has left ---- */
+
+static PghaCopy
+look_at_copy(const PghaJobRun *run)
+{
+	if (run->new_directory[0] == '\0')
+		return PGHA_COPY_NONE;
+	if (run->new_whole && is_at(run->conf->data, &run->new_id))
+		return PGHA_COPY_PLACED;
+	if (access(run->new_directory, F_OK) != 0)
+		return PGHA_COPY_VANISHED;
+	/* One that was not listed yet is empty. */
+	if (run->new_id.inode != 0 && !is_at(run->new_directory, &run->new_id))
+		return PGHA_COPY_FOREIGN;
+	if (run->new_whole)
+		return PGHA_COPY_WHOLE;
+	return pgha_exists_in(run->new_directory, "global/pg_control") ? PGHA_COPY_PERHAPS : PGHA_COPY_PARTIAL;
+}
+
+/* Was the server that is down stopped by somebody else than a recovery? */
+static bool
+is_stopped_on_purpose(const PghaJobRun *run, const PghaDirectory *now)
+{
+	pid_t		pid;
+
+	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_STOPPED)
+		return false;
+	return !run->stopped || (run->stop_written != 0 && now->written != run->stop_written);
+}
+
+/* What is there now, who leads, and what the operator has said. */
+static void
+look(PghaJobRun *run, PghaScene *scene)
+{
+	static PghaJobRun asks;		/* that there is no leader is no failure yet */
+	PghaDirectory now;
+	PGconn	   *leader;
+	uint64_t	term = 0;
+
+	asks = *run;
+	leader = pgha_job_leader(&asks);
+	if (leader != NULL)
+		term = pgha_found_leader_term(leader);
+	pgha_found_directory(run, run->conf->data, &now);
+
+	memset(scene, 0, sizeof(*scene));
+	scene->copy = look_at_copy(run);
+	scene->data_whole = run->data_ok && pgha_exists_in(run->conf->data, "global") &&
+		(run->known || pgha_mark_is_set(run->conf->data) != PGHA_MARK_SET);
+	scene->changed = pgha_found_changed(&now, &run->replaced);
+	scene->down = is_down(run);
+	scene->contained = PGHA_NOT_KNOWN;
+	if (term != 0 && (scene->copy == PGHA_COPY_WHOLE || scene->copy == PGHA_COPY_PERHAPS))
+		scene->contained = term == run->source_term && strcmp(run->conf->members.member[run->leader].name, run->source) == 0 ?
+			PGHA_YES : pgha_found_contained(run, leader, run->new_directory);
+	scene->above = pgha_found_above(&now, term);
+
+	/* With a leader, the agent has asked it. */
+	scene->paused = leader == NULL && pgha_found_paused(run) != PGHA_NO;
+	scene->stopped = is_stopped_on_purpose(run, &now);
+	if (run->order_term == 0)
+		run->order_term = term;
+	scene->ordered = run->order.ordered && (!run->again || (term != 0 && term == run->order_term));
+	run->order.ordered = scene->ordered;
+	if (leader != NULL)
+		PQfinish(leader);
+}
+
+/* The copy is no concern any more, wherever it is. */
+static bool
+forget_copy(PghaJobRun *run)
+{
+	run->new_directory[0] = '\0';
+	memset(&run->new_id, 0, sizeof(run->new_id));
+	run->new_whole = false;
+	pgha_clone_forget(run);
+	return pgha_job_record(run);
+}
+
+/* The job ends here, and the copy stays recorded.  The server that there is may go on meanwhile. */
+static bool
+await(PghaJobRun *run, const PghaScene *scene, const char *what, const char *hint)
+{
+	if (scene->data_whole && scene->down == PGHA_YES && pgha_table_may_start(scene) && run->leader == PGHA_NOBODY)
+		(void) pgha_start(run);
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint, "the clone \"%s\" %s", run->new_directory, what);
+}
+
+bool
+pgha_clone_tidy(PghaJobRun *run)
+{
+	PghaScene	scene;
+	PghaStep	step;
+	bool		done = true;
+
+	look(run, &scene);
+	step = pgha_table_step(&scene);
+	if (step != PGHA_STEP_GO_ON)
+		fprintf(stderr, "pgha agent: recovery: an interrupted clone \"%s\": %s\n", run->new_directory, pgha_table_word(step));
+
+	/* It was marked for an exchange that has not been. */
+	if (run->known && scene.data_whole && step != PGHA_STEP_SWAP)
+		unmark(run);
+	if (!pgha_table_may_start(&scene))
+		run->stopped = false;
+	switch (step)
+	{
+		case PGHA_STEP_GO_ON:
+			/* Of a clone in place. */
+			if (run->data_ok)
+				pgha_clone_forget(run);
+			else
+				(void) pgha_clone_remove_noted(run);
+			break;
+		case PGHA_STEP_SWAP:
+			done = pgha_swap_stop_old(run) && pgha_swap_in(run);
+			break;
+		case PGHA_STEP_NAME:
+			done = pgha_swap_in(run);
+			break;
+		case PGHA_STEP_DELETE_COPY:
+			pgha_clone_give_up(run);
+			done = pgha_job_record(run);
+			break;
+		case PGHA_STEP_LEAVE_COPY:
+			fprintf(stderr, "pgha agent: \"%s\" has what the primary does not have, or was not made by this agent:"
+					" it is left there; delete it when it is not needed\n", run->new_directory);
+			done = forget_copy(run);
+			break;
+		case PGHA_STEP_FORGET_COPY:
+			(void) pgha_clone_remove_noted(run);
+			done = forget_copy(run);
+			break;
+		case PGHA_STEP_AWAIT_SERVER:
+			return await(run, &scene, "waits: it is not known that the server does not run",
+						 "Stop the server, or see what the agent's log says of it.");
+		case PGHA_STEP_AWAIT_LEADER:
+			return await(run, &scene, "waits for a primary that it can be compared with",
+						 "It is decided on when there is one; or move it away.");
+		case PGHA_STEP_AWAIT_OPERATOR:
+			return await(run, &scene, "waits: failover is paused, or the server was stopped on purpose",
+						 "Start the server, end the pause, or call pgha_recover_node().");
+	}
+	if (!done || pgha_table_may_start(&scene) || !run->again || !server_is_down(run))
+		return done;
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Start the server, end the pause, or call pgha_recover_node().",
+						 "the recovery is not gone on with: failover is paused, or the server was stopped on purpose");
+}
+
+/* ---- the former data directory ---- */
+
+/*
+ * Deletes a former data directory.  While that cannot be written down it is not
+ * done, nor forgotten: false, after pgha_job_fail().
+ */
+static bool
+delete_directory(PghaJobRun *run, char *directory)
+{
+	if (!pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory))
+		return false;
+	if (!pgha_clone_remove_data(run, directory, true, run->conf->data))
+		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", directory, strerror(errno));
+	directory[0] = '\0';
+	return true;
+}
+
+bool
+pgha_clone_delete_spent(PghaJobRun *run)
+{
+	if (run->spent_directory[0] == '\0')
+		return true;
+	if (pgha_objects_has(run->conf, run->spent_directory))
+		return delete_directory(run, run->spent_directory);
+	fprintf(stderr, "pgha agent: \"%s\" was not made by this agent, and is left as it is\n", run->spent_directory);
+	run->spent_directory[0] = '\0';
+	return true;
+}
+
+void
+pgha_clone_say_kept(PghaJobRun *run)
+{
+	char		error[512];
+
+	if (run->old_directory[0] == '\0')
+		return;
+	/* It was marked for the exchange; it is whole. */
+	if (run->replaced.written != 0 && is_at(run->old_directory, &run->replaced) &&
+		!pgha_mark_clear(run->old_directory, error, sizeof(error)))
+		fprintf(stderr, "pgha agent: %s\n", error);
+	fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
+	run->old_directory[0] = '\0';
+}
+
+/*
+ * Has the leader all that the former data directory has?  Asked as before it was
+ * replaced (own.c).  What the leader has answered, and cannot prove, is no.
+ */
+static PghaFact
+former_contained(const PghaJobRun *run, PGconn *leader)
+{
+	static PghaAgentConf there;
+	static PghaJobRun asks;		/* its failure is none of the job's */
+	static PghaOwnAnswer answer;
+
+	if (leader == NULL)
+		return PGHA_NOT_KNOWN;
+	there = *run->conf;
+	(void) snprintf(there.data, sizeof(there.data), "%s", run->old_directory);
+	asks = *run;
+	asks.conf = &there;
+	asks.data_ok = true;
+	asks.wal_end = 0;
+	asks.old_directory[0] = '\0';
+	switch (pgha_own_ask(&asks, leader, &answer))
+	{
+		case PGHA_OWN_NOTHING:
+			return PGHA_YES;
+		case PGHA_OWN_PROVEN:
+			return PGHA_NO;
+		case PGHA_OWN_UNKNOWN:
+			break;
+	}
+	return strcmp(answer.sqlstate, STATE_CONNECTION) == 0 ? PGHA_NOT_KNOWN : PGHA_NO;
+}
+
+/* What becomes of the former data directory, asked of the leader of now. */
+static PghaFate
+fate_of_former(PghaJobRun *run)
+{
+	static PghaJobRun asks;
+	PghaFormer	former = {.keep = run->conf->keep_old_data || run->keep_old};
+	PghaDirectory now;
+	PGconn	   *leader;
+	uint64_t	term = 0;
+
+	asks = *run;
+	leader = pgha_job_leader(&asks);
+	if (leader != NULL)
+		term = pgha_found_leader_term(leader);
+	pgha_found_directory(run, run->old_directory, &now);
+	former.listed = pgha_found_same(&now, &run->replaced) || pgha_objects_has(run->conf, run->old_directory);
+	if (now.written == 0 && run->replaced.written == 0 && term != 0)
+	{
+		/* It had no pg_control: what was not whole had been given up before. */
+		former.changed = former.above = PGHA_NO;
+		former.contained = PGHA_YES;
+	}
+	else
+	{
+		former.changed = pgha_found_changed(&now, &run->replaced);
+		former.above = pgha_found_above(&now, term);
+		former.saved = run->saved && term != 0 && term == run->source_term &&
+			strcmp(run->conf->members.member[asks.leader].name, run->source) == 0;
+		former.contained = former.saved ? PGHA_YES : former_contained(&asks, leader);
+	}
+	if (leader != NULL)
+		PQfinish(leader);
+	return pgha_table_former(&former);
+}
+
+void
+pgha_clone_finish(PghaJobRun *run)
+{
+	(void) pgha_clone_delete_spent(run);
+	if (run->old_directory[0] != '\0')
+	{
+		switch (fate_of_former(run))
+		{
+			case PGHA_FATE_DELETE:
+				(void) delete_directory(run, run->old_directory);
+				break;
+			case PGHA_FATE_KEEP:
+				pgha_clone_say_kept(run);
+				break;
+			case PGHA_FATE_AWAIT:
+				fprintf(stderr, "pgha agent: whether \"%s\" is needed cannot be told now; it is asked again\n", run->old_directory);
+				break;
+		}
+	}
+	if (run->old_directory[0] == '\0')
+		run->keep_old = run->saved = false;
+	(void) pgha_job_record(run);
+}

@@ -1,0 +1,43 @@
+/*
+ * swap.h
+ *		The exchange of a clone and the data directory, and what is left of one.
+ */
+#ifndef PGHA_RECOVERY_SWAP_H
+#define PGHA_RECOVERY_SWAP_H
+
+#include "report.h"
+
+/* Stops the old server if it runs; one that cannot be stopped cleanly is going away anyhow. */
+extern bool pgha_swap_stop_old(PghaJobRun *run);
+
+/*
+ * Puts the whole clone in the place of the data directory, whose server is
+ * proven down directly before.  Can be repeated after a crash at any point.
+ */
+extern bool pgha_swap_in(PghaJobRun *run);
+
+/*
+ * Fails if the data directory's term is above the leader's: that is never
+ * replaced.  With `must_know`, for what is not kept, also if it cannot be told.
+ */
+extern bool pgha_swap_check_term(PghaJobRun *run, bool must_know);
+
+/*
+ * Decides anew what becomes of that which an earlier process of a job left of a
+ * clone, and does it.  False also if the job must not go on.
+ */
+extern bool pgha_clone_tidy(PghaJobRun *run);
+
+/*
+ * A clone streams: deletes the former data directory if the leader of now has
+ * all that it has, or says where it is kept.
+ */
+extern void pgha_clone_finish(PghaJobRun *run);
+
+/* Deletes a clone that never streamed and was replaced by another one; only what pgha made. */
+extern bool pgha_clone_delete_spent(PghaJobRun *run);
+
+/* Leaves the former data directory, if there is one, to the administrator. */
+extern void pgha_clone_say_kept(PghaJobRun *run);
+
+#endif							/* PGHA_RECOVERY_SWAP_H */
