@@ -169,6 +169,8 @@ make_target(PghaJobRun *run, const PghaClonePlan *plan)
 static bool
 clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 {
+	PghaDirectory there;
+
 	if (!pgha_settings_save(run) || !pgha_clone_note(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
@@ -188,7 +190,10 @@ clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 		pgha_swap_in(run))
 		return true;
 	run->irrevocable = false;
-	if (run->new_directory[0] != '\0' && access(run->new_directory, F_OK) == 0 && access(run->conf->data, F_OK) == 0)
+
+	/* Once they are exchanged, that is the name of the former data directory. */
+	pgha_found_directory(run, run->new_directory, &there);
+	if (pgha_found_same(&there, &run->new_id) && access(run->conf->data, F_OK) == 0)
 	{
 		pgha_clone_give_up(run);
 		if (run->spent_directory[0] != '\0')

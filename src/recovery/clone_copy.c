@@ -224,8 +224,12 @@ pgha_clone_note(PghaJobRun *run, const PghaClonePlan *plan)
 	for (size_t at = 0; run->conf->clone_command[0] == '\0' && at < length; at += strlen(text + at) + 1)
 	{
 		if (!pgha_objects_make(run->conf, text + at))
-			return pgha_job_fail(run, STATE_IO, NULL, "See that the directory above it can be written to.",
-								 "could not create directory \"%s\": %s", text + at, strerror(errno));
+		{
+			pgha_job_fail(run, STATE_IO, NULL, "See that the directory above it can be written to.",
+						  "could not create directory \"%s\": %s", text + at, strerror(errno));
+			(void) pgha_clone_remove_noted(run);
+			return false;
+		}
 	}
 	return true;
 }

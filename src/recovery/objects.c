@@ -88,7 +88,7 @@ pgha_objects_make(const PghaAgentConf *conf, const char *path)
 {
 	struct stat st;
 
-	return pgha_make_directory(path) && lstat(path, &st) == 0 && write_list(conf, NULL, &st, path);
+	return mkdir(path, 0700) == 0 && lstat(path, &st) == 0 && write_list(conf, NULL, &st, path);
 }
 
 static bool

@@ -185,8 +185,8 @@ pgha_swap_in(PghaJobRun *run)
 
 	/* What is under the clone's name now is what it replaces. */
 	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, aside) != 0)
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
-							 run->new_directory, aside, strerror(errno));
+		return pgha_job_fail(run, STATE_IO, NULL, "The clone is in its place; move away what is in the way of the former data directory, and try again.",
+							 "could not rename \"%s\" to \"%s\": %s", run->new_directory, aside, strerror(errno));
 	if (!pgha_sync_parent(data))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync the parent of \"%s\": %s", data, strerror(errno));
 	run->new_directory[0] = '\0';
@@ -211,7 +211,7 @@ look_at_copy(const PghaJobRun *run)
 		return PGHA_COPY_NONE;
 	if (run->new_whole && is_at(run->conf->data, &run->new_id))
 		return PGHA_COPY_PLACED;
-	if (access(run->new_directory, F_OK) != 0)
+	if (access(run->new_directory, F_OK) != 0 && errno == ENOENT)
 		return PGHA_COPY_VANISHED;
 	/* One that was not listed yet is empty. */
 	if (run->new_id.inode != 0 && !is_at(run->new_directory, &run->new_id))
@@ -332,7 +332,9 @@ pgha_clone_tidy(PghaJobRun *run)
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_FORGET_COPY:
-			(void) pgha_clone_remove_noted(run);
+			/* Who has moved it away may use what it has outside. */
+			fprintf(stderr, "pgha agent: \"%s\" is not there any more; copies of tablespaces that belonged to it are left as they are\n",
+					run->new_directory);
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_AWAIT_SERVER:
