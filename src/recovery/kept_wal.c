@@ -48,6 +48,7 @@ typedef struct Needed
 	uint64_t	fork;			/* with the fork */
 	uint64_t	last;			/* that the primary writes now */
 	uint32_t	timeline;		/* the last common one */
+	bool		left;			/* the primary has left that one at the fork */
 	uint64_t	size;			/* of a segment */
 	bool	   *here;			/* from `first` on */
 	bool	   *there;
@@ -193,7 +194,7 @@ ask_leader(PghaJobRun *run, PGconn *leader, Needed *needed)
 
 		if (!parse_name(name, needed->size, &timeline, &segment) ||
 			segment < needed->first || segment > needed->last ||
-			(timeline > needed->timeline) != (segment >= needed->fork))
+			(timeline > needed->timeline) != (needed->left && segment >= needed->fork))
 			continue;
 		needed->there[segment - needed->first] = true;
 		wal_path(run, name, path, sizeof(path));
@@ -328,7 +329,9 @@ pgha_kept_wal_save(PghaJobRun *run, PGconn *leader, const PghaControl *control,
 {
 	uint64_t	size = (uint64_t) control->wal_segment_size;
 	pgha_lsn	redo = find_redo(run, fork, checkpoint, timeline);
-	Needed		needed = {.fork = fork->lsn / size, .timeline = fork->timeline, .size = size};
+	Needed		needed = {
+		.fork = fork->lsn / size, .timeline = fork->timeline, .left = fork->leader_timeline != fork->timeline, .size = size
+	};
 	char		kept[PATH_MAX + 300];
 	char		error[512];
 	char	   *now;
