@@ -577,7 +577,8 @@ check_new_timeline(SimWorld *world, int node, uint32_t timeline)
 	SimNode    *n = &world->node[node];
 	const SimNode *leader = n->judged.leader >= 0 ? &world->node[n->judged.leader] : NULL;
 
-	if (world->timeline[timeline].used)
+	/* What is promoted past pgha reserves none. */
+	if (world->timeline[timeline].used && n->core.state == PGHA_PROMOTING)
 		sim_violation(world, "timeline", "%s creates timeline %u, which %s has created",
 					  name_of(world, node), timeline, name_of(world, world->timeline[timeline].creator));
 

@@ -436,6 +436,28 @@ choose_settings(SimWorld *world)
 	world->crash_in_promotion = world->crash_in_step > 0 ? (int) sim_between(world, 0, 300) : 0;
 }
 
+/*
+ * Before pgha was put to use, two servers were promoted by hand, at the same
+ * place and onto the same timeline; each has WAL of its own on it.
+ */
+static void
+promote_two_by_hand(SimWorld *world)
+{
+	const int	two[] = {0, world->count - 1};
+
+	for (int i = 0; i < 2; i++)
+	{
+		SimNode    *n = &world->node[two[i]];
+		int			records = (int) sim_between(world, 1, 3);
+
+		world->timeline[2] = (SimTimeline) {true, 0, 1, sim_end_of(world, n, n->nwal)};
+		n->real[2] = true;
+		n->target = 2;
+		for (int j = 0; j < records; j++)
+			sim_append(world, two[i], 2, -1);
+	}
+}
+
 /* ---- healing and health ---- */
 
 static bool
@@ -680,6 +702,8 @@ sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 			  (unsigned long long) seed, sim_profile_name(profile), count,
 			  (double) world->node[0].settings.failure_timeout / SECOND,
 			  (double) world->node[0].settings.startup_grace / SECOND);
+	if (world->seed / SIM_PROFILES % 7 == 5)
+		promote_two_by_hand(world);
 
 	if (await_health(world, 60 * SECOND))
 	{

@@ -49,6 +49,7 @@ static const struct
 	{PGHA_RULE_FENCE, "fence", 100, "a primary yields to a greater term"},
 	{PGHA_RULE_FENCE_TIE, "fence-tie", 2000, "... and to a greater claim of the same term"},
 	{PGHA_RULE_FORK, "fork", 500, "no upstream before the fork was compared"},
+	{PGHA_RULE_SAME_WAL, "same-wal", 500, "a timeline of the same number is compared"},
 	{PGHA_RULE_BOOT, "boot", 500, "a former primary asks before it starts as one"},
 	{PGHA_RULE_RETURN, "return", 500, "an undecided former primary waits"},
 	{PGHA_RULE_GATE, "gate", 100, "the gate is shut until the first decision"},

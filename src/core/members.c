@@ -255,6 +255,8 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 		node->upstream = pgha_find_member(node, old.settings.name[old.upstream]);
 	node->history_of = PGHA_NOBODY;
 	node->history_asked = false;
+	memset(&node->compared, 0, sizeof(node->compared));
+	node->compared.with = PGHA_NOBODY;
 	node->stopped = PGHA_NOBODY;
 	if (old.stopping != PGHA_NOBODY)
 		node->stopping = pgha_find_member(node, old.settings.name[old.stopping]);

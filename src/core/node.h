@@ -205,6 +205,16 @@ typedef enum PghaFact
 	PGHA_NOT_KNOWN
 } PghaFact;
 
+/* What a comparison of WAL, just in front of a position, has shown. */
+typedef enum PghaComparison
+{
+	PGHA_WAL_NOT_COMPARED,
+	PGHA_WAL_SAME,
+	PGHA_WAL_DIFFERS,
+	PGHA_WAL_GONE,				/* it is not there any more, here or there: nor can it be streamed */
+	PGHA_WAL_NOT_NEEDED			/* the same, but it ends a segment: streaming goes on behind it */
+} PghaComparison;
+
 /* What the configuration says, validated. */
 typedef struct PghaSettings
 {
@@ -230,6 +240,7 @@ typedef enum PghaEventType
 	PGHA_EV_TICK,				/* time passed, or the local observation changed */
 	PGHA_EV_REPLY,				/* outcome of PGHA_ACT_POLL */
 	PGHA_EV_HISTORY,			/* outcome of PGHA_ACT_FETCH_HISTORY */
+	PGHA_EV_COMPARED,			/* outcome of PGHA_ACT_COMPARE_WAL */
 	PGHA_EV_RECEIVER_STOPPED,	/* outcome of PGHA_ACT_STOP_RECEIVER */
 	PGHA_EV_PROMOTED,			/* outcome of PGHA_ACT_PROMOTE */
 	PGHA_EV_NOT_DURABLE,		/* PGHA_ACT_WRITE_STATE failed while promoting: `durable` is as it was
@@ -242,10 +253,11 @@ typedef enum PghaEventType
 typedef struct PghaEvent
 {
 	PghaEventType type;
-	int			member;			/* REPLY, HISTORY, OLD_STOPPED */
+	int			member;			/* REPLY, HISTORY, COMPARED, OLD_STOPPED */
 	PghaContact contact;		/* REPLY */
 	const PghaReport *report;	/* REPLY with PGHA_CONTACT_ANSWERED */
 	const PghaHistory *history; /* HISTORY; NULL: could not be read */
+	PghaComparison compared;	/* COMPARED */
 	bool		ok;				/* RECEIVER_STOPPED, PROMOTED, OLD_STOPPED: done and checked */
 	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force */
 } PghaEvent;
@@ -255,6 +267,7 @@ typedef enum PghaActionType
 {
 	PGHA_ACT_POLL,				/* ask member for its report */
 	PGHA_ACT_FETCH_HISTORY,		/* ask member for the history of timeline */
+	PGHA_ACT_COMPARE_WAL,		/* of timeline, in front of end, with member's; none before begin */
 	PGHA_ACT_WRITE_STATE,		/* make node->durable durable; a failure is fatal for the worker,
 								 * but see PGHA_EV_NOT_DURABLE */
 	PGHA_ACT_OPEN_GATE,
@@ -337,6 +350,8 @@ typedef struct PghaAction
 	int			member;
 	uint32_t	timeline;
 	uint32_t	parent;
+	pgha_lsn	begin;
+	pgha_lsn	end;
 	PghaWhy		why;
 } PghaAction;
 

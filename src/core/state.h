@@ -57,6 +57,16 @@ typedef struct PghaNode
 	pgha_time	history_asked_at;
 	int			history_of;		/* member that `history` was read from */
 	PghaHistory history;		/* timeline 0: none */
+	struct
+	{
+		bool		asking;		/* a COMPARE_WAL is under way */
+		pgha_time	asked_at;
+		int			with;		/* member */
+		uint64_t	instance;	/* its server */
+		uint32_t	timeline;
+		pgha_lsn	end;
+		PghaComparison outcome;
+	}			compared;		/* the WAL here with a leader's, of a timeline of the same number */
 	PghaClaim	diverged_from;	/* claim whose history does not contain our WAL */
 	pgha_time	fence_tried;
 	PghaDurable former;			/* as it was before the promotion under way */
@@ -105,6 +115,7 @@ typedef enum PghaRule
 	PGHA_RULE_FENCE,			/* a primary yields to a greater term */
 	PGHA_RULE_FENCE_TIE,		/* ... and to a greater claim of the same term */
 	PGHA_RULE_FORK,				/* no upstream before the fork was compared */
+	PGHA_RULE_SAME_WAL,			/* ... nor one whose timeline only has the number of ours */
 	PGHA_RULE_BOOT,				/* a former primary asks before it starts as one */
 	PGHA_RULE_RETURN,			/* an undecided former primary waits for startup_grace */
 	PGHA_RULE_GATE,				/* the gate is shut until the first decision */

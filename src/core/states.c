@@ -173,6 +173,7 @@ pgha_action_name(PghaActionType type)
 	static const char *const names[] = {
 		[PGHA_ACT_POLL] = "poll",
 		[PGHA_ACT_FETCH_HISTORY] = "fetch history",
+		[PGHA_ACT_COMPARE_WAL] = "compare WAL",
 		[PGHA_ACT_WRITE_STATE] = "write state",
 		[PGHA_ACT_OPEN_GATE] = "open gate",
 		[PGHA_ACT_CLOSE_GATE] = "close gate",

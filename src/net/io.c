@@ -9,6 +9,8 @@
  *		<id> <limit in ms> report <events since>		the peer's report
  *		<id> <limit in ms> check <events since>			the same, then disconnect
  *		<id> <limit in ms> history <timeline>			a timeline history file
+ *		<id> <limit in ms> compare <timeline> <begin> <end> <segment size>
+ *														WAL here with the peer's (peer_wal.c)
  *
  * and for each request one answer
  *
@@ -37,6 +39,7 @@
 #include "../common/fields.h"
 #include "../common/program.h"
 #include "peer.h"
+#include "peer_wal.h"
 
 /* A limit above this is not one that the server sends. */
 #define MAX_LIMIT_MS	(3600 * 1000)
@@ -260,11 +263,29 @@ typedef struct Request
 	char	   *id;
 	int64_t		limit;			/* microseconds */
 	bool		disconnect;
-	uint64_t	events_since;	/* kept for a history request, which may have to connect too */
+	uint64_t	events_since;	/* kept for the other requests, which may have to connect too */
+	PghaWalPiece piece;			/* to be compared; timeline 0: none */
 	int			column;			/* of the answer */
 	char		command[64];
 	char		options[64];
 } Request;
+
+/* The arguments of a comparison after the timeline. */
+static bool
+parse_piece(char *cursor, PghaWalPiece *piece)
+{
+	uint64_t   *const fields[] = {&piece->begin, &piece->end, &piece->segment_size};
+
+	for (int i = 0; i < 3; i++)
+	{
+		char	   *field = pgha_line_next(&cursor);
+
+		if (field == NULL || !pgha_parse_uint64(field, fields[i]))
+			return false;
+	}
+	return cursor == NULL && piece->begin < piece->end && piece->segment_size >= 1024 * 1024 &&
+		piece->segment_size <= 1024 * 1024 * 1024;
+}
 
 static bool
 parse_request(char *line, Request *request)
@@ -277,12 +298,13 @@ parse_request(char *line, Request *request)
 	uint64_t	limit_ms;
 	uint64_t	number;
 	bool		history;
+	bool		compare;
 
 	request->id = pgha_line_next(&cursor);
 	limit = pgha_line_next(&cursor);
 	what = pgha_line_next(&cursor);
 	argument = pgha_line_next(&cursor);
-	if (argument == NULL || cursor != NULL ||
+	if (argument == NULL ||
 		!pgha_parse_uint64(request->id, &id) ||
 		!pgha_parse_uint64(limit, &limit_ms) || limit_ms > MAX_LIMIT_MS ||
 		!pgha_parse_uint64(argument, &number))
@@ -291,17 +313,19 @@ parse_request(char *line, Request *request)
 	request->limit = (int64_t) limit_ms * 1000;
 	request->disconnect = (strcmp(what, "check") == 0);
 	history = (strcmp(what, "history") == 0);
-	if (!history && !request->disconnect && strcmp(what, "report") != 0)
+	compare = (strcmp(what, "compare") == 0);
+	if (!history && !compare && !request->disconnect && strcmp(what, "report") != 0)
 		return false;
+	if (compare ? !parse_piece(cursor, &request->piece) : cursor != NULL)
+		return false;
+	if ((history || compare) && (number == 0 || number > UINT32_MAX))
+		return false;
+	request->piece.timeline = compare ? (uint32_t) number : 0;
 
 	if (history)
-	{
-		if (number == 0 || number > UINT32_MAX)
-			return false;
 		(void) snprintf(request->command, sizeof(request->command),
 						"TIMELINE_HISTORY %llu", (unsigned long long) number);
-	}
-	else
+	else if (!compare)
 	{
 		(void) snprintf(request->command, sizeof(request->command), "SHOW pgha.report");
 		request->events_since = number;
@@ -329,8 +353,9 @@ serve(PghaPeer *peer, Request *request)
 	PghaOutcome outcome;
 	bool		sent;
 
-	outcome = pgha_peer_ask(peer, request->command, request->column, request->options,
-							request->limit, &text);
+	outcome = request->piece.timeline != 0 ?
+		pgha_peer_compare_wal(peer, &request->piece, request->options, request->limit, &text) :
+		pgha_peer_ask(peer, request->command, request->column, request->options, request->limit, &text);
 	if (outcome == PGHA_OUTCOME_CANCELLED)
 		return false;
 	if (outcome == PGHA_OUTCOME_OK && request->column == 1 && (history = strdup(text)) != NULL)

@@ -286,7 +286,7 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan))
 	{
-		(void) pgha_clone_remove_noted(run);
+		(void) pgha_clone_remove_noted(run, NULL);
 		return false;
 	}
 

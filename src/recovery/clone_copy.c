@@ -243,27 +243,6 @@ pgha_clone_forget(const PghaJobRun *run)
 	(void) unlink(path);
 }
 
-bool
-pgha_clone_remove_noted(const PghaJobRun *run)
-{
-	char		path[PATH_MAX + 32];
-	size_t		length = 0;
-	char	   *text;
-	bool		done = true;
-
-	copies_path(run, path);
-	text = pgha_read_file(path, &length);
-	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
-	{
-		if (pgha_clone_is_copy(text + at))
-			done &= pgha_objects_remove(run->conf, text + at);
-	}
-	free(text);
-	if (done)
-		pgha_clone_forget(run);
-	return done;
-}
-
 /* A directory is the same by device and inode, whatever path led to it. */
 static bool
 is_same(const struct stat *one, const struct stat *other)
@@ -320,6 +299,27 @@ is_used_by(const char *data, const char *place)
 	}
 	(void) closedir(dir);
 	return used;
+}
+
+bool
+pgha_clone_remove_noted(const PghaJobRun *run, const char *kept)
+{
+	char		path[PATH_MAX + 32];
+	size_t		length = 0;
+	char	   *text;
+	bool		done = true;
+
+	copies_path(run, path);
+	text = pgha_read_file(path, &length);
+	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
+	{
+		if (pgha_clone_is_copy(text + at) && (kept == NULL || !is_used_by(kept, text + at)))
+			done &= pgha_objects_remove(run->conf, text + at);
+	}
+	free(text);
+	if (done)
+		pgha_clone_forget(run);
+	return done;
 }
 
 /*
@@ -414,7 +414,7 @@ pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, con
 static bool
 remove_clone(const PghaJobRun *run)
 {
-	bool		outside = pgha_clone_remove_noted(run);
+	bool		outside = pgha_clone_remove_noted(run, run->conf->data);
 
 	return pgha_objects_remove(run->conf, run->new_directory) && outside;
 }

@@ -310,11 +310,9 @@ pgha_clone_tidy(PghaJobRun *run)
 	switch (step)
 	{
 		case PGHA_STEP_GO_ON:
-			/* Of a clone in place. */
-			if (run->data_ok)
-				pgha_clone_forget(run);
-			else
-				(void) pgha_clone_remove_noted(run);
+			/* Of a clone in place; what is whole, or was put there since, may use them. */
+			(void) pgha_clone_remove_noted(run, !run->data_ok && pgha_mark_is_set(run->conf->data) == PGHA_MARK_SET ?
+										   NULL : run->conf->data);
 			break;
 		case PGHA_STEP_SWAP:
 			done = pgha_swap_stop_old(run) && pgha_swap_in(run);

@@ -96,7 +96,10 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 	pgha_time	limit = config.settings.failure_timeout / 3;
 	pgha_time	deadline = pgha_clock_us() + limit;
 	int			waiting = 0;
+	char		request[64];
 
+	/* No events. */
+	snprintf(request, sizeof(request), "report\t" UINT64_FORMAT, PG_UINT64_MAX);
 	for (int i = 0; i < count; i++)
 	{
 		char		conninfo[PGHA_CONNINFO_SIZE];
@@ -108,7 +111,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 								 &config.members.member[i], PGHA_IO_NAME, NULL))
 			continue;
 		if (!PghaChildStart(&child[i], conninfo) ||
-			!PghaChildRequest(&child[i], "report", PG_UINT64_MAX, pgha_clock_us(), limit))
+			!PghaChildRequest(&child[i], request, pgha_clock_us(), limit))
 		{
 			ereport(LOG,
 					(errmsg("could not start \"pgha io\" to ask member \"%s\": %m",

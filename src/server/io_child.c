@@ -8,7 +8,7 @@
  * starts another one.  Lines and fields are those of common/fields.h:
  *
  *		conninfo <conninfo>							first line
- *		<id> <limit in ms> <command> <argument>		request
+ *		<id> <limit in ms> <command> <arguments>	request
  *		<id> <outcome> <text>						reply
  *
  * A child stays in its parent's process group, so that it gets the signals
@@ -146,11 +146,10 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 }
 
 bool
-PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
-				 pgha_time now, pgha_time limit)
+PghaChildRequest(PghaChild *child, const char *request, pgha_time now, pgha_time limit)
 {
 	static uint64 last_request = 0;
-	char		line[128];
+	char		line[256];
 	int			length;
 
 	Assert(child->request == 0);
@@ -163,9 +162,8 @@ PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
 	 * slow, so would be the next.
 	 */
 	child->deadline = now + (child->connected ? limit + Max(limit / 2, LATE_LIMIT) : 2 * limit + START_LIMIT);
-	length = snprintf(line, sizeof(line), "%llu\t%lld\t%s\t%llu\n",
-					  (unsigned long long) child->request, (long long) limit / 1000,
-					  command, (unsigned long long) argument);
+	length = snprintf(line, sizeof(line), "%llu\t%lld\t%s\n",
+					  (unsigned long long) child->request, (long long) limit / 1000, request);
 	if (send(child->fd, line, length, MSG_NOSIGNAL) == length)
 		return true;
 	PghaChildStop(child);

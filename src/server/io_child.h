@@ -43,9 +43,8 @@ extern void PghaChildInit(PghaChild *child);
  */
 extern bool PghaChildStart(PghaChild *child, const char *conninfo);
 
-/* Sends a request that must be answered within `limit`; false if the child is gone. */
-extern bool PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
-							 pgha_time now, pgha_time limit);
+/* Sends a command with its arguments, which must be answered within `limit`; false if the child is gone. */
+extern bool PghaChildRequest(PghaChild *child, const char *request, pgha_time now, pgha_time limit);
 
 /* Reads without blocking.  *outcome and *text point into the child's buffer. */
 extern PghaChildRead PghaChildPoll(PghaChild *child, char **outcome, char **text);
