@@ -170,6 +170,7 @@ typedef struct PghaLocal
 	bool		agent;			/* with fence: the own agent is connected */
 	uint32_t	timeline;		/* of the last WAL here */
 	uint32_t	newest_timeline;	/* greatest id that a history file in pg_wal names, 0 if none */
+	uint32_t	archived_timeline;	/* greatest later id that the archive has a history of, 0 if none is known */
 	pgha_lsn	fork_lsn;		/* primary: where its timeline left its parent, 0 on timeline 1 */
 	bool		fork_unknown;	/* ... it cannot be read at the moment */
 	pgha_lsn	wal_end;		/* as in PghaReport */

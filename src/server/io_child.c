@@ -7,7 +7,8 @@
  * If it crashes or hangs, the server sees an end of file or a deadline, and
  * starts another one.  Lines and fields are those of common/fields.h:
  *
- *		conninfo <conninfo>							first line
+ *		conninfo <conninfo>							first line, or
+ *		archive <restore_command>
  *		<id> <limit in ms> <command> <arguments>	request
  *		<id> <outcome> <text>						reply
  *
@@ -48,9 +49,9 @@ PghaChildInit(PghaChild *child)
 
 /* Everything between fork and exec: async-signal-safe calls only. */
 static void
-become_child(int fd, const char *path, pid_t parent)
+become_child(int fd, const char *path, const char *kind, pid_t parent)
 {
-	char	   *const argv[] = {"pgha", "io", "peer", NULL};
+	char	   *const argv[] = {"pgha", "io", (char *) kind, NULL};
 
 	pgha_default_signals();
 
@@ -72,11 +73,12 @@ PghaProgramPath(char *path)
 	join_path_components(path, path, "pgha");
 }
 
-bool
-PghaChildStart(PghaChild *child, const char *conninfo)
+/* Starts `pgha io <kind>`, whose first line is <keyword> <value>. */
+static bool
+start_child(PghaChild *child, const char *kind, const char *keyword, const char *value)
 {
+	static char text[PGHA_LINE_SIZE / 2];
 	char		path[MAXPGPATH];
-	char		text[PGHA_CONNINFO_SIZE * 2];
 	PghaLine	line;
 	int			pair[2];
 	pid_t		parent = getpid();
@@ -90,8 +92,8 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 		return false;
 
 	pgha_line_init(&line, text, sizeof(text) - 1);
-	pgha_line_add(&line, "conninfo");
-	pgha_line_add(&line, conninfo);
+	pgha_line_add(&line, keyword);
+	pgha_line_add(&line, value);
 	if (line.overflow)
 	{
 		errno = E2BIG;
@@ -117,7 +119,7 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 	sigprocmask(SIG_SETMASK, &all, &before);
 	child->pid = fork();
 	if (child->pid == 0)
-		become_child(pair[1], path, parent);
+		become_child(pair[1], path, kind, parent);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(pair[1]);
 	if (child->pid < 0)
@@ -132,7 +134,6 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 	child->filled = 0;
 	child->request = 0;
 	child->connected = false;
-	strlcpy(child->conninfo, conninfo, sizeof(child->conninfo));
 	fcntl(child->fd, F_SETFL, O_NONBLOCK);
 
 	/* The socket's buffer is larger than any line: this does not block. */
@@ -143,6 +144,18 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 		return false;
 	}
 	return true;
+}
+
+bool
+PghaChildStart(PghaChild *child, const char *conninfo)
+{
+	return start_child(child, "peer", "conninfo", conninfo);
+}
+
+bool
+PghaChildStartArchive(PghaChild *child, const char *command)
+{
+	return start_child(child, "archive", "archive", command);
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "replication/walreceiver.h"
 
 #include "../agents.h"
+#include "../archive.h"
 #include "../compat.h"
 #include "../promote.h"
 #include "../report.h"
@@ -127,6 +128,7 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 		newest_valid = true;
 	}
 	local->newest_timeline = newest_timeline;
+	local->archived_timeline = PghaArchiveNewest();
 
 	if (local->receiver != PGHA_RECEIVER_NONE)
 	{
