@@ -256,6 +256,8 @@ judge_node(SimWorld *world, int node, bool returning)
 		sim_violation(world, "promotion", "%s promotes with auto_failover = off", self);
 	if (n->apply_delay)
 		sim_violation(world, "promotion", "%s promotes with an apply delay", self);
+	if (n->too_low)
+		sim_violation(world, "promotion", "%s promotes with settings that are too low", self);
 	if (n->told_end > sim_end(world, node) &&
 		n->told_end - sim_end(world, node) > n->settings.max_failover_lag)
 		sim_violation(world, "promotion", "%s promotes at %s, the primary was at %s", self,

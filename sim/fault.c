@@ -404,7 +404,7 @@ choose_settings(SimWorld *world)
 		{
 			SimNode    *n = &world->node[i];
 
-			switch (sim_between(world, 0, 11))
+			switch (sim_between(world, 0, 12))
 			{
 				case 0:
 					n->settings.priority = 0;
@@ -423,6 +423,9 @@ choose_settings(SimWorld *world)
 				case 4:
 					if (i == 1 && world->count > 2)
 						n->settings.system_identifier = 43;
+					break;
+				case 5:
+					n->too_low = true;
 					break;
 			}
 			n->settings.max_failover_lag = sim_chance(world, 400) ? 16 << 20 : 4 << 10;
@@ -620,7 +623,8 @@ successor_exists(const SimWorld *world, int leader)
 			continue;
 		if (sync.listed & bit)
 			listed++;
-		if (n->settings.priority == 0 || !n->settings.auto_failover || n->apply_delay)
+		if (n->settings.priority == 0 || !n->settings.auto_failover || n->apply_delay ||
+			n->too_low)
 			continue;
 		if (sync.method != PGHA_SYNC_NONE && (sync.listed & bit) == 0)
 			continue;

@@ -36,6 +36,7 @@ static const struct
 	{PGHA_RULE_PRIORITY, "priority", 500, "priority 0 is never promoted"},
 	{PGHA_RULE_PAUSED, "paused", 1000, "not while paused"},
 	{PGHA_RULE_AUTO_FAILOVER, "auto-failover", 500, "not with auto_failover = off"},
+	{PGHA_RULE_TOO_LOW, "too-low", 500, "not with settings lower than the primary's"},
 	{PGHA_RULE_APPLY_DELAY, "apply-delay", 500, "not with an apply delay"},
 	{PGHA_RULE_LAG, "lag", 3000, "not beyond max_failover_lag"},
 	{PGHA_RULE_SYNC_LISTED, "sync-listed", 1000, "only a listed standby"},

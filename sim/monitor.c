@@ -28,6 +28,7 @@ observe(const SimWorld *world, int node)
 	local.crash_recovery = n->in_recovery && !n->standby_signal && n->promotion == 0;
 	local.passive = n->passive;
 	local.apply_delay = n->apply_delay;
+	local.too_low = n->too_low;
 	local.agent = n->agent;
 	local.timeline = sim_timeline_of(world, n);
 	local.newest_timeline = sim_newest_file(n);

@@ -325,6 +325,8 @@ run_set(Script *script, int count, char **word)
 			n->stop_answer_lost = is_on(value);
 		else if (strcmp(name, "apply_delay") == 0)
 			n->apply_delay = is_on(value);
+		else if (strcmp(name, "too_low") == 0)
+			n->too_low = is_on(value);
 		else if (strcmp(name, "too_many_clients") == 0)
 			n->answers_error = is_on(value);
 		else if (strcmp(name, "disk_full") == 0)

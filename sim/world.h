@@ -127,6 +127,7 @@ typedef struct SimNode
 	SimSyncNames sync_names;
 	PghaPassive passive;
 	bool		apply_delay;
+	bool		too_low;
 	bool		answers_error;	/* too many clients, for the other members */
 	bool		agent;			/* its agent is connected */
 	bool		no_instance;	/* it does not run on EC2, or has not said where */

@@ -226,6 +226,8 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_REPLAYING, PGHA_ACTIVE};
 	if (node->durable.role != PGHA_ROLE_PRIMARY && pgha_is_behind_fork(node))
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_BEHIND_FORK, PGHA_ACTIVE};
+	if (node->local.too_low)
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_TOO_LOW, PGHA_ACTIVE};
 	if (force)
 		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 	if (node->durable.diverged || node->durable.fenced)

@@ -17,6 +17,7 @@
 #define PGHA_NAME_SIZE		59	/* "pgha_" + name must fit PostgreSQL's 63 byte slot names */
 #define PGHA_MAX_HISTORY	1024	/* timelines of a history that are kept, the youngest */
 #define PGHA_MAX_GAP		1024	/* a timeline that is further ahead is no reason to number after it */
+#define PGHA_GAPS_KEPT		16		/* of the leader's WAL, the youngest */
 #define PGHA_NOBODY			(-1)
 #define PGHA_INSTANCE_SIZE	32	/* EC2: "i-" and 8 or 17 digits */
 #define PGHA_ADDRESS_STATE_SIZE	160
@@ -63,6 +64,13 @@ typedef struct PghaSync
 	uint32_t	current;		/* members that were 'sync' (FIRST), never emptied by a report of none */
 } PghaSync;
 
+/* WAL positions between which there is nothing: a segment switch leaves the rest of the segment empty. */
+typedef struct PghaGap
+{
+	pgha_lsn	from;
+	pgha_lsn	to;				/* 0: none */
+} PghaGap;
+
 /* What pgha.state keeps over a restart and decisions depend on. */
 typedef struct PghaDurable
 {
@@ -99,6 +107,7 @@ typedef enum PghaBar
 	PGHA_BAR_NEVER_FOLLOWED,	/* no leader known yet */
 	PGHA_BAR_LEADER_REMOVED,	/* the leader it follows is no longer one of the members */
 	PGHA_BAR_BEHIND_FORK,		/* knows of a timeline that it has no WAL of */
+	PGHA_BAR_TOO_LOW,			/* max_connections or the like is lower than the WAL needs: replay stops */
 	PGHA_BAR_PRIORITY,			/* pgha.priority = 0 */
 	PGHA_BAR_PAUSED,
 	PGHA_BAR_AUTO_FAILOVER,		/* pgha.auto_failover = off */
@@ -135,6 +144,7 @@ typedef struct PghaReport
 	int			priority;
 	uint32_t	timeline;
 	pgha_lsn	wal_end;		/* primary: flushed; standby: the greater of received and replayed */
+	PghaGap		gap;			/* primary only: what its last segment switch left empty */
 	PghaReceiver receiver;
 	char		upstream[PGHA_NAME_SIZE];	/* while streaming: from whom */
 	pgha_time	receiver_age;	/* since the upstream was last heard in-band */
@@ -167,6 +177,7 @@ typedef struct PghaLocal
 								 * then say how far the data files may be */
 	PghaPassive passive;		/* as found locally; NAME_IN_USE and OTHER_SYSTEM come from reports too */
 	bool		apply_delay;	/* recovery_min_apply_delay > 0 */
+	bool		too_low;		/* PostgreSQL would not end recovery with these settings */
 	bool		agent;			/* with fence: the own agent is connected */
 	uint32_t	timeline;		/* of the last WAL here */
 	uint32_t	newest_timeline;	/* greatest id that a history file in pg_wal names, 0 if none */
@@ -174,6 +185,7 @@ typedef struct PghaLocal
 	pgha_lsn	fork_lsn;		/* primary: where its timeline left its parent, 0 on timeline 1 */
 	bool		fork_unknown;	/* ... it cannot be read at the moment */
 	pgha_lsn	wal_end;		/* as in PghaReport */
+	PghaGap		gap;			/* primary: as in PghaReport; standby: the one that its WAL ends in */
 	pgha_lsn	replayed;
 	PghaReceiver receiver;
 	int			upstream;		/* member streamed from, or PGHA_NOBODY */

@@ -30,6 +30,7 @@ begin_following(PghaStep *step, int leader)
 		node->durable.diverged = false;
 		node->durable.sync = report->sync;
 		node->sync_reach = report->wal_end;
+		memset(node->gap, 0, sizeof(node->gap));
 		strcpy(node->durable.leader_instance, report->ec2_instance);
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
 	}

@@ -49,6 +49,7 @@ typedef struct PghaNode
 	bool		replayed_all;	/* a WAL receiver was wanted: what was here at the start is replayed */
 	pgha_lsn	sync_reach;		/* leader's WAL end when this node became synchronous (FIRST) */
 	pgha_lsn	leader_end;		/* leader's WAL end as last heard, in-band or in a report */
+	PghaGap		gap[PGHA_GAPS_KEPT];	/* what its segment switches left empty, youngest first */
 	int			upstream;		/* member we follow, or PGHA_NOBODY */
 	uint32_t	upstream_timeline;
 	bool		upstream_slot;	/* it keeps a slot for us */
@@ -103,6 +104,7 @@ typedef enum PghaRule
 	PGHA_RULE_PAUSED,
 	PGHA_RULE_AUTO_FAILOVER,
 	PGHA_RULE_APPLY_DELAY,
+	PGHA_RULE_TOO_LOW,
 	PGHA_RULE_LAG,
 	PGHA_RULE_SYNC_LISTED,
 	PGHA_RULE_SYNC_FIRST,

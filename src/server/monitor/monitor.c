@@ -180,8 +180,13 @@ tend_orders(void)
 				event.flag = kind == PGHA_ORDER_PROMOTE_FORCE;
 				why = pgha_promote_refusal(&monitor.node, event.flag, pgha_clock_us());
 				answer.refused = why.reason != PGHA_WHY_NONE;
+				answer.too_low = why.reason == PGHA_WHY_BARRED && why.bar == PGHA_BAR_TOO_LOW;
 				if (answer.refused)
+				{
 					PghaWhyText(&monitor.node, &why, answer.message, sizeof(answer.message));
+					answer.force_helps = !event.flag &&
+						pgha_promote_refusal(&monitor.node, true, pgha_clock_us()).reason == PGHA_WHY_NONE;
+				}
 				else
 					step(&event);
 				break;
