@@ -24,6 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -213,7 +214,7 @@ unmark(PghaJobRun *run)
 	run->irrevocable = false;
 	run->data_ok = true;
 	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
-		fprintf(stderr, "pgha agent: %s\n", error);
+		pgha_agent_log("%s", error);
 	return false;
 }
 

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -427,7 +428,7 @@ pgha_clone_give_up(PghaJobRun *run)
 	for (int i = 0; i < REMOVE_TRIES && !remove_clone(run); i++)
 		(void) nanosleep(&pause, NULL);
 	if (access(run->new_directory, F_OK) == 0)
-		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->new_directory, strerror(errno));
+		pgha_agent_log("could not delete \"%s\": %s", run->new_directory, strerror(errno));
 	run->new_directory[0] = '\0';
 	memset(&run->new_id, 0, sizeof(run->new_id));
 	run->new_whole = false;

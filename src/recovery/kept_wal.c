@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../common/lsn.h"
 #include "../host/durable.h"
 #include "../host/process.h"
@@ -278,7 +279,7 @@ check_complete(PghaJobRun *run, const Needed *needed)
 			return pgha_job_fail(run, STATE_UNDEFINED_FILE, detail, clone_hint,
 								 "node \"%s\" cannot be rewound: WAL that it would need then is gone",
 								 run->conf->members.member[run->conf->self].name);
-		fprintf(stderr, "pgha agent: recovery: %s restore_command has to get it.\n", detail);
+		pgha_agent_log("recovery: %s restore_command has to get it.", detail);
 	}
 	return true;
 }
@@ -428,5 +429,5 @@ pgha_kept_wal_forget(const PghaAgentConf *conf)
 
 	kept_path(conf, "", path, sizeof(path));
 	if (!pgha_remove_tree(path, true))
-		fprintf(stderr, "pgha agent: could not remove directory \"%s\": %s\n", path, strerror(errno));
+		pgha_agent_log("could not remove directory \"%s\": %s", path, strerror(errno));
 }
