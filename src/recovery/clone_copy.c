@@ -228,7 +228,7 @@ pgha_clone_note(PghaJobRun *run, const PghaClonePlan *plan)
 		{
 			pgha_job_fail(run, STATE_IO, NULL, "See that the directory above it can be written to.",
 						  "could not create directory \"%s\": %s", text + at, strerror(errno));
-			(void) pgha_clone_remove_noted(run);
+			(void) pgha_clone_remove_noted(run, run->conf->data);
 			return false;
 		}
 	}

@@ -332,8 +332,8 @@ pgha_clone_tidy(PghaJobRun *run)
 			break;
 		case PGHA_STEP_FORGET_COPY:
 			/* Who has moved it away may use what it has outside. */
-			fprintf(stderr, "pgha agent: \"%s\" is not there any more; copies of tablespaces that belonged to it are left as they are\n",
-					run->new_directory);
+			pgha_agent_log("\"%s\" is not there any more; copies of tablespaces that belonged to it are left as they are",
+						   run->new_directory);
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_AWAIT_SERVER:
