@@ -52,9 +52,13 @@ read_control(PghaLocal *local)
 	bool		valid;
 	ControlFileData *control = get_controlfile(DataDir, &valid);
 
-	local->timeline = control->checkPointCopy.ThisTimeLineID;
-	local->replayed = control->checkPoint + 1;
-	if (control->minRecoveryPoint >= local->replayed)
+	/* It may be read while it is written. */
+	if (valid)
+	{
+		local->timeline = control->checkPointCopy.ThisTimeLineID;
+		local->replayed = control->checkPoint + 1;
+	}
+	if (valid && control->minRecoveryPoint >= local->replayed)
 	{
 		local->timeline = control->minRecoveryPointTLI;
 		local->replayed = control->minRecoveryPoint;
