@@ -207,6 +207,9 @@ pgha_swap_in(PghaJobRun *run)
 static PghaCopy
 look_at_copy(const PghaJobRun *run)
 {
+	char		path[PATH_MAX + 32];
+	struct stat st;
+
 	if (run->new_directory[0] == '\0')
 		return PGHA_COPY_NONE;
 	if (run->new_whole && is_at(run->conf->data, &run->new_id))
@@ -218,7 +221,10 @@ look_at_copy(const PghaJobRun *run)
 		return PGHA_COPY_FOREIGN;
 	if (run->new_whole)
 		return PGHA_COPY_WHOLE;
-	return pgha_exists_in(run->new_directory, "global/pg_control") ? PGHA_COPY_PERHAPS : PGHA_COPY_PARTIAL;
+	/* A crash of the machine may leave it without what was in it. */
+	(void) snprintf(path, sizeof(path), "%s/global/pg_control", run->new_directory);
+	return stat(path, &st) == 0 ? (st.st_size != 0 ? PGHA_COPY_PERHAPS : PGHA_COPY_PARTIAL) :
+		errno == ENOENT ? PGHA_COPY_PARTIAL : PGHA_COPY_PERHAPS;
 }
 
 /* Was the server that is down stopped by somebody else than a recovery? */
@@ -285,7 +291,7 @@ forget_copy(PghaJobRun *run)
 static bool
 await(PghaJobRun *run, const PghaScene *scene, const char *what, const char *hint)
 {
-	if (scene->data_whole && scene->down == PGHA_YES && pgha_table_may_start(scene) && run->leader == PGHA_NOBODY)
+	if (scene->data_whole && scene->down == PGHA_YES && pgha_table_may_start(scene))
 		(void) pgha_start(run);
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint, "the clone \"%s\" %s", run->new_directory, what);
 }
