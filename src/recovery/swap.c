@@ -296,6 +296,14 @@ await(PghaJobRun *run, const PghaScene *scene, const char *what, const char *hin
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint, "the clone \"%s\" %s", run->new_directory, what);
 }
 
+/* Named for an exchange that has not been: the next one must not take it for a former data directory. */
+static void
+forget_unused(char *aside)
+{
+	if (access(aside, F_OK) != 0 && errno == ENOENT)
+		aside[0] = '\0';
+}
+
 bool
 pgha_clone_tidy(PghaJobRun *run)
 {
@@ -307,6 +315,12 @@ pgha_clone_tidy(PghaJobRun *run)
 	step = pgha_table_step(&scene);
 	if (step != PGHA_STEP_GO_ON)
 		fprintf(stderr, "pgha agent: recovery: an interrupted clone \"%s\": %s\n", run->new_directory, pgha_table_word(step));
+
+	if (step != PGHA_STEP_SWAP && step != PGHA_STEP_NAME && step < PGHA_STEP_AWAIT_SERVER)
+	{
+		forget_unused(run->old_directory);
+		forget_unused(run->spent_directory);
+	}
 
 	/* It was marked for an exchange that has not been. */
 	if (run->known && scene.data_whole && step != PGHA_STEP_SWAP)
