@@ -96,6 +96,8 @@ take_clone_field(PghaJobRun *run, const char *key, const char *value)
 		take_directory(value, &run->replaced);
 	else if (strcmp(key, "saved") == 0)
 		run->saved = number != 0;
+	else if (strcmp(key, "deleting") == 0)
+		run->deleting = number != 0;
 	else if (strcmp(key, "keep_old") == 0)
 		run->keep_old = number != 0;
 	else if (strcmp(key, "source") == 0)

@@ -84,16 +84,16 @@ read_state(const PghaJobRun *run, PghaStateFacts *facts)
 static bool
 is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 {
-	PghaStateFacts facts;
-	PghaStateLook look = read_state(run, &facts);
+	PghaDirectory here;
 	uint64_t	theirs;
 
-	if (look == PGHA_STATE_FILE_UNUSABLE)
+	pgha_found_directory(run, run->conf->data, &here);
+	if (here.unreadable)
 	{
 		(void) unknown(answer, "this node's file pgha.state is damaged, so that the term of its data is not known");
 		return true;
 	}
-	if (look == PGHA_STATE_FILE_ABSENT || facts.term == 0)
+	if (here.term == 0)
 		return false;
 	theirs = pgha_found_leader_term(leader);
 	if (theirs == 0)
@@ -101,11 +101,11 @@ is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 		(void) unanswered(answer, "its term");
 		return true;
 	}
-	if (facts.term <= theirs)
+	if (here.term <= theirs)
 		return false;
 	answer->above = true;
 	(void) unknown(answer, "this node has data of term %llu, and \"%s\" leads in term %llu only",
-				   (unsigned long long) facts.term, run->conf->members.member[run->leader].name,
+				   (unsigned long long) here.term, run->conf->members.member[run->leader].name,
 				   (unsigned long long) theirs);
 	return true;
 }

@@ -33,6 +33,7 @@ typedef struct PghaDirectory
 	pgha_lsn end;				/* of its WAL, by pg_control */
 	uint64_t	written;		/* when pg_control was; only ever compared for equality */
 	bool		unreadable;		/* pgha.state is there, and does not tell the term; not in the record */
+	bool		shut_down;		/* by pg_control; not in the record */
 } PghaDirectory;
 
 typedef struct PghaJobRun
@@ -56,6 +57,7 @@ typedef struct PghaJobRun
 	bool		keep_old;		/* what that one alone has could not be told */
 	PghaDirectory replaced;		/* the data directory that the clone replaces */
 	bool		saved;			/* what that one alone has was saved */
+	bool		deleting;		/* it was decided that it goes, and begun */
 	char		source[64];		/* whom the clone copies: name, and term then */
 	uint64_t	source_term;
 	uint64_t	stop_written;	/* `written` of the data directory after the stop by this job; 0: not known */
