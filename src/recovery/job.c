@@ -104,6 +104,10 @@ take_clone_field(PghaJobRun *run, const char *key, const char *value)
 		(void) snprintf(run->source, sizeof(run->source), "%s", value);
 	else if (strcmp(key, "source_term") == 0)
 		run->source_term = (uint64_t) number;
+	else if (strcmp(key, "placed_source") == 0)
+		(void) snprintf(run->placed_source, sizeof(run->placed_source), "%s", value);
+	else if (strcmp(key, "placed_term") == 0)
+		run->placed_term = (uint64_t) number;
 	else if (strcmp(key, "cloned") == 0)
 		run->cloned = number != 0;
 	else if (strcmp(key, "stop_written") == 0)
@@ -147,9 +151,13 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		status->order_at = number;
 	else if (strcmp(key, "boot") == 0)
 		(void) snprintf(status->boot, sizeof(status->boot), "%s", value);
-	else if (run == NULL)
+	else if (strcmp(key, "repeated") == 0)
+		status->repeated = number != 0;
+	else if (strcmp(key, "new_directory") == 0 || strcmp(key, "old_directory") == 0)
+		status->undecided |= *value != '\0';
+	if (run == NULL)
 		return;
-	else if (strcmp(key, "started") == 0 && is_number)
+	if (strcmp(key, "started") == 0 && is_number)
 		run->started = number;
 	else
 		take_clone_field(run, key, value);
@@ -363,7 +371,12 @@ end_job(PghaJobRun *run, bool done)
 				run->detail[0] != '\0' ? "; " : "", run->detail,
 				run->hint[0] != '\0' ? "; " : "", run->hint);
 	else
-		fprintf(stderr, "pgha agent: recovery failed again, for the same reason\n");
+	{
+		/* Said once, however often it is tried. */
+		run->repeated = true;
+		if (!ended_before.repeated)
+			fprintf(stderr, "pgha agent: recovery failed again, for the same reason\n");
+	}
 	if (!pgha_job_write(run, outcome))
 		fprintf(stderr, "pgha agent: could not write the job file: %s\n", strerror(errno));
 }

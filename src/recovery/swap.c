@@ -197,6 +197,8 @@ pgha_swap_in(PghaJobRun *run)
 		aside[0] = '\0';
 	run->data_ok = true;
 	run->cloned = true;
+	memcpy(run->placed_source, run->source, sizeof(run->placed_source));
+	run->placed_term = run->source_term;
 	if (!pgha_job_record(run))
 		return false;
 	pgha_clone_forget(run);
@@ -267,8 +269,10 @@ look(PghaJobRun *run, PghaScene *scene)
 
 	memset(scene, 0, sizeof(*scene));
 	scene->copy = look_at_copy(run);
-	scene->data_whole = run->data_ok && pgha_exists_in(run->conf->data, "global") &&
-		(run->known || pgha_mark_is_set(run->conf->data) != PGHA_MARK_SET);
+
+	/* Without its mark, what was not whole is what somebody has put there since. */
+	scene->data_whole = pgha_exists_in(run->conf->data, "global") &&
+		((run->known && run->data_ok) || pgha_mark_is_set(run->conf->data) != PGHA_MARK_SET);
 	scene->changed = pgha_found_changed(&now, &run->replaced);
 	scene->down = is_down(run);
 	scene->contained = PGHA_NOT_KNOWN;
@@ -281,7 +285,9 @@ look(PghaJobRun *run, PghaScene *scene)
 	scene->stopped = is_stopped_on_purpose(run, &now);
 	if (run->order_term == 0)
 		run->order_term = term;
-	scene->ordered = run->order.ordered && (!run->again || (term != 0 && term == run->order_term));
+	/* Who has stopped it after the job's own stop has said so after the order. */
+	scene->ordered = run->order.ordered &&
+		(!run->again || (term != 0 && term == run->order_term && !(scene->stopped && run->stopped)));
 	run->order.ordered = scene->ordered;
 	if (leader != NULL)
 		PQfinish(leader);
@@ -418,11 +424,27 @@ delete_directory(PghaJobRun *run, char *directory)
 bool
 pgha_clone_delete_spent(PghaJobRun *run)
 {
+	static PghaJobRun asks;		/* its failure is none of the job's */
+	PGconn	   *leader;
+	bool		listed;
+	PghaFact	contained = PGHA_YES;
+
 	if (run->spent_directory[0] == '\0')
 		return true;
-	if (pgha_objects_has(run->conf, run->spent_directory))
+	listed = pgha_objects_has(run->conf, run->spent_directory);
+	if (listed && pgha_exists_in(run->spent_directory, "global/pg_control"))
+	{
+		asks = *run;
+		leader = pgha_job_leader(&asks);
+		contained = pgha_found_contained(run, leader, run->spent_directory);
+		if (leader != NULL)
+			PQfinish(leader);
+	}
+	if (listed && contained == PGHA_YES)
 		return delete_directory(run, run->spent_directory);
-	fprintf(stderr, "pgha agent: \"%s\" was not made by this agent, and is left as it is\n", run->spent_directory);
+	fprintf(stderr, listed ?
+			"pgha agent: \"%s\" has what the primary is not known to have: it is left there; delete it when it is not needed\n" :
+			"pgha agent: \"%s\" was not made by this agent, and is left as it is\n", run->spent_directory);
 	run->spent_directory[0] = '\0';
 	return true;
 }

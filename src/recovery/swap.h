@@ -41,7 +41,7 @@ extern void pgha_swap_drop_copy(PghaJobRun *run);
  */
 extern void pgha_clone_finish(PghaJobRun *run);
 
-/* Deletes a clone that never streamed and was replaced by another one; only what pgha made. */
+/* Deletes a clone that never streamed and was replaced by another one: if pgha made it, and the leader has all of it. */
 extern bool pgha_clone_delete_spent(PghaJobRun *run);
 
 /* Leaves the former data directory, if there is one, to the administrator. */
