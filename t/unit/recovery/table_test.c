@@ -303,7 +303,9 @@ finish(World *world)
 	if (world->former.whole || !world->record_deleting)
 	{
 		former.above = above(world, &world->former);
-		former.contained = contained(world, &world->former);
+
+		/* Nor does the leader answer then. */
+		former.contained = world->down_unknown ? PGHA_NOT_KNOWN : contained(world, &world->former);
 		former.changed = world->changed_unknown ? PGHA_NOT_KNOWN : PGHA_NO;
 	}
 	else
