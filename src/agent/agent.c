@@ -91,6 +91,7 @@ static int64_t down_since = 0;	/* 0: the server runs */
 static int64_t not_streaming_since = 0; /* 0: it streams, or need not */
 static int64_t pause_until = 0;
 static int	attempts = 0;		/* that failed in a row */
+static int64_t undecided_at = 0;	/* when the last job ended; 0: what it has left may be decided on at once */
 static bool job_seen_running = false;
 static int	leader_before = PGHA_NOBODY;
 static char told[PGHA_WHY_SIZE];			/* what an administrator was told to do */
@@ -259,7 +260,10 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 
 	if (job.running != 0)
 		return;
-	pgha_agent_log("recovery (%s): %s", pgha_method_word(method), why);
+
+	/* One that fails for the same reason, time and again, is told once. */
+	if (ordered || !job.repeated)
+		pgha_agent_log("recovery (%s): %s", pgha_method_word(method), why);
 	if (pgha_job_start(&conf, &order, &failed))
 		memset(&not_begun, 0, sizeof(not_begun));
 	else
@@ -330,6 +334,7 @@ look_at_job(int64_t now)
 	job_seen_running = false;
 	pgpool_at = 0;
 	look_at = 0;
+	undecided_at = now;
 	look_at_server(now);
 	if (strcmp(job.outcome, "done") == 0)
 		attempts = 0;
@@ -475,7 +480,7 @@ reconcile(int64_t now)
 	{
 		leader_before = leader;
 		attempts = 0;
-		pause_until = 0;
+		pause_until = undecided_at = 0;
 	}
 	if (job.running != 0 || now < pause_until)
 		return;
@@ -485,6 +490,8 @@ reconcile(int64_t now)
 	 * it the job decides; a server that somebody has stopped since stays stopped.
 	 */
 	ordered = job.known && pgha_job_order_holds(&conf, &job, leader);
+	if (job.known && job.outcome[0] == '\0' && is_stopped_since(&job))
+		tell_once("a recovery was interrupted, and the server was stopped since: start it, or order the recovery again");
 	if (job.known && job.outcome[0] == '\0' && !is_stopped_since(&job) &&
 		(ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
 	{
@@ -518,6 +525,9 @@ reconcile(int64_t now)
 	else if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY && not_streaming_since != 0 &&
 			 now - not_streaming_since >= NO_STREAM_BEFORE_CLONE_MS)
 		start_job(new_id(), method, false, leader, "the standby does not come to stream");
+	else if (runs() && own.answered && leader != PGHA_NOBODY && job.known && job.undecided &&
+			 (undecided_at == 0 || now - undecided_at >= PAUSE_MAX_MS))
+		start_job(new_id(), method, false, leader, "a former one has left a directory to be decided on");
 }
 
 /* ---- the address that follows the primary ---- */

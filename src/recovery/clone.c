@@ -167,25 +167,46 @@ make_target(PghaJobRun *run, const PghaClonePlan *plan)
 	return true;
 }
 
+/* The copy may be the only one of what it has, from now on.  What it will replace is not known yet. */
+static bool
+record_whole(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	pgha_found_directory(run, plan->target, &run->new_id);
+	run->new_id.term = run->source_term;
+	run->new_whole = true;
+	if (run->old_directory[0] == '\0')
+		memset(&run->replaced, 0, sizeof(run->replaced));
+	return pgha_job_record(run);
+}
+
+/* What is further than the leader is only replaced by a person's order: known before there is a copy. */
+static bool
+may_be_replaced(PghaJobRun *run)
+{
+	PghaOwnAnswer answer;
+
+	return run->order.ordered || !is_there(run) ||
+		(ask_own(run, &answer) && (!answer.above || pgha_own_refuse(run, &answer, NULL)));
+}
+
 static bool
 clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 {
 	PghaDirectory there;
 
-	if (!pgha_settings_save(run) || !pgha_clone_note(run, plan))
+	if (!may_be_replaced(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
 	if (!make_target(run, plan) || !pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan) ||
+		!record_whole(run, plan) ||
 		!pgha_job_check_cancel(run) || !leader_leads(run) || !pgha_swap_check_term(run, false) ||
 		!pgha_swap_stop_old(run) || !save_lost(run))
 	{
-		pgha_clone_give_up(run);
+		pgha_swap_drop_copy(run);
 		return false;
 	}
 
 	run->irrevocable = true;
-	pgha_found_directory(run, plan->target, &run->new_id);
-	run->new_whole = true;
 	name_aside(run);
 	if (pgha_job_phase(run, "swapping", "puts the clone in the place of \"%s\"", run->conf->data) &&
 		pgha_swap_in(run))
@@ -196,7 +217,7 @@ clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 	pgha_found_directory(run, run->new_directory, &there);
 	if (pgha_found_same(&there, &run->new_id) && access(run->conf->data, F_OK) == 0)
 	{
-		pgha_clone_give_up(run);
+		pgha_swap_drop_copy(run);
 		if (run->spent_directory[0] != '\0')
 			run->spent_directory[0] = '\0';
 		else

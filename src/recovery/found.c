@@ -53,8 +53,23 @@ pgha_found_directory(const PghaJobRun *run, const char *path, PghaDirectory *dir
 		return;
 	directory->written = (uint64_t) st.st_mtim.tv_sec * 1000000000u + (uint64_t) st.st_mtim.tv_nsec;
 	directory->end = end_of(&control);
-	directory->unreadable = pgha_state_file_read(path, &facts) == PGHA_STATE_FILE_UNUSABLE;
-	directory->term = facts.term;
+	directory->shut_down = strncmp(control.state, "shut down", 9) == 0;
+	switch (pgha_state_file_read(path, &facts))
+	{
+		case PGHA_STATE_FILE_READ:
+			/*
+			 * The term is that of the data.  A copy has brought it along from another
+			 * node together with them; only another cluster's says nothing.
+			 */
+			if (facts.system_identifier == control.system_identifier)
+				directory->term = facts.term;
+			break;
+		case PGHA_STATE_FILE_ABSENT:
+			break;
+		case PGHA_STATE_FILE_UNUSABLE:
+			directory->unreadable = true;
+			break;
+	}
 }
 
 bool
@@ -148,6 +163,8 @@ pgha_found_contained(const PghaJobRun *run, PGconn *leader, const char *path)
 	static PghaJobRun asks;		/* its failure is none of the job's */
 	PghaControl control;
 	PghaFork	fork;
+	pgha_lsn	end;
+	PghaFact	contained;
 
 	if (leader == NULL || !read_control(run, path, &control) || control.system_identifier == 0)
 		return PGHA_NOT_KNOWN;
@@ -157,9 +174,14 @@ pgha_found_contained(const PghaJobRun *run, PGconn *leader, const char *path)
 	asks.conf = &there;
 	if (!pgha_fork_find(&asks, leader, &control, &fork))
 		return PGHA_NOT_KNOWN;
+	end = end_of(&control);
 	if (fork.same_timeline)
-		return has_reached(leader, end_of(&control));
-	if (fork.own_timeline != fork.timeline)
-		return PGHA_NO;
-	return end_of(&control) <= fork.lsn ? PGHA_YES : PGHA_NO;
+		contained = has_reached(leader, end);
+	else
+		contained = fork.own_timeline == fork.timeline && end <= fork.lsn ? PGHA_YES : PGHA_NO;
+
+	/* By numbers and positions.  What is compared, and differs, is another timeline of that number. */
+	if (contained == PGHA_YES && pgha_wal_same(&asks, leader, &control, &fork, end) == PGHA_SAME_NO)
+		contained = PGHA_NO;
+	return contained;
 }

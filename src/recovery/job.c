@@ -97,12 +97,18 @@ take_clone_field(PghaJobRun *run, const char *key, const char *value)
 		take_directory(value, &run->replaced);
 	else if (strcmp(key, "saved") == 0)
 		run->saved = number != 0;
+	else if (strcmp(key, "deleting") == 0)
+		run->deleting = number != 0;
 	else if (strcmp(key, "keep_old") == 0)
 		run->keep_old = number != 0;
 	else if (strcmp(key, "source") == 0)
 		(void) snprintf(run->source, sizeof(run->source), "%s", value);
 	else if (strcmp(key, "source_term") == 0)
 		run->source_term = (uint64_t) number;
+	else if (strcmp(key, "placed_source") == 0)
+		(void) snprintf(run->placed_source, sizeof(run->placed_source), "%s", value);
+	else if (strcmp(key, "placed_term") == 0)
+		run->placed_term = (uint64_t) number;
 	else if (strcmp(key, "cloned") == 0)
 		run->cloned = number != 0;
 	else if (strcmp(key, "stop_written") == 0)
@@ -146,9 +152,13 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		status->order_at = number;
 	else if (strcmp(key, "boot") == 0)
 		(void) snprintf(status->boot, sizeof(status->boot), "%s", value);
-	else if (run == NULL)
+	else if (strcmp(key, "repeated") == 0)
+		status->repeated = number != 0;
+	else if (strcmp(key, "new_directory") == 0 || strcmp(key, "old_directory") == 0)
+		status->undecided |= *value != '\0';
+	if (run == NULL)
 		return;
-	else if (strcmp(key, "started") == 0 && is_number)
+	if (strcmp(key, "started") == 0 && is_number)
 		run->started = number;
 	else
 		take_clone_field(run, key, value);
@@ -362,7 +372,12 @@ end_job(PghaJobRun *run, bool done)
 				run->detail[0] != '\0' ? "; " : "", run->detail,
 				run->hint[0] != '\0' ? "; " : "", run->hint);
 	else
-		pgha_agent_log("recovery failed again, for the same reason");
+	{
+		/* Said once, however often it is tried. */
+		run->repeated = true;
+		if (!ended_before.repeated)
+			pgha_agent_log("recovery failed again, for the same reason");
+	}
 	if (!pgha_job_write(run, outcome))
 		pgha_agent_log("could not write the job file: %s", strerror(errno));
 }

@@ -137,8 +137,11 @@ pgha_job_write(PghaJobRun *run, const char *outcome)
 	add_number(&line, "new_whole", run->new_whole);
 	add_directory(&line, "replaced", &run->replaced);
 	add_number(&line, "saved", run->saved);
+	add_number(&line, "deleting", run->deleting);
 	add_field(&line, "source", run->source);
 	add_number(&line, "source_term", (int64_t) run->source_term);
+	add_field(&line, "placed_source", run->placed_source);
+	add_number(&line, "placed_term", (int64_t) run->placed_term);
 	add_number(&line, "stop_written", (int64_t) run->stop_written);
 	add_number(&line, "order_term", (int64_t) run->order_term);
 	add_number(&line, "order_at", run->order_at);
@@ -147,6 +150,7 @@ pgha_job_write(PghaJobRun *run, const char *outcome)
 	add_field(&line, "old_directory", run->old_directory);
 	add_field(&line, "spent_directory", run->spent_directory);
 	add_number(&line, "keep_old", run->keep_old);
+	add_number(&line, "repeated", run->repeated);
 	add_field(&line, "outcome", outcome);
 	add_field(&line, "sqlstate", run->sqlstate);
 	add_field(&line, "message", run->message);

@@ -26,6 +26,7 @@
 #include "objects.h"
 #include "own.h"
 #include "server.h"
+#include "settings.h"
 #include "table.h"
 
 /* Taken again directly before each step that cannot be undone. */
@@ -197,6 +198,8 @@ pgha_swap_in(PghaJobRun *run)
 		aside[0] = '\0';
 	run->data_ok = true;
 	run->cloned = true;
+	memcpy(run->placed_source, run->source, sizeof(run->placed_source));
+	run->placed_term = run->source_term;
 	if (!pgha_job_record(run))
 		return false;
 	pgha_clone_forget(run);
@@ -233,10 +236,27 @@ static bool
 is_stopped_on_purpose(const PghaJobRun *run, const PghaDirectory *now)
 {
 	pid_t		pid;
+	PghaServer	server = pgha_server_look(run->conf, &pid);
 
-	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_STOPPED)
+	/* Marked for an exchange it has been down before; how it went down pg_control tells. */
+	if (server != PGHA_SERVER_STOPPED && !(server == PGHA_SERVER_MARKED && now->shut_down))
 		return false;
 	return !run->stopped || (run->stop_written != 0 && now->written != run->stop_written);
+}
+
+/*
+ * Has the leader of now all that the copy has?  Where the copy itself does not
+ * tell: it has, if it is the one that was copied, in the same term.
+ */
+static PghaFact
+is_copy_contained(const PghaJobRun *run, PGconn *leader, uint64_t term)
+{
+	PghaFact	contained = term != 0 ? pgha_found_contained(run, leader, run->new_directory) : PGHA_NOT_KNOWN;
+
+	if (contained == PGHA_NOT_KNOWN && term != 0 && term == run->source_term &&
+		strcmp(run->conf->members.member[run->leader].name, run->source) == 0)
+		contained = PGHA_YES;
+	return contained;
 }
 
 /* What is there now, who leads, and what the operator has said. */
@@ -256,14 +276,15 @@ look(PghaJobRun *run, PghaScene *scene)
 
 	memset(scene, 0, sizeof(*scene));
 	scene->copy = look_at_copy(run);
-	scene->data_whole = run->data_ok && pgha_exists_in(run->conf->data, "global") &&
-		(run->known || pgha_mark_is_set(run->conf->data) != PGHA_MARK_SET);
+
+	/* Without its mark, what was not whole is what somebody has put there since. */
+	scene->data_whole = pgha_exists_in(run->conf->data, "global") &&
+		((run->known && run->data_ok) || pgha_mark_is_set(run->conf->data) != PGHA_MARK_SET);
 	scene->changed = pgha_found_changed(&now, &run->replaced);
 	scene->down = is_down(run);
 	scene->contained = PGHA_NOT_KNOWN;
-	if (term != 0 && (scene->copy == PGHA_COPY_WHOLE || scene->copy == PGHA_COPY_PERHAPS))
-		scene->contained = term == run->source_term && strcmp(run->conf->members.member[run->leader].name, run->source) == 0 ?
-			PGHA_YES : pgha_found_contained(run, leader, run->new_directory);
+	if (scene->copy == PGHA_COPY_WHOLE || scene->copy == PGHA_COPY_PERHAPS)
+		scene->contained = is_copy_contained(run, leader, term);
 	scene->above = pgha_found_above(&now, term);
 
 	/* With a leader, the agent has asked it. */
@@ -271,7 +292,9 @@ look(PghaJobRun *run, PghaScene *scene)
 	scene->stopped = is_stopped_on_purpose(run, &now);
 	if (run->order_term == 0)
 		run->order_term = term;
-	scene->ordered = run->order.ordered && (!run->again || (term != 0 && term == run->order_term));
+	/* Who has stopped it after the job's own stop has said so after the order. */
+	scene->ordered = run->order.ordered &&
+		(!run->again || (term != 0 && term == run->order_term && !(scene->stopped && run->stopped)));
 	run->order.ordered = scene->ordered;
 	if (leader != NULL)
 		PQfinish(leader);
@@ -286,6 +309,27 @@ forget_copy(PghaJobRun *run)
 	run->new_whole = false;
 	pgha_clone_forget(run);
 	return pgha_job_record(run);
+}
+
+void
+pgha_swap_drop_copy(PghaJobRun *run)
+{
+	static PghaJobRun asks;
+	PGconn	   *leader;
+	PghaFact	contained = PGHA_YES;
+
+	if (run->new_whole)
+	{
+		asks = *run;
+		leader = pgha_job_leader(&asks);
+		contained = is_copy_contained(run, leader, leader != NULL ? pgha_found_leader_term(leader) : 0);
+		if (leader != NULL)
+			PQfinish(leader);
+	}
+	if (contained == PGHA_YES)
+		pgha_clone_give_up(run);
+	else
+		pgha_agent_log("the clone \"%s\" is whole, and stays until there is a primary that has all of it", run->new_directory);
 }
 
 /* The job ends here, and the copy stays recorded.  The server that there is may go on meanwhile. */
@@ -314,7 +358,8 @@ pgha_clone_tidy(PghaJobRun *run)
 
 	look(run, &scene);
 	step = pgha_table_step(&scene);
-	if (step != PGHA_STEP_GO_ON)
+	/* That it waits is told as the reason of the failure, and once. */
+	if (step != PGHA_STEP_GO_ON && step < PGHA_STEP_AWAIT_SERVER)
 		pgha_agent_log("recovery: an interrupted clone \"%s\": %s", run->new_directory, pgha_table_word(step));
 
 	if (step != PGHA_STEP_SWAP && step != PGHA_STEP_NAME && step < PGHA_STEP_AWAIT_SERVER)
@@ -336,7 +381,9 @@ pgha_clone_tidy(PghaJobRun *run)
 										   NULL : run->conf->data);
 			break;
 		case PGHA_STEP_SWAP:
-			done = pgha_swap_stop_old(run) && pgha_swap_in(run);
+			/* What somebody has changed in the node's own files since. */
+			done = pgha_swap_stop_old(run) && pgha_settings_save(run) &&
+				pgha_make_standby(run, run->new_directory) && pgha_swap_in(run);
 			break;
 		case PGHA_STEP_NAME:
 			done = pgha_swap_in(run);
@@ -375,28 +422,54 @@ pgha_clone_tidy(PghaJobRun *run)
 /* ---- the former data directory ---- */
 
 /*
- * Deletes a former data directory.  While that cannot be written down it is not
- * done, nor forgotten: false, after pgha_job_fail().
+ * Deletes a former data directory, pg_control first: one that has it no more, and
+ * of which the record says that it was being deleted, is not whole, and there is
+ * nothing left to decide.  One that has it is decided on anew.  While that cannot
+ * be written down it is not done, nor forgotten: false, after pgha_job_fail().
  */
 static bool
 delete_directory(PghaJobRun *run, char *directory)
 {
+	char		control[PATH_MAX + 32];
+
+	run->deleting = true;
 	if (!pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory))
 		return false;
-	if (!pgha_clone_remove_data(run, directory, true, run->conf->data))
+	(void) snprintf(control, sizeof(control), "%s/global/pg_control", directory);
+	if ((unlink(control) == 0 ? !pgha_sync_parent(control) : errno != ENOENT) ||
+		!pgha_clone_remove_data(run, directory, true, run->conf->data))
 		pgha_agent_log("could not delete \"%s\": %s", directory, strerror(errno));
 	directory[0] = '\0';
+	run->deleting = false;
 	return true;
 }
 
 bool
 pgha_clone_delete_spent(PghaJobRun *run)
 {
+	static PghaJobRun asks;		/* its failure is none of the job's */
+	PGconn	   *leader;
+	bool		listed;
+	PghaFact	contained = PGHA_YES;
+
 	if (run->spent_directory[0] == '\0')
 		return true;
-	if (pgha_objects_has(run->conf, run->spent_directory))
+	listed = pgha_objects_has(run->conf, run->spent_directory);
+	if (listed && pgha_exists_in(run->spent_directory, "global/pg_control"))
+	{
+		asks = *run;
+		leader = pgha_job_leader(&asks);
+		contained = pgha_found_contained(run, leader, run->spent_directory);
+		if (leader != NULL)
+			PQfinish(leader);
+	}
+	if (listed && contained == PGHA_YES)
 		return delete_directory(run, run->spent_directory);
-	pgha_agent_log("\"%s\" was not made by this agent, and is left as it is", run->spent_directory);
+	if (listed)
+		pgha_agent_log("\"%s\" has what the primary is not known to have: it is left there; delete it when it is not needed",
+					   run->spent_directory);
+	else
+		pgha_agent_log("\"%s\" was not made by this agent, and is left as it is", run->spent_directory);
 	run->spent_directory[0] = '\0';
 	return true;
 }
@@ -464,9 +537,11 @@ fate_of_former(PghaJobRun *run)
 		term = pgha_found_leader_term(leader);
 	pgha_found_directory(run, run->old_directory, &now);
 	former.listed = pgha_found_same(&now, &run->replaced) || pgha_objects_has(run->conf, run->old_directory);
-	if (now.written == 0 && run->replaced.written == 0 && term != 0)
+	if (now.written == 0 && (run->replaced.written == 0 ? term != 0 :
+							 run->deleting && !pgha_exists_in(run->old_directory, "global/pg_control")))
 	{
-		/* It had no pg_control: what was not whole had been given up before. */
+		/* It had no pg_control: what was not whole had been given up before.  Or it was being deleted. */
+		former.keep &= !run->deleting;
 		former.changed = former.above = PGHA_NO;
 		former.contained = PGHA_YES;
 	}
@@ -503,6 +578,6 @@ pgha_clone_finish(PghaJobRun *run)
 		}
 	}
 	if (run->old_directory[0] == '\0')
-		run->keep_old = run->saved = false;
+		run->keep_old = run->saved = run->deleting = false;
 	(void) pgha_job_record(run);
 }

@@ -29,12 +29,19 @@ extern bool pgha_swap_check_term(PghaJobRun *run, bool must_know);
 extern bool pgha_clone_tidy(PghaJobRun *run);
 
 /*
+ * The copy will not be swapped in now: deletes it, unless it is whole and the
+ * leader is not known to have all of it.  Then it stays, and pgha_clone_tidy() of
+ * the next job decides.
+ */
+extern void pgha_swap_drop_copy(PghaJobRun *run);
+
+/*
  * A clone streams: deletes the former data directory if the leader of now has
  * all that it has, or says where it is kept.
  */
 extern void pgha_clone_finish(PghaJobRun *run);
 
-/* Deletes a clone that never streamed and was replaced by another one; only what pgha made. */
+/* Deletes a clone that never streamed and was replaced by another one: if pgha made it, and the leader has all of it. */
 extern bool pgha_clone_delete_spent(PghaJobRun *run);
 
 /* Leaves the former data directory, if there is one, to the administrator. */

@@ -25,14 +25,8 @@
 
 /* A child that could not be started, or died, is tried again after this time. */
 #define CHILD_RETRY			1000000
-
-/* What the request under way is for. */
-typedef enum Asked
-{
-	ASKED_REPORT,
-	ASKED_HISTORY,
-	ASKED_COMPARISON
-} Asked;
+/* How long a comparison may take; twice that if its connection takes as long (microseconds). */
+#define COMPARE_LIMIT		20000000
 
 /* The monitor's side of one member: its child and what it is asked. */
 typedef struct Peer
@@ -42,8 +36,7 @@ typedef struct Peer
 	pgha_time	retry_at;		/* not before this time */
 	bool		want_poll;
 	uint32		want_history;	/* timeline; 0 = none */
-	char		want_compare[128];	/* request; empty = none */
-	Asked		asked;
+	bool		asked_history;	/* the request under way is for a history */
 	uint32		history_timeline;
 	bool		failed;			/* the outcome of a poll that could not be sent is due */
 	char		error[256];
@@ -51,6 +44,19 @@ typedef struct Peer
 } Peer;
 
 static Peer peer[PGHA_MAX_MEMBERS];
+
+/*
+ * The comparison of WAL that is under way.  It has a child of its own: it takes
+ * its time on a slow line, and the member must not look silent meanwhile.
+ */
+static struct
+{
+	PghaChild	child;
+	int			member;			/* PGHA_NOBODY: none */
+	bool		readable;
+	bool		failed;			/* it could not begin */
+}			comparison = {.member = PGHA_NOBODY};
+
 static PghaPeerNews tell_core;
 
 static WaitEventSet *wait_set = NULL;
@@ -62,6 +68,7 @@ PghaPeersInit(PghaPeerNews news)
 	tell_core = news;
 	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
 		PghaChildInit(&peer[i].child);
+	PghaChildInit(&comparison.child);
 }
 
 void
@@ -69,6 +76,8 @@ PghaPeersStop(void)
 {
 	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
 		PghaChildStop(&peer[i].child);
+	PghaChildStop(&comparison.child);
+	comparison.member = PGHA_NOBODY;
 	wait_set_stale = true;
 }
 
@@ -108,7 +117,7 @@ send_request(const PghaConfig *config, int member)
 	pgha_time	limit = Max(config->settings.failure_timeout / 3, 100000);
 	char		request[128];
 
-	if (p->child.request != 0 || p->failed || (!p->want_poll && p->want_history == 0 && p->want_compare[0] == '\0'))
+	if (p->child.request != 0 || p->failed || (!p->want_poll && p->want_history == 0))
 		return;
 
 	if (p->child.pid == 0)
@@ -136,25 +145,18 @@ send_request(const PghaConfig *config, int member)
 		wait_set_stale = true;
 	}
 
-	if (p->want_poll)
-	{
-		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT, member == config->settings.self ? "check" : "report",
-				 PghaEventsNewest(config->settings.name[member]));
-		p->asked = ASKED_REPORT;
-		p->want_poll = false;
-	}
-	else if (p->want_history != 0)
+	p->asked_history = p->want_history != 0 && !p->want_poll;
+	if (p->asked_history)
 	{
 		snprintf(request, sizeof(request), "history\t%u", p->want_history);
-		p->asked = ASKED_HISTORY;
 		p->history_timeline = p->want_history;
 		p->want_history = 0;
 	}
 	else
 	{
-		strlcpy(request, p->want_compare, sizeof(request));
-		p->asked = ASKED_COMPARISON;
-		p->want_compare[0] = '\0';
+		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT, member == config->settings.self ? "check" : "report",
+				 PghaEventsNewest(config->settings.name[member]));
+		p->want_poll = false;
 	}
 	if (!PghaChildRequest(&p->child, request, now, limit))
 	{
@@ -174,16 +176,6 @@ void
 PghaPeersFetchHistory(const PghaConfig *config, int member, uint32 timeline)
 {
 	peer[member].want_history = timeline;
-	send_request(config, member);
-}
-
-void
-PghaPeersCompareWal(const PghaConfig *config, int member, uint32 timeline, pgha_lsn begin, pgha_lsn end)
-{
-	Peer	   *p = &peer[member];
-
-	snprintf(p->want_compare, sizeof(p->want_compare), "compare\t%u\t" UINT64_FORMAT "\t" UINT64_FORMAT "\t%d",
-			 timeline, begin, end, wal_segment_size);
 	send_request(config, member);
 }
 
@@ -211,25 +203,10 @@ static void
 deliver(int member, PghaContact contact, const PghaReport *report, const PghaHistory *history)
 {
 	Peer	   *p = &peer[member];
-	static const PghaEventType types[] = {PGHA_EV_REPLY, PGHA_EV_HISTORY, PGHA_EV_COMPARED};
-	PghaEvent	event = {.type = types[p->asked], .member = member, .contact = contact, .report = report, .history = history};
+	PghaEvent	event = {.type = p->asked_history ? PGHA_EV_HISTORY : PGHA_EV_REPLY,
+		.member = member, .contact = contact, .report = report, .history = history};
 
-	p->asked = ASKED_REPORT;
-	tell_core(&event);
-}
-
-static void
-deliver_compared(int member, const char *answer)
-{
-	PghaEvent	event = {.type = PGHA_EV_COMPARED, .member = member, .compared = PGHA_WAL_GONE};
-
-	if (strcmp(answer, "same") == 0)
-		event.compared = PGHA_WAL_SAME;
-	else if (strcmp(answer, "differs") == 0)
-		event.compared = PGHA_WAL_DIFFERS;
-	else if (strcmp(answer, "not needed") == 0)
-		event.compared = PGHA_WAL_NOT_NEEDED;
-	peer[member].asked = ASKED_REPORT;
+	p->asked_history = false;
 	tell_core(&event);
 }
 
@@ -245,9 +222,7 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 		set_error(p, text);
 		deliver(member, contact_of(outcome), NULL, NULL);
 	}
-	else if (p->asked == ASKED_COMPARISON)
-		deliver_compared(member, text);
-	else if (p->asked == ASKED_HISTORY)
+	else if (p->asked_history)
 		deliver(member, PGHA_CONTACT_ANSWERED, NULL,
 				pgha_history_parse(text, p->history_timeline, &history) ? &history : NULL);
 	else if (!pgha_report_parse(text, &config->members, &report,
@@ -272,6 +247,70 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 		deliver(member, PGHA_CONTACT_ANSWERED, &report, NULL);
 	}
 }
+
+/* ---- comparing WAL ---- */
+
+static void
+end_comparison(PghaComparison outcome)
+{
+	PghaEvent	event = {.type = PGHA_EV_COMPARED, .member = comparison.member, .compared = outcome};
+
+	PghaChildStop(&comparison.child);
+	wait_set_stale = true;
+	comparison.member = PGHA_NOBODY;
+	comparison.readable = false;
+	tell_core(&event);
+}
+
+void
+PghaPeersCompareWal(const PghaConfig *config, int member, uint32 timeline, pgha_lsn begin, pgha_lsn end)
+{
+	char		conninfo[PGHA_CONNINFO_SIZE];
+	char		request[128];
+
+	PghaChildStop(&comparison.child);
+	wait_set_stale = true;
+	comparison.member = member;
+	comparison.readable = false;
+	snprintf(request, sizeof(request), "compare\t%u\t" UINT64_FORMAT "\t" UINT64_FORMAT "\t%d",
+			 timeline, begin, end, wal_segment_size);
+	comparison.failed = !pgha_conninfo_build(conninfo, sizeof(conninfo), config->conninfo,
+											 &config->members.member[member], PGHA_IO_NAME, NULL) ||
+		!PghaChildStart(&comparison.child, conninfo) ||
+		!PghaChildRequest(&comparison.child, request, pgha_clock_us(), COMPARE_LIMIT);
+}
+
+static void
+tend_comparison(void)
+{
+	char	   *outcome;
+	char	   *text;
+
+	if (comparison.member == PGHA_NOBODY)
+		return;
+	if (comparison.failed || pgha_clock_us() >= comparison.child.deadline)
+		end_comparison(PGHA_WAL_NOT_COMPARED);
+	else if (comparison.readable)
+	{
+		comparison.readable = false;
+		switch (PghaChildPoll(&comparison.child, &outcome, &text))
+		{
+			case PGHA_CHILD_REPLY:
+				end_comparison(strcmp(outcome, "ok") != 0 ? PGHA_WAL_NOT_COMPARED :
+							   strcmp(text, "same") == 0 ? PGHA_WAL_SAME :
+							   strcmp(text, "differs") == 0 ? PGHA_WAL_DIFFERS :
+							   strcmp(text, "not needed") == 0 ? PGHA_WAL_NOT_NEEDED : PGHA_WAL_GONE);
+				break;
+			case PGHA_CHILD_GONE:
+				end_comparison(PGHA_WAL_NOT_COMPARED);
+				break;
+			case PGHA_CHILD_NOTHING:
+				break;
+		}
+	}
+}
+
+/* ---- the loop ---- */
 
 void
 PghaPeersTend(const PghaConfig *config)
@@ -323,6 +362,7 @@ PghaPeersTend(const PghaConfig *config)
 		}
 		send_request(config, i);
 	}
+	tend_comparison();
 }
 
 pgha_time
@@ -337,6 +377,8 @@ PghaPeersDue(const PghaConfig *config)
 		if (peer[i].failed)
 			due = Min(due, peer[i].retry_at);
 	}
+	if (comparison.member != PGHA_NOBODY)
+		due = comparison.failed ? 0 : Min(due, comparison.child.deadline);
 	return due;
 }
 
@@ -345,21 +387,23 @@ build_wait_set(const PghaConfig *config)
 {
 	if (wait_set != NULL)
 		FreeWaitEventSet(wait_set);
-	wait_set = compat_wait_event_set(PGHA_MAX_MEMBERS + 2);
+	wait_set = compat_wait_event_set(PGHA_MAX_MEMBERS + 3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	for (int i = 0; i < config->settings.count; i++)
 	{
 		if (peer[i].child.fd >= 0)
-			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i]);
+			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i].readable);
 	}
+	if (comparison.child.fd >= 0)
+		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, comparison.child.fd, NULL, &comparison.readable);
 	wait_set_stale = false;
 }
 
 void
 PghaPeersWait(const PghaConfig *config, long timeout_ms)
 {
-	WaitEvent	events[PGHA_MAX_MEMBERS + 2];
+	WaitEvent	events[PGHA_MAX_MEMBERS + 3];
 	int			count;
 
 	if (wait_set_stale)
@@ -368,7 +412,7 @@ PghaPeersWait(const PghaConfig *config, long timeout_ms)
 	for (int i = 0; i < count; i++)
 	{
 		if (events[i].user_data != NULL)
-			((Peer *) events[i].user_data)->readable = true;
+			*(bool *) events[i].user_data = true;
 	}
 	ResetLatch(MyLatch);
 }
