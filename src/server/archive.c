@@ -20,7 +20,6 @@
 #include "postgres.h"
 
 #include "access/xlogrecovery.h"
-#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "archive.h"
@@ -246,7 +245,9 @@ PghaArchiveDue(pgha_time now)
 {
 	if (*restore_command() == '\0')
 		return PG_INT64_MAX;
-	return archive.running ? now + LOOK_INTERVAL : archive.due;
+
+	/* A round that is due, and was not begun, waits for a timeline to be known. */
+	return archive.running ? now + LOOK_INTERVAL : Max(archive.due, now + LOOK_INTERVAL);
 }
 
 void
