@@ -26,10 +26,11 @@ my $io_errors = "$plain->{base}/log/io";
 
 # ---- the io child ----
 
-# Starts a child with the connection string; an undefined one is not sent.
+# Starts a child with the connection string; an undefined one is not sent.  Or
+# one with a restore_command, in a directory.
 sub io_start
 {
-	my ($conninfo) = @_;
+	my ($conninfo, $command, $directory) = @_;
 	my $child = { buffer => '' };
 
 	socketpair($child->{socket}, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
@@ -43,11 +44,13 @@ sub io_start
 		POSIX::dup2(fileno($theirs), 0);
 		POSIX::dup2(fileno($theirs), 1);
 		POSIX::dup2(fileno($log), 2);
-		exec($pgha, 'io', 'peer') or POSIX::_exit(98);
+		!defined $directory or chdir $directory or POSIX::_exit(97);
+		exec($pgha, 'io', defined $command ? 'archive' : 'peer') or POSIX::_exit(98);
 	}
 	close $theirs;
 	$child->{socket}->autoflush(1);
 	io_send($child, "conninfo\t$conninfo\n") if defined $conninfo;
+	io_send($child, "archive\t$command\n") if defined $command;
 	return $child;
 }
 
@@ -232,6 +235,35 @@ foreach my $garbage (
 		$survived++ if io_end($child) eq '0';
 	}
 	is($survived, 20, "... after random bytes (seed $seed)");
+}
+
+# ---- the child that asks the archive ----
+
+{
+	my $directory = "$plain->{base}/io-archive";
+	mkdir $directory;
+	mkdir "$directory/pg_wal";
+	foreach my $case (
+		[ 'test %f = 00000003.history && echo %r%% >%p', 2, qr/^ok no$/, 'not in the archive' ],
+		[ 'test %f = 00000003.history && echo %r%% >%p', 3, qr/^ok yes$/, 'in the archive' ],
+		[ 'exit 125', 3, qr/^ok no$/, 'any failure' ],
+		[ 'exit 127', 3, qr/^error .*exit code 127/, 'no such program: not known' ],
+		[ 'kill -9 $$', 3, qr/^error .*signal 9/, 'killed: not known' ],
+		[ 'true', 3, qr/^error .*left no file/, 'success without a file: not known' ],
+		[ 'sleep 1001 & sleep 1001', 3, qr/^silent .*within 300 ms/, 'no end: not known' ])
+	{
+		my ($command, $timeline, $answer, $name) = @$case;
+		my $child = io_start(undef, $command, $directory);
+		my ($outcome, $text) = io_ask($child, $command =~ /^sleep/ ? 300 : 20_000, 'history', $timeline);
+		like("$outcome $text", $answer, "restore_command: $name");
+		is(io_end($child), 0, '... child ends');
+	}
+	my $child = io_start(undef, 'sleep 1001', $directory);
+	io_send($child, "1\t30000\thistory\t3\n");
+	$plain->wait_for('the command to run', sub { grep { PghaCluster::command_line($_) =~ /sleep 1001/ } PghaCluster::processes_in($directory) });
+	is(io_end($child), 0, 'child ends while restore_command runs');
+	ok(PghaCluster::poll_until('', sub { !PghaCluster::processes_in($directory) }), '... and so does the command');
+	is_deeply([ glob("$directory/pg_wal/*") ], [], 'nothing is left in pg_wal');
 }
 
 # ---- outcomes without a server ----

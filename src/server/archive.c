@@ -20,7 +20,6 @@
 #include "postgres.h"
 
 #include "access/xlogrecovery.h"
-#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "archive.h"
@@ -192,12 +191,20 @@ begin_round(uint32 newest, int members, pgha_time now)
 static void
 take_answer(const char *outcome, const char *text, uint32 newest, int members, pgha_time now)
 {
+	bool	   *taken;
+
 	if (strcmp(outcome, "ok") != 0)
 	{
 		fail(text, now);
 		return;
 	}
-	archive.taken[archive.asked - archive.timeline] = strcmp(text, "yes") == 0;
+	taken = &archive.taken[archive.asked - archive.timeline];
+	if (strcmp(text, "yes") == 0 && !*taken)
+		ereport(LOG,
+				(errmsg("pgha: the archive has a history of timeline %u, which is later than timeline %u of this server",
+						archive.asked, archive.timeline),
+				 errdetail("It is not followed unless the primary has it. A promotion goes onto a later one.")));
+	*taken = strcmp(text, "yes") == 0;
 	archive.known = Max(archive.known, archive.asked);
 	ask_next(newest, members, now);
 }
@@ -243,7 +250,9 @@ PghaArchiveDue(pgha_time now)
 {
 	if (*restore_command() == '\0')
 		return PG_INT64_MAX;
-	return archive.running ? now + LOOK_INTERVAL : archive.due;
+
+	/* A round that is due, and was not begun, waits for a timeline to be known. */
+	return archive.running ? now + LOOK_INTERVAL : Max(archive.due, now + LOOK_INTERVAL);
 }
 
 void

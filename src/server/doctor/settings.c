@@ -244,8 +244,12 @@ check_archive(PghaDoctor *doctor)
 					   "See the server log for what archive_command says; until it succeeds, WAL is kept and fills the disk.",
 					   "archiving fails: %s failures, the last one of %s at %s",
 					   PghaDoctorField(0, 0), PghaDoctorField(0, 1), PghaDoctorField(0, 2));
+	else if (XLogArchiveMode != ARCHIVE_MODE_ALWAYS)
+		PghaDoctorFind(doctor, PGHA_INFO,
+					   "Write archive_mode = always on every node, with an archive_command that succeeds if the archive has the same file already, and restart them; or copy such WAL into the archive after a failover.",
+					   "archive_mode is on: what a primary that falls has not archived yet is archived by no other node; its agent keeps it in pgha_unarchived");
 	else
-		PghaDoctorFine(doctor, "archive_mode is %s, and archiving does not fail", PghaDoctorSetting("archive_mode"));
+		PghaDoctorFine(doctor, "archive_mode is always, and archiving does not fail");
 }
 
 static void
