@@ -53,13 +53,12 @@ $c->start;
 $c->wait_state('diverged');
 pass('a standby with WAL past the fork says so');
 is($c->value('SELECT count(*) FROM probe WHERE v < 0'), 300, 'and has what it alone has');
-is($c->value('SELECT count(*) FROM probe WHERE v > 10000'), 0, 'nothing of the new leader was replayed');
+is($c->value('SELECT count(*) FROM probe WHERE v BETWEEN 10001 AND 10300'), 0, 'nothing of the new leader was replayed');
 my $restored = sprintf('restored log file "%08X0', $timeline);
 unlike($c->log_since($mark), qr/\Q$restored\E/, 'nor restored');
 
-# While it runs: the same.
 $c->restart;
 $c->wait_state('diverged');
-is($c->value('SELECT count(*) FROM probe WHERE v < 0'), 300, 'nor is it after a restart');
+is($c->value('SELECT count(*) FROM probe WHERE v < 0'), 300, 'the same after a restart');
 
 done_testing();
