@@ -188,7 +188,7 @@ build/pgha-sim: $(SIM_SOURCES) $(ALL_HEADERS) | build
 build/pgha-sim-san: $(SIM_SOURCES) $(ALL_HEADERS) | build
 	$(CC) -std=gnu11 $(SANITIZE) $(WARNINGS) -DPGHA_SIM -Isrc -o $@ $(SIM_SOURCES)
 
-COMMON_TEST_SOURCES = $(wildcard t/unit/common/*.c) $(COMMON_SOURCES) src/core/states.c src/core/claim.c
+COMMON_TEST_SOURCES = $(wildcard t/unit/common/*.c) $(COMMON_SOURCES) $(CORE_SOURCES)
 
 build/common_test: $(COMMON_TEST_SOURCES) $(wildcard t/unit/common/*.h) $(ALL_HEADERS) | build
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(SANITIZE) $(WARNINGS) -Isrc $(LIBPQ_FLAGS) -o $@ $(COMMON_TEST_SOURCES) \

@@ -64,7 +64,10 @@ foreach my $name ('pg_hba.conf', 'postgresql.conf')
 make_path("$outside{b}/log");
 PghaCluster::give_to_postgres("$outside{b}/log");
 symlink "$outside{b}/log", "$b->{data}/log" or die;
+chmod 0750, $b->{data} or die;
 kept_or_refused('a log directory that is elsewhere', $a, $b, 'clone', '/log"', sub { is_link($b, 'log') }, sub { unlink "$b->{data}/log" });
+is((stat $b->{data})[2] & 07777, 0750, 'what the group could read it can read after a clone');
+chmod 0700, $b->{data} or die;
 
 # What only root can read.
 open(my $stray, '>', "$b->{data}/notes.txt") or die;

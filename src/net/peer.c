@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "../common/clock.h"
+#include "compat.h"
 #include "connect.h"
 
 /*
@@ -227,7 +228,7 @@ start_connect(PghaPeer *peer, const char *options)
 	PQconninfoFree(parsed);
 
 	/* What a server allows to applications is not meant for the session of a member. */
-	(void) snprintf(all_options, sizeof(all_options), "-c idle_session_timeout=0 %s", options != NULL ? options : "");
+	(void) snprintf(all_options, sizeof(all_options), "-c idle_session_timeout=0" PGHA_SETTINGS_OF_VERSION " %s", options != NULL ? options : "");
 	peer->conn = PQconnectStartParams(keywords, values, 1);
 	if (peer->conn == NULL)
 		return fail(peer, PGHA_OUTCOME_ERROR, "out of memory");

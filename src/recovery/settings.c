@@ -34,7 +34,7 @@
 static const char *const not_ours[] = {
 	"PG_VERSION", "postmaster.pid", "postmaster.opts", "backup_label", "backup_label.old", "backup_manifest",
 	"tablespace_map", "tablespace_map.old", "standby.signal", "recovery.signal", "current_logfiles",
-	"pgha.state", "pgha.state.new", "pgha.follow", "pg_internal.init", "recovery.conf"
+	"pgha.state", "pgha.state.new", "pgha.slots.new", "pgha.follow", "pg_internal.init", "recovery.conf"
 };
 
 /* Logs are not carried along; a link to where they are written is. */

@@ -137,4 +137,11 @@ compat_guc_variables(int *count)
 #define compat_wait_event_set(size)		CreateWaitEventSet(TopMemoryContext, (size))
 #endif
 
+/* The limit of a transaction, which came with 17: for the rest of this one. */
+#if PG_VERSION_NUM >= 170000
+#define compat_disable_transaction_timeout()	disable_timeout(TRANSACTION_TIMEOUT, false)
+#else
+#define compat_disable_transaction_timeout()	((void) 0)
+#endif
+
 #endif							/* PGHA_COMPAT_H */

@@ -285,6 +285,25 @@ check_max_wal_senders(PghaDoctor *doctor)
 		PghaDoctorFine(doctor, "%d, needed are %d", max_wal_senders, needed);
 }
 
+/* The slots of the other members, for SQL. */
+static const char *
+member_slots(const PghaView *view)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < view->members.count; i++)
+	{
+		char		slot[NAMEDATALEN];
+
+		if (i == view->settings.self)
+			continue;
+		pgha_slot_name(view->members.member[i].name, slot);
+		PghaDoctorList(&list, quote_literal_cstr(slot));
+	}
+	return psprintf("ARRAY[%s]::text[]", list.data);
+}
+
 static void
 check_max_replication_slots(PghaDoctor *doctor)
 {
@@ -292,7 +311,8 @@ check_max_replication_slots(PghaDoctor *doctor)
 	int			strangers;
 	int			needed;
 
-	(void) PghaDoctorQuery("SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE slot_name NOT LIKE 'pgha\\_%%'");
+	(void) PghaDoctorQuery("SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE slot_name <> ALL (%s)",
+						   member_slots(doctor->view));
 	strangers = atoi(PghaDoctorField(0, 0));
 	needed = others + strangers;
 	if (max_replication_slots < needed)
@@ -360,8 +380,9 @@ check_other_slots(PghaDoctor *doctor)
 	int			rows = PghaDoctorQuery("SELECT slot_name, wal_status, greatest(0, (CASE WHEN pg_is_in_recovery()"
 									   " THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END) - restart_lsn)::int8"
 									   " FROM pg_catalog.pg_replication_slots"
-									   " WHERE slot_name NOT LIKE 'pgha\\_%%' AND NOT active AND NOT temporary"
-									   " AND (restart_lsn IS NOT NULL OR wal_status = 'lost')");
+									   " WHERE slot_name <> ALL (%s) AND NOT active AND NOT temporary"
+									   " AND (restart_lsn IS NOT NULL OR wal_status = 'lost')",
+									   member_slots(doctor->view));
 	bool		unlimited = strcmp(PghaDoctorSetting("max_slot_wal_keep_size"), "-1") == 0;
 
 	for (int i = 0; i < rows; i++)

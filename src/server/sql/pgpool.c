@@ -39,7 +39,7 @@
 #include "../wait.h"
 
 /* A kept failure is of no interest to a recovery that is started later than this. */
-#define KEEP_FAILURE_MS		600000
+#define KEEP_FAILURE_US		INT64CONST(600000000)
 
 /* How long pgpool_switch_xlog() waits for archive_command. */
 #define ARCHIVE_WAIT_MS		600000
@@ -169,7 +169,7 @@ keep_failure(const char *host, const char *data_directory, const PghaFailure *fa
 		if (kept->at < oldest->at)
 			oldest = kept;
 	}
-	oldest->at = GetCurrentTimestamp();
+	oldest->at = pgha_clock_us();
 	PghaCopyText(oldest->host, host, sizeof(oldest->host));
 	PghaCopyText(oldest->data_directory, data_directory, sizeof(oldest->data_directory));
 	oldest->failure = *failure;
@@ -195,7 +195,7 @@ take_failure(const char *host, const char *data_directory, PghaFailure *failure)
 		if (kept->at == 0 || strcmp(kept->host, kept_host) != 0 ||
 			strcmp(kept->data_directory, kept_directory) != 0)
 			continue;
-		found = !TimestampDifferenceExceeds(kept->at, GetCurrentTimestamp(), KEEP_FAILURE_MS);
+		found = pgha_clock_us() - kept->at <= KEEP_FAILURE_US;
 		*failure = kept->failure;
 		kept->at = 0;
 	}
