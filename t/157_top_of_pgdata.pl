@@ -100,6 +100,16 @@ sub plant
 	link "$data/linked", "$there/linked" or die "link: $!";
 	by_postgres('mkdir', '-m', '0750', "$data/certs", "$data/certs/deep");
 	PghaCluster::spew("$data/certs/deep/key", "key of $node->{name}\n");
+	unless (-d "$there/conf.d")
+	{
+		by_postgres('mkdir', "$there/conf.d");
+		PghaCluster::spew("$there/conf.d/own.conf", "ssl_key_file = 'certs/deep/key'\n");
+		by_postgres('ln', '-s', "$there/conf.d", "$data/conf.d");
+		PghaCluster::spew("$data/postgresql.conf", PghaCluster::slurp("$data/postgresql.conf") . "include_dir 'conf.d'\n");
+		my $mark = $node->agent_mark;
+		$node->reload;
+		$node->wait_agent_log(qr/read the configuration again/, $mark);
+	}
 	by_postgres('truncate', '-s', $large, "$data/dump.sql") unless $without{large};
 	by_postgres('mkfifo', "$data/pipe") unless $without{fifo};
 	return;
@@ -123,8 +133,10 @@ sub all_there
 	is(PghaCluster::slurp("$data/$_"), "of $node->{name}\n", "$what: " . ($_ eq $long ? 'a name of 255 bytes' : $_ eq $line ? 'a name of two lines' : 'a file with two names'))
 	  foreach $long, $line, 'linked';
 	is(PghaCluster::slurp("$outside{$node->{name}}/linked"), "of $node->{name}\n", "$what: its other name has the same content");
-	is(PghaCluster::slurp("$data/certs/deep/key"), "key of $node->{name}\n", "$what: a directory");
+	is(PghaCluster::slurp("$data/certs/deep/key"), "key of $node->{name}\n", "$what: a file in a directory");
 	is(((stat "$data/certs")[2] // 0) & 07777, 0750, "$what: ... with its mode");
+	is(PghaCluster::slurp("$outside{$node->{name}}/conf.d/own.conf"), "ssl_key_file = 'certs/deep/key'\n", "$what: a configuration behind a link");
+	is($node->value('SHOW ssl_key_file'), 'certs/deep/key', "$what: ... which the server reads");
 	return;
 }
 

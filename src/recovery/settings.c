@@ -7,7 +7,7 @@
  * the data directory changes, its own files are copied to `settings` in the
  * agent directory: all small files, symbolic links and small directories at the
  * top of PGDATA that are not PostgreSQL's (host/top.c), and what the configuration
- * includes from below it.  Afterwards they are put back.  Links are copied as
+ * includes or names from below it.  Afterwards they are put back.  Links are copied as
  * links: what they lead to is outside, and stays.
  *
  * A node that is built for the first time has none.  Its postgresql.auto.conf is
@@ -46,16 +46,21 @@ failed(PghaJobRun *run, const char *what, const char *path)
 						 "could not %s \"%s\": %s", what, path, strerror(errno));
 }
 
-/* Makes the directories that `name` (relative, below `root`) is in. */
+/* Makes the directories below `to_root` that `name` is in, with the modes of those below `from_root`. */
 static bool
-make_parents(const char *root, const char *name)
+make_parents(const char *from_root, const char *to_root, const char *name)
 {
 	char		path[PATH_MAX * 2];
 
 	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
 	{
-		(void) snprintf(path, sizeof(path), "%s/%.*s", root, (int) (slash - name), name);
-		if (!pgha_make_directory(path))
+		struct stat st;
+
+		(void) snprintf(path, sizeof(path), "%s/%.*s", from_root, (int) (slash - name), name);
+		if (stat(path, &st) != 0)
+			return false;
+		(void) snprintf(path, sizeof(path), "%s/%.*s", to_root, (int) (slash - name), name);
+		if (mkdir(path, 0700) != 0 ? errno != EEXIST : chmod(path, st.st_mode & 0777) != 0)
 			return false;
 	}
 	return true;
@@ -104,23 +109,9 @@ copy_one(PghaJobRun *run, const char *from_root, const char *to_root, const char
 
 	(void) snprintf(from, sizeof(from), "%s/%s", from_root, name);
 	(void) snprintf(to, sizeof(to), "%s/%s", to_root, name);
-	if (!make_parents(to_root, name) || !make_room(from, to) || !copy_entry(from, to))
+	if (!make_parents(from_root, to_root, name) || !make_room(from, to) || !copy_entry(from, to))
 		return (errno == ENOENT && access(from, F_OK) != 0 && errno == ENOENT) || failed(run, "copy file", from);
 	return true;
-}
-
-/* Gives the copy of a directory its mode; there is none of an empty one. */
-static bool
-copy_mode(const char *from_root, const char *to_root, const char *name)
-{
-	char		path[PATH_MAX * 2];
-	struct stat st;
-
-	(void) snprintf(path, sizeof(path), "%s/%s", from_root, name);
-	if (stat(path, &st) != 0)
-		return errno == ENOENT;
-	(void) snprintf(path, sizeof(path), "%s/%s", to_root, name);
-	return chmod(path, st.st_mode & 0777) == 0 || errno == ENOENT;
 }
 
 /* Copies what is in a directory; the name is empty for the roots. */
@@ -151,7 +142,7 @@ copy_below(PghaJobRun *run, const char *from_root, const char *to_root, const ch
 			done = copy_one(run, from_root, to_root, name);
 	}
 	(void) closedir(dir);
-	return done && (*below == '\0' || copy_mode(from_root, to_root, below));
+	return done;
 }
 
 /* Where to, for save_found(). */
@@ -204,7 +195,23 @@ save_top(PghaJobRun *run, const char *to)
 	return run->sqlstate[0] != '\0' ? false : failed(run, "read directory", run->conf->data);
 }
 
-/* Copies what the configuration includes from below the top. */
+/* Is a directory on the way a link?  That is carried along, and what it leads to stays. */
+static bool
+is_behind_link(const char *data, const char *name)
+{
+	char		path[PATH_MAX * 2];
+	struct stat st;
+
+	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+	{
+		(void) snprintf(path, sizeof(path), "%s/%.*s", data, (int) (slash - name), name);
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			return true;
+	}
+	return false;
+}
+
+/* Copies what the configuration includes, or names, from below the top. */
 static bool
 save_included(PghaJobRun *run, const char *to)
 {
@@ -216,6 +223,7 @@ save_included(PghaJobRun *run, const char *to)
 
 		if (strncmp(file, run->conf->data, length) == 0 && file[length] == '/' &&
 			strchr(file + length + 1, '/') != NULL && strstr(file, "/../") == NULL &&
+			!is_behind_link(run->conf->data, file + length + 1) &&
 			!copy_one(run, run->conf->data, to, file + length + 1))
 			return false;
 	}
