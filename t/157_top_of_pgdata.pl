@@ -176,7 +176,7 @@ like(doctor_says($b), qr/"pipe" .*FIFO/, '... and a FIFO');
 	all_there($b, 'clone beside');
 	my ($old) = glob("$b->{data}.old-*");
 	ok(defined $old && -s "$old/dump.sql" == $large && -p "$old/pipe", 'what is too large, or no file, is kept with the former data directory');
-	like($a->value("SELECT string_agg(what, ' ') FROM pgha_events() WHERE kind = 'kept'") // '', qr/"(?:dump\.sql|pipe)" in it/, '... and that is told');
+	like($a->value("SELECT string_agg(what, ' ') FROM pgha_events() WHERE kind = 'lost'") // '', qr/"(?:dump\.sql|pipe)" in it/, '... and that is told');
 	PghaCluster::must_run([ 'rm', '-rf', $old ]) if defined $old;
 	pull_up($b);
 	unlink glob("$b->{data}/flicker.*");

@@ -154,7 +154,7 @@ name_aside(PghaJobRun *run)
 		run->saved = run->own == PGHA_OWN_PROVEN || !run->data_ok;
 		pgha_found_directory(run, run->conf->data, &run->replaced);
 		if (pgha_top_to_keep()[0] != '\0')
-			pgha_job_event(run, "kept", "node \"%s\" keeps its former data directory as \"%s.old-%s\": %s",
+			pgha_job_event(run, "lost", "node \"%s\" keeps its former data directory as \"%s.old-%s\": %s",
 						   run->conf->members.member[run->conf->self].name, run->conf->data, run->stamp, pgha_top_to_keep());
 	}
 	(void) snprintf(aside, PATH_MAX, "%.*s.old-%s", PATH_MAX - 64, run->conf->data, run->stamp);
