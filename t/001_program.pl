@@ -24,6 +24,15 @@ my ($node) = $plain->nodes;
 my ($port, $free_port) = ($node->{port}, $plain->free_port);
 my $io_errors = "$plain->{base}/log/io";
 
+# ---- what is installed ----
+
+# What only tests may do to the agent is not in it.
+{
+	my $library = PghaCluster::must_run([ $ENV{PG_CONFIG} // 'pg_config', '--pkglibdir' ]) =~ s/\n//r . '/pgha.so';
+	unlike(PghaCluster::slurp($_), qr/PGHA_TEST/, "no test hook in $_") foreach PghaCluster::pgha_program(), $library;
+	like(PghaCluster::slurp(PghaCluster::Host::pgha_test_program()), qr/PGHA_TEST_STOP_AT/, 'but in the program for tests');
+}
+
 # ---- the io child ----
 
 # Starts a child with the connection string; an undefined one is not sent.  Or

@@ -39,6 +39,7 @@
 #include "server.h"
 #include "settings.h"
 #include "swap.h"
+#include "top.h"
 
 /*
  * Does the leader still lead?  A copy may have taken hours, from elsewhere than
@@ -148,10 +149,13 @@ name_aside(PghaJobRun *run)
 	if (!spent)
 	{
 		pgha_clone_say_kept(run);
-		run->keep_old = run->own == PGHA_OWN_UNKNOWN;
+		run->keep_old = run->own == PGHA_OWN_UNKNOWN || pgha_top_to_keep()[0] != '\0';
 		/* What is not whole was given up before, and saved then. */
 		run->saved = run->own == PGHA_OWN_PROVEN || !run->data_ok;
 		pgha_found_directory(run, run->conf->data, &run->replaced);
+		if (pgha_top_to_keep()[0] != '\0')
+			pgha_job_event(run, "lost", "node \"%s\" keeps its former data directory as \"%s.old-%s\": %s",
+						   run->conf->members.member[run->conf->self].name, run->conf->data, run->stamp, pgha_top_to_keep());
 	}
 	(void) snprintf(aside, PATH_MAX, "%.*s.old-%s", PATH_MAX - 64, run->conf->data, run->stamp);
 }
@@ -367,7 +371,8 @@ pgha_clone(PghaJobRun *run)
 	(void) snprintf(run->source, sizeof(run->source), "%s", run->conf->members.member[run->leader].name);
 	run->source_term = term;
 	planned = pgha_clone_delete_spent(run) && pgha_swap_check_term(run, false) &&
-		pgha_clone_make_plan(run, &plan, leader) && pgha_preflight(run, &plan, leader);
+		pgha_clone_make_plan(run, &plan, leader) &&
+		pgha_top_look(run, leader, plan.in_place ? PGHA_TOP_IN_PLACE : PGHA_TOP_BESIDE) && pgha_preflight(run, &plan, leader);
 	PQfinish(leader);
 	return planned && (plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)) &&
 		start_clone(run);
