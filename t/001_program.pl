@@ -24,6 +24,8 @@ my ($node) = $plain->nodes;
 my ($port, $free_port) = ($node->{port}, $plain->free_port);
 my $io_errors = "$plain->{base}/log/io";
 
+unlike(PghaCluster::slurp($pgha), qr/PGHA_TEST_/, 'the program that is installed has none of the hooks for tests');
+
 # ---- the io child ----
 
 # Starts a child with the connection string; an undefined one is not sent.
