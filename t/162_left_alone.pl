@@ -91,4 +91,18 @@ my ($linked) = glob("$base/saved/pg_tblspc/*/PG_*");
 ok(defined $linked && -d $linked, 'its tablespaces are still there') or diag join ' ', map { readlink } glob("$base/saved/pg_tblspc/*");
 is($b->value('SELECT count(*) FROM spaced'), '1000', 'so are those of the node');
 
+# ---- a clone is given up: what the next one replaces is the node's data all the same ----
+read_again($b, 'pgha.keep_old_data' => 'on');
+arm($b, 'swapping');
+$session = $a->background(q{SELECT pgha_recover_node('b', 'clone')});
+kill_at($b, 'clone');
+$session->end;
+$b->start;
+$b->wait_streaming;
+$b->kill9;
+$b->start_agent(wait => 0);
+$cluster->wait_for('the job to have ended', sub { $b->job_field('outcome') =~ /./ && !$b->job_pids });
+is($b->job_field('outcome'), 'done', 'it is cloned after all');
+is(scalar(grep { -e "$_/PG_VERSION" } glob("$b->{data}.old-*")), 1, 'and the former data directory is kept, as is wanted') or diag $b->agent_text;
+
 done_testing();

@@ -94,6 +94,8 @@ static int	attempts = 0;		/* that failed in a row */
 static bool job_seen_running = false;
 static int	leader_before = PGHA_NOBODY;
 static char told[PGHA_WHY_SIZE];			/* what an administrator was told to do */
+static int64_t left_job = 0;	/* it was interrupted, and is not begun again */
+static const char *left_because;
 
 static pid_t pgpool_pid = 0;
 static int64_t pgpool_at = 0;
@@ -286,6 +288,16 @@ new_id(void)
 	return id != 0 ? (int64_t) id : 1;
 }
 
+/* As long as it seems to be under way, whoever orders another one only joins it. */
+static void
+end_left_job(void)
+{
+	(void) snprintf(job.outcome, sizeof(job.outcome), "failed");
+	(void) snprintf(job.sqlstate, sizeof(job.sqlstate), "55000");
+	(void) snprintf(job.message, sizeof(job.message), "a recovery was interrupted, and is not begun again: %s", left_because);
+	(void) snprintf(job.hint, sizeof(job.hint), "Order one with pgha_recover_node() on the primary.");
+}
+
 /* Looks at the job's files; notices its end. */
 static void
 look_at_job(int64_t now)
@@ -306,6 +318,8 @@ look_at_job(int64_t now)
 		not_begun.data_ok = job.data_ok;
 		job = not_begun;
 	}
+	if (job.known && job.order.id == left_job && job.outcome[0] == '\0')
+		end_left_job();
 
 	/* Looked at after the job's end was seen: what runs now was not stopped by it. */
 	if (job.known && (!job.data_ok || job.stopped || job.was_stopped) && !not_begun.known &&
@@ -449,6 +463,15 @@ is_stopped_since(const PghaJobStatus *interrupted)
 }
 
 static void
+leave_job(const char *because)
+{
+	left_job = job.order.id;
+	left_because = because;
+	end_left_job();
+	pgha_agent_log("%s. %s", job.message, job.hint);
+}
+
+static void
 reconcile(int64_t now)
 {
 	PghaMethod	method = conf.auto_rejoin == PGHA_REJOIN_CLONE ? PGHA_METHOD_AUTO : PGHA_METHOD_REJOIN;
@@ -477,6 +500,9 @@ reconcile(int64_t now)
 			start_job(job.order.id, job.order.method, ordered, leader, "an interrupted one is begun again");
 		return;
 	}
+	if (job.known && job.outcome[0] == '\0' && leader != PGHA_NOBODY)
+		leave_job(is_stopped_since(&job) ? "the server was stopped on purpose" :
+				  conf.auto_rejoin == PGHA_REJOIN_OFF ? "pgha.auto_rejoin = off" : "failover is paused");
 	if (conf.auto_rejoin == PGHA_REJOIN_OFF || is_paused())
 		return;
 

@@ -5,7 +5,7 @@
  * Copies by pg_basebackup or pgha.clone_command into the place that was planned,
  * and turns the result into this node's standby.  What the copy has outside of
  * its data directory is noted first, so that whatever happens it can be removed.
- * It never touches what the node uses: the exchange is clone.c's.
+ * It never touches what the node uses: the exchange is swap.c's.
  */
 #include "clone_copy.h"
 

@@ -269,6 +269,7 @@ pgha_stop(PghaJobRun *run)
 	if (!pgha_server_proven_down(run->conf, error, sizeof(error)))
 	{
 		run->stopped = true;
+		run->stop_written = 0;
 		if (!pgha_job_phase(run, "stopping", "stops the server"))
 			return false;
 		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))

@@ -186,8 +186,8 @@ save_included(PghaJobRun *run, const char *to)
 }
 
 /*
- * While the data directory is not whole its files may be the leader's: what was
- * saved before then stays.
+ * While the data directory is not whole its files may be the leader's, and in one
+ * that is missing or empty there are none: what was saved before then stays.
  */
 bool
 pgha_settings_save(PghaJobRun *run)
@@ -197,7 +197,8 @@ pgha_settings_save(PghaJobRun *run)
 
 	(void) snprintf(directory, sizeof(directory), "%s/settings", run->conf->directory);
 	(void) snprintf(fresh, sizeof(fresh), "%s/settings.new", run->conf->directory);
-	if (!run->data_ok && access(directory, F_OK) == 0)
+	if ((!run->data_ok || (!pgha_exists_in(run->conf->data, "PG_VERSION") && !pgha_exists_in(run->conf->data, "postgresql.auto.conf"))) &&
+		access(directory, F_OK) == 0)
 		return true;
 	if (!pgha_remove_tree(fresh, true) || !pgha_make_directory(fresh))
 		return failed(run, "create directory", fresh);

@@ -208,6 +208,9 @@ pgha_swap_in(PghaJobRun *run)
 static PghaCopy
 look_at_copy(const PghaJobRun *run)
 {
+	char		path[PATH_MAX + 32];
+	struct stat st;
+
 	if (run->new_directory[0] == '\0')
 		return PGHA_COPY_NONE;
 	if (run->new_whole && is_at(run->conf->data, &run->new_id))
@@ -219,7 +222,10 @@ look_at_copy(const PghaJobRun *run)
 		return PGHA_COPY_FOREIGN;
 	if (run->new_whole)
 		return PGHA_COPY_WHOLE;
-	return pgha_exists_in(run->new_directory, "global/pg_control") ? PGHA_COPY_PERHAPS : PGHA_COPY_PARTIAL;
+	/* A crash of the machine may leave it without what was in it. */
+	(void) snprintf(path, sizeof(path), "%s/global/pg_control", run->new_directory);
+	return stat(path, &st) == 0 ? (st.st_size != 0 ? PGHA_COPY_PERHAPS : PGHA_COPY_PARTIAL) :
+		errno == ENOENT ? PGHA_COPY_PARTIAL : PGHA_COPY_PERHAPS;
 }
 
 /* Was the server that is down stopped by somebody else than a recovery? */
@@ -286,9 +292,17 @@ forget_copy(PghaJobRun *run)
 static bool
 await(PghaJobRun *run, const PghaScene *scene, const char *what, const char *hint)
 {
-	if (scene->data_whole && scene->down == PGHA_YES && pgha_table_may_start(scene) && run->leader == PGHA_NOBODY)
+	if (scene->data_whole && scene->down == PGHA_YES && pgha_table_may_start(scene))
 		(void) pgha_start(run);
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint, "the clone \"%s\" %s", run->new_directory, what);
+}
+
+/* Named for an exchange that has not been: the next one must not take it for a former data directory. */
+static void
+forget_unused(char *aside)
+{
+	if (access(aside, F_OK) != 0 && errno == ENOENT)
+		aside[0] = '\0';
 }
 
 bool
@@ -302,6 +316,12 @@ pgha_clone_tidy(PghaJobRun *run)
 	step = pgha_table_step(&scene);
 	if (step != PGHA_STEP_GO_ON)
 		pgha_agent_log("recovery: an interrupted clone \"%s\": %s", run->new_directory, pgha_table_word(step));
+
+	if (step != PGHA_STEP_SWAP && step != PGHA_STEP_NAME && step < PGHA_STEP_AWAIT_SERVER)
+	{
+		forget_unused(run->old_directory);
+		forget_unused(run->spent_directory);
+	}
 
 	/* It was marked for an exchange that has not been. */
 	if (run->known && scene.data_whole && step != PGHA_STEP_SWAP)
