@@ -11,7 +11,7 @@ use Test::More;
 my $cluster = PghaCluster->new(
 	names => [ 'db-1', 'Db.2', 'db_3' ],
 	settings => {
-		wal_level => 'logical', max_replication_slots => 6, max_wal_size => '1GB', wal_keep_size => 0,
+		wal_level => 'logical', max_replication_slots => 6, max_wal_size => '1GB', wal_keep_size => 0, wal_receiver_create_temp_slot => 'on',
 		'pgha.failure_timeout' => '5s', 'pgha.heartbeat_interval' => '200ms', 'pgha.slot_keep_size' => '200MB'
 	});
 $cluster->build(sql => 'CREATE TABLE t (v text)');
@@ -50,6 +50,7 @@ wait_slots($a, 'pgha_db_2 pgha_db_3', 'the primary keeps a slot for each standby
 wait_slots($b, 'pgha_db_1 pgha_db_3', 'a standby keeps one for each other member');
 wait_slots($c, 'pgha_db_1 pgha_db_2', 'the other standby too');
 is($a->sql('SELECT count(*) FROM pg_replication_slots WHERE active'), 2, 'the standbys stream through them');
+is(join(' ', map { $_->sql('SELECT count(*) FROM pg_replication_slots WHERE temporary') } $a, $b, $c), '0 0 0', 'and through no temporary ones, which hold WAL without a limit');
 is($b->sql('SELECT count(*) FROM pg_replication_slots WHERE restart_lsn IS NULL OR slot_type <> $$physical$$'), 0,
 	'slots on a standby keep WAL from the start');
 

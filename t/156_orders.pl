@@ -68,6 +68,19 @@ PghaCluster::poll_until('', sub { let_go($b); !$b->job_pids }, 20);
 $b->start unless $b->is_running;
 $cluster->wait_following($a, $b);
 
+# ---- stopped on purpose, and ordered up ----
+$b->stop('fast');
+arm($b, 'waiting');
+$session = $a->background(q{SELECT pgha_recover_node('b')});
+kill_at($b, 'ordered up');
+$b->start_agent;
+eventually(sub { session_text($session) =~ /^t$/m }, 60, 'ordered up, and the job killed at once: it is begun again') or diag session_text($session), $b->agent_text;
+$session->end;
+$b->stop_agent;
+PghaCluster::poll_until('', sub { !$b->job_pids }, 20);
+$b->start unless $b->is_running;
+$cluster->wait_following($a, $b);
+
 # ---- an order for all that helps, while something weaker is under way ----
 arm($b, 'starting');
 $b->kill9;
@@ -87,7 +100,9 @@ $b->start_agent;
 # ---- paused ----
 $cluster->wait_following($a, $b);
 $cluster->wait_for('all to confirm the pause', sub { ($a->value('SELECT pgha_pause()', timeout => 10) // '') eq 't' });
+my $paused = $a->agent_mark;
 $a->stop('immediate');
 ok($cluster->stays_false(sub { $a->is_running }, 12), 'paused: the primary that went down stays down') or diag $a->agent_text;
+like(substr($a->agent_text, $paused), qr/not started, as failover is paused: order it/, 'and its agent says why, and what to do');
 
 done_testing();

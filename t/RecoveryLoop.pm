@@ -212,6 +212,7 @@ sub play
 	my $fallen = $cluster->primary // return 'no primary to begin with';
 	my ($next) = $cluster->others($fallen);
 	$self->{by_hand} = 0;
+	$self->{mark} = { map { $_->{name} => $_->agent_mark } $fallen, $next };
 	my $writer = $cluster->start_writer(interval => 10);
 	$writer->wait_acknowledged(20);
 
@@ -268,7 +269,8 @@ sub settle
 			$node->start_agent(wait => 0) unless $node->agent_running;
 		}
 		my $primary = $cluster->primary;
-		$self->resume if $self->{paused};
+		# Also a pause that nobody but a server that was down had heard of.
+		$self->resume if $self->{paused} || $primary && ($primary->value('SELECT bool_or(paused) FROM pgha_cluster()') // '') eq 't';
 		my @others = $primary ? $cluster->others($primary) : ();
 		return $primary if $primary && !$self->{paused} && $primary->state eq 'primary' && !grep { !follows($primary, $_) } @others;
 		return 0 if PghaCluster::now() - $asked < 10;
@@ -277,10 +279,10 @@ sub settle
 		{
 			next if $primary && $node == $primary || $node->job_pids;
 			if (!$node->is_running && $self->{stopped}{ $node->{name} }) { $self->start_again($node, $primary); }
-			elsif ($primary && $self->needs_person($primary, $node))
+			elsif ($primary && (my $method = $self->needs_person($primary, $node)))
 			{
 				$self->{by_hand}++;
-				$self->give_order($node, 'clone');
+				$self->give_order($node, $method);
 			}
 		}
 		return 0;
@@ -294,14 +296,16 @@ sub follows
 	  && ($node->value("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND sender_port = $primary->{port}") // 0) == 1;
 }
 
-# Is it one that does not come back by itself, and says so?
+# Is it one that does not come back by itself, and says so?  The method to order.
 sub needs_person
 {
 	my ($self, $primary, $node) = @_;
 	my $progress = $primary->row("SELECT * FROM pgha_recovery_progress() WHERE node = '$node->{name}'") // return 0;
 	my $told = join ' ', map { $_ // '' } @$progress{qw(message detail hint)};
-	return 1 if $told =~ /this node has data of term|reaches further/;
-	return ($node->{settings}{'pgha.auto_rejoin'} // '') eq 'rewind' && (($progress->{server} // '') eq 'marked' || $told =~ /clone/);
+	return 'auto' if !$node->is_running && substr($node->agent_text, $self->{mark}{ $node->{name} }) =~ /not started, as failover is paused: order it/;
+	return 'clone' if $told =~ /this node has data of term|reaches further/;
+	return 'clone' if ($node->{settings}{'pgha.auto_rejoin'} // '') eq 'rewind' && (($progress->{server} // '') eq 'marked' || $told =~ /clone/);
+	return undef;
 }
 
 # ---- what must hold at its end ----

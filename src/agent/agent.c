@@ -326,7 +326,7 @@ look_at_job(int64_t now)
 		end_left_job();
 
 	/* Looked at after the job's end was seen: what runs now was not stopped by it. */
-	if (job.known && (!job.data_ok || job.stopped) && !not_begun.known &&
+	if (job.known && (!job.data_ok || job.stopped || job.was_stopped) && !not_begun.known &&
 		pgha_server_look(&conf, &pid) == PGHA_SERVER_RUNNING && !pgha_job_server_runs(&conf))
 		tell_once("the job file in the agent's directory cannot be written");
 	if (!job_seen_running)
@@ -431,6 +431,9 @@ is_paused(void)
 		case PGHA_PAUSED_NO:
 			return false;
 		case PGHA_PAUSED_YES:
+			if (server == PGHA_SERVER_CRASHED)
+				tell_once("the server is not started, as failover is paused: order it with pgha_recover_node() on the"
+						  " primary, or end the pause with pgha_resume()");
 			return true;
 		case PGHA_PAUSED_UNKNOWN:
 			break;
@@ -453,11 +456,15 @@ time_before_start(int leader)
 	return DOWN_BEFORE_START_MS + 2 * (int64_t) conf.failure_timeout_ms;
 }
 
-/* Has somebody stopped the server on purpose since the job's process died? */
+/*
+ * Has somebody stopped the server on purpose since the job's process died?  Not if
+ * it was down already when he ordered the job.
+ */
 static bool
 is_stopped_since(const PghaJobStatus *interrupted)
 {
-	return server == PGHA_SERVER_STOPPED && !interrupted->stopped;
+	return server == PGHA_SERVER_STOPPED && !interrupted->stopped &&
+		!(interrupted->was_stopped && pgha_job_order_holds(&conf, interrupted, known_leader()));
 }
 
 static void

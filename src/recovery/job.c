@@ -27,6 +27,7 @@
 #include "../common/fields.h"
 #include "../common/log.h"
 #include "../host/durable.h"
+#include "../host/server_ctl.h"
 #include "rejoin.h"
 #include "report.h"
 
@@ -134,6 +135,8 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		status->data_ok = number != 0;
 	else if (strcmp(key, "stopped") == 0)
 		status->stopped = number != 0;
+	else if (strcmp(key, "was_stopped") == 0)
+		status->was_stopped = number != 0;
 	else if (strcmp(key, "phase") == 0)
 		(void) snprintf(status->phase, sizeof(status->phase), "%s", value);
 	else if (strcmp(key, "outcome") == 0)
@@ -284,6 +287,7 @@ static void
 init_order(PghaJobRun *run, const PghaJobOrder *order)
 {
 	bool		again = ended_before.order.id == order->id && ended_before.outcome[0] == '\0';
+	pid_t		pid;
 
 	run->order = *order;
 	run->again = again;
@@ -292,8 +296,10 @@ init_order(PghaJobRun *run, const PghaJobOrder *order)
 		run->order.ordered = pgha_job_order_holds(run->conf, &ended_before, order->leader);
 		run->order_at = ended_before.order_at;
 		memcpy(run->boot, ended_before.boot, sizeof(run->boot));
+		run->was_stopped = ended_before.was_stopped;
 		return;
 	}
+	run->was_stopped = order->ordered && pgha_server_look(run->conf, &pid) == PGHA_SERVER_STOPPED;
 	run->order_term = 0;
 	run->order_at = pgha_clock_ms();
 	read_boot(run->boot, sizeof(run->boot));
@@ -509,6 +515,7 @@ pgha_job_server_runs(const PghaAgentConf *conf)
 		return errno == ENOENT;
 	set_digit(text, "\ndata_ok\t", '1');
 	set_digit(text, "\nstopped\t", '0');
+	set_digit(text, "\nwas_stopped\t", '0');
 	done = pgha_write_file(path, text, strlen(text), 0600, true);
 	free(text);
 	return done;

@@ -132,6 +132,7 @@ pgha_job_write(PghaJobRun *run, const char *outcome)
 	add_number(&line, "data_ok", run->data_ok);
 	add_number(&line, "cloned", run->cloned);
 	add_number(&line, "stopped", run->stopped);
+	add_number(&line, "was_stopped", run->was_stopped);
 	add_field(&line, "new_directory", run->new_directory);
 	add_directory(&line, "new_id", &run->new_id);
 	add_number(&line, "new_whole", run->new_whole);

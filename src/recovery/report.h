@@ -54,6 +54,7 @@ typedef struct PghaJobRun
 	char		spent_directory[PATH_MAX];	/* a clone that never streamed, replaced by another one */
 	bool		cloned;			/* this job's clone is in the place of the data directory */
 	bool		stopped;		/* the server was stopped for this, and has not been started since */
+	bool		was_stopped;	/* the server was down on purpose when this was ordered, and has not been started since */
 	bool		keep_old;		/* what that one alone has could not be told */
 	PghaDirectory replaced;		/* the data directory that the clone replaces */
 	bool		saved;			/* what that one alone has was saved */

@@ -215,7 +215,7 @@ pgha_start(PghaJobRun *run)
 
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
 	{
-		run->stopped = false;
+		run->stopped = run->was_stopped = false;
 		return true;
 	}
 	if (!pgha_job_prove_down(run))
@@ -230,7 +230,7 @@ pgha_start(PghaJobRun *run)
 		return false;
 	if (pgha_server_start(run->conf, START_LIMIT_MS, give_start_up, &start, error, sizeof(error)))
 	{
-		run->stopped = false;
+		run->stopped = run->was_stopped = false;
 		return true;
 	}
 	if (!pgha_job_check_cancel(run))
