@@ -26,7 +26,8 @@ symlink $_, "$bin/" . (split m{/})[-1] foreach grep { !m{/(pgha|pg_rewind)$} } g
 PghaCluster::must_run([ 'cp', PghaCluster::pgha_program(), "$bin/pgha" ]);
 PghaCluster::spew("$bin/pg_rewind", join("\n", '#!/bin/sh', PghaCluster::bindir() . '/pg_rewind "$@" || exit',
 	"case \"\$*\" in *--dry-run*) exit 0;; esac",
-	"for file in \$(cat $cluster->{base}/recycled); do : > $b->{data}/pg_wal/\$file; rm $b->{data}/pg_wal/\$file; echo \$file >> $cluster->{base}/removed; done", ''));
+	"for file in \$(cat $cluster->{base}/recycled); do",
+	"\trm $a->{data}/pg_wal/\$file && : > $b->{data}/pg_wal/\$file && rm $b->{data}/pg_wal/\$file && echo \$file >> $cluster->{base}/removed", 'done', ''));
 chmod 0755, "$bin/pg_rewind";
 PghaCluster::spew("$cluster->{base}/$_", '') foreach qw(recycled removed);
 PghaCluster::give_to_postgres("$cluster->{base}/removed");
@@ -69,7 +70,7 @@ $b->stop_agent;
 	*{'PghaCluster::Node::pgha_program'} = sub { return "$bin/pgha"; };
 }
 $b->set(max_wal_size => '1GB');
-$a->set(wal_keep_size => '1GB');	# pg_rewind is to find it there
+$a->set(wal_keep_size => '1GB');	# until then it has it
 $b->sql('CHECKPOINT');
 $redo = $b->value('SELECT pg_walfile_name(redo_lsn) FROM pg_control_checkpoint()');
 $b->sql(q{INSERT INTO filler SELECT repeat(md5(i::text), 30) FROM generate_series(1, 3000) i});
