@@ -257,6 +257,8 @@ judge_node(SimWorld *world, int node, bool returning)
 		sim_violation(world, "promotion", "%s promotes with auto_failover = off", self);
 	if (n->apply_delay)
 		sim_violation(world, "promotion", "%s promotes with an apply delay", self);
+	if (n->too_low)
+		sim_violation(world, "promotion", "%s promotes with settings that are too low", self);
 	if (n->told_end > sim_end(world, node) &&
 		n->told_end - sim_end(world, node) > n->settings.max_failover_lag)
 		sim_violation(world, "promotion", "%s promotes at %s, the primary was at %s", self,
@@ -582,7 +584,8 @@ check_new_timeline(SimWorld *world, int node, uint32_t timeline)
 	SimNode    *n = &world->node[node];
 	const SimNode *leader = n->judged.leader >= 0 ? &world->node[n->judged.leader] : NULL;
 
-	if (world->timeline[timeline].used)
+	/* What is promoted past pgha reserves none. */
+	if (world->timeline[timeline].used && n->core.state == PGHA_PROMOTING)
 		sim_violation(world, "timeline", "%s creates timeline %u, which %s has created",
 					  name_of(world, node), timeline, name_of(world, world->timeline[timeline].creator));
 

@@ -424,7 +424,7 @@ choose_settings(SimWorld *world)
 		{
 			SimNode    *n = &world->node[i];
 
-			switch (sim_between(world, 0, 11))
+			switch (sim_between(world, 0, 12))
 			{
 				case 0:
 					n->settings.priority = 0;
@@ -444,6 +444,9 @@ choose_settings(SimWorld *world)
 					if (i == 1 && world->count > 2)
 						n->settings.system_identifier = 43;
 					break;
+				case 5:
+					n->too_low = true;
+					break;
 			}
 			n->settings.max_failover_lag = sim_chance(world, 400) ? 16 << 20 : 4 << 10;
 		}
@@ -454,6 +457,28 @@ choose_settings(SimWorld *world)
 		(int) sim_between(world, 0, 60) : 0;
 	world->hitches = world->crash_in_step;
 	world->crash_in_promotion = world->crash_in_step > 0 ? (int) sim_between(world, 0, 300) : 0;
+}
+
+/*
+ * Before pgha was put to use, two servers were promoted by hand, at the same
+ * place and onto the same timeline; each has WAL of its own on it.
+ */
+static void
+promote_two_by_hand(SimWorld *world)
+{
+	const int	two[] = {0, world->count - 1};
+
+	for (int i = 0; i < 2; i++)
+	{
+		SimNode    *n = &world->node[two[i]];
+		int			records = (int) sim_between(world, 1, 3);
+
+		world->timeline[2] = (SimTimeline) {true, 0, 1, sim_end_of(world, n, n->nwal)};
+		n->real[2] = true;
+		n->target = 2;
+		for (int j = 0; j < records; j++)
+			sim_append(world, two[i], 2, -1);
+	}
 }
 
 /* ---- healing and health ---- */
@@ -620,7 +645,8 @@ successor_exists(const SimWorld *world, int leader)
 			continue;
 		if (sync.listed & bit)
 			listed++;
-		if (n->settings.priority == 0 || !n->settings.auto_failover || n->apply_delay)
+		if (n->settings.priority == 0 || !n->settings.auto_failover || n->apply_delay ||
+			n->too_low)
 			continue;
 		if (sync.method != PGHA_SYNC_NONE && (sync.listed & bit) == 0)
 			continue;
@@ -702,6 +728,8 @@ sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 			  (unsigned long long) seed, sim_profile_name(profile), count,
 			  (double) world->node[0].settings.failure_timeout / SECOND,
 			  (double) world->node[0].settings.startup_grace / SECOND);
+	if (world->seed / SIM_PROFILES % 7 == 5)
+		promote_two_by_hand(world);
 
 	if (await_health(world, 60 * SECOND))
 	{

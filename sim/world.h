@@ -80,6 +80,7 @@ typedef enum SimQuestion
 {
 	SIM_ASK_REPORT,
 	SIM_ASK_HISTORY,
+	SIM_ASK_WAL,
 	SIM_ASK_BOOT,
 	SIM_QUESTIONS
 } SimQuestion;
@@ -94,6 +95,8 @@ typedef struct SimRequest
 	PghaReport	report;
 	PghaHistory history;
 	bool		have_history;
+	int			records;		/* SIM_ASK_WAL: of the asker's are to be compared */
+	PghaComparison compared;
 } SimRequest;
 
 /* What a node was told of a member since its monitor started (check.c). */
@@ -124,6 +127,7 @@ typedef struct SimNode
 	SimSyncNames sync_names;
 	PghaPassive passive;
 	bool		apply_delay;
+	bool		too_low;
 	bool		answers_error;	/* too many clients, for the other members */
 	bool		agent;			/* its agent is connected */
 	bool		no_instance;	/* it does not run on EC2, or has not said where */

@@ -36,6 +36,7 @@
 
 #include "../common/child.h"
 #include "../common/clock.h"
+#include "../common/log.h"
 #include "../common/program.h"
 #include "../common/text.h"
 #include "../host/durable.h"
@@ -45,7 +46,6 @@
 #include "../recovery/job.h"
 #include "conf.h"
 #include "keeper.h"
-#include "log.h"
 #include "pause.h"
 #include "pgpool.h"
 #include "session.h"
@@ -665,22 +665,21 @@ take_lock(void)
 
 	if (!pgha_make_directory(conf.directory))
 	{
-		fprintf(stderr, "pgha: error: could not create directory \"%s\": %s\n"
-				"HINT:  Create it, for the user that runs the server, or set pgha.agent_directory.\n",
-				conf.directory, strerror(errno));
+		pgha_error(stderr, "Create it, for the user that runs the server, or set pgha.agent_directory.",
+				   "could not create directory \"%s\": %s", conf.directory, strerror(errno));
 		return false;
 	}
 	(void) snprintf(path, sizeof(path), "%s/agent.lock", conf.directory);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 	{
-		fprintf(stderr, "pgha: error: could not open file \"%s\": %s\n", path, strerror(errno));
+		pgha_error(stderr, NULL, "could not open file \"%s\": %s", path, strerror(errno));
 		return false;
 	}
 	if (fcntl(fd, F_SETLK, &lock) == 0)
 		return true;			/* held until the process ends */
 	(void) fcntl(fd, F_GETLK, &lock);
-	fprintf(stderr, "pgha: error: an agent for \"%s\" is running already (pid %d)\n", conf.data, (int) lock.l_pid);
+	pgha_error(stderr, NULL, "an agent for \"%s\" is running already (pid %d)", conf.data, (int) lock.l_pid);
 	return false;
 }
 
@@ -690,11 +689,11 @@ check_user(void)
 	struct stat st;
 
 	if (geteuid() == 0)
-		fprintf(stderr, "pgha: error: the agent cannot be run as root\n"
-				"HINT:  Run it as the user that runs the server, for example with systemd's User=postgres.\n");
+		pgha_error(stderr, "Run it as the user that runs the server, for example with systemd's User=postgres.",
+				   "the agent cannot be run as root");
 	else if (stat(conf.data, &st) == 0 && st.st_uid != geteuid())
-		fprintf(stderr, "pgha: error: the data directory \"%s\" belongs to another user\n"
-				"HINT:  Run the agent as the user that runs the server.\n", conf.data);
+		pgha_error(stderr, "Run the agent as the user that runs the server.",
+				   "the data directory \"%s\" belongs to another user", conf.data);
 	else
 		return true;
 	return false;
@@ -723,7 +722,7 @@ pgha_agent_main(int argc, char **argv)
 		return code;
 	if (!pgha_agent_conf_read(options.data, options.config, &conf, error, sizeof(error)))
 	{
-		fprintf(stderr, "pgha: error: %s\n", error);
+		pgha_error(stderr, NULL, "%s", error);
 		return EXIT_USAGE;
 	}
 	if (options.check)
@@ -735,7 +734,7 @@ pgha_agent_main(int argc, char **argv)
 		return EXIT_ERROR;
 	if (!set_up_signals())
 	{
-		fprintf(stderr, "pgha: error: could not create a pipe: %s\n", strerror(errno));
+		pgha_error(stderr, NULL, "could not create a pipe: %s", strerror(errno));
 		return EXIT_ERROR;
 	}
 	(void) setvbuf(stderr, NULL, _IOLBF, 0);
@@ -752,7 +751,7 @@ pgha_agent_main(int argc, char **argv)
 	pgha_agent_options_resolve(&options, &conf);
 	if (chdir(conf.directory) != 0)
 	{
-		fprintf(stderr, "pgha: error: could not change to directory \"%s\": %s\n", conf.directory, strerror(errno));
+		pgha_error(stderr, NULL, "could not change to directory \"%s\": %s", conf.directory, strerror(errno));
 		return EXIT_ERROR;
 	}
 	pgha_agent_log("version %s, node \"%s\", data directory \"%s\"", PGHA_VERSION,

@@ -35,10 +35,10 @@
 
 #include "../common/clock.h"
 #include "../common/extension.h"
+#include "../common/log.h"
 #include "../common/pgpools.h"
 #include "../net/member.h"
 #include "../net/pcp.h"
-#include "log.h"
 
 /* For the own server, and for each pgpool: a frozen one must not keep us. */
 #define LIMIT_S			30

@@ -140,6 +140,7 @@ pgha_bar_text(PghaBar bar)
 		[PGHA_BAR_LEADER_REMOVED] = "the leader it followed last is not one of pgha.members",
 		[PGHA_BAR_NEVER_FOLLOWED] = "has not followed a primary yet",
 		[PGHA_BAR_BEHIND_FORK] = "has not reached the leader's timeline yet",
+		[PGHA_BAR_TOO_LOW] = "max_connections or another such setting is lower than on the primary, so that PostgreSQL would not end recovery",
 		[PGHA_BAR_PRIORITY] = "pgha.priority is 0",
 		[PGHA_BAR_PAUSED] = "failover is paused",
 		[PGHA_BAR_AUTO_FAILOVER] = "pgha.auto_failover is off",
@@ -173,6 +174,7 @@ pgha_action_name(PghaActionType type)
 	static const char *const names[] = {
 		[PGHA_ACT_POLL] = "poll",
 		[PGHA_ACT_FETCH_HISTORY] = "fetch history",
+		[PGHA_ACT_COMPARE_WAL] = "compare WAL",
 		[PGHA_ACT_WRITE_STATE] = "write state",
 		[PGHA_ACT_OPEN_GATE] = "open gate",
 		[PGHA_ACT_CLOSE_GATE] = "close gate",

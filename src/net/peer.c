@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "../common/clock.h"
+#include "connect.h"
 
 /*
  * How long one attempt to connect may take over several requests (us): until it
@@ -207,14 +208,6 @@ classify_failure(PghaPeer *peer, PghaOutcome *outcome)
 	return ATTEMPT_DONE;
 }
 
-/* The server's notices, and libpq's complaints about odd messages, are for nobody. */
-static void
-drop_notice(void *arg, const char *message)
-{
-	(void) arg;
-	(void) message;
-}
-
 /* Starts to connect; ERROR if libpq cannot make sense of the connection string. */
 static PghaOutcome
 start_connect(PghaPeer *peer, const char *options)
@@ -238,7 +231,7 @@ start_connect(PghaPeer *peer, const char *options)
 	peer->conn = PQconnectStartParams(keywords, values, 1);
 	if (peer->conn == NULL)
 		return fail(peer, PGHA_OUTCOME_ERROR, "out of memory");
-	(void) PQsetNoticeProcessor(peer->conn, drop_notice, NULL);
+	pgha_drop_notices(peer->conn);	/* and libpq's complaints about odd messages */
 	(void) PQsetErrorVerbosity(peer->conn, PQERRORS_VERBOSE);
 	peer->connecting = true;
 	peer->reached = false;

@@ -24,6 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -169,6 +170,8 @@ make_target(PghaJobRun *run, const PghaClonePlan *plan)
 static bool
 clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 {
+	PghaDirectory there;
+
 	if (!pgha_settings_save(run) || !pgha_clone_note(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
@@ -188,7 +191,10 @@ clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 		pgha_swap_in(run))
 		return true;
 	run->irrevocable = false;
-	if (run->new_directory[0] != '\0' && access(run->new_directory, F_OK) == 0 && access(run->conf->data, F_OK) == 0)
+
+	/* Once they are exchanged, that is the name of the former data directory. */
+	pgha_found_directory(run, run->new_directory, &there);
+	if (pgha_found_same(&there, &run->new_id) && access(run->conf->data, F_OK) == 0)
 	{
 		pgha_clone_give_up(run);
 		if (run->spent_directory[0] != '\0')
@@ -208,7 +214,7 @@ unmark(PghaJobRun *run)
 	run->irrevocable = false;
 	run->data_ok = true;
 	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
-		fprintf(stderr, "pgha agent: %s\n", error);
+		pgha_agent_log("%s", error);
 	return false;
 }
 
@@ -281,7 +287,7 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan))
 	{
-		(void) pgha_clone_remove_noted(run);
+		(void) pgha_clone_remove_noted(run, NULL);
 		return false;
 	}
 

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -224,8 +225,12 @@ pgha_clone_note(PghaJobRun *run, const PghaClonePlan *plan)
 	for (size_t at = 0; run->conf->clone_command[0] == '\0' && at < length; at += strlen(text + at) + 1)
 	{
 		if (!pgha_objects_make(run->conf, text + at))
-			return pgha_job_fail(run, STATE_IO, NULL, "See that the directory above it can be written to.",
-								 "could not create directory \"%s\": %s", text + at, strerror(errno));
+		{
+			pgha_job_fail(run, STATE_IO, NULL, "See that the directory above it can be written to.",
+						  "could not create directory \"%s\": %s", text + at, strerror(errno));
+			(void) pgha_clone_remove_noted(run, run->conf->data);
+			return false;
+		}
 	}
 	return true;
 }
@@ -237,27 +242,6 @@ pgha_clone_forget(const PghaJobRun *run)
 
 	copies_path(run, path);
 	(void) unlink(path);
-}
-
-bool
-pgha_clone_remove_noted(const PghaJobRun *run)
-{
-	char		path[PATH_MAX + 32];
-	size_t		length = 0;
-	char	   *text;
-	bool		done = true;
-
-	copies_path(run, path);
-	text = pgha_read_file(path, &length);
-	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
-	{
-		if (pgha_clone_is_copy(text + at))
-			done &= pgha_objects_remove(run->conf, text + at);
-	}
-	free(text);
-	if (done)
-		pgha_clone_forget(run);
-	return done;
 }
 
 /* A directory is the same by device and inode, whatever path led to it. */
@@ -316,6 +300,27 @@ is_used_by(const char *data, const char *place)
 	}
 	(void) closedir(dir);
 	return used;
+}
+
+bool
+pgha_clone_remove_noted(const PghaJobRun *run, const char *kept)
+{
+	char		path[PATH_MAX + 32];
+	size_t		length = 0;
+	char	   *text;
+	bool		done = true;
+
+	copies_path(run, path);
+	text = pgha_read_file(path, &length);
+	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
+	{
+		if (pgha_clone_is_copy(text + at) && (kept == NULL || !is_used_by(kept, text + at)))
+			done &= pgha_objects_remove(run->conf, text + at);
+	}
+	free(text);
+	if (done)
+		pgha_clone_forget(run);
+	return done;
 }
 
 /*
@@ -410,7 +415,7 @@ pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, con
 static bool
 remove_clone(const PghaJobRun *run)
 {
-	bool		outside = pgha_clone_remove_noted(run);
+	bool		outside = pgha_clone_remove_noted(run, run->conf->data);
 
 	return pgha_objects_remove(run->conf, run->new_directory) && outside;
 }
@@ -423,7 +428,7 @@ pgha_clone_give_up(PghaJobRun *run)
 	for (int i = 0; i < REMOVE_TRIES && !remove_clone(run); i++)
 		(void) nanosleep(&pause, NULL);
 	if (access(run->new_directory, F_OK) == 0)
-		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->new_directory, strerror(errno));
+		pgha_agent_log("could not delete \"%s\": %s", run->new_directory, strerror(errno));
 	run->new_directory[0] = '\0';
 	memset(&run->new_id, 0, sizeof(run->new_id));
 	run->new_whole = false;

@@ -23,8 +23,11 @@ extern bool pgha_clone_finish_copy(PghaJobRun *run, const PghaClonePlan *plan);
 extern bool pgha_clone_note(PghaJobRun *run, const PghaClonePlan *plan);
 extern void pgha_clone_forget(const PghaJobRun *run);
 
-/* False if one could not be removed: they stay noted. */
-extern bool pgha_clone_remove_noted(const PghaJobRun *run);
+/*
+ * Removes them, but for those that the data directory `kept` (NULL: none) uses.
+ * False if one could not be removed: they stay noted.
+ */
+extern bool pgha_clone_remove_noted(const PghaJobRun *run, const char *kept);
 
 /*
  * Removes a data directory with its storage outside, of pgha's copies only those

@@ -25,6 +25,7 @@
 #include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/fields.h"
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "rejoin.h"
 #include "report.h"
@@ -356,14 +357,14 @@ end_job(PghaJobRun *run, bool done)
 	if (done)
 		pgha_job_forget_failure(run);
 	if (done || !is_known_failure(run, &ended_before))
-		fprintf(stderr, "pgha agent: recovery %s%s%s%s%s%s%s\n", outcome,
+		pgha_agent_log("recovery %s%s%s%s%s%s%s", outcome,
 				run->message[0] != '\0' ? ": " : "", run->message,
 				run->detail[0] != '\0' ? "; " : "", run->detail,
 				run->hint[0] != '\0' ? "; " : "", run->hint);
 	else
-		fprintf(stderr, "pgha agent: recovery failed again, for the same reason\n");
+		pgha_agent_log("recovery failed again, for the same reason");
 	if (!pgha_job_write(run, outcome))
-		fprintf(stderr, "pgha agent: could not write the job file: %s\n", strerror(errno));
+		pgha_agent_log("could not write the job file: %s", strerror(errno));
 }
 
 /*

@@ -30,6 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../common/lsn.h"
 #include "../host/durable.h"
 #include "../host/process.h"
@@ -49,6 +50,7 @@ typedef struct Needed
 	uint64_t	fork;			/* with the fork */
 	uint64_t	last;			/* that the primary writes now */
 	uint32_t	timeline;		/* the last common one */
+	bool		left;			/* the primary has left that one at the fork */
 	uint64_t	size;			/* of a segment */
 	bool	   *here;			/* from `first` on */
 	bool	   *there;
@@ -199,7 +201,7 @@ ask_leader(PghaJobRun *run, PGconn *leader, Needed *needed)
 
 		if (!parse_name(name, needed->size, &timeline, &segment) ||
 			segment < needed->first || segment > needed->last ||
-			(timeline > needed->timeline) != (segment >= needed->fork))
+			(timeline > needed->timeline) != (needed->left && segment >= needed->fork))
 			continue;
 		needed->there[segment - needed->first] = true;
 		wal_path(run, name, path, sizeof(path));
@@ -283,7 +285,7 @@ check_complete(PghaJobRun *run, const Needed *needed)
 			return pgha_job_fail(run, STATE_UNDEFINED_FILE, detail, clone_hint,
 								 "node \"%s\" cannot be rewound: WAL that it would need then is gone",
 								 run->conf->members.member[run->conf->self].name);
-		fprintf(stderr, "pgha agent: recovery: %s restore_command has to get it.\n", detail);
+		pgha_agent_log("recovery: %s restore_command has to get it.", detail);
 	}
 	return true;
 }
@@ -336,7 +338,9 @@ pgha_kept_wal_save(PghaJobRun *run, PGconn *leader, const PghaControl *control,
 {
 	uint64_t	size = (uint64_t) control->wal_segment_size;
 	pgha_lsn	redo = find_redo(run, fork, checkpoint, timeline);
-	Needed		needed = {.fork = fork->lsn / size, .timeline = fork->timeline, .size = size};
+	Needed		needed = {
+		.fork = fork->lsn / size, .timeline = fork->timeline, .left = fork->leader_timeline != fork->timeline, .size = size
+	};
 	char		kept[PATH_MAX + 300];
 	char		error[512];
 	char	   *now;
@@ -473,5 +477,5 @@ pgha_kept_wal_forget(const PghaAgentConf *conf)
 
 	kept_path(conf, "", path, sizeof(path));
 	if (!pgha_remove_tree(path, true))
-		fprintf(stderr, "pgha agent: could not remove directory \"%s\": %s\n", path, strerror(errno));
+		pgha_agent_log("could not remove directory \"%s\": %s", path, strerror(errno));
 }

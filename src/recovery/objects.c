@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../common/fields.h"
+#include "../common/log.h"
 #include "../host/durable.h"
 
 /* Does this line of the file name that directory? */
@@ -88,7 +89,7 @@ pgha_objects_make(const PghaAgentConf *conf, const char *path)
 {
 	struct stat st;
 
-	return pgha_make_directory(path) && lstat(path, &st) == 0 && write_list(conf, NULL, &st, path);
+	return mkdir(path, 0700) == 0 && lstat(path, &st) == 0 && write_list(conf, NULL, &st, path);
 }
 
 static bool
@@ -127,7 +128,7 @@ pgha_objects_remove(const PghaAgentConf *conf, const char *path)
 	if (!is_listed(conf, &st))
 	{
 		if (rmdir(path) != 0)
-			fprintf(stderr, "pgha agent: \"%s\" was not made by this agent, and is left as it is\n", path);
+			pgha_agent_log("\"%s\" was not made by this agent, and is left as it is", path);
 		return true;
 	}
 	if (!pgha_remove_tree(path, true))

@@ -7,7 +7,7 @@
 
 #include "report.h"
 
-/* Makes a directory unless it exists, and lists it, durably.  False with errno. */
+/* Makes a directory, and lists it, durably.  False with errno: one that is there already is somebody else's. */
 extern bool pgha_objects_make(const PghaAgentConf *conf, const char *path);
 
 /* Is what is there now listed?  The same device and inode, wherever it has been renamed to. */

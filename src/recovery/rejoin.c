@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
 #include "clone.h"
@@ -66,7 +67,7 @@ clone_because(PghaJobRun *run)
 	if (!pgha_job_check_cancel(run))
 		return false;
 	if (run->message[0] != '\0')
-		fprintf(stderr, "pgha agent: recovery: clones, because %s%s%s\n", run->message,
+		pgha_agent_log("recovery: clones, because %s%s%s", run->message,
 				run->detail[0] != '\0' ? ": " : "", run->detail);
 	return pgha_clone(run);
 }

@@ -21,6 +21,7 @@
 #include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/fields.h"
+#include "../common/log.h"
 #include "../common/text.h"
 #include "../host/durable.h"
 
@@ -211,7 +212,7 @@ pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 	va_end(args);
 	(void) snprintf(run->phase, sizeof(run->phase), "%s", phase);
 	write_progress(run, phase_message, 0, 0);
-	fprintf(stderr, "pgha agent: recovery: %s: %s\n", phase, phase_message);
+	pgha_agent_log("recovery: %s: %s", phase, phase_message);
 	if (!pgha_job_record(run))
 		return false;
 	pgha_job_test_stop(phase);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -119,7 +120,7 @@ unmark(const PghaJobRun *run)
 	char		error[512];
 
 	if (run->data_ok && access(run->conf->data, F_OK) == 0 && !pgha_mark_clear(run->conf->data, error, sizeof(error)))
-		fprintf(stderr, "pgha agent: %s\n", error);
+		pgha_agent_log("%s", error);
 }
 
 /* Has somebody had the data directory at work since it was recorded? */
@@ -185,8 +186,8 @@ pgha_swap_in(PghaJobRun *run)
 
 	/* What is under the clone's name now is what it replaces. */
 	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, aside) != 0)
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
-							 run->new_directory, aside, strerror(errno));
+		return pgha_job_fail(run, STATE_IO, NULL, "The clone is in its place; move away what is in the way of the former data directory, and try again.",
+							 "could not rename \"%s\" to \"%s\": %s", run->new_directory, aside, strerror(errno));
 	if (!pgha_sync_parent(data))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync the parent of \"%s\": %s", data, strerror(errno));
 	run->new_directory[0] = '\0';
@@ -211,7 +212,7 @@ look_at_copy(const PghaJobRun *run)
 		return PGHA_COPY_NONE;
 	if (run->new_whole && is_at(run->conf->data, &run->new_id))
 		return PGHA_COPY_PLACED;
-	if (access(run->new_directory, F_OK) != 0)
+	if (access(run->new_directory, F_OK) != 0 && errno == ENOENT)
 		return PGHA_COPY_VANISHED;
 	/* One that was not listed yet is empty. */
 	if (run->new_id.inode != 0 && !is_at(run->new_directory, &run->new_id))
@@ -300,7 +301,7 @@ pgha_clone_tidy(PghaJobRun *run)
 	look(run, &scene);
 	step = pgha_table_step(&scene);
 	if (step != PGHA_STEP_GO_ON)
-		fprintf(stderr, "pgha agent: recovery: an interrupted clone \"%s\": %s\n", run->new_directory, pgha_table_word(step));
+		pgha_agent_log("recovery: an interrupted clone \"%s\": %s", run->new_directory, pgha_table_word(step));
 
 	/* It was marked for an exchange that has not been. */
 	if (run->known && scene.data_whole && step != PGHA_STEP_SWAP)
@@ -310,11 +311,9 @@ pgha_clone_tidy(PghaJobRun *run)
 	switch (step)
 	{
 		case PGHA_STEP_GO_ON:
-			/* Of a clone in place. */
-			if (run->data_ok)
-				pgha_clone_forget(run);
-			else
-				(void) pgha_clone_remove_noted(run);
+			/* Of a clone in place; what is whole, or was put there since, may use them. */
+			(void) pgha_clone_remove_noted(run, !run->data_ok && pgha_mark_is_set(run->conf->data) == PGHA_MARK_SET ?
+										   NULL : run->conf->data);
 			break;
 		case PGHA_STEP_SWAP:
 			done = pgha_swap_stop_old(run) && pgha_swap_in(run);
@@ -327,12 +326,14 @@ pgha_clone_tidy(PghaJobRun *run)
 			done = pgha_job_record(run);
 			break;
 		case PGHA_STEP_LEAVE_COPY:
-			fprintf(stderr, "pgha agent: \"%s\" has what the primary does not have, or was not made by this agent:"
-					" it is left there; delete it when it is not needed\n", run->new_directory);
+			pgha_agent_log("\"%s\" has what the primary does not have, or was not made by this agent:"
+						   " it is left there; delete it when it is not needed", run->new_directory);
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_FORGET_COPY:
-			(void) pgha_clone_remove_noted(run);
+			/* Who has moved it away may use what it has outside. */
+			pgha_agent_log("\"%s\" is not there any more; copies of tablespaces that belonged to it are left as they are",
+						   run->new_directory);
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_AWAIT_SERVER:
@@ -363,7 +364,7 @@ delete_directory(PghaJobRun *run, char *directory)
 	if (!pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory))
 		return false;
 	if (!pgha_clone_remove_data(run, directory, true, run->conf->data))
-		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", directory, strerror(errno));
+		pgha_agent_log("could not delete \"%s\": %s", directory, strerror(errno));
 	directory[0] = '\0';
 	return true;
 }
@@ -375,7 +376,7 @@ pgha_clone_delete_spent(PghaJobRun *run)
 		return true;
 	if (pgha_objects_has(run->conf, run->spent_directory))
 		return delete_directory(run, run->spent_directory);
-	fprintf(stderr, "pgha agent: \"%s\" was not made by this agent, and is left as it is\n", run->spent_directory);
+	pgha_agent_log("\"%s\" was not made by this agent, and is left as it is", run->spent_directory);
 	run->spent_directory[0] = '\0';
 	return true;
 }
@@ -390,8 +391,8 @@ pgha_clone_say_kept(PghaJobRun *run)
 	/* It was marked for the exchange; it is whole. */
 	if (run->replaced.written != 0 && is_at(run->old_directory, &run->replaced) &&
 		!pgha_mark_clear(run->old_directory, error, sizeof(error)))
-		fprintf(stderr, "pgha agent: %s\n", error);
-	fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
+		pgha_agent_log("%s", error);
+	pgha_agent_log("the former data directory is kept as \"%s\"", run->old_directory);
 	run->old_directory[0] = '\0';
 }
 
@@ -477,7 +478,7 @@ pgha_clone_finish(PghaJobRun *run)
 				pgha_clone_say_kept(run);
 				break;
 			case PGHA_FATE_AWAIT:
-				fprintf(stderr, "pgha agent: whether \"%s\" is needed cannot be told now; it is asked again\n", run->old_directory);
+				pgha_agent_log("whether \"%s\" is needed cannot be told now; it is asked again", run->old_directory);
 				break;
 		}
 	}

@@ -53,6 +53,15 @@ compat_guc_variables(int *count)
 #endif
 }
 
+/* Memory of a GUC variable's text, for a check hook that puts another one in its place. */
+#if PG_VERSION_NUM >= 160000
+#define compat_guc_malloc(size)		guc_malloc(LOG, (size))
+#define compat_guc_free(text)		guc_free(text)
+#else
+#define compat_guc_malloc(size)		malloc(size)
+#define compat_guc_free(text)		free(text)
+#endif
+
 /* assign_synchronous_commit() moved in 16. */
 #if PG_VERSION_NUM >= 160000
 #include "utils/guc_hooks.h"

@@ -28,6 +28,7 @@
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
+#include "../common/errors.h"
 #include "compat.h"
 #include "events.h"
 #include "shmem.h"
@@ -358,23 +359,16 @@ store(const PghaRecord *record)
 }
 
 /*
- * Copies a text into a field of a record: on one line, and not cut within a
- * character.
+ * Copies a text into a field of a record: on one line, fit to be shown, and not
+ * cut within a character.
  */
 static void
 copy_text(char *field, size_t size, const char *text)
 {
-	size_t		length = strlen(text);
-	size_t		i;
+	size_t		length;
 
-	if (length >= size)
-	{
-		length = size - 1;
-		while (length > 0 && ((unsigned char) text[length] & 0xC0) == 0x80)
-			length--;
-	}
-	for (i = 0; i < length; i++)
-		field[i] = (unsigned char) text[i] < ' ' ? ' ' : text[i];
+	strlcpy(field, text, size);
+	length = strlen(pgha_shown(field, false));
 	memset(field + length, 0, size - length);
 }
 

@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "config.h"
 #include "shmem.h"
+#include "text.h"
 #include "walreceiver.h"
 
 /* Wait before an upstream that could not be reached is tried again. */
@@ -241,9 +242,12 @@ pgha_connect(PGHA_WALRCV_CONNECT_ARGS)
 
 		/* The monitor may name another one meanwhile: no reason to end. */
 		if (!told)
+		{
+			PghaCleanShown(*err, false);
 			ereport(LOG,
 					(errcode(ERRCODE_CONNECTION_FAILURE),
 					 errmsg("could not connect to upstream \"%s\": %s", order_name, *err)));
+		}
 		told = true;
 	}
 }

@@ -3,13 +3,14 @@
  *		The other members, through a `pgha io` child for each.
  *
  * For monitor.c: it says what is to be asked, and is called back with what the
- * core should know: a report, a history, or why there is none.  A child that
+ * core should know: a report, a history, a comparison, or why there is none.  A child that
  * cannot run must never look like a member that is silent, as silence is what
  * starts a failover.  The only wait is in PghaPeersWait(), where the monitor
  * sleeps.
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -25,6 +26,14 @@
 /* A child that could not be started, or died, is tried again after this time. */
 #define CHILD_RETRY			1000000
 
+/* What the request under way is for. */
+typedef enum Asked
+{
+	ASKED_REPORT,
+	ASKED_HISTORY,
+	ASKED_COMPARISON
+} Asked;
+
 /* The monitor's side of one member: its child and what it is asked. */
 typedef struct Peer
 {
@@ -33,7 +42,8 @@ typedef struct Peer
 	pgha_time	retry_at;		/* not before this time */
 	bool		want_poll;
 	uint32		want_history;	/* timeline; 0 = none */
-	bool		asked_history;	/* the request under way is for a history */
+	char		want_compare[128];	/* request; empty = none */
+	Asked		asked;
 	uint32		history_timeline;
 	bool		failed;			/* the outcome of a poll that could not be sent is due */
 	char		error[256];
@@ -96,10 +106,9 @@ send_request(const PghaConfig *config, int member)
 	Peer	   *p = &peer[member];
 	pgha_time	now = pgha_clock_us();
 	pgha_time	limit = Max(config->settings.failure_timeout / 3, 100000);
-	const char *command;
-	uint64		argument;
+	char		request[128];
 
-	if (p->child.request != 0 || p->failed || (!p->want_poll && p->want_history == 0))
+	if (p->child.request != 0 || p->failed || (!p->want_poll && p->want_history == 0 && p->want_compare[0] == '\0'))
 		return;
 
 	if (p->child.pid == 0)
@@ -127,20 +136,27 @@ send_request(const PghaConfig *config, int member)
 		wait_set_stale = true;
 	}
 
-	p->asked_history = p->want_history != 0 && !p->want_poll;
-	if (p->asked_history)
+	if (p->want_poll)
 	{
-		command = "history";
-		argument = p->history_timeline = p->want_history;
+		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT, member == config->settings.self ? "check" : "report",
+				 PghaEventsNewest(config->settings.name[member]));
+		p->asked = ASKED_REPORT;
+		p->want_poll = false;
+	}
+	else if (p->want_history != 0)
+	{
+		snprintf(request, sizeof(request), "history\t%u", p->want_history);
+		p->asked = ASKED_HISTORY;
+		p->history_timeline = p->want_history;
 		p->want_history = 0;
 	}
 	else
 	{
-		command = member == config->settings.self ? "check" : "report";
-		argument = PghaEventsNewest(config->settings.name[member]);
-		p->want_poll = false;
+		strlcpy(request, p->want_compare, sizeof(request));
+		p->asked = ASKED_COMPARISON;
+		p->want_compare[0] = '\0';
 	}
-	if (!PghaChildRequest(&p->child, command, argument, now, limit))
+	if (!PghaChildRequest(&p->child, request, now, limit))
 	{
 		wait_set_stale = true;
 		p->failed = true;
@@ -158,6 +174,16 @@ void
 PghaPeersFetchHistory(const PghaConfig *config, int member, uint32 timeline)
 {
 	peer[member].want_history = timeline;
+	send_request(config, member);
+}
+
+void
+PghaPeersCompareWal(const PghaConfig *config, int member, uint32 timeline, pgha_lsn begin, pgha_lsn end)
+{
+	Peer	   *p = &peer[member];
+
+	snprintf(p->want_compare, sizeof(p->want_compare), "compare\t%u\t" UINT64_FORMAT "\t" UINT64_FORMAT "\t%d",
+			 timeline, begin, end, wal_segment_size);
 	send_request(config, member);
 }
 
@@ -185,10 +211,25 @@ static void
 deliver(int member, PghaContact contact, const PghaReport *report, const PghaHistory *history)
 {
 	Peer	   *p = &peer[member];
-	PghaEvent	event = {.type = p->asked_history ? PGHA_EV_HISTORY : PGHA_EV_REPLY,
-		.member = member, .contact = contact, .report = report, .history = history};
+	static const PghaEventType types[] = {PGHA_EV_REPLY, PGHA_EV_HISTORY, PGHA_EV_COMPARED};
+	PghaEvent	event = {.type = types[p->asked], .member = member, .contact = contact, .report = report, .history = history};
 
-	p->asked_history = false;
+	p->asked = ASKED_REPORT;
+	tell_core(&event);
+}
+
+static void
+deliver_compared(int member, const char *answer)
+{
+	PghaEvent	event = {.type = PGHA_EV_COMPARED, .member = member, .compared = PGHA_WAL_GONE};
+
+	if (strcmp(answer, "same") == 0)
+		event.compared = PGHA_WAL_SAME;
+	else if (strcmp(answer, "differs") == 0)
+		event.compared = PGHA_WAL_DIFFERS;
+	else if (strcmp(answer, "not needed") == 0)
+		event.compared = PGHA_WAL_NOT_NEEDED;
+	peer[member].asked = ASKED_REPORT;
 	tell_core(&event);
 }
 
@@ -204,7 +245,9 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 		set_error(p, text);
 		deliver(member, contact_of(outcome), NULL, NULL);
 	}
-	else if (p->asked_history)
+	else if (p->asked == ASKED_COMPARISON)
+		deliver_compared(member, text);
+	else if (p->asked == ASKED_HISTORY)
 		deliver(member, PGHA_CONTACT_ANSWERED, NULL,
 				pgha_history_parse(text, p->history_timeline, &history) ? &history : NULL);
 	else if (!pgha_report_parse(text, &config->members, &report,

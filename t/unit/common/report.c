@@ -85,6 +85,8 @@ test_report(void)
 		{"wal_end=FFFFFFFF/FFFFFFFF", "wal_end=0/", false},
 		{"wal_end=FFFFFFFF/FFFFFFFF", "wal_end=/0", false},
 		{"wal_end=FFFFFFFF/FFFFFFFF", "wal_end=0/0x", false},
+		{"gap_to=0/5000000", "gap_to=5000000", false},
+		{"\tgap_from=0/4000028", "", false},
 		{"slots=db-1,db-2,db-3", "slots=", true},
 		{"slots=db-1,db-2,db-3", "slots=db-1,", false},
 		{"slots=db-1,db-2,db-3", "slots=,db-1", false},
