@@ -18,6 +18,7 @@
  *	transition	a change of state that the table of states does not list
  *	fencing		two servers accept commits, though the one had the other's instance stopped,
  *				or should have had
+ *	no WAL		a node that has not the WAL it begins with does more than to follow
  *	stuck		no single working primary in time after healing (fault.c)
  */
 #include "check.h"
@@ -522,6 +523,10 @@ check_after_step(SimWorld *world, int node)
 			sim_violation(world, "transition", "%s went from %s to %s", name_of(world, node),
 						  pgha_state_name(from), pgha_state_name(to));
 	}
+	if (n->no_wal && n->core.state != PGHA_STARTING && n->core.state != PGHA_STANDBY &&
+		n->core.state != PGHA_DIVERGED && n->core.state != PGHA_PASSIVE)
+		sim_violation(world, "no WAL", "%s is %s, and has not the WAL that it begins with", name_of(world, node),
+					  pgha_state_name(n->core.state));
 	if (n->core.state == PGHA_PROMOTING && n->state_before != PGHA_PROMOTING)
 		judge_promotion(world, node);
 	if (n->core.gate_open && n->in_recovery)

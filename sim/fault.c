@@ -179,6 +179,25 @@ site_down(SimWorld *world, bool clean)
 	}
 }
 
+/*
+ * Some standbys come back without their first WAL, as long as there is somebody who
+ * has it.  Not by chance, which would change all schedules.
+ */
+static void
+lose_wal_by_turns(SimWorld *world, int node)
+{
+	if ((world->seed + world->node[node].run) % 4 != 0)
+		return;
+	for (int i = 0; i < world->count; i++)
+	{
+		if (i != node && sim_leads(world, i) && sim_contains(world, i, node))
+		{
+			sim_lose_wal(world, node);
+			return;
+		}
+	}
+}
+
 static void
 strike(SimWorld *world, Fault fault, int node)
 {
@@ -207,6 +226,7 @@ strike(SimWorld *world, Fault fault, int node)
 			later_fault(world, sim_between(world, 600 * MS, 1200 * MS), FAULT_START, node);
 			break;
 		case FAULT_START:
+			lose_wal_by_turns(world, node);
 			sim_start(world, node);
 			break;
 		case FAULT_BACKEND:
@@ -509,6 +529,8 @@ healthy(const SimWorld *world, char *what, size_t size)
 
 		if (i == leader || !managed(n))
 			continue;
+		if (n->no_wal && n->core.state == PGHA_DIVERGED && !sim_contains(world, leader, i))
+			continue;			/* it needs a clone */
 		if (n->phase != SIM_UP || n->frozen)
 			snprintf(what, size, "%s is not up", name);
 		else if (n->core.state == PGHA_DIVERGED)

@@ -25,7 +25,8 @@ observe(const SimWorld *world, int node)
 
 	memset(&local, 0, sizeof(local));
 	local.in_recovery = n->in_recovery;
-	local.crash_recovery = n->in_recovery && !n->standby_signal && n->promotion == 0;
+	local.crash_recovery = n->in_recovery && n->promotion == 0 && (!n->standby_signal || n->no_wal);
+	local.no_checkpoint = local.crash_recovery && n->no_wal;
 	local.passive = n->passive;
 	local.apply_delay = n->apply_delay;
 	local.too_low = n->too_low;

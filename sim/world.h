@@ -146,6 +146,7 @@ typedef struct SimNode
 	uint64_t	run;			/* raised whenever the server's processes are gone */
 	bool		in_recovery;
 	bool		standby_signal;
+	bool		no_wal;			/* a standby that has not the WAL it begins with: it needs an upstream to come up */
 	PghaDurable disk;			/* pgha.state */
 	bool		real[SIM_MAX_TIMELINES];	/* history files in pg_wal */
 	bool		placeholder[SIM_MAX_TIMELINES];

@@ -42,6 +42,7 @@
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
 #include "../host/server_log.h"
+#include "../host/startup.h"
 #include "../recovery/job.h"
 #include "conf.h"
 #include "keeper.h"
@@ -59,6 +60,8 @@
 #define NO_LEADER_BEFORE_START_MS	15000
 /* A standby that does not stream though the primary is there. */
 #define NO_STREAM_BEFORE_CLONE_MS	30000
+/* A server that accepts no connections though the primary is there: a recovery looks what it waits for. */
+#define STARTING_BEFORE_JOB_MS	30000
 
 #define PAUSE_FIRST_MS		5000
 #define PAUSE_MAX_MS		300000
@@ -89,6 +92,7 @@ static PghaJobStatus not_begun;	/* a job whose process could not even write its 
 static int64_t look_at = 0;		/* when a server that is down is looked at again */
 static int64_t down_since = 0;	/* 0: the server runs */
 static int64_t not_streaming_since = 0; /* 0: it streams, or need not */
+static int64_t starting_since = 0;	/* 0: it does not run, or accepts connections */
 static int64_t pause_until = 0;
 static int	attempts = 0;		/* that failed in a row */
 static int64_t undecided_at = 0;	/* when the last job ended; 0: what it has left may be decided on at once */
@@ -238,6 +242,11 @@ look_at_server(int64_t now)
 		down_since = now;
 		pgha_pause_forget();
 	}
+
+	if (!runs() || !pgha_startup_goes_on(&conf))
+		starting_since = 0;
+	else if (starting_since == 0)
+		starting_since = now;
 
 	streams = !runs() || !own.answered || !own.poll.in_recovery || own.poll.streaming ||
 		strcmp(own.poll.state, "standby") != 0;
@@ -529,6 +538,8 @@ reconcile(int64_t now)
 		start_job(new_id(), method, false, leader, "the server was stopped for a recovery that has failed");
 	else if (runs() && own.answered && leader != PGHA_NOBODY && strcmp(own.poll.state, "diverged") == 0)
 		start_job(new_id(), method, false, leader, "the server's WAL has diverged from the primary's");
+	else if (starting_since != 0 && leader != PGHA_NOBODY && now - starting_since >= STARTING_BEFORE_JOB_MS)
+		start_job(new_id(), method, false, leader, "the server does not come up");
 	else if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY && not_streaming_since != 0 &&
 			 now - not_streaming_since >= NO_STREAM_BEFORE_CLONE_MS)
 		start_job(new_id(), method, false, leader, "the standby does not come to stream");

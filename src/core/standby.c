@@ -441,9 +441,10 @@ pgha_standby_side(PghaStep *step)
 	if (node->local.crash_recovery)
 	{
 		/* Nothing else is decided before it is known what it will be. */
-		if (node->local.no_checkpoint)
+		if (node->local.no_checkpoint && RULE(node, PGHA_RULE_NO_WAL))
 			begin_without_wal(step);
-		return;
+		if (RULE(node, PGHA_RULE_ONLY_FOLLOW))
+			return;
 	}
 
 	pgha_close_gate(step);

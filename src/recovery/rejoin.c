@@ -45,6 +45,9 @@ data_is_bad(const PghaJobRun *run)
 	(void) snprintf(control, sizeof(control), "%s/global/pg_control", run->conf->data);
 	if (access(control, F_OK) != 0 && errno == ENOENT)
 		return true;
+	/* It runs, and has no WAL to go on with (server.c). */
+	if (strcmp(run->sqlstate, STATE_UNDEFINED_FILE) == 0)
+		return true;
 	if (strstr(run->detail, "configuration") != NULL || strstr(run->detail, "parameter") != NULL ||
 		strstr(run->detail, "invalid permissions") != NULL || strstr(run->detail, "wrong ownership") != NULL ||
 		strstr(run->detail, "ermission denied") != NULL || strstr(run->detail, "No space left") != NULL)

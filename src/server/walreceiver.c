@@ -81,7 +81,10 @@ receiver_exit(int code, Datum arg)
 	PghaWakeMonitor();
 }
 
-/* Waiting for longer than a start takes: says why, in the title and once in the log. */
+/*
+ * Waiting for longer than a start takes: says why, in the title and once in the log,
+ * where the monitor has told already that the node has diverged.
+ */
 static void
 tell_waiting(void)
 {
@@ -92,6 +95,7 @@ tell_waiting(void)
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	snprintf(title, sizeof(title), "waits for pgha to name a primary: %s",
 			 PghaShmem->view.valid ? PghaShmem->view.reason : "the pgha monitor does not run");
+	told |= PghaShmem->view.valid && PghaShmem->view.state == PGHA_DIVERGED;
 	LWLockRelease(PghaShmem->lock);
 	if (strcmp(title, shown) != 0)
 	{
