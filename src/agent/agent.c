@@ -65,10 +65,6 @@
 
 #define PAUSE_FIRST_MS		5000
 #define PAUSE_MAX_MS		300000
-#define PGPOOL_EVERY_MS		10000
-/* One that is in the middle of a failover refuses, or obeys later: that many tries follow soon. */
-#define PGPOOL_SOON_MS		1000
-#define PGPOOL_SOON_TRIES	15
 
 /* What cannot be told for a moment only is not worth a line. */
 #define UNKNOWN_TOLD_AFTER_MS	10000
@@ -101,11 +97,6 @@ static int	leader_before = PGHA_NOBODY;
 static char told[PGHA_WHY_SIZE];			/* what an administrator was told to do */
 static int64_t left_job = 0;	/* it was interrupted, and is not begun again */
 static const char *left_because;
-
-static pid_t pgpool_pid = 0;
-static int64_t pgpool_at = 0;
-static int	pgpool_outcome = PGHA_PGPOOL_AGREES;
-static int	pgpool_tries = 0;	/* in a row with that outcome */
 
 /* ---- signals ---- */
 
@@ -341,7 +332,7 @@ look_at_job(int64_t now)
 	if (!job_seen_running)
 		return;
 	job_seen_running = false;
-	pgpool_at = 0;
+	pgha_pgpool_soon();
 	look_at = 0;
 	undecided_at = now;
 	look_at_server(now);
@@ -585,44 +576,16 @@ tend_address(void)
 	answered = own.answered;
 }
 
-/* ---- pgpool ---- */
-
-static void
-tell_pgpool(int64_t now)
-{
-	static bool was_primary = false;
-	bool		is_primary = own_is_primary();
-
-	if (is_primary && !was_primary)
-		pgpool_at = pgpool_tries = 0;
-	was_primary = is_primary;
-	if (conf.pgpool[0] == '\0' || !is_primary || pgpool_pid != 0 || now < pgpool_at)
-		return;
-	pgpool_at = now + PGPOOL_EVERY_MS;
-	pgpool_pid = pgha_pgpool_tell(&conf);
-	if (pgpool_pid < 0)
-		pgpool_pid = 0;
-}
-
 static void
 reap(void)
 {
 	pid_t		pid;
 	int			status;
-	int			outcome;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (pgha_keeper_ended(pid) || pid != pgpool_pid)
-			continue;
-		pgpool_pid = 0;
-
-		outcome = WIFEXITED(status) ? WEXITSTATUS(status) : PGHA_PGPOOL_FAILED;
-		if (outcome != pgpool_outcome)
-			pgpool_tries = 0;
-		pgpool_outcome = outcome;
-		if (outcome != PGHA_PGPOOL_AGREES && pgpool_tries++ < PGPOOL_SOON_TRIES)
-			pgpool_at = pgha_clock_ms() + PGPOOL_SOON_MS;
+		if (!pgha_keeper_ended(pid))
+			pgha_pgpool_ended(pid, status);
 	}
 }
 
@@ -689,7 +652,7 @@ run_agent(void)
 		advance(&primary);
 		tend_address();
 		reconcile(now);
-		tell_pgpool(now);
+		pgha_pgpool_tend(&conf, own_is_primary(), now);
 		wait_for_something();
 	}
 	pgha_session_close(&own);
