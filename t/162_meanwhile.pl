@@ -55,8 +55,8 @@ sub check_end
 	$b->wait_streaming(90);
 	$cluster->wait_following($leader, $b);
 	is($b->value('SELECT count(*) FROM rounds'), $leader->value('SELECT count(*) FROM rounds'), "$what: streams, and has all rows");
-	eventually(sub { $b->job_field('outcome') eq 'done' && !$b->job_pids && leftovers() eq '' }, 60, "$what: nothing is left over")
-	  or diag leftovers(), "\n", $b->agent_text;
+	eventually(sub { $b->job_field('outcome') ne '' && !$b->job_pids && leftovers() eq '' }, 60, "$what: nothing is left over")
+	  or diag leftovers();
 	$_->wait_streaming foreach grep { $_ != $leader } $cluster->nodes;
 	return;
 }
@@ -75,11 +75,16 @@ foreach my $point ('swapping', 'starting')
 {
 	my $what = "paused, $point";
 	my $leader = change_leader(interrupt($point, $what), $what);
-	$leader->value('SELECT pgha_pause()');
+	$cluster->wait_for('failover to be paused', sub {
+		$leader->value('SELECT pgha_pause()', timeout => 10);
+		return ($leader->value("SELECT paused FROM pgha_cluster() WHERE node = '$leader->{name}'") // '') eq 't' });
 	my $mark = $b->agent_mark;
 	$b->start_agent(wait => 0);
-	ok($cluster->stays_false(sub { $b->is_running || $b->job_pids }, 12), "$what: nothing begins by itself");
-	$leader->value('SELECT pgha_resume()');
+	ok($cluster->stays_false(sub { $b->is_running || substr($b->agent_text, $mark) =~ /begun again/ }, 12), "$what: nothing begins by itself")
+	  or diag substr($b->agent_text, $mark);
+	$cluster->wait_for('failover to be resumed', sub {
+		$leader->value('SELECT pgha_resume()', timeout => 10);
+		return ($leader->value("SELECT paused FROM pgha_cluster() WHERE node = '$leader->{name}'") // '') eq 'f' });
 	check_end($what);
 }
 

@@ -227,7 +227,11 @@ look_at_server(int64_t now)
 	pgha_server_log_tend(&conf);
 	server = pgha_server_look_why(&conf, &pid, unknown_why, sizeof(unknown_why));
 	if (runs())
+	{
+		if (down_since != 0)
+			undecided_at = 0;
 		down_since = 0;
+	}
 	else if (down_since == 0)
 	{
 		down_since = now;
@@ -334,8 +338,8 @@ look_at_job(int64_t now)
 	job_seen_running = false;
 	pgha_pgpool_soon();
 	look_at = 0;
-	undecided_at = now;
 	look_at_server(now);
+	undecided_at = now;
 	if (strcmp(job.outcome, "done") == 0)
 		attempts = 0;
 	else

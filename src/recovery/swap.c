@@ -300,6 +300,15 @@ look(PghaJobRun *run, PghaScene *scene)
 		PQfinish(leader);
 }
 
+/* Where a data directory was to go that has not been exchanged after all. */
+static void
+forget_missing(PghaJobRun *run)
+{
+	if (run->new_directory[0] == '\0' && run->old_directory[0] != '\0' &&
+		access(run->old_directory, F_OK) != 0 && errno == ENOENT)
+		run->old_directory[0] = '\0';
+}
+
 /* The copy is no concern any more, wherever it is. */
 static bool
 forget_copy(PghaJobRun *run)
@@ -413,6 +422,7 @@ pgha_clone_tidy(PghaJobRun *run)
 			return await(run, &scene, "waits: failover is paused, or the server was stopped on purpose",
 						 "Start the server, end the pause, or call pgha_recover_node().");
 	}
+	forget_missing(run);
 	if (!done || pgha_table_may_start(&scene) || !run->again || !server_is_down(run))
 		return done;
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Start the server, end the pause, or call pgha_recover_node().",
