@@ -37,6 +37,7 @@ $cluster->wait_following($a, $b);
 # ---- settings that are meant for applications ----
 my %strict = (default_transaction_isolation => 'serializable', statement_timeout => '1s', lock_timeout => '500ms',
 	idle_in_transaction_session_timeout => '1s', default_transaction_read_only => 'on', search_path => 'nowhere');
+$strict{transaction_timeout} = '2s' if $a->sql('SHOW server_version_num') >= 170000;
 $a->sql("ALTER SYSTEM SET $_ = '$strict{$_}'") foreach sort keys %strict;
 $a->reload;
 $cluster->wait_for('them to be in force', sub { ($a->value('SHOW statement_timeout') // '') eq '1s' });
