@@ -272,7 +272,8 @@ sub settle
 		# Also a pause that nobody but a server that was down had heard of.
 		$self->resume if $self->{paused} || $primary && ($primary->value('SELECT bool_or(paused) FROM pgha_cluster()') // '') eq 't';
 		my @others = $primary ? $cluster->others($primary) : ();
-		return $primary if $primary && !$self->{paused} && $primary->state eq 'primary' && !grep { !follows($primary, $_) } @others;
+		# Whoever has ordered something has an answer, too.
+		return $primary if $primary && !$self->{paused} && !(grep { $_->is_running } @{ $self->{orders} }) && $primary->state eq 'primary' && !grep { !follows($primary, $_) } @others;
 		return 0 if PghaCluster::now() - $asked < 10;
 		$asked = PghaCluster::now();
 		foreach my $node ($cluster->nodes)
