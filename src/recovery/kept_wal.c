@@ -61,6 +61,7 @@ typedef struct Needed
 static uint64_t kept_size;		/* of a segment */
 static uint64_t kept_fork;		/* number of the one with the fork */
 static uint32_t kept_timeline;	/* the last common one */
+static bool kept_left;			/* the primary has left that one */
 
 static void
 kept_path(const PghaAgentConf *conf, const char *name, char *path, size_t size)
@@ -362,6 +363,7 @@ pgha_kept_wal_save(PghaJobRun *run, PGconn *leader, const PghaControl *control,
 	kept_size = size;
 	kept_fork = needed.fork;
 	kept_timeline = needed.timeline;
+	kept_left = needed.left;
 
 	kept_path(run->conf, "", kept, sizeof(kept));
 	needed.here = calloc(needed.last - needed.first + 1, sizeof(bool));
@@ -416,7 +418,8 @@ put_back_one(PghaJobRun *run, const char *name)
 /*
  * From the fork on, nothing of the common timeline is needed: what is there was
  * left by pg_rewind, and would be replayed where a segment of the primary's own
- * timeline is missing.
+ * timeline is missing.  Where the primary has never left that one, it is what
+ * pg_rewind has fetched.
  */
 static bool
 remove_given_up(PghaJobRun *run)
@@ -426,6 +429,8 @@ remove_given_up(PghaJobRun *run)
 	struct dirent *entry;
 	bool		done = true;
 
+	if (!kept_left)
+		return true;
 	wal_path(run, "", path, sizeof(path));
 	dir = opendir(path);
 	if (dir == NULL)

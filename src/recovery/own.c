@@ -28,6 +28,7 @@
 #include "../host/state_file.h"
 #include "found.h"
 #include "leader.h"
+#include "objects.h"
 
 #define WALDUMP_LIMIT_MS	600000
 
@@ -465,7 +466,7 @@ ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 static bool
 is_unused_clone(const PghaJobRun *run, PGconn *leader)
 {
-	return run->old_directory[0] != '\0' && pgha_exists_in(run->conf->data, "backup_label") &&
+	return run->old_directory[0] != '\0' && pgha_objects_has(run->conf, run->conf->data) && pgha_exists_in(run->conf->data, "backup_label") &&
 		!pgha_exists_in(run->conf->data, "pgha.state") && run->placed_term != 0 &&
 		strcmp(run->placed_source, run->conf->members.member[run->leader].name) == 0 &&
 		run->placed_term == pgha_found_leader_term(leader);
