@@ -60,7 +60,7 @@ make_parents(const char *from_root, const char *to_root, const char *name)
 		if (stat(path, &st) != 0)
 			return false;
 		(void) snprintf(path, sizeof(path), "%s/%.*s", to_root, (int) (slash - name), name);
-		if (mkdir(path, 0700) != 0 ? errno != EEXIST : chmod(path, st.st_mode & 0777) != 0)
+		if (mkdir(path, 0700) != 0 ? errno != EEXIST : chmod(path, (st.st_mode & 0777) | S_IRWXU) != 0)
 			return false;
 	}
 	return true;
@@ -101,16 +101,18 @@ make_room(const char *from, const char *to)
 	return unlink(to) == 0;
 }
 
+/* What has vanished meanwhile is not missed. */
 static bool
 copy_one(PghaJobRun *run, const char *from_root, const char *to_root, const char *name)
 {
 	char		from[PATH_MAX * 2];
 	char		to[PATH_MAX * 2];
+	struct stat st;
 
 	(void) snprintf(from, sizeof(from), "%s/%s", from_root, name);
 	(void) snprintf(to, sizeof(to), "%s/%s", to_root, name);
 	if (!make_parents(from_root, to_root, name) || !make_room(from, to) || !copy_entry(from, to))
-		return (errno == ENOENT && access(from, F_OK) != 0 && errno == ENOENT) || failed(run, "copy file", from);
+		return (errno == ENOENT && lstat(from, &st) != 0 && errno == ENOENT) || failed(run, "copy file", from);
 	return true;
 }
 
