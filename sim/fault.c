@@ -181,12 +181,13 @@ site_down(SimWorld *world, bool clean)
 
 /*
  * Some standbys come back without their first WAL, as long as there is somebody who
- * has it.  Not by chance, which would change all schedules.
+ * has it.  Not by chance, which would change all schedules; and not with fence, where
+ * a former primary waits for ever for a member that cannot answer.
  */
 static void
 lose_wal_by_turns(SimWorld *world, int node)
 {
-	if ((world->seed + world->node[node].run) % 4 != 0)
+	if (world->node[node].settings.fence || (world->seed + world->node[node].run) % 4 != 0)
 		return;
 	for (int i = 0; i < world->count; i++)
 	{

@@ -58,7 +58,6 @@ static const struct
 	{PGHA_RULE_STOP_OLD, "stop-old", 500, "fence: the old primary's instance is stopped first"},
 	{PGHA_RULE_RETURN_HEARD, "return-heard", 3000, "fence: a former primary hears all that may lead"},
 	{PGHA_RULE_NO_WAL, "no-wal", 500, "a standby without its first WAL follows"},
-	{PGHA_RULE_ONLY_FOLLOW, "only-follow", 500, "... and does nothing else"},
 };
 
 #define RULES	((int) (sizeof(rules) / sizeof(rules[0])))

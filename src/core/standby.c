@@ -443,8 +443,7 @@ pgha_standby_side(PghaStep *step)
 		/* Nothing else is decided before it is known what it will be. */
 		if (node->local.no_checkpoint && RULE(node, PGHA_RULE_NO_WAL))
 			begin_without_wal(step);
-		if (RULE(node, PGHA_RULE_ONLY_FOLLOW))
-			return;
+		return;
 	}
 
 	pgha_close_gate(step);

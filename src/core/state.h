@@ -125,7 +125,6 @@ typedef enum PghaRule
 	PGHA_RULE_STOP_OLD,			/* with fence: the old primary's instance is stopped before */
 	PGHA_RULE_RETURN_HEARD,		/* with fence: a former primary waits for all that may lead */
 	PGHA_RULE_NO_WAL,			/* a standby without its first WAL follows all the same */
-	PGHA_RULE_ONLY_FOLLOW,		/* ... and does nothing else */
 	PGHA_RULE_COUNT
 } PghaRule;
 
