@@ -170,14 +170,20 @@ bool
 pgha_clone_finish_copy(PghaJobRun *run, const PghaClonePlan *plan)
 {
 	struct stat st;
+	mode_t		mode = 0700;
 	char		error[PATH_MAX + 256];
 
 	if (!check_copy(run, plan))
 		return false;
-	/* Group-readable stays what was so; in place it is that directory, and marked. */
-	if (stat(plan->in_place ? plan->target : run->conf->data, &st) != 0)
-		st.st_mode = 0700;
-	if (chmod(plan->target, plan->in_place ? st.st_mode & 0751 : st.st_mode & 0750) != 0 ||
+	/* Group-readable stays what was so; an administrator's empty directory becomes private.  In place it is marked. */
+	if (stat(plan->in_place ? plan->target : run->conf->data, &st) == 0)
+	{
+		if ((st.st_mode & (S_IRWXG | S_IRWXO) & ~(mode_t) S_IXOTH) == (S_IRGRP | S_IXGRP))
+			mode |= S_IRGRP | S_IXGRP;
+		if (plan->in_place)
+			mode |= st.st_mode & S_IXOTH;
+	}
+	if (chmod(plan->target, mode) != 0 ||
 		(plan->in_place && !pgha_mark_set(plan->target, error, sizeof(error))))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not set permissions of \"%s\": %s",
 							 plan->target, strerror(errno));
