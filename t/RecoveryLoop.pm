@@ -140,10 +140,11 @@ sub pause
 	return;
 }
 
+# On whichever answers: while failover is paused, the one that led may stay down.
 sub resume
 {
 	my ($self) = @_;
-	foreach my $node ($self->{cluster}->primaries)
+	foreach my $node (grep { $_->is_up } $self->{cluster}->nodes)
 	{
 		$self->{paused} = 0 if defined $node->value('SELECT pgha_resume()', timeout => 10);
 	}
