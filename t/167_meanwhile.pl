@@ -80,7 +80,7 @@ foreach my $point ('swapping', 'starting')
 		return ($leader->value("SELECT paused FROM pgha_cluster() WHERE node = '$leader->{name}'") // '') eq 't' });
 	my $mark = $b->agent_mark;
 	$b->start_agent(wait => 0);
-	ok($cluster->stays_false(sub { $b->is_running || substr($b->agent_text, $mark) =~ /begun again/ }, 12), "$what: nothing begins by itself")
+	ok($cluster->stays_false(sub { $b->is_running || substr($b->agent_text, $mark) =~ /one is begun again/ }, 12), "$what: nothing begins by itself")
 	  or diag substr($b->agent_text, $mark);
 	$cluster->wait_for('failover to be resumed', sub {
 		$leader->value('SELECT pgha_resume()', timeout => 10);
