@@ -187,7 +187,7 @@ site_down(SimWorld *world, bool clean)
 static void
 lose_wal_by_turns(SimWorld *world, int node)
 {
-	if (world->node[node].settings.fence || (world->seed + world->node[node].run) % 4 != 0)
+	if ((world->seed + world->node[node].run) % 4 != 0)
 		return;
 	for (int i = 0; i < world->count; i++)
 	{

@@ -111,6 +111,14 @@ typedef struct SimSeen
 	PghaReport	report;
 } SimSeen;
 
+/* The synchronous standbys of a leader, as it last reported them (check.c). */
+typedef struct SimToldSync
+{
+	PghaSync	sync;
+	PghaClaim	of;
+	pgha_time	at;
+} SimToldSync;
+
 /* synchronous_standby_names */
 typedef struct SimSyncNames
 {
@@ -209,9 +217,7 @@ typedef struct SimNode
 	bool		by_hand_lead;	/* its last promotion was an administrator's */
 	pgha_lsn	told_end;
 	PghaClaim	told_end_of;
-	PghaSync	told_sync;
-	PghaClaim	told_sync_of;
-	pgha_time	told_sync_at;
+	SimToldSync told_sync[2];	/* of the leader it follows, and of a later one */
 	struct
 	{
 		PghaSync	sync;
