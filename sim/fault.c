@@ -181,8 +181,7 @@ site_down(SimWorld *world, bool clean)
 
 /*
  * Some standbys come back without their first WAL, as long as there is somebody who
- * has it.  Not by chance, which would change all schedules; and not with fence, where
- * a former primary waits for ever for a member that cannot answer.
+ * has it.  Not by chance, which would change all schedules.
  */
 static void
 lose_wal_by_turns(SimWorld *world, int node)
@@ -506,6 +505,20 @@ the_leader(const SimWorld *world)
 	return leader;
 }
 
+/*
+ * A node without its WAL does not follow whom it cannot, nor one that leads by a claim
+ * less than its own; and nobody hears of that claim, for it does not answer.
+ */
+static bool
+needs_clone(const SimWorld *world, int node, int leader)
+{
+	const SimNode *n = &world->node[node];
+
+	return n->no_wal && n->monitor &&
+		((n->core.state == PGHA_DIVERGED && !sim_contains(world, leader, node)) ||
+		 pgha_claim_compare(&n->disk.claim, &world->node[leader].disk.claim) > 0);
+}
+
 /* Does each node do what it can?  *what says what is amiss. */
 static bool
 healthy(const SimWorld *world, char *what, size_t size)
@@ -530,8 +543,8 @@ healthy(const SimWorld *world, char *what, size_t size)
 
 		if (i == leader || !managed(n))
 			continue;
-		if (n->no_wal && n->core.state == PGHA_DIVERGED && !sim_contains(world, leader, i))
-			continue;			/* it needs a clone */
+		if (needs_clone(world, i, leader))
+			continue;
 		if (n->phase != SIM_UP || n->frozen)
 			snprintf(what, size, "%s is not up", name);
 		else if (n->core.state == PGHA_DIVERGED)
@@ -577,6 +590,53 @@ heal(SimWorld *world)
 	}
 }
 
+/*
+ * Does each member that this former primary waits for lack its WAL only, and know of no
+ * later leader?  A promotion of its own that it only began with is none.
+ */
+static bool
+waits_for_wal_only(const SimWorld *world, int node)
+{
+	const SimNode *n = &world->node[node];
+
+	if (!n->monitor || n->core.state != PGHA_RETURNING || n->core.why.reason != PGHA_WHY_MAY_LEAD_STARTING)
+		return false;
+	for (int i = 0; i < world->count; i++)
+	{
+		const SimNode *other = &world->node[i];
+
+		if (i == node || other->phase == SIM_UP)
+			continue;
+		if (!other->monitor || !other->no_wal ||
+			(pgha_claim_compare(&other->disk.claim, &n->disk.claim) > 0 &&
+			 !(other->disk.role == PGHA_ROLE_PRIMARY && !pgha_posted(&other->disk))))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * With fence a former primary waits for ever for a member that has not the WAL it
+ * begins with, and so never answers.  Both say so: the administrator does what the
+ * manual tells him.  What follows has to be as right as if he had not been needed.
+ */
+static void
+promote_past_missing_wal(SimWorld *world)
+{
+	for (int i = 0; i < world->count; i++)
+		if (sim_leads(world, i) || (world->node[i].monitor && world->node[i].core.state == PGHA_PROMOTING))
+			return;
+	for (int i = 0; i < world->count; i++)
+	{
+		if (waits_for_wal_only(world, i) && sim_promote(world, i, false).reason == PGHA_WHY_NONE)
+		{
+			world->node[i].by_hand_lead = false;
+			world->past_missing_wal++;
+			return;
+		}
+	}
+}
+
 /* Runs until all is well, and has been for a while; false if it takes too long. */
 static bool
 await_health(SimWorld *world, pgha_time limit)
@@ -596,6 +656,7 @@ await_health(SimWorld *world, pgha_time limit)
 			if (world->node[i].monitor && world->node[i].core.durable.paused)
 				sim_pause(world, i, false);
 		}
+		promote_past_missing_wal(world);
 		sim_run(world, world->now + 100 * MS, NULL, NULL);
 		if (!healthy(world, what, sizeof(what)))
 			since = 0;
@@ -642,7 +703,7 @@ successor_exists(const SimWorld *world, int leader)
 		const SimNode *n = &world->node[i];
 		uint32_t	bit = UINT32_C(1) << i;
 
-		if (i == leader || !managed(n) || n->core.state == PGHA_DIVERGED)
+		if (i == leader || !managed(n) || n->core.state == PGHA_DIVERGED || n->no_wal)
 			continue;
 		if (sync.listed & bit)
 			listed++;

@@ -372,6 +372,7 @@ struct SimWorld
 	int			stops;			/* of instances */
 	int			stops_begun;	/* not effective yet */
 	int			divergences;
+	int			past_missing_wal;	/* promotions by hand of a former primary that waits for one without WAL */
 	uint32_t	transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
 };
 
