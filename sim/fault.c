@@ -10,6 +10,7 @@
  */
 #include "fault.h"
 
+#include "administrator.h"
 #include "check.h"
 #include "loop.h"
 #include "monitor.h"
@@ -590,53 +591,6 @@ heal(SimWorld *world)
 	}
 }
 
-/*
- * Does each member that this former primary waits for lack its WAL only, and know of no
- * later leader?  A promotion of its own that it only began with is none.
- */
-static bool
-waits_for_wal_only(const SimWorld *world, int node)
-{
-	const SimNode *n = &world->node[node];
-
-	if (!n->monitor || n->core.state != PGHA_RETURNING || n->core.why.reason != PGHA_WHY_MAY_LEAD_STARTING)
-		return false;
-	for (int i = 0; i < world->count; i++)
-	{
-		const SimNode *other = &world->node[i];
-
-		if (i == node || other->phase == SIM_UP)
-			continue;
-		if (!other->monitor || !other->no_wal ||
-			(pgha_claim_compare(&other->disk.claim, &n->disk.claim) > 0 &&
-			 !(other->disk.role == PGHA_ROLE_PRIMARY && !pgha_posted(&other->disk))))
-			return false;
-	}
-	return true;
-}
-
-/*
- * With fence a former primary waits for ever for a member that has not the WAL it
- * begins with, and so never answers.  Both say so: the administrator does what the
- * manual tells him.  What follows has to be as right as if he had not been needed.
- */
-static void
-promote_past_missing_wal(SimWorld *world)
-{
-	for (int i = 0; i < world->count; i++)
-		if (sim_leads(world, i) || (world->node[i].monitor && world->node[i].core.state == PGHA_PROMOTING))
-			return;
-	for (int i = 0; i < world->count; i++)
-	{
-		if (waits_for_wal_only(world, i) && sim_promote(world, i, false).reason == PGHA_WHY_NONE)
-		{
-			world->node[i].by_hand_lead = false;
-			world->past_missing_wal++;
-			return;
-		}
-	}
-}
-
 /* Runs until all is well, and has been for a while; false if it takes too long. */
 static bool
 await_health(SimWorld *world, pgha_time limit)
@@ -656,7 +610,7 @@ await_health(SimWorld *world, pgha_time limit)
 			if (world->node[i].monitor && world->node[i].core.durable.paused)
 				sim_pause(world, i, false);
 		}
-		promote_past_missing_wal(world);
+		sim_promote_past_missing_wal(world);
 		sim_run(world, world->now + 100 * MS, NULL, NULL);
 		if (!healthy(world, what, sizeof(what)))
 			since = 0;

@@ -12,6 +12,7 @@
  *	monitor		the core in each server: its steps, its actions, promotion
  *	loop		takes each event to whom it is for; clients
  *	check		says when a rule was broken
+ *	administrator	does what the manual says where nothing goes on without him
  *	fault		makes schedules out of a seed, script out of a text
  *
  * Nothing up to the loop judges, or knows who does: it tells observers.
