@@ -115,6 +115,32 @@ check_server_ended(SimWorld *world, int node)
 	world->node[node].judged.fenced = false;
 }
 
+/* What it was told of the synchronous standbys of the leader with this claim, or NULL. */
+static SimToldSync *
+told_sync(SimNode *n, const PghaClaim *claim)
+{
+	for (int i = 0; i < 2; i++)
+		if (compare(&n->told_sync[i].of, claim) == 0)
+			return &n->told_sync[i];
+	return NULL;
+}
+
+/*
+ * The same, or room for it: what is neither of the leader it follows nor the
+ * latest is forgotten.
+ */
+static SimToldSync *
+keep_told_sync(SimNode *n, const PghaClaim *claim)
+{
+	SimToldSync *kept = told_sync(n, claim);
+
+	if (kept != NULL)
+		return kept;
+	kept = told_sync(n, &n->core.durable.claim) == &n->told_sync[0] ? &n->told_sync[1] : &n->told_sync[0];
+	memset(kept, 0, sizeof(*kept));
+	return kept;
+}
+
 static bool
 is_primary_report(const SimNode *n, const PghaReport *report)
 {
@@ -149,16 +175,17 @@ check_outcome(SimWorld *world, int node, int member, pgha_time asked,
 	if (strcmp(report->claim.leader, name_of(world, member)) == 0 &&
 		compare(&report->claim, &n->core.durable.claim) >= 0)
 	{
+		SimToldSync *told = keep_told_sync(n, &report->claim);
 		uint32_t	current = report->sync.current;
 
 		if (report->sync.method == PGHA_SYNC_FIRST && current == 0 &&
-			compare(&n->told_sync_of, &report->claim) == 0)
-			current = n->told_sync.current;
+			compare(&told->of, &report->claim) == 0)
+			current = told->sync.current;
 		else
-			n->told_sync_at = asked;
-		n->told_sync = report->sync;
-		n->told_sync.current = current;
-		n->told_sync_of = report->claim;
+			told->at = asked;
+		told->sync = report->sync;
+		told->sync.current = current;
+		told->of = report->claim;
 	}
 }
 
@@ -343,7 +370,8 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 {
 	SimNode    *n = &world->node[node];
 	const SimSeen *seen = &n->seen[leader];
-	bool		is_quorum = n->told_sync.method == PGHA_SYNC_ANY && compare(&n->told_sync_of, &n->before.claim) == 0;
+	const SimToldSync *told = told_sync(n, &n->before.claim);
+	bool		is_quorum = told != NULL && told->sync.method == PGHA_SYNC_ANY;
 	bool		refused = fresh(seen, lost) && seen->contact == PGHA_CONTACT_REFUSED;
 	bool		demoted = fresh_report(n, leader, lost) != NULL && seen->report.in_recovery;
 
@@ -372,11 +400,12 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 	const char *self = name_of(world, node);
 	pgha_lsn	end = sim_end(world, node);
 	uint32_t	me = UINT32_C(1) << node;
+	const SimToldSync *told = told_sync(n, &n->before.claim);
 	PghaSync	sync = {0};
 	int			sure = 1;
 
-	if (compare(&n->told_sync_of, &n->before.claim) == 0)
-		sync = n->told_sync;
+	if (told != NULL)
+		sync = told->sync;
 	for (int j = 0; j < world->count; j++)
 	{
 		const SimSeen *seen = &n->seen[j];
@@ -436,7 +465,7 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 		sim_violation(world, "promotion", "%s promotes, %d listed standbys answered, %d are needed", self,
 					  sure, sync.num_listed - sync.num_sync + 1);
 	n->judged.sync = sync;
-	n->judged.told_at = n->told_sync_at;
+	n->judged.told_at = told != NULL ? told->at : 0;
 }
 
 /* The core has just decided to promote. */

@@ -10,6 +10,7 @@
  */
 #include "fault.h"
 
+#include "administrator.h"
 #include "check.h"
 #include "loop.h"
 #include "monitor.h"
@@ -181,13 +182,12 @@ site_down(SimWorld *world, bool clean)
 
 /*
  * Some standbys come back without their first WAL, as long as there is somebody who
- * has it.  Not by chance, which would change all schedules; and not with fence, where
- * a former primary waits for ever for a member that cannot answer.
+ * has it.  Not by chance, which would change all schedules.
  */
 static void
 lose_wal_by_turns(SimWorld *world, int node)
 {
-	if (world->node[node].settings.fence || (world->seed + world->node[node].run) % 4 != 0)
+	if ((world->seed + world->node[node].run) % 4 != 0)
 		return;
 	for (int i = 0; i < world->count; i++)
 	{
@@ -506,6 +506,20 @@ the_leader(const SimWorld *world)
 	return leader;
 }
 
+/*
+ * A node without its WAL does not follow whom it cannot, nor one that leads by a claim
+ * less than its own; and nobody hears of that claim, for it does not answer.
+ */
+static bool
+needs_clone(const SimWorld *world, int node, int leader)
+{
+	const SimNode *n = &world->node[node];
+
+	return n->no_wal && n->monitor &&
+		((n->core.state == PGHA_DIVERGED && !sim_contains(world, leader, node)) ||
+		 pgha_claim_compare(&n->disk.claim, &world->node[leader].disk.claim) > 0);
+}
+
 /* Does each node do what it can?  *what says what is amiss. */
 static bool
 healthy(const SimWorld *world, char *what, size_t size)
@@ -530,8 +544,8 @@ healthy(const SimWorld *world, char *what, size_t size)
 
 		if (i == leader || !managed(n))
 			continue;
-		if (n->no_wal && n->core.state == PGHA_DIVERGED && !sim_contains(world, leader, i))
-			continue;			/* it needs a clone */
+		if (needs_clone(world, i, leader))
+			continue;
 		if (n->phase != SIM_UP || n->frozen)
 			snprintf(what, size, "%s is not up", name);
 		else if (n->core.state == PGHA_DIVERGED)
@@ -596,6 +610,7 @@ await_health(SimWorld *world, pgha_time limit)
 			if (world->node[i].monitor && world->node[i].core.durable.paused)
 				sim_pause(world, i, false);
 		}
+		sim_promote_past_missing_wal(world);
 		sim_run(world, world->now + 100 * MS, NULL, NULL);
 		if (!healthy(world, what, sizeof(what)))
 			since = 0;
@@ -642,7 +657,7 @@ successor_exists(const SimWorld *world, int leader)
 		const SimNode *n = &world->node[i];
 		uint32_t	bit = UINT32_C(1) << i;
 
-		if (i == leader || !managed(n) || n->core.state == PGHA_DIVERGED)
+		if (i == leader || !managed(n) || n->core.state == PGHA_DIVERGED || n->no_wal)
 			continue;
 		if (sync.listed & bit)
 			listed++;

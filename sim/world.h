@@ -12,6 +12,7 @@
  *	monitor		the core in each server: its steps, its actions, promotion
  *	loop		takes each event to whom it is for; clients
  *	check		says when a rule was broken
+ *	administrator	does what the manual says where nothing goes on without him
  *	fault		makes schedules out of a seed, script out of a text
  *
  * Nothing up to the loop judges, or knows who does: it tells observers.
@@ -111,6 +112,14 @@ typedef struct SimSeen
 	PghaReport	report;
 } SimSeen;
 
+/* The synchronous standbys of a leader, as it last reported them (check.c). */
+typedef struct SimToldSync
+{
+	PghaSync	sync;
+	PghaClaim	of;
+	pgha_time	at;
+} SimToldSync;
+
 /* synchronous_standby_names */
 typedef struct SimSyncNames
 {
@@ -209,9 +218,7 @@ typedef struct SimNode
 	bool		by_hand_lead;	/* its last promotion was an administrator's */
 	pgha_lsn	told_end;
 	PghaClaim	told_end_of;
-	PghaSync	told_sync;
-	PghaClaim	told_sync_of;
-	pgha_time	told_sync_at;
+	SimToldSync told_sync[2];	/* of the leader it follows, and of a later one */
 	struct
 	{
 		PghaSync	sync;
@@ -366,6 +373,7 @@ struct SimWorld
 	int			stops;			/* of instances */
 	int			stops_begun;	/* not effective yet */
 	int			divergences;
+	int			past_missing_wal;	/* promotions by hand of a former primary that waits for one without WAL */
 	uint32_t	transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
 };
 

@@ -73,11 +73,23 @@ eventually(sub { $title->() =~ /walreceiver waits for pgha to name a primary: \S
 	or diag $title->();
 like($b->log_since(0), qr/WAL receiver waits for pgha to name a primary: \S/, 'so does the log of the server');
 ok($cluster->stays_false(sub { $title->() !~ /postgres: [^\n]*walreceiver waits/ || ($b->value('SELECT 1') // '') eq '1' }, 8), 'it does not become the primary');
+eventually(sub { $b->log_since(0) =~ /the WAL that recovery begins with is missing here: [^\n]*; the last one known here is "a", primary of term 1$/m }, 30,
+	'the log says what it lacks, and whom it knew to lead');
+
+# With pgha.fence, a former primary waits for its answer, and says so.  The administrator knows better.
+$a->configure('pgha.fence' => 'ec2-stop');
+$a->start;
+my $waits = qr/former primary: b does not finish starting up or shutting down, and may have taken over: .*pgha_promote\(\)/;
+eventually(sub { ($a->value('SELECT reason FROM pgha_status()') // '') =~ $waits }, 60, 'the former primary says whom it waits for, and what to do')
+	or diag $a->value('SELECT state, reason FROM pgha_status()');
+like($a->log_since(0), $waits, '... in its log, too');
+ok($cluster->stays_false(sub { $a->state ne 'returning' }, 8), 'it does not lead by itself');
+$a->sql('SELECT pgha_promote()');
+is($cluster->wait_single_primary(among => [$a]), $a, 'pgha_promote() ends it');
 
 # The agent may clone it.
 $mark = $b->agent_mark;
 $b->configure('pgha.auto_rejoin' => 'clone');
-$a->start;
 $a->start_agent;
 $b->start_agent;
 eventually(sub { $b->is_running && ($b->value(q{SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'}) // '') eq '1' }, 150,

@@ -339,6 +339,7 @@ typedef enum PghaReason
 	PGHA_WHY_STOP_NO_AGENT,		/* ... and nobody is there to do it */
 	PGHA_WHY_STOP_UNKNOWN,		/* ... nor known which one it is */
 	PGHA_WHY_MAY_LEAD,			/* returning, with fence: member may have taken over */
+	PGHA_WHY_MAY_LEAD_STARTING, /* ... and is starting up, perhaps for ever */
 	PGHA_WHY_STOPPING_RECEIVER,
 	PGHA_WHY_PROMOTING,
 	PGHA_WHY_PROMOTION_FAILED,	/* PostgreSQL chose another timeline than the reserved one */

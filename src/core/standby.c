@@ -344,6 +344,7 @@ return_to_lead(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 	const PghaMember *self = &node->member[node->settings.self];
+	const PghaWhy was = node->why;
 	PghaWhy		objection;
 	bool		all_answer = true;
 	int			refuses = PGHA_NOBODY;
@@ -391,7 +392,13 @@ return_to_lead(PghaStep *step)
 	/* Whoever may have taken over must be heard: stopping it would lose what it has acknowledged. */
 	if (missing != PGHA_NOBODY && node->settings.fence && RULE(node, PGHA_RULE_RETURN_HEARD))
 	{
-		pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_MAY_LEAD, missing));
+		PghaWhy		why = pgha_because(node->member[missing].contact == PGHA_CONTACT_STARTING ?
+									   PGHA_WHY_MAY_LEAD_STARTING : PGHA_WHY_MAY_LEAD, missing);
+
+		/* It may be for ever, as with one that has not the WAL it begins with: an administrator has to know. */
+		if (was.reason != why.reason || was.member != why.member)
+			pgha_tell(step, why);
+		pgha_enter(step, PGHA_RETURNING, why);
 		return;
 	}
 
@@ -420,14 +427,21 @@ static void
 begin_without_wal(PghaStep *step)
 {
 	PghaNode   *node = step->node;
+	const PghaWhy why = pgha_because(PGHA_WHY_NO_CHECKPOINT, PGHA_NOBODY);
 	int			leader = pgha_visible_leader(node, step->now);
 
 	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
 		return;
 	if (leader != PGHA_NOBODY)
+	{
 		follow(step, leader);
-	else
-		pgha_enter(step, node->state, pgha_because(PGHA_WHY_NO_CHECKPOINT, PGHA_NOBODY));
+		return;
+	}
+
+	/* Nobody can connect here and ask. */
+	if (node->why.reason != why.reason)
+		pgha_tell(step, why);
+	pgha_enter(step, node->state, why);
 }
 
 void
