@@ -78,7 +78,7 @@ foreach my $point ('swapping', 'starting')
 	pause($leader, 1);
 	my $mark = $b->agent_mark;
 	$b->start_agent(wait => 0);
-	ok($cluster->stays_false(sub { $b->is_running || substr($b->agent_text, $mark) =~ /begun again/ }, 12), "$what: nothing begins by itself")
+	ok($cluster->stays_false(sub { $b->is_running || substr($b->agent_text, $mark) =~ /one is begun again/ }, 12), "$what: nothing begins by itself")
 	  or diag substr($b->agent_text, $mark);
 	pause($leader, 0);
 	check_end($what);
