@@ -75,16 +75,12 @@ foreach my $point ('swapping', 'starting')
 {
 	my $what = "paused, $point";
 	my $leader = change_leader(interrupt($point, $what), $what);
-	$cluster->wait_for('failover to be paused', sub {
-		$leader->value('SELECT pgha_pause()', timeout => 10);
-		return ($leader->value("SELECT paused FROM pgha_cluster() WHERE node = '$leader->{name}'") // '') eq 't' });
+	pause($leader, 1);
 	my $mark = $b->agent_mark;
 	$b->start_agent(wait => 0);
 	ok($cluster->stays_false(sub { $b->is_running || substr($b->agent_text, $mark) =~ /one is begun again/ }, 12), "$what: nothing begins by itself")
 	  or diag substr($b->agent_text, $mark);
-	$cluster->wait_for('failover to be resumed', sub {
-		$leader->value('SELECT pgha_resume()', timeout => 10);
-		return ($leader->value("SELECT paused FROM pgha_cluster() WHERE node = '$leader->{name}'") // '') eq 'f' });
+	pause($leader, 0);
 	check_end($what);
 }
 
@@ -101,6 +97,27 @@ foreach my $point ('cloning', 'swapping', 'starting')
 	ok($cluster->stays_false(sub { $b->is_running }, 12), "$what: it stays stopped");
 	like(substr($b->agent_text, $mark), qr/start it|Start the server/, "$what: and the agent says what to do");
 	$b->start(wait => 0);
+	check_end($what);
+}
+
+# ---- a pause that has ended, as its own file does not tell, and then no leader: it is started in the end ----
+{
+	my $what = 'paused, no leader';
+	my $leader = leader();
+	pause($leader, 1);
+	$cluster->wait_for('b to know of the pause', sub { ($b->value('SELECT paused FROM pgha_status()') // '') eq 't' });
+	interrupt('swapping', $what);
+	pause($leader, 0);
+	arm($b, 'waiting');
+	await_stopped_job($b, $what);
+	$_->stop('immediate') foreach grep { $_ != $leader } $a, $c;
+	$leader->stop('immediate');
+	$b->stop_agent('KILL');
+	let_go($b);
+	eventually(sub { $b->job_field('outcome') eq 'failed' }, 60, "$what: the recovery ends");
+	ok(!$b->is_running, "$what: it is not started");
+	$_->start(wait => 0) foreach $a, $c;
+	$b->start_agent(wait => 0);
 	check_end($what);
 }
 

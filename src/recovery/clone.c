@@ -41,21 +41,6 @@
 #include "swap.h"
 #include "top.h"
 
-/*
- * Does the leader still lead?  A copy may have taken hours, from elsewhere than
- * the leader, and the old server may be the primary by now: it must not be stopped.
- */
-static bool
-leader_leads(PghaJobRun *run)
-{
-	PGconn	   *leader = pgha_job_leader(run);
-
-	if (leader == NULL)
-		return false;
-	PQfinish(leader);
-	return true;
-}
-
 /* Is there anything of a data directory that nobody has given up yet? */
 static bool
 is_there(const PghaJobRun *run)
@@ -197,13 +182,16 @@ static bool
 clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 {
 	PghaDirectory there;
+	pid_t		pid;
+	bool		ran = pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING;
 
 	if (!may_be_replaced(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
+	/* A copy may have taken hours, and the old server may be the primary by now: it must not be stopped. */
 	if (!make_target(run, plan) || !pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan) ||
 		!record_whole(run, plan) ||
-		!pgha_job_check_cancel(run) || !leader_leads(run) || !pgha_swap_check_term(run, false) ||
+		!pgha_job_check_cancel(run) || !pgha_swap_check_held(run, ran) || !pgha_swap_check_term(run, false) ||
 		!pgha_swap_stop_old(run) || !save_lost(run))
 	{
 		pgha_swap_drop_copy(run);
@@ -305,7 +293,7 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 		return false;
 	if (run->own == PGHA_OWN_UNKNOWN)
 		return pgha_own_refuse(run, &answer, in_place_hint);
-	if (!pgha_swap_stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
+	if (!pgha_swap_check_held(run, false) || !pgha_swap_stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
 		!pgha_job_check_cancel(run) || !give_up_data(run))
 		return false;
 	if (!pgha_clone_remove_data(run, run->conf->data, false, NULL))

@@ -401,6 +401,8 @@ pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, con
 	char		path[PATH_MAX + 32];
 	DIR		   *dir;
 	struct dirent *entry;
+	struct stat st;
+	bool		there = lstat(data, &st) == 0;
 
 	remove_outside(run, data, "pg_wal", kept, of_wal);
 	tablespace_beginning(data, beginning, sizeof(beginning));
@@ -415,7 +417,11 @@ pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, con
 	}
 	if (dir != NULL)
 		(void) closedir(dir);
-	return pgha_remove_tree(data, itself);
+	if (!pgha_remove_tree(data, itself))
+		return false;
+	if (there && itself)
+		pgha_objects_forget(run->conf, &st);
+	return true;
 }
 
 static bool

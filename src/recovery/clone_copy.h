@@ -30,9 +30,10 @@ extern void pgha_clone_forget(const PghaJobRun *run);
 extern bool pgha_clone_remove_noted(const PghaJobRun *run, const char *kept);
 
 /*
- * Removes a data directory with its storage outside, of pgha's copies only those
- * that are listed (objects.h), and nothing, by whatever path, that `kept` (NULL: none) uses: another tool may have placed the
- * tablespaces of the new copy where those of the old one were.
+ * Removes what is in a data directory, or (`itself`) it as well, with its storage
+ * outside: of pgha's copies only those that are listed (objects.h), and nothing,
+ * by whatever path, that `kept` (NULL: none) uses, as another tool may have placed
+ * the tablespaces of the new copy where those of the old one were.
  */
 extern bool pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, const char *kept);
 

@@ -113,23 +113,43 @@ pgha_found_paused(const PghaJobRun *run)
 	return PGHA_NOT_KNOWN;
 }
 
-uint64_t
-pgha_found_leader_term(PGconn *leader)
+/* A column of what the leader says of itself, while it leads; NULL: not known. */
+static char *
+leader_status(PGconn *leader, const char *column)
 {
 	char		error[512];
 	char		query[256];
 	char	   *schema = pgha_member_query(leader, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
 	char	   *text = NULL;
-	uint64_t	term;
 
 	if (schema != NULL && *schema != '\0')
 	{
-		(void) snprintf(query, sizeof(query), "SELECT term FROM %s.pgha_status() WHERE state = 'primary'", schema);
+		(void) snprintf(query, sizeof(query), "SELECT %s FROM %s.pgha_status() WHERE state = 'primary'", column, schema);
 		text = pgha_member_query(leader, query, NULL, error, sizeof(error));
 	}
-	term = text != NULL ? strtoull(text, NULL, 10) : 0;
-	free(text);
 	free(schema);
+	return text;
+}
+
+PghaFact
+pgha_found_leader_paused(PGconn *leader)
+{
+	char	   *text = leader_status(leader, "paused");
+	PghaFact	paused = PGHA_NOT_KNOWN;
+
+	if (text != NULL && *text != '\0')
+		paused = strcmp(text, "f") == 0 ? PGHA_NO : PGHA_YES;
+	free(text);
+	return paused;
+}
+
+uint64_t
+pgha_found_leader_term(PGconn *leader)
+{
+	char	   *text = leader_status(leader, "term");
+	uint64_t	term = text != NULL ? strtoull(text, NULL, 10) : 0;
+
+	free(text);
 	return term;
 }
 

@@ -330,9 +330,12 @@ init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
 {
 	time_t		now = time(NULL);
 	struct tm	utc;
+	char		path[PATH_MAX + 32];
 
 	memset(run, 0, sizeof(*run));
 	read_job(conf, &ended_before, run);
+	pgha_job_path(conf, "progress", path);
+	(void) unlink(path);		/* of the one before it */
 
 	run->conf = conf;
 	init_order(run, order);

@@ -75,21 +75,6 @@ wal_path(const PghaJobRun *run, const char *name, char *path, size_t size)
 	(void) snprintf(path, size, "%s/pg_wal/%s", run->conf->data, name);
 }
 
-static bool
-parse_name(const char *name, uint64_t segment_size, uint32_t *timeline, uint64_t *segment)
-{
-	unsigned int tli;
-	unsigned int id;
-	unsigned int part;
-
-	if (strlen(name) != WAL_NAME_SIZE - 1 || strspn(name, "0123456789ABCDEF") != WAL_NAME_SIZE - 1 ||
-		sscanf(name, "%8X%8X%8X", &tli, &id, &part) != 3)
-		return false;
-	*timeline = tli;
-	*segment = (uint64_t) id * (UINT64_C(0x100000000) / segment_size) + part;
-	return true;
-}
-
 static void
 format_name(uint32_t timeline, uint64_t segment, uint64_t segment_size, char *name)
 {
@@ -163,7 +148,7 @@ each_own(PghaJobRun *run, Needed *needed, bool (*keep) (PghaJobRun *run, const c
 		uint64_t	segment;
 
 		wal_path(run, entry->d_name, path, sizeof(path));
-		if (!parse_name(entry->d_name, needed->size, &timeline, &segment) || timeline > needed->timeline ||
+		if (!pgha_wal_name_parse(entry->d_name, needed->size, &timeline, &segment) || timeline > needed->timeline ||
 			segment < needed->first || segment >= needed->fork ||
 			stat(path, &st) != 0 || st.st_size != (off_t) needed->size)
 			continue;
@@ -200,7 +185,7 @@ ask_leader(PghaJobRun *run, PGconn *leader, Needed *needed)
 		uint32_t	timeline;
 		uint64_t	segment;
 
-		if (!parse_name(name, needed->size, &timeline, &segment) ||
+		if (!pgha_wal_name_parse(name, needed->size, &timeline, &segment) ||
 			segment < needed->first || segment > needed->last ||
 			(timeline > needed->timeline) != (needed->left && segment >= needed->fork))
 			continue;
@@ -441,7 +426,7 @@ remove_given_up(PghaJobRun *run)
 		uint32_t	timeline;
 		uint64_t	segment;
 
-		if (!parse_name(entry->d_name, kept_size, &timeline, &segment) ||
+		if (!pgha_wal_name_parse(entry->d_name, kept_size, &timeline, &segment) ||
 			timeline > kept_timeline || segment < kept_fork)
 			continue;
 		wal_path(run, entry->d_name, path, sizeof(path));

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../common/fields.h"
@@ -118,6 +117,13 @@ pgha_objects_has(const PghaAgentConf *conf, const char *path)
 	return lstat(path, &st) == 0 && is_listed(conf, &st);
 }
 
+void
+pgha_objects_forget(const PghaAgentConf *conf, const struct stat *st)
+{
+	if (is_listed(conf, st) && !write_list(conf, st, NULL, NULL))
+		pgha_agent_log("could not write the file \"objects\" in \"%s\": %s", conf->directory, strerror(errno));
+}
+
 bool
 pgha_objects_remove(const PghaAgentConf *conf, const char *path)
 {
@@ -133,6 +139,6 @@ pgha_objects_remove(const PghaAgentConf *conf, const char *path)
 	}
 	if (!pgha_remove_tree(path, true))
 		return false;
-	(void) write_list(conf, &st, NULL, NULL);
+	pgha_objects_forget(conf, &st);
 	return true;
 }

@@ -75,6 +75,7 @@ typedef struct PghaJobRun
 	char		hint[512];
 
 	bool		again;			/* it was interrupted, and is begun again */
+	bool		held;			/* by a pause or a stop on purpose: a server that is down stays so */
 	bool		repeated;		/* it has failed for the same reason as the one before it */
 	bool		irrevocable;	/* too late to cancel */
 	PghaOwn		own;			/* what is to be replaced */

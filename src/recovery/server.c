@@ -318,6 +318,9 @@ pgha_start_again(PghaJobRun *run)
 	char		error[600] = "standby.signal cannot be written";
 	pid_t		pid;
 
+	if (run->held)
+		return;
+
 	/* Without pgha_job_fail(): the reason of the failure stays. */
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING ||

@@ -29,6 +29,21 @@
 #include "settings.h"
 #include "table.h"
 
+/*
+ * A session with the leader, and its term; that there is none (NULL, 0) is no
+ * failure of the job's, but of `asks`.
+ */
+static PGconn *
+ask_leader(const PghaJobRun *run, PghaJobRun *asks, uint64_t *term)
+{
+	PGconn	   *leader;
+
+	*asks = *run;
+	leader = pgha_job_leader(asks);
+	*term = leader != NULL ? pgha_found_leader_term(leader) : 0;
+	return leader;
+}
+
 /* Taken again directly before each step that cannot be undone. */
 static bool
 server_is_down(const PghaJobRun *run)
@@ -112,6 +127,28 @@ pgha_swap_check_term(PghaJobRun *run, bool must_know)
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, detail,
 						 "Nothing newer than the primary's is replaced. If its data are not wanted, move the directory away, and order a clone.",
 						 "the data directory \"%s\" is newer than what the primary has", run->conf->data);
+}
+
+bool
+pgha_swap_check_held(PghaJobRun *run, bool ran)
+{
+	PGconn	   *leader = pgha_job_leader(run);
+	PghaFact	paused = PGHA_NO;
+	pid_t		pid;
+
+	if (leader == NULL)
+		return false;
+	if (!run->order.ordered)
+		paused = pgha_found_leader_paused(leader);
+	PQfinish(leader);
+	run->held = paused != PGHA_NO;
+	if (run->held)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "End the pause, or call pgha_recover_node().", "%s",
+							 paused == PGHA_YES ? "the recovery is not gone on with: failover is paused" :
+							 "the recovery is not gone on with: it is not known whether failover is paused");
+	run->held = !run->order.ordered && ran && pgha_server_look(run->conf, &pid) == PGHA_SERVER_STOPPED;
+	return !run->held || pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Start the server, or call pgha_recover_node().",
+						 "the recovery is not gone on with: the server was stopped on purpose");
 }
 
 /* It is not exchanged: what was whole may be started again. */
@@ -263,15 +300,11 @@ is_copy_contained(const PghaJobRun *run, PGconn *leader, uint64_t term)
 static void
 look(PghaJobRun *run, PghaScene *scene)
 {
-	static PghaJobRun asks;		/* that there is no leader is no failure yet */
+	static PghaJobRun asks;
 	PghaDirectory now;
-	PGconn	   *leader;
-	uint64_t	term = 0;
+	uint64_t	term;
+	PGconn	   *leader = ask_leader(run, &asks, &term);
 
-	asks = *run;
-	leader = pgha_job_leader(&asks);
-	if (leader != NULL)
-		term = pgha_found_leader_term(leader);
 	pgha_found_directory(run, run->conf->data, &now);
 
 	memset(scene, 0, sizeof(*scene));
@@ -325,13 +358,13 @@ pgha_swap_drop_copy(PghaJobRun *run)
 {
 	static PghaJobRun asks;
 	PGconn	   *leader;
+	uint64_t	term;
 	PghaFact	contained = PGHA_YES;
 
 	if (run->new_whole)
 	{
-		asks = *run;
-		leader = pgha_job_leader(&asks);
-		contained = is_copy_contained(run, leader, leader != NULL ? pgha_found_leader_term(leader) : 0);
+		leader = ask_leader(run, &asks, &term);
+		contained = is_copy_contained(run, leader, term);
 		if (leader != NULL)
 			PQfinish(leader);
 	}
@@ -380,7 +413,9 @@ pgha_clone_tidy(PghaJobRun *run)
 	/* It was marked for an exchange that has not been. */
 	if (run->known && scene.data_whole && step != PGHA_STEP_SWAP)
 		unmark(run);
-	if (!pgha_table_may_start(&scene))
+	/* A pause ends, and then it is started again; who has stopped it starts it himself. */
+	run->held = !pgha_table_may_start(&scene);
+	if (run->held && scene.stopped)
 		run->stopped = false;
 	switch (step)
 	{
@@ -423,7 +458,7 @@ pgha_clone_tidy(PghaJobRun *run)
 						 "Start the server, end the pause, or call pgha_recover_node().");
 	}
 	forget_missing(run);
-	if (!done || pgha_table_may_start(&scene) || !run->again || !server_is_down(run))
+	if (!done || !run->held || !run->again || !server_is_down(run))
 		return done;
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Start the server, end the pause, or call pgha_recover_node().",
 						 "the recovery is not gone on with: failover is paused, or the server was stopped on purpose");
@@ -457,8 +492,9 @@ delete_directory(PghaJobRun *run, char *directory)
 bool
 pgha_clone_delete_spent(PghaJobRun *run)
 {
-	static PghaJobRun asks;		/* its failure is none of the job's */
+	static PghaJobRun asks;
 	PGconn	   *leader;
+	uint64_t	term;
 	bool		listed;
 	PghaFact	contained = PGHA_YES;
 
@@ -467,8 +503,7 @@ pgha_clone_delete_spent(PghaJobRun *run)
 	listed = pgha_objects_has(run->conf, run->spent_directory);
 	if (listed && pgha_exists_in(run->spent_directory, "global/pg_control"))
 	{
-		asks = *run;
-		leader = pgha_job_leader(&asks);
+		leader = ask_leader(run, &asks, &term);
 		contained = pgha_found_contained(run, leader, run->spent_directory);
 		if (leader != NULL)
 			PQfinish(leader);
@@ -538,13 +573,9 @@ fate_of_former(PghaJobRun *run)
 	static PghaJobRun asks;
 	PghaFormer	former = {.keep = run->conf->keep_old_data || run->keep_old};
 	PghaDirectory now;
-	PGconn	   *leader;
-	uint64_t	term = 0;
+	uint64_t	term;
+	PGconn	   *leader = ask_leader(run, &asks, &term);
 
-	asks = *run;
-	leader = pgha_job_leader(&asks);
-	if (leader != NULL)
-		term = pgha_found_leader_term(leader);
 	pgha_found_directory(run, run->old_directory, &now);
 	former.listed = pgha_found_same(&now, &run->replaced) || pgha_objects_has(run->conf, run->old_directory);
 	if (now.written == 0 && (run->replaced.written == 0 ? term != 0 :
@@ -583,7 +614,9 @@ pgha_clone_finish(PghaJobRun *run)
 				pgha_clone_say_kept(run);
 				break;
 			case PGHA_FATE_AWAIT:
-				pgha_agent_log("whether \"%s\" is needed cannot be told now; it is asked again", run->old_directory);
+				pgha_agent_log("whether \"%s\" is needed cannot be told now: the next recovery asks again, which the agent"
+							   " begins unless pgha.auto_rejoin = off; or delete it when it is not needed",
+							   run->old_directory);
 				break;
 		}
 	}

@@ -23,6 +23,14 @@ extern bool pgha_swap_in(PghaJobRun *run);
 extern bool pgha_swap_check_term(PghaJobRun *run, bool must_know);
 
 /*
+ * May the data directory still be replaced, after the wait for the copy?  Fails
+ * if the leader leads no more, or, unless a person has ordered the job, if failover is
+ * paused by now or that is not known, or if the server that ran before (`ran`)
+ * was stopped on purpose meanwhile.
+ */
+extern bool pgha_swap_check_held(PghaJobRun *run, bool ran);
+
+/*
  * Decides anew what becomes of that which an earlier process of a job left of a
  * clone, and does it.  False also if the job must not go on.
  */
