@@ -292,6 +292,15 @@ judge_node(SimWorld *world, int node, bool returning)
 					  sim_lsn(sim_end(world, node)), sim_lsn(n->told_end));
 }
 
+/* Is the instance of the node off, by itself or stopped? */
+static bool
+is_off(const SimWorld *world, int node)
+{
+	const SimNode *n = &world->node[node];
+
+	return n->phase == SIM_DOWN && (n->host_down || world->now < n->off_until);
+}
+
 /* Does what the node was told of the primary say that it is gone? */
 static void
 judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
@@ -330,9 +339,11 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 
 	if (fresh_report(n, leader, lost) != NULL)
 	{
-		if (!seen->report.in_recovery)
+		/* It may have gone silent after that answer, and the next request hang. */
+		if (!seen->report.in_recovery && !silent)
 			sim_violation(world, "promotion", "%s promotes while %s answers", self, primary);
-		else if (seen->report.role == PGHA_ROLE_PRIMARY && lasting(world, n, seen->contact_since) < grace)
+		else if (seen->report.in_recovery && seen->report.role == PGHA_ROLE_PRIMARY &&
+				 lasting(world, n, seen->contact_since) < grace)
 			sim_violation(world, "promotion", "%s promotes while %s returns", self, primary);
 		return;
 	}
@@ -357,7 +368,9 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 			sim_violation(world, "promotion", "%s promotes at once after a clean stop of %s", self, primary);
 		return;
 	}
-	if (!silent)
+
+	/* One whose instance is off need not be waited for: it was, before it was stopped. */
+	if (!silent && !(n->settings.fence && is_off(world, leader)))
 		sim_violation(world, "promotion", "%s promotes, %s not being silent for long enough", self, primary);
 }
 
@@ -377,8 +390,7 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 
 	if (!n->settings.fence || is_quorum || refused || demoted || (n->ended_clean && seen->alive <= lost))
 		return;
-	if (world->node[leader].phase != SIM_DOWN ||
-		!(world->node[leader].host_down || world->now < world->node[leader].off_until))
+	if (!is_off(world, leader))
 		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",
 					  name_of(world, node), name_of(world, leader));
 	n->judged.fenced = true;
