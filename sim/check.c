@@ -292,13 +292,11 @@ judge_node(SimWorld *world, int node, bool returning)
 					  sim_lsn(sim_end(world, node)), sim_lsn(n->told_end));
 }
 
-/* Is the instance of the node off, by itself or stopped? */
+/* Was the instance of the node stopped, so that it is off for sure? */
 static bool
-is_off(const SimWorld *world, int node)
+is_stopped(const SimWorld *world, int node)
 {
-	const SimNode *n = &world->node[node];
-
-	return n->phase == SIM_DOWN && (n->host_down || world->now < n->off_until);
+	return world->node[node].phase == SIM_DOWN && world->now < world->node[node].off_until;
 }
 
 /* Does what the node was told of the primary say that it is gone? */
@@ -369,8 +367,8 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 		return;
 	}
 
-	/* One whose instance is off need not be waited for: it was, before it was stopped. */
-	if (!silent && !(n->settings.fence && is_off(world, leader)))
+	/* One whose instance was stopped need not be waited for: it was, before that. */
+	if (!silent && !is_stopped(world, leader))
 		sim_violation(world, "promotion", "%s promotes, %s not being silent for long enough", self, primary);
 }
 
@@ -390,7 +388,7 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 
 	if (!n->settings.fence || is_quorum || refused || demoted || (n->ended_clean && seen->alive <= lost))
 		return;
-	if (!is_off(world, leader))
+	if (!is_stopped(world, leader) && !(world->node[leader].phase == SIM_DOWN && world->node[leader].host_down))
 		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",
 					  name_of(world, node), name_of(world, leader));
 	n->judged.fenced = true;
