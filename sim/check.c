@@ -292,6 +292,13 @@ judge_node(SimWorld *world, int node, bool returning)
 					  sim_lsn(sim_end(world, node)), sim_lsn(n->told_end));
 }
 
+/* Was the instance of the node stopped, so that it is off for sure? */
+static bool
+is_stopped(const SimWorld *world, int node)
+{
+	return world->node[node].phase == SIM_DOWN && world->now < world->node[node].off_until;
+}
+
 /* Does what the node was told of the primary say that it is gone? */
 static void
 judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
@@ -330,9 +337,11 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 
 	if (fresh_report(n, leader, lost) != NULL)
 	{
-		if (!seen->report.in_recovery)
+		/* It may have gone silent after that answer, and the next request hang. */
+		if (!seen->report.in_recovery && !silent)
 			sim_violation(world, "promotion", "%s promotes while %s answers", self, primary);
-		else if (seen->report.role == PGHA_ROLE_PRIMARY && lasting(world, n, seen->contact_since) < grace)
+		else if (seen->report.in_recovery && seen->report.role == PGHA_ROLE_PRIMARY &&
+				 lasting(world, n, seen->contact_since) < grace)
 			sim_violation(world, "promotion", "%s promotes while %s returns", self, primary);
 		return;
 	}
@@ -357,7 +366,9 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 			sim_violation(world, "promotion", "%s promotes at once after a clean stop of %s", self, primary);
 		return;
 	}
-	if (!silent)
+
+	/* One whose instance was stopped need not be waited for: it was, before that. */
+	if (!silent && !is_stopped(world, leader))
 		sim_violation(world, "promotion", "%s promotes, %s not being silent for long enough", self, primary);
 }
 
@@ -377,8 +388,7 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 
 	if (!n->settings.fence || is_quorum || refused || demoted || (n->ended_clean && seen->alive <= lost))
 		return;
-	if (world->node[leader].phase != SIM_DOWN ||
-		!(world->node[leader].host_down || world->now < world->node[leader].off_until))
+	if (!is_stopped(world, leader) && !(world->node[leader].phase == SIM_DOWN && world->node[leader].host_down))
 		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",
 					  name_of(world, node), name_of(world, leader));
 	n->judged.fenced = true;
