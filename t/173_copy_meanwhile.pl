@@ -32,7 +32,7 @@ sub ends_held
 {
 	my ($what, $reason) = @_;
 	let_go($a);
-	eventually(sub { $a->job_field('outcome') eq 'failed' }, 120, "$what: the recovery ends") or diag $a->agent_text;
+	eventually(sub { $a->job_field('outcome') eq 'failed' && !$a->job_pids }, 120, "$what: the recovery ends") or diag $a->agent_text;
 	like($a->job_field('message'), $reason, "$what: and says why");
 	is(inode(), $before, "$what: the data directory is the one it was");
 	is(leftovers(), '', "$what: no copy is left");

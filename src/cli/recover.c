@@ -13,7 +13,6 @@
  */
 #include "subcommands.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>

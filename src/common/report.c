@@ -14,7 +14,6 @@
  */
 #include "report.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "lsn.h"

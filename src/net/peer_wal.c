@@ -12,7 +12,6 @@
 #include "peer_wal.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/fields.h"
 #include "../common/log.h"
 #include "../host/durable.h"
 

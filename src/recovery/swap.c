@@ -380,7 +380,7 @@ await(PghaJobRun *run, const PghaScene *scene, const char *what, const char *hin
 {
 	if (scene->data_whole && scene->down == PGHA_YES && pgha_table_may_start(scene))
 		(void) pgha_start(run);
-	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint, "the clone \"%s\" %s", run->new_directory, what);
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint, "the clone \"%s\"%s", run->new_directory, what);
 }
 
 /* Named for an exchange that has not been: the next one must not take it for a former data directory. */
@@ -448,13 +448,13 @@ pgha_clone_tidy(PghaJobRun *run)
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_AWAIT_SERVER:
-			return await(run, &scene, "waits: it is not known that the server does not run",
+			return await(run, &scene, " waits: it is not known that the server does not run",
 						 "Stop the server, or see what the agent's log says of it.");
 		case PGHA_STEP_AWAIT_LEADER:
-			return await(run, &scene, "waits for a primary that it can be compared with",
+			return await(run, &scene, " waits for a primary that it can be compared with",
 						 "It is decided on when there is one; or move it away.");
 		case PGHA_STEP_AWAIT_OPERATOR:
-			return await(run, &scene, "waits: failover is paused, or the server was stopped on purpose",
+			return await(run, &scene, " waits: failover is paused, or the server was stopped on purpose",
 						 "Start the server, end the pause, or call pgha_recover_node().");
 	}
 	forget_missing(run);

@@ -30,7 +30,6 @@
  */
 #include "postgres.h"
 
-#include <sys/stat.h>
 
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"

@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "fmgr.h"
 #include "funcapi.h"
