@@ -114,8 +114,9 @@ pgha_startup_goes_on(const PghaAgentConf *conf)
 	return is_starting(conf) && pgha_runs(conf->data, &postmaster, why, sizeof(why)) == PGHA_RUNS_YES;
 }
 
-bool
-pgha_startup_look(const PghaAgentConf *conf, PghaStartup *startup)
+/* Looks.  False if the server does not run, or that cannot be told. */
+static bool
+look(const PghaAgentConf *conf, PghaStartup *startup)
 {
 	char		text[1024];
 	char		why[PATH_MAX + 256];
@@ -161,7 +162,7 @@ pgha_startup_stands(const PghaAgentConf *conf, PghaStartupWatch *watch)
 	int64_t		now = pgha_awake_ms();
 	int64_t		read;
 
-	if (!pgha_startup_look(conf, &watch->now) || watch->now.up || watch->now.segment[0] == '\0')
+	if (!look(conf, &watch->now) || watch->now.up || watch->now.segment[0] == '\0')
 	{
 		watch->moved_at = 0;
 		return 0;

@@ -23,9 +23,6 @@ typedef struct PghaStartup
 /* Does the server run, and accept no connections yet?  False in doubt. */
 extern bool pgha_startup_goes_on(const PghaAgentConf *conf);
 
-/* Looks.  False if the server does not run, or that cannot be told. */
-extern bool pgha_startup_look(const PghaAgentConf *conf, PghaStartup *startup);
-
 /* One that is watched: does it stand, or get on? */
 typedef struct PghaStartupWatch
 {
