@@ -185,7 +185,7 @@ typedef struct PghaLocal
 	pgha_lsn	fork_lsn;		/* primary: where its timeline left its parent, 0 on timeline 1 */
 	bool		fork_unknown;	/* ... it cannot be read at the moment */
 	pgha_lsn	wal_end;		/* as in PghaReport */
-	PghaGap		gap;			/* primary: as in PghaReport; standby: the one that its WAL ends in */
+	PghaGap		gap;			/* standby: the one that its WAL ends in */
 	pgha_lsn	replayed;
 	PghaReceiver receiver;
 	int			upstream;		/* member streamed from, or PGHA_NOBODY */

@@ -7,7 +7,7 @@
  * like any others.  One that has not got them yet looks up to a segment behind,
  * and lacks nothing.
  *
- * For the monitor: it reads a few page headers, once in each segment.
+ * Reads a few page headers, once in each segment.
  */
 #include "postgres.h"
 

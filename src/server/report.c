@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "config.h"
 #include "events.h"
+#include "gap.h"
 #include "host.h"
 #include "report.h"
 #include "shmem.h"
@@ -99,7 +100,6 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
 		report->slots = view->slots;
-		report->gap = view->gap;
 	}
 	else
 	{
@@ -141,7 +141,11 @@ fill(PghaReport *report, PghaMembers *members)
 			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
 	}
 	else
+	{
+		/* Of this very position: whoever reads of a later one must hear of the switch before it, too. */
+		PghaGapBefore(timeline, report->wal_end, &report->gap);
 		PghaSyncRead(members, &report->sync);
+	}
 	if (report->receiver != PGHA_RECEIVER_STREAMING)
 		report->upstream[0] = '\0';
 	PghaHostRead(report->ec2_instance, report->address_state);

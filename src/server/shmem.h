@@ -91,7 +91,6 @@ typedef struct PghaView
 	PghaSettings settings;		/* in force */
 	PghaMembers members;
 	uint32		slots;			/* members a slot is kept for */
-	PghaGap		gap;			/* primary: what its last segment switch left empty */
 	PghaMemberView member[PGHA_MAX_MEMBERS];
 } PghaView;
 

@@ -124,7 +124,6 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 				fork_timeline = timeline;
 		}
 		local->fork_lsn = fork_lsn;
-		PghaGapBefore(timeline, local->wal_end, &local->gap);
 		PghaSyncRead(&config->members, &local->sync);
 		return;
 	}

@@ -167,8 +167,6 @@ PghaPublish(const PghaMonitor *monitor)
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;
-	if (!node->local.in_recovery)
-		view.gap = node->local.gap;
 	for (int i = 0; i < config->settings.count; i++)
 	{
 		PghaMemberView *m = &view.member[i];
