@@ -109,7 +109,9 @@ $node->start;
 delete @setting{qw(pgha.members pgha.conninfo synchronous_standby_names)};
 foreach my $name (sort keys %setting)
 {
-	is($node->value("SHOW $name"), $setting{$name} =~ s/^(\d+) (\w+)$/$1$2/r, "$name is accepted");
+	# Histories come from the leader only: pgha's guard stands in front of the command.
+	my $guard = $name eq 'restore_command' ? 'case %f in *.history) exit 1;; esac; ' : '';
+	is($node->value("SHOW $name"), $guard . $setting{$name} =~ s/^(\d+) (\w+)$/$1$2/r, "$name is accepted");
 }
 is($node->value(q{SELECT string_agg(line_number || ': ' || error, '; ') FROM pg_hba_file_rules WHERE error IS NOT NULL}), '', 'pg_hba.conf has no mistakes');
 is($node->value(q{SELECT count(*) FROM pg_hba_file_rules WHERE 'pgha' = ANY(user_name)}), '4', 'and lines for the role');
