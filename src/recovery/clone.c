@@ -135,8 +135,8 @@ name_aside(PghaJobRun *run)
 	{
 		pgha_clone_say_kept(run);
 		run->keep_old = run->own == PGHA_OWN_UNKNOWN || pgha_top_to_keep()[0] != '\0';
-		/* What is not whole was given up before, and saved then. */
-		run->saved = run->own == PGHA_OWN_PROVEN || !run->data_ok;
+		run->given_up = !run->data_ok;
+		run->saved = run->own == PGHA_OWN_PROVEN || run->given_up;
 		pgha_found_directory(run, run->conf->data, &run->replaced);
 		if (pgha_top_to_keep()[0] != '\0')
 			pgha_job_event(run, "lost", "node \"%s\" keeps its former data directory as \"%s.old-%s\": %s",

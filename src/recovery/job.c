@@ -98,6 +98,8 @@ take_clone_field(PghaJobRun *run, const char *key, const char *value)
 		take_directory(value, &run->replaced);
 	else if (strcmp(key, "saved") == 0)
 		run->saved = number != 0;
+	else if (strcmp(key, "given_up") == 0)
+		run->given_up = number != 0;
 	else if (strcmp(key, "deleting") == 0)
 		run->deleting = number != 0;
 	else if (strcmp(key, "keep_old") == 0)

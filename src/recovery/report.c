@@ -138,6 +138,7 @@ pgha_job_write(PghaJobRun *run, const char *outcome)
 	add_number(&line, "new_whole", run->new_whole);
 	add_directory(&line, "replaced", &run->replaced);
 	add_number(&line, "saved", run->saved);
+	add_number(&line, "given_up", run->given_up);
 	add_number(&line, "deleting", run->deleting);
 	add_field(&line, "source", run->source);
 	add_number(&line, "source_term", (int64_t) run->source_term);

@@ -58,6 +58,7 @@ typedef struct PghaJobRun
 	bool		keep_old;		/* what that one alone has could not be told */
 	PghaDirectory replaced;		/* the data directory that the clone replaces */
 	bool		saved;			/* what that one alone has was saved */
+	bool		given_up;		/* that one was not whole: given up before, and saved then */
 	bool		deleting;		/* it was decided that it goes, and begun */
 	char		source[64];		/* whom the clone copies: name, and term then */
 	uint64_t	source_term;

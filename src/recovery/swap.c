@@ -589,7 +589,10 @@ fate_of_former(PghaJobRun *run)
 	else
 	{
 		former.changed = pgha_found_changed(&now, &run->replaced);
-		former.above = pgha_found_above(&now, term);
+		/* A rewind that was interrupted leaves files empty, pgha.state among them. */
+		former.above = run->given_up ? PGHA_NO : pgha_found_above(&now, term);
+		/* Whose term cannot be read will not be known later. */
+		former.keep |= now.unreadable && !run->given_up;
 		former.saved = run->saved && term != 0 && term == run->source_term &&
 			strcmp(run->conf->members.member[asks.leader].name, run->source) == 0;
 		former.contained = former.saved ? PGHA_YES : former_contained(&asks, leader);
@@ -621,6 +624,6 @@ pgha_clone_finish(PghaJobRun *run)
 		}
 	}
 	if (run->old_directory[0] == '\0')
-		run->keep_old = run->saved = run->deleting = false;
+		run->keep_old = run->saved = run->given_up = run->deleting = false;
 	(void) pgha_job_record(run);
 }
