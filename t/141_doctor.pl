@@ -264,6 +264,8 @@ $one->set('pgha.slot_keep_size' => '1MB');
 $one->sql(q{SELECT pg_logical_emit_message(false, 'test', repeat('x', 4000000))});
 finds($one, 'slots', 'warning', qr/no slot "pgha_db_2" for member "db-2"/, qr/pgha\.slot_keep_size/);
 $one->set('pgha.slot_keep_size' => undef);
+# One that comes back before that goes without it until it connects the next time.
+$cluster->wait_for('the slot to be there again', sub { ($one->value(q{SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'pgha_db_2'}) // '') eq '1' });
 $two->start;
 $two->start_agent;
 content($one, 'members', 'candidates', 'agents', 'slots');

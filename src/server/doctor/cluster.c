@@ -285,14 +285,14 @@ check_max_wal_senders(PghaDoctor *doctor)
 		PghaDoctorFine(doctor, "%d, needed are %d", max_wal_senders, needed);
 }
 
-/* The slots of the other members, for SQL. */
+/* The slots of the other members, for SQL; none (NULL) without the library. */
 static const char *
 member_slots(const PghaView *view)
 {
 	StringInfoData list;
 
 	initStringInfo(&list);
-	for (int i = 0; i < view->members.count; i++)
+	for (int i = 0; view != NULL && i < view->members.count; i++)
 	{
 		char		slot[NAMEDATALEN];
 
