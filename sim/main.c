@@ -15,6 +15,7 @@
  */
 #include "fault.h"
 #include "script.h"
+#include "vote_fault.h"
 
 #include <stdlib.h>
 
@@ -60,6 +61,7 @@ static const struct
 #define RULES	((int) (sizeof(rules) / sizeof(rules[0])))
 
 static SimWorld *world;
+static bool voting;				/* schedules of clusters whose members vote */
 
 /* What a run of many seeds came upon, so that nobody praises an idle simulator. */
 typedef struct Totals
@@ -109,6 +111,13 @@ print_totals(const Totals *totals)
 			   totals->transition[transition[i].from][transition[i].to]);
 }
 
+static bool
+run_one(uint64_t seed, uint64_t rules_off, FILE *trace)
+{
+	return voting ? sim_vote_schedule(world, seed, rules_off, trace) :
+		sim_schedule(world, seed, rules_off, trace);
+}
+
 static int
 run_seeds(uint64_t from, uint64_t to, uint64_t rules_off, bool verbose)
 {
@@ -117,10 +126,11 @@ run_seeds(uint64_t from, uint64_t to, uint64_t rules_off, bool verbose)
 
 	for (uint64_t seed = from; seed <= to; seed++)
 	{
-		if (!sim_schedule(world, seed, rules_off, verbose ? stdout : NULL))
+		if (!run_one(seed, rules_off, verbose ? stdout : NULL))
 		{
 			printf("seed %llu (%s), %.3f s: %s: %s\n", (unsigned long long) seed,
-				   sim_profile_name(sim_profile_of(seed)), (double) world->now / SECOND,
+				   voting ? sim_vote_profile_name(seed) : sim_profile_name(sim_profile_of(seed)),
+				   (double) world->now / SECOND,
 				   world->invariant, world->violation);
 			if (++broken == 10)
 				break;
@@ -214,6 +224,8 @@ main(int argc, char **argv)
 			verbose = true;
 		else if (strcmp(argv[i], "--all-transitions") == 0)
 			all_transitions = true;
+		else if (strcmp(argv[i], "--votes") == 0)
+			voting = true;
 		else if (strcmp(argv[i], "--mutations") == 0)
 			status = run_mutations();
 		else if (strcmp(argv[i], "--states") == 0)
