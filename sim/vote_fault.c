@@ -195,7 +195,7 @@ rewind_node(SimWorld *world, int node)
 	world->rewinds++;
 	n->nwal = n->replayed = common;
 	memcpy(n->real, world->node[leader].real, sizeof(n->real));
-	memset(n->placeholder, 0, sizeof(n->placeholder));
+	memcpy(n->placeholder, world->node[leader].placeholder, sizeof(n->placeholder));
 	n->standby_signal = true;
 	memset(&n->disk, 0, sizeof(n->disk));
 	n->disk.role = PGHA_ROLE_STANDBY;
@@ -361,6 +361,23 @@ any_leader(SimWorld *world, void *arg)
 	return leader != PGHA_NOBODY && leader != *(int *) arg;
 }
 
+/* There is a leader that a majority follows; with k > 0 it may wait for standbys that are being rebuilt. */
+static bool
+any_lease(SimWorld *world, void *arg)
+{
+	(void) arg;
+	for (int i = 0; i < world->members; i++)
+	{
+		const PghaNode *core = &world->node[i].core;
+
+		if (sim_leads(world, i) && core->posted && core->voting.committed.term != 0 &&
+			sim_clock(world, i) < core->voting.lease_deadline &&
+			(core->gate_open || core->durable.rule.k > 0))
+			return true;
+	}
+	return false;
+}
+
 /* Runs until all is well, and commits are acknowledged; false if it takes too long. */
 static bool
 await_health(SimWorld *world, pgha_time limit)
@@ -430,7 +447,6 @@ static bool
 await_leader(SimWorld *world)
 {
 	bool		up = false;
-	int			nobody = PGHA_NOBODY;
 	pgha_time	limit = 10 * world->node[0].settings.failure_timeout;
 
 	while (!up && world->violation[0] == '\0')
@@ -449,8 +465,8 @@ await_leader(SimWorld *world)
 	for (int i = 0; i < world->count; i++)
 		if (world->node[i].monitor && !world->node[i].witness && world->node[i].core.durable.paused)
 			sim_pause(world, i, false);
-	sim_run(world, world->now + limit, any_leader, &nobody);
-	if (world->violation[0] == '\0' && the_leader(world) == PGHA_NOBODY)
+	sim_run(world, world->now + limit, any_lease, NULL);
+	if (world->violation[0] == '\0' && !any_lease(world, NULL))
 		sim_violation(world, "stuck", "no leader %.1f s after healing", (double) limit / SECOND);
 	return world->violation[0] == '\0';
 }

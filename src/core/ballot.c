@@ -258,17 +258,15 @@ is_withdrawn(const PghaNode *node, const PghaReport *report)
 }
 
 /*
- * B3: a later leader than the one supported, and none of a term before an open
- * vote's: that candidate may lead, too.  Where a vote was hidden by another one
- * support is of its term and of nobody.
+ * B3: a later leader than the one supported.  An open vote for a later term stays
+ * open, and binds as before; where a vote was hidden by another one, support is
+ * of its term and of nobody.
  */
 static bool
 may_support(const PghaNode *node, uint64_t term)
 {
 	const PghaDurable *durable = &node->durable;
 
-	if (durable->vote_open && term < durable->vote.term && RULE(node, PGHA_RULE_HIGHEST))
-		return false;
 	return term > durable->support.term ||
 		(term == durable->support.term && durable->support.name[0] == '\0');
 }

@@ -168,7 +168,6 @@ typedef enum PghaRule
 	PGHA_RULE_FREE,				/* B2 a vote does not close by itself */
 	PGHA_RULE_WON,				/* B2 (b) a term that was led in is not withdrawn */
 	PGHA_RULE_DROP,				/* B2 (c) a second vote hides no open one */
-	PGHA_RULE_HIGHEST,			/* B3 no support for a term below a vote's */
 	PGHA_RULE_FOLLOW,			/* B4 only the leader supported is followed */
 	PGHA_RULE_PROMISE,			/* V2 no vote before the promise is over */
 	PGHA_RULE_MARGIN,			/* W is longer than the lease */
