@@ -244,6 +244,12 @@ sim_connected(SimWorld *world, int node)
 		sim_receiver_end(world, node, false, retry);
 		return;
 	}
+	if (world->voting && u->in_recovery && n->nwal > u->nwal)
+	{
+		sim_trace(world, node, "%s has less WAL", u->settings.name[upstream]);
+		sim_receiver_end(world, node, false, retry);
+		return;
+	}
 	sim_tell(world, stream, (world, node, upstream));
 	if (!sim_history_of(world, u, sim_timeline_of(world, u), &history) ||
 		!sim_lists_timeline(&history, sim_timeline_of(world, n)))

@@ -9,12 +9,14 @@
  *	one leader	two nodes were elected in one term
  *	beside		a commit acknowledged beside a later leader
  *	two gates	two asynchronous leaders could acknowledge at one time
- *	loss		a commit acknowledged under ANY k or FIRST k is not on a later leader
+ *	loss		a commit acknowledged under ANY k or FIRST k, or shown by a leader that was
+ *				elected under it, is not on a later leader
  *	timeline	a timeline whose id is not its term, or is used twice
  *	durable		a promotion before the election was durable
  *	history		WAL streamed onto another history
  *	gate		open in recovery
  *	transition	not in the table of states
+ *	step down	out of recovery for long without a lease, or beside a later leader in sight
  *	stuck		no single working leader in time after healing (vote_fault.c)
  */
 #include "vote_check.h"
@@ -104,9 +106,9 @@ check_acknowledged(SimWorld *world, int node, int c)
 	if (!world->voting)
 		return;
 
-	/* Asked for by name, or what a leader alone has acknowledged until others have it, too. */
+	/* Asked for by name; or what a leader acknowledges alone, unless it was told to and waits for others to catch up. */
 	commit->protected = sim_sync_state(world, node).num_sync > 0 || rule->k > 0 ||
-		(rule->term != 0 && pgha_count_set(rule->eligible) == 1);
+		(rule->term != 0 && pgha_count_set(rule->eligible) == 1 && n->core.voting.change_at == 0);
 	if (commit->term < world->acknowledged_term)
 		sim_violation(world, "beside", "%s acknowledges a commit of term %d after one of term %d",
 					  name_of(world, node), (int) commit->term, (int) world->acknowledged_term);
@@ -121,6 +123,75 @@ check_acknowledged(SimWorld *world, int node, int c)
 		if (could_acknowledge(world, j) && n->core.voting.committed.k == 0 && world->node[j].core.voting.committed.k == 0)
 			sim_violation(world, "two gates", "%s and %s could both acknowledge", name_of(world, node),
 						  name_of(world, j));
+	}
+}
+
+/*
+ * What waits for confirmation is not seen by anybody; but all that recovery has
+ * replayed is, as soon as this leader serves.
+ */
+static void
+check_gate_opened(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	if (!world->voting || n->shown_run == n->run)
+		return;
+	n->shown_run = n->run;
+	for (int i = 0; i < n->nwal && n->core.durable.rule.k > 0; i++)
+	{
+		int			c = world->record[n->wal[i]].commit;
+
+		if (c < 0 || (world->commit[c].acknowledged && world->commit[c].protected))
+			continue;
+		if (!world->commit[c].acknowledged)
+			world->commit[c].acknowledged_at = world->now;
+		world->commit[c].acknowledged = world->commit[c].protected = true;
+		world->commit[c].term = n->core.durable.claim.term;
+	}
+}
+
+/* Would this server know within a few requests if that one leads in a later term? */
+static bool
+sees_later_leader(const SimWorld *world, int node, int other)
+{
+	const SimNode *o = &world->node[other];
+
+	return other != node && sim_leads(world, other) && !o->frozen && o->core.posted && !o->answers_error &&
+		o->core.durable.claim.term > world->node[node].core.durable.claim.term &&
+		sim_linked(world, node, other) && !world->node[node].rejected[other];
+}
+
+/* Ends the run if it has been so for longer than that. */
+static void
+check_lasting(SimWorld *world, int node, bool so, pgha_time *since, pgha_time limit, const char *what)
+{
+	if (!so)
+		*since = world->now;
+	else if (world->now - *since > limit)
+		sim_violation(world, "step down", "%s is still a primary after %.1f s %s", name_of(world, node),
+					  (double) limit / SECOND, what);
+}
+
+static void
+check_look(SimWorld *world)
+{
+	for (int i = 0; i < world->members; i++)
+	{
+		SimNode    *n = &world->node[i];
+		pgha_time	failure = n->settings.failure_timeout;
+		bool		leads = sim_leads(world, i) && !n->frozen && n->hung <= world->now && n->core.posted &&
+			pgha_in_force(&n->core);
+		bool		later = false;
+
+		for (int j = 0; j < n->settings.count; j++)
+			later |= sees_later_leader(world, i, j);
+		check_lasting(world, i, leads && sim_clock(world, i) >= n->core.voting.lease_deadline, &n->unled_since,
+					  2 * failure + SECOND, "without a lease");
+
+		/* A request that was lost before is given up after half of failure_timeout. */
+		check_lasting(world, i, leads && later, &n->beside_since, failure / 2 + n->settings.heartbeat_interval +
+					  4 * world->latency + 200 * MS, "beside a later leader that it sees");
 	}
 }
 
@@ -160,6 +231,8 @@ const SimObserver sim_vote_checks = {
 	.promote = check_promote,
 	.new_timeline = check_new_timeline,
 	.acknowledged = check_acknowledged,
+	.gate_opened = check_gate_opened,
 	.stream = check_stream,
+	.look = check_look,
 	.after_step = check_after_step,
 };

@@ -32,6 +32,10 @@ enum
 	VOTE_REMOVE,				/* the last voter is taken out of the files */
 	VOTE_ADD,
 	VOTE_CONFIGURE,				/* one node reads its file */
+	VOTE_SPLIT,					/* the network, in two */
+	VOTE_RESTART_OTHERS,		/* all but one, which is isolated */
+	VOTE_FIREWALL,				/* answers in the leader's place for all others */
+	VOTE_UNSYNC_ALONE,			/* synchronous_standby_names is emptied inside an isolation */
 	VOTE_REWIND,				/* an agent rebuilds a diverged node */
 	VOTE_KINDS
 };
@@ -52,7 +56,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	[PROFILE_CRASH] = {
 		[FAULT_KILL] = 8,[FAULT_POWER] = 2,[FAULT_STOP] = 3,[FAULT_RESTART] = 6,[FAULT_QUICK_RESTART] = 3,
 		[FAULT_START] = 4,[FAULT_BACKEND] = 4,[FAULT_SITE_DOWN] = 1,[FAULT_ISOLATE] = 2,[FAULT_HEAL] = 2,
-		[VOTE_REJECT] = 2
+		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 3,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3
 	},
 	[PROFILE_FREEZE] = {
 		[FAULT_FREEZE] = 12,[VOTE_HANG] = 8,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_SLOW] = 2,[FAULT_CUT] = 1,
@@ -60,12 +64,12 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	},
 	[PROFILE_PARTITION] = {
 		[FAULT_CUT] = 6,[FAULT_CUT_ONE_WAY] = 4,[FAULT_ISOLATE] = 6,[FAULT_HEAL] = 4,[FAULT_KILL] = 2,
-		[FAULT_START] = 2,[FAULT_SLOW] = 1,[VOTE_RESTART_ALONE] = 3,[VOTE_REJECT] = 2
+		[FAULT_START] = 2,[FAULT_SLOW] = 1,[VOTE_RESTART_ALONE] = 3,[VOTE_REJECT] = 2,[VOTE_SPLIT] = 5,[VOTE_FIREWALL] = 1
 	},
 	[PROFILE_SYNC] = {
 		[FAULT_KILL] = 6,[FAULT_START] = 4,[FAULT_CUT] = 4,[FAULT_ISOLATE] = 4,[FAULT_FREEZE] = 3,
 		[FAULT_HEAL] = 4,[FAULT_RESTART] = 3,[FAULT_THROTTLE] = 2,[VOTE_NAMES] = 5,[VOTE_RESTART_ALONE] = 3,
-		[VOTE_HOLD_REPLAY] = 2,[VOTE_SWITCHOVER] = 1
+		[VOTE_HOLD_REPLAY] = 2,[VOTE_SWITCHOVER] = 1,[VOTE_SPLIT] = 6,[VOTE_UNSYNC_ALONE] = 3
 	},
 	[PROFILE_SWITCHOVER] = {
 		[VOTE_SWITCHOVER] = 10,[FAULT_KILL] = 3,[FAULT_START] = 3,[FAULT_CUT] = 2,[FAULT_HEAL] = 2,[FAULT_FREEZE] = 2,
@@ -80,7 +84,8 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 		[FAULT_START] = 4,[FAULT_BACKEND] = 2,[FAULT_FREEZE] = 3,[FAULT_CUT] = 3,[FAULT_CUT_ONE_WAY] = 2,
 		[FAULT_ISOLATE] = 3,[FAULT_HEAL] = 4,[FAULT_SLOW] = 1,[FAULT_THROTTLE] = 1,[FAULT_PAUSE] = 1,[FAULT_RESUME] = 2,
 		[FAULT_PRIORITY] = 1,[FAULT_SITE_DOWN] = 1,[VOTE_HANG] = 2,[VOTE_REJECT] = 1,[VOTE_HOLD_REPLAY] = 1,
-		[VOTE_SWITCHOVER] = 2,[VOTE_RESTART_ALONE] = 2,[VOTE_NAMES] = 1,[VOTE_REMOVE] = 1,[VOTE_ADD] = 1
+		[VOTE_SWITCHOVER] = 2,[VOTE_RESTART_ALONE] = 2,[VOTE_NAMES] = 1,[VOTE_REMOVE] = 1,[VOTE_ADD] = 1,[VOTE_SPLIT] = 2,
+		[VOTE_RESTART_OTHERS] = 1,[VOTE_UNSYNC_ALONE] = 1
 	},
 };
 
@@ -205,8 +210,19 @@ rewind_node(SimWorld *world, int node)
 	n->disk.highest = kept.highest;
 	n->disk.withdrawn = kept.withdrawn;
 	n->disk.won = kept.won;
+	n->disk.won_before = kept.won_before;
 	n->disk.rule = kept.rule;
 	sim_post_to_host(world, sim_between(world, 200 * MS, 2 * SECOND), SIM_START, node, 0, 0, 0);
+}
+
+static void
+split(SimWorld *world)
+{
+	unsigned	side = (unsigned) sim_between(world, 1, (1 << world->count) - 2);
+
+	for (int i = 0; i < world->count; i++)
+		for (int j = 0; j < world->count; j++)
+			sim_cut(world, i, j, ((side >> i) & 1) != ((side >> j) & 1));
 }
 
 static void
@@ -218,6 +234,8 @@ strike(SimWorld *world, int kind, int node)
 	switch (kind)
 	{
 		case VOTE_HANG:
+			if (n->hung > world->now)
+				break;
 			n->hung = world->now + sim_some_time(world);
 			sim_trace(world, node, "has its monitor hung for %.3f s", (double) (n->hung - world->now) / SECOND);
 			break;
@@ -240,7 +258,42 @@ strike(SimWorld *world, int kind, int node)
 			break;
 		case VOTE_RESTART_ALONE:
 			sim_strike(world, FAULT_ISOLATE, node);
-			sim_strike(world, FAULT_RESTART, node);
+			sim_strike(world, sim_chance(world, 500) ? FAULT_RESTART : FAULT_BACKEND, node);
+			if (sim_chance(world, 600))
+				later(world, n->settings.failure_timeout + sim_between(world, 0, SECOND), FAULT_HEAL, node);
+			break;
+		case VOTE_SPLIT:
+			split(world);
+			if (sim_chance(world, 500))
+				later(world, sim_some_time(world), FAULT_HEAL, node);
+			break;
+		case VOTE_RESTART_OTHERS:
+			sim_strike(world, FAULT_ISOLATE, node);
+			for (int j = 0; j < world->count; j++)
+			{
+				if (j == node)
+					continue;
+				sim_kill(world, j, false);
+				later(world, sim_between(world, 5 * MS, 100 * MS), FAULT_START, j);
+			}
+			break;
+		case VOTE_FIREWALL:
+			for (int j = 0; j < world->count; j++)
+			{
+				if (j == node)
+					continue;
+				world->node[j].rejected[node] = true;
+				sim_drop_stream(world, j);
+				later(world, sim_some_time(world), VOTE_NO_REJECT, j);
+			}
+			break;
+		case VOTE_UNSYNC_ALONE:
+			sim_strike(world, FAULT_ISOLATE, node);
+			for (int j = 0; j < world->members; j++)
+			{
+				memset(&world->node[j].sync_names, 0, sizeof(world->node[j].sync_names));
+				sim_changed(world, j);
+			}
 			break;
 		case VOTE_NAMES:
 			choose_names(world);
@@ -533,6 +586,16 @@ choose_settings(SimWorld *world)
 	}
 }
 
+/*
+ * Waiting for better candidates, vetoes and outcomes spares a cluster needless
+ * elections; nothing that is promised may depend on it.
+ */
+static bool
+is_impolite(uint64_t seed)
+{
+	return seed / PROFILES % 3 == 1;
+}
+
 static void
 form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 {
@@ -541,12 +604,12 @@ form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	uint64_t	random;
 
 	sim_world_init(world, seed, 3);
-	members = sim_chance(world, 600) ? 3 : (int) sim_between(world, 2, 5);
+	members = sim_chance(world, profile_of(seed) == PROFILE_SYNC ? 300 : 600) ? 3 : (int) sim_between(world, 2, 5);
 	witnesses = members == 2 ? (int) sim_between(world, 1, 2) : sim_chance(world, 200) ? (int) sim_between(world, 1, 2) : 0;
 	random = world->random;
 	sim_world_init(world, seed, members + witnesses);
 	world->random = random;
-	world->rules_off = rules_off;
+	world->rules_off = rules_off | (is_impolite(seed) ? UINT64_C(1) << PGHA_RULE_POLITE : 0);
 	world->trace = trace;
 	sim_observe(world, &sim_vote_checks);
 	sim_observe(world, &storm);
@@ -577,7 +640,7 @@ sim_vote_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trac
 		later(world, sim_between(world, 0, 2 * SECOND), FAULT_RANDOM, 0);
 		sim_run(world, world->now + sim_between(world, 15, 60) * SECOND, NULL, NULL);
 	}
-	if (world->violation[0] == '\0')
+	if (world->violation[0] == '\0' && !is_impolite(seed))
 	{
 		sim_trace(world, -1, "healing");
 		heal(world);

@@ -163,6 +163,9 @@ typedef struct SimNode
 	pgha_time	replay_held;	/* a query holds up replay until then; the receiver goes on */
 	bool		behind;			/* ... and it has not caught up yet */
 	pgha_time	hung;			/* the monitor does not go on until then */
+	uint64_t	shown_run;		/* vote_check.c: the run in which it has opened as a leader */
+	pgha_time	unled_since;	/* vote_check.c: leads without a lease */
+	pgha_time	beside_since;	/* vote_check.c: leads beside a later leader that it sees */
 	pgha_time	slow_recovery;	/* how long it starts up; 0 = chance */
 	int			crash_at_stage; /* of the next promotion; 0 = none */
 	bool		disk_full;

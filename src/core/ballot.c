@@ -22,7 +22,7 @@ promise_time(const PghaNode *node)
 {
 	pgha_time	ttl = node->settings.lease_ttl;
 
-	return RULE(node, PGHA_RULE_MARGIN) ? ttl + MARGIN(ttl) : ttl / 25 * 24;
+	return RULE(node, PGHA_RULE_MARGIN) ? ttl + MARGIN(ttl) : ttl / 4 * 3;
 }
 
 void
@@ -222,7 +222,7 @@ pgha_withdraw(PghaNode *node)
 	if (durable->withdrawn < durable->vote.term)
 		durable->withdrawn = durable->vote.term;
 	if (durable->won >= durable->vote.term)
-		durable->won = durable->vote.term - 1;
+		durable->won = durable->won_before;
 	durable->vote_open = false;
 }
 
@@ -331,7 +331,7 @@ waits_for_outcome(const PghaNode *node, pgha_time now)
 	int			member = pgha_find_voter(node, node->durable.vote.name);
 	const PghaMember *m;
 
-	if (!node->durable.vote_open || member == PGHA_NOBODY)
+	if (!node->durable.vote_open || member == PGHA_NOBODY || !RULE(node, PGHA_RULE_POLITE))
 		return false;
 	m = &node->member[member];
 	return m->contact == PGHA_CONTACT_ANSWERED &&
@@ -463,7 +463,8 @@ pgha_release_receiver(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaVoting *voting = &node->voting;
 
-	if (voting->receiver != PGHA_STOPPED || voting->stop_wanted || node->durable.vote_open ||
+	if (voting->receiver != PGHA_STOPPED || voting->stop_wanted ||
+		(node->durable.vote_open && RULE(node, PGHA_RULE_FOLLOW)) ||
 		voting->candidacy != 0 || node->state == PGHA_PROMOTING || !node->local.in_recovery)
 		return;
 	voting->receiver = PGHA_NOT_STOPPED;

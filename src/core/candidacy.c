@@ -43,7 +43,7 @@ is_handed_over(const PghaNode *node, int leader, pgha_time now)
 	const PghaMember *m = &node->member[leader];
 
 	return m->heard != 0 && m->report.released == node->durable.support.term &&
-		m->report.handover.term != 0 &&
+		m->report.handover.term != 0 && RULE(node, PGHA_RULE_POLITE) &&
 		now - m->beat_heard < 2 * node->settings.failure_timeout;
 }
 
@@ -121,6 +121,8 @@ objection(const PghaNode *node, pgha_time now)
 	PghaWhy		waiting = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 	int			answer = 1;
 
+	if (!RULE(node, PGHA_RULE_POLITE))
+		return waiting;
 	for (int i = 0; i < pgha_everybody(node); i++)
 	{
 		const PghaMember *m = &node->member[i];
@@ -238,6 +240,7 @@ win(PghaStep *step)
 	if (!is_missing(node, step->now, &loss) || loss.reason == PGHA_WHY_WAITING_PRIMARY)
 		loss = pgha_because(PGHA_WHY_PRIMARY_SILENT, pgha_supported(node));
 	node->former = node->durable;
+	node->durable.won_before = node->durable.won;
 	node->durable.won = node->voting.candidacy;
 	node->voting.candidacy = 0;
 	node->upstream = PGHA_NOBODY;
@@ -313,6 +316,7 @@ pgha_seek_election(PghaStep *step)
 		return;
 	}
 	if (node->durable.vote_open && step->now - voting->voted_at < 2 * node->settings.failure_timeout &&
+		RULE(node, PGHA_RULE_POLITE) &&
 		pgha_find_voter(node, node->durable.vote.name) != PGHA_NOBODY &&
 		node->member[pgha_find_voter(node, node->durable.vote.name)].contact == PGHA_CONTACT_ANSWERED)
 		why = pgha_because(PGHA_WHY_VOTED, pgha_find_voter(node, node->durable.vote.name));

@@ -68,6 +68,7 @@ choose_term_by_hand(PghaStep *step)
 
 	node->voting.candidacy = 0;
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
+	node->durable.won_before = node->durable.won;
 	node->durable.won = term + 1;
 }
 

@@ -119,12 +119,12 @@ pgha_hold_gate(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaVoting *voting = &node->voting;
 	bool		committed = voting->committed.term != 0 || !RULE(node, PGHA_RULE_COMMIT);
+	bool		held = (voting->released != 0 || voting->handover_lsn != 0) && RULE(node, PGHA_RULE_RELEASE);
 	bool		open;
 
 	voting->lease_deadline = lease(node, step->now);
 	open = node->posted && committed && may_open(node) && !pgha_is_arming(node) &&
-		voting->released == 0 && voting->handover_lsn == 0 &&
-		step->now < voting->lease_deadline;
+		!held && step->now < voting->lease_deadline;
 	if (voting->gate_deadline != voting->lease_deadline)
 	{
 		voting->gate_deadline = voting->lease_deadline;

@@ -122,6 +122,7 @@ typedef struct PghaDurable
 	uint64_t	highest;		/* greatest term voted in or supported */
 	uint64_t	withdrawn;		/* greatest term of an own candidacy that was given up */
 	uint64_t	won;			/* greatest term this node was elected in, unless it was given up unused */
+	uint64_t	won_before;		/* ... and the one before: what it is again when that is given up */
 	PghaVotingRule rule;		/* newest one stored */
 } PghaDurable;
 

@@ -27,7 +27,8 @@ later_support(const PghaNode *node)
 		const PghaMember *m = &node->member[i];
 
 		if (!pgha_is_self(node, i) && pgha_counts(node, m) &&
-			m->report.support.term > node->durable.claim.term)
+			m->report.support.term > node->durable.claim.term &&
+			m->report.support.name[0] != '\0')
 			return i;
 	}
 	return PGHA_NOBODY;
@@ -288,6 +289,42 @@ begin_quorum(PghaStep *step)
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
 }
 
+/*
+ * B5: a voter whose vote for a later term was never resolved can neither follow
+ * nor promise in this one.  If it stays so, the leader hands over, so that a
+ * later term begins.
+ */
+static void
+renew_term(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+	uint64_t	term = node->durable.claim.term;
+	bool		unsupported = false;
+
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		const PghaMember *m = &node->member[i];
+		const PghaReport *report = &m->report;
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) &&
+			pgha_voter_named(&node->durable.rule, report->node) != PGHA_NOBODY &&
+			((report->vote_open && report->vote.term > term && report->candidacy == 0) ||
+			 (report->support.term > term && report->support.name[0] == '\0')))
+			unsupported = true;
+	}
+	if (!unsupported)
+		voting->unsupported = 0;
+	else if (voting->unsupported == 0)
+		voting->unsupported = step->now;
+	else if (step->now - pgha_later(voting->unsupported, node->awake) >= 10 * node->settings.failure_timeout &&
+			 pgha_switchover_refusal(node, PGHA_NOBODY, step->now).reason == PGHA_WHY_NONE)
+	{
+		voting->unsupported = 0;
+		pgha_begin_switchover(step, PGHA_NOBODY);
+	}
+}
+
 static void
 lead_on(PghaStep *step)
 {
@@ -303,6 +340,7 @@ lead_on(PghaStep *step)
 	}
 	pgha_tend_rule(step);
 	pgha_hold_gate(step);
+	renew_term(step);
 	pgha_tend_switchover(step);
 	if (node->state != PGHA_PRIMARY)
 		return;

@@ -357,8 +357,9 @@ under_quorum(PghaStep *step)
 	int			leader = pgha_leader_to_follow(node, step->now);
 
 	/* What comes from a leader that is not to be followed must not be confirmed. */
-	if (node->upstream != PGHA_NOBODY && node->upstream != pgha_supported(node) &&
-		RULE(node, PGHA_RULE_FOLLOW))
+	if (node->upstream != PGHA_NOBODY && RULE(node, PGHA_RULE_FOLLOW) &&
+		(node->upstream != pgha_supported(node) ||
+		 (pgha_counts(node, &node->member[node->upstream]) && node->member[node->upstream].report.in_recovery)))
 		pgha_unfollow(step);
 	if (leader == PGHA_NOBODY || node->voting.candidacy != 0)
 	{

@@ -69,6 +69,7 @@ typedef struct PghaVoting
 	pgha_lsn	open_at;		/* ... once this is flushed; 0: not known yet */
 	pgha_lsn	change_at;		/* a change of S waits until the new ones have flushed this; 0: none waits */
 	PghaVotingRule change;		/* ... that one */
+	pgha_time	unsupported;	/* since when a voter answers that cannot support it in this term; 0: none */
 	uint64_t	released;		/* term; the gate stays closed */
 	int			handover;		/* to that member, or PGHA_NOBODY */
 	pgha_time	handover_since;
@@ -192,6 +193,8 @@ typedef enum PghaRule
 	PGHA_RULE_OPEN,				/* S5 */
 	PGHA_RULE_CATCH_UP,			/* S6 */
 	PGHA_RULE_LATER,			/* F1 a leader yields to a later one */
+	PGHA_RULE_POLITE,			/* whoever stands waits for better ones, vetoes and outcomes: no rule of
+								 * safety, and off in many schedules */
 	PGHA_RULE_COUNT
 } PghaRule;
 

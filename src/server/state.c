@@ -117,6 +117,7 @@ append_votes(StringInfo text, const PghaDurable *durable)
 	appendStringInfo(text, "highest=%llu\n", (unsigned long long) durable->highest);
 	appendStringInfo(text, "withdrawn=%llu\n", (unsigned long long) durable->withdrawn);
 	appendStringInfo(text, "won=%llu\n", (unsigned long long) durable->won);
+	appendStringInfo(text, "won_before=%llu\n", (unsigned long long) durable->won_before);
 	appendStringInfo(text, "rule_term=%llu\n", (unsigned long long) rule->term);
 	appendStringInfo(text, "rule_epoch=%u\n", rule->epoch);
 	append_voters(text, "rule_voters", rule, PG_UINT32_MAX);
@@ -192,6 +193,8 @@ take_vote(PghaDurable *durable, const char *key, char *value, bool is_number, ui
 		durable->withdrawn = number;
 	else if (strcmp(key, "won") == 0)
 		durable->won = number;
+	else if (strcmp(key, "won_before") == 0)
+		durable->won_before = number;
 	else if (strcmp(key, "rule_term") == 0)
 		rule->term = number;
 	else if (strcmp(key, "rule_epoch") == 0)
