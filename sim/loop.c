@@ -192,7 +192,10 @@ work_off(SimWorld *world, const SimEvent *event)
 			break;
 		case SIM_WRITE:
 			write_some(world);
-			sim_post(world, sim_between(world, 50 * MS, 150 * MS), SIM_WRITE, -1, 0, 0, 0);
+			if (world->voting)
+				sim_post(world, sim_between(world, 5 * MS, 60 * MS), SIM_WRITE, -1, 0, 0, 0);
+			else
+				sim_post(world, sim_between(world, 50 * MS, 150 * MS), SIM_WRITE, -1, 0, 0, 0);
 			break;
 		case SIM_LOOK:
 			look(world);

@@ -33,6 +33,7 @@ enum
 	VOTE_ADD,
 	VOTE_CONFIGURE,				/* one node reads its file */
 	VOTE_SPLIT,					/* the network, in two */
+	VOTE_CUT_LEADER,			/* from one standby, which others hear */
 	VOTE_RESTART_OTHERS,		/* all but one, which is isolated */
 	VOTE_FIREWALL,				/* answers in the leader's place for all others */
 	VOTE_UNSYNC_ALONE,			/* synchronous_standby_names is emptied inside an isolation */
@@ -64,12 +65,12 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	},
 	[PROFILE_PARTITION] = {
 		[FAULT_CUT] = 6,[FAULT_CUT_ONE_WAY] = 4,[FAULT_ISOLATE] = 6,[FAULT_HEAL] = 4,[FAULT_KILL] = 2,
-		[FAULT_START] = 2,[FAULT_SLOW] = 1,[VOTE_RESTART_ALONE] = 3,[VOTE_REJECT] = 2,[VOTE_SPLIT] = 5,[VOTE_FIREWALL] = 1
+		[FAULT_START] = 2,[FAULT_SLOW] = 1,[VOTE_RESTART_ALONE] = 3,[VOTE_REJECT] = 2,[VOTE_SPLIT] = 5,[VOTE_FIREWALL] = 1,[VOTE_CUT_LEADER] = 2
 	},
 	[PROFILE_SYNC] = {
 		[FAULT_KILL] = 6,[FAULT_START] = 4,[FAULT_CUT] = 4,[FAULT_ISOLATE] = 4,[FAULT_FREEZE] = 3,
 		[FAULT_HEAL] = 4,[FAULT_RESTART] = 3,[FAULT_THROTTLE] = 2,[VOTE_NAMES] = 5,[VOTE_RESTART_ALONE] = 3,
-		[VOTE_HOLD_REPLAY] = 2,[VOTE_SWITCHOVER] = 1,[VOTE_SPLIT] = 6,[VOTE_UNSYNC_ALONE] = 3
+		[VOTE_HOLD_REPLAY] = 2,[VOTE_SWITCHOVER] = 1,[VOTE_SPLIT] = 6,[VOTE_UNSYNC_ALONE] = 3,[VOTE_CUT_LEADER] = 5,[VOTE_HANG] = 2
 	},
 	[PROFILE_SWITCHOVER] = {
 		[VOTE_SWITCHOVER] = 10,[FAULT_KILL] = 3,[FAULT_START] = 3,[FAULT_CUT] = 2,[FAULT_HEAL] = 2,[FAULT_FREEZE] = 2,
@@ -103,6 +104,16 @@ sim_vote_profile_name(uint64_t seed)
 	};
 
 	return names[profile_of(seed)];
+}
+
+/*
+ * Waiting for better candidates, vetoes and outcomes spares a cluster needless
+ * elections; nothing that is promised may depend on it.
+ */
+static bool
+is_impolite(uint64_t seed)
+{
+	return seed / PROFILES % 3 == 1;
 }
 
 /* ---- the storm ---- */
@@ -142,7 +153,7 @@ choose_names(SimWorld *world)
 	{
 		names.method = sim_chance(world, 300) ? PGHA_SYNC_FIRST : PGHA_SYNC_ANY;
 		for (int i = 0; i < world->members; i++)
-			if (!sim_chance(world, 150))
+			if (!sim_chance(world, 350))
 				names.member[names.count++] = i;
 		names.k = names.count > 2 ? (int) sim_between(world, 1, names.count - 1) : 1;
 		if (names.count < 2)
@@ -297,6 +308,18 @@ strike(SimWorld *world, int kind, int node)
 			break;
 		case VOTE_NAMES:
 			choose_names(world);
+			if (sim_chance(world, 400))
+				later(world, sim_between(world, MS, 300 * MS), sim_chance(world, 500) ? VOTE_SPLIT : FAULT_KILL_LEADER, node);
+			break;
+		case VOTE_CUT_LEADER:
+			if (!sim_leads(world, node) || other >= world->members)
+				break;
+			sim_cut(world, node, other, true);
+			sim_cut(world, other, node, true);
+			if (sim_chance(world, 500))
+				later(world, n->settings.failure_timeout + sim_between(world, 0, 200 * MS), VOTE_NAMES, node);
+			if (sim_chance(world, 700))
+				later(world, sim_some_time(world), FAULT_HEAL, node);
 			break;
 		case VOTE_REMOVE:
 			change_members(world, world->count - (int) sim_between(world, 1, 2));
@@ -334,6 +357,14 @@ fault_due(SimWorld *world, int kind, int node)
 		strike(world, kind, node);
 }
 
+/* Right after a leader has opened is a bad moment. */
+static void
+gate_opened(SimWorld *world, int node)
+{
+	if (world->faults && profile_of(world->seed) == PROFILE_SYNC && sim_chance(world, 200))
+		later(world, sim_between(world, MS, 50 * MS), sim_chance(world, 500) ? FAULT_ISOLATE : FAULT_KILL, node);
+}
+
 /* The agents look after diverged nodes. */
 static void
 look(SimWorld *world)
@@ -345,6 +376,7 @@ look(SimWorld *world)
 
 static const SimObserver storm = {
 	.fault_due = fault_due,
+	.gate_opened = gate_opened,
 	.look = look,
 };
 
@@ -586,16 +618,6 @@ choose_settings(SimWorld *world)
 	}
 }
 
-/*
- * Waiting for better candidates, vetoes and outcomes spares a cluster needless
- * elections; nothing that is promised may depend on it.
- */
-static bool
-is_impolite(uint64_t seed)
-{
-	return seed / PROFILES % 3 == 1;
-}
-
 static void
 form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 {
@@ -604,7 +626,7 @@ form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	uint64_t	random;
 
 	sim_world_init(world, seed, 3);
-	members = sim_chance(world, profile_of(seed) == PROFILE_SYNC ? 300 : 600) ? 3 : (int) sim_between(world, 2, 5);
+	members = sim_chance(world, profile_of(seed) == PROFILE_SYNC || is_impolite(seed) ? 300 : 600) ? 3 : (int) sim_between(world, 2, 5);
 	witnesses = members == 2 ? (int) sim_between(world, 1, 2) : sim_chance(world, 200) ? (int) sim_between(world, 1, 2) : 0;
 	random = world->random;
 	sim_world_init(world, seed, members + witnesses);
