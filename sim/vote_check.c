@@ -135,9 +135,11 @@ check_gate_opened(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
 
-	if (!world->voting || n->shown_run == n->run)
+	if (n->shown_run == n->run)
 		return;
 	n->shown_run = n->run;
+	if (!world->voting)
+		return;
 	for (int i = 0; i < n->nwal && n->core.durable.rule.k > 0; i++)
 	{
 		int			c = world->record[n->wal[i]].commit;

@@ -57,7 +57,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	[PROFILE_CRASH] = {
 		[FAULT_KILL] = 8,[FAULT_POWER] = 2,[FAULT_STOP] = 3,[FAULT_RESTART] = 6,[FAULT_QUICK_RESTART] = 3,
 		[FAULT_START] = 4,[FAULT_BACKEND] = 4,[FAULT_SITE_DOWN] = 1,[FAULT_ISOLATE] = 2,[FAULT_HEAL] = 2,
-		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 3,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3
+		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 8,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3
 	},
 	[PROFILE_FREEZE] = {
 		[FAULT_FREEZE] = 12,[VOTE_HANG] = 8,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_SLOW] = 2,[FAULT_CUT] = 1,
@@ -285,7 +285,8 @@ strike(SimWorld *world, int kind, int node)
 				if (j == node)
 					continue;
 				sim_kill(world, j, false);
-				later(world, sim_between(world, 5 * MS, 100 * MS), FAULT_START, j);
+				world->node[j].slow_recovery = sim_between(world, 20 * MS, 100 * MS);
+				later(world, sim_between(world, 5 * MS, 50 * MS), FAULT_START, j);
 			}
 			break;
 		case VOTE_FIREWALL:

@@ -12,7 +12,8 @@ bool
 pgha_boots_undecided(const PghaDurable *durable)
 {
 	return (durable->role == PGHA_ROLE_PRIMARY && !pgha_posted(durable)) ||
-		(durable->rule.term != 0 && durable->won > durable->claim.term);
+		(durable->rule.term != 0 &&
+		 (durable->role != PGHA_ROLE_PRIMARY || durable->won > durable->claim.term));
 }
 
 /*

@@ -19,7 +19,8 @@ typedef enum PghaBootDecision
 
 /*
  * Was it in the middle of a promotion when it was last running?  Then it is not
- * known whose timeline this is: never to be started as a primary.
+ * known whose timeline this is: never to be started as a primary.  Nor is, under
+ * quorum, who gave up leadership and did not get to write standby.signal.
  */
 extern bool pgha_boots_undecided(const PghaDurable *durable);
 

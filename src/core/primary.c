@@ -260,6 +260,11 @@ decide_by_votes(PghaStep *step)
 	else if (durable->won <= durable->claim.term && pgha_posted(durable) && strcmp(durable->claim.leader, self) == 0 &&
 			 node->local.fork_lsn == durable->claim.fork_lsn)
 		pgha_lead_by_votes(step, pgha_because(PGHA_WHY_RESUMED, PGHA_NOBODY));
+
+	/* Stepped down or handed over, and did not get to go down. */
+	else if (durable->won <= durable->claim.term && strcmp(durable->claim.leader, self) == 0 &&
+			 node->local.fork_lsn == durable->claim.fork_lsn && !node->was_standby)
+		step_down(step, pgha_because(PGHA_WHY_FENCED, PGHA_NOBODY));
 	else
 	{
 		durable->diverged = true;
