@@ -276,6 +276,8 @@ main(int argc, char **argv)
 	bool		all_transitions = false;
 	int			status = 2;
 
+	/* What was found is there, too, if the run is ended from outside. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	world = calloc(1, sizeof(SimWorld));
 	if (world == NULL)
 		abort();
