@@ -256,6 +256,17 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pgha_agent_done(bigint, boolean, text) IS
 	'for the program "pgha agent": the outcome of an order';
 
+-- What in this server's data directory a rewind or a clone of another node must
+-- know of: its directories at the top; whatever is a socket, a FIFO or a device
+-- ('special'), which pg_rewind must not open; and links that pg_basebackup leaves out.
+CREATE FUNCTION pgha_agent_files(OUT name text, OUT kind text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgha_sql_agent_files'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION pgha_agent_files() IS
+	'for the program "pgha agent": what in the data directory cannot simply be copied';
+
 -- For pgpool-II, in place of the extension pgpool_recovery
 
 CREATE FUNCTION pgpool_recovery(script_name text, remote_host text, remote_data_directory text)
@@ -335,6 +346,7 @@ REVOKE ALL ON FUNCTION pgha_agent_poll(text, text, text, text, bigint, text, tex
 REVOKE ALL ON FUNCTION pgha_agent_event(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_agent_host(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_agent_done(bigint, boolean, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgha_agent_files() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgpool_recovery(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgpool_recovery(text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgpool_recovery(text, text, text, text, integer) FROM PUBLIC;
@@ -349,3 +361,4 @@ GRANT EXECUTE ON FUNCTION pgha_cluster() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgha_events() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgha_recovery_progress() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgha_doctor() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pgha_agent_files() TO pg_monitor;

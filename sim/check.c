@@ -18,6 +18,7 @@
  *	transition	a change of state that the table of states does not list
  *	fencing		two servers accept commits, though the one had the other's instance stopped,
  *				or should have had
+ *	no WAL		a node that has not the WAL it begins with does more than to follow
  *	stuck		no single working primary in time after healing (fault.c)
  */
 #include "check.h"
@@ -114,6 +115,32 @@ check_server_ended(SimWorld *world, int node)
 	world->node[node].judged.fenced = false;
 }
 
+/* What it was told of the synchronous standbys of the leader with this claim, or NULL. */
+static SimToldSync *
+told_sync(SimNode *n, const PghaClaim *claim)
+{
+	for (int i = 0; i < 2; i++)
+		if (compare(&n->told_sync[i].of, claim) == 0)
+			return &n->told_sync[i];
+	return NULL;
+}
+
+/*
+ * The same, or room for it: what is neither of the leader it follows nor the
+ * latest is forgotten.
+ */
+static SimToldSync *
+keep_told_sync(SimNode *n, const PghaClaim *claim)
+{
+	SimToldSync *kept = told_sync(n, claim);
+
+	if (kept != NULL)
+		return kept;
+	kept = told_sync(n, &n->core.durable.claim) == &n->told_sync[0] ? &n->told_sync[1] : &n->told_sync[0];
+	memset(kept, 0, sizeof(*kept));
+	return kept;
+}
+
 static bool
 is_primary_report(const SimNode *n, const PghaReport *report)
 {
@@ -148,16 +175,17 @@ check_outcome(SimWorld *world, int node, int member, pgha_time asked,
 	if (strcmp(report->claim.leader, name_of(world, member)) == 0 &&
 		compare(&report->claim, &n->core.durable.claim) >= 0)
 	{
+		SimToldSync *told = keep_told_sync(n, &report->claim);
 		uint32_t	current = report->sync.current;
 
 		if (report->sync.method == PGHA_SYNC_FIRST && current == 0 &&
-			compare(&n->told_sync_of, &report->claim) == 0)
-			current = n->told_sync.current;
+			compare(&told->of, &report->claim) == 0)
+			current = told->sync.current;
 		else
-			n->told_sync_at = asked;
-		n->told_sync = report->sync;
-		n->told_sync.current = current;
-		n->told_sync_of = report->claim;
+			told->at = asked;
+		told->sync = report->sync;
+		told->sync.current = current;
+		told->of = report->claim;
 	}
 }
 
@@ -256,10 +284,19 @@ judge_node(SimWorld *world, int node, bool returning)
 		sim_violation(world, "promotion", "%s promotes with auto_failover = off", self);
 	if (n->apply_delay)
 		sim_violation(world, "promotion", "%s promotes with an apply delay", self);
+	if (n->too_low)
+		sim_violation(world, "promotion", "%s promotes with settings that are too low", self);
 	if (n->told_end > sim_end(world, node) &&
 		n->told_end - sim_end(world, node) > n->settings.max_failover_lag)
 		sim_violation(world, "promotion", "%s promotes at %s, the primary was at %s", self,
 					  sim_lsn(sim_end(world, node)), sim_lsn(n->told_end));
+}
+
+/* Was the instance of the node stopped, so that it is off for sure? */
+static bool
+is_stopped(const SimWorld *world, int node)
+{
+	return world->node[node].phase == SIM_DOWN && world->now < world->node[node].off_until;
 }
 
 /* Does what the node was told of the primary say that it is gone? */
@@ -300,9 +337,11 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 
 	if (fresh_report(n, leader, lost) != NULL)
 	{
-		if (!seen->report.in_recovery)
+		/* It may have gone silent after that answer, and the next request hang. */
+		if (!seen->report.in_recovery && !silent)
 			sim_violation(world, "promotion", "%s promotes while %s answers", self, primary);
-		else if (seen->report.role == PGHA_ROLE_PRIMARY && lasting(world, n, seen->contact_since) < grace)
+		else if (seen->report.in_recovery && seen->report.role == PGHA_ROLE_PRIMARY &&
+				 lasting(world, n, seen->contact_since) < grace)
 			sim_violation(world, "promotion", "%s promotes while %s returns", self, primary);
 		return;
 	}
@@ -327,7 +366,9 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 			sim_violation(world, "promotion", "%s promotes at once after a clean stop of %s", self, primary);
 		return;
 	}
-	if (!silent)
+
+	/* One whose instance was stopped need not be waited for: it was, before that. */
+	if (!silent && !is_stopped(world, leader))
 		sim_violation(world, "promotion", "%s promotes, %s not being silent for long enough", self, primary);
 }
 
@@ -340,14 +381,14 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 {
 	SimNode    *n = &world->node[node];
 	const SimSeen *seen = &n->seen[leader];
-	bool		is_quorum = n->told_sync.method == PGHA_SYNC_ANY && compare(&n->told_sync_of, &n->before.claim) == 0;
+	const SimToldSync *told = told_sync(n, &n->before.claim);
+	bool		is_quorum = told != NULL && told->sync.method == PGHA_SYNC_ANY;
 	bool		refused = fresh(seen, lost) && seen->contact == PGHA_CONTACT_REFUSED;
 	bool		demoted = fresh_report(n, leader, lost) != NULL && seen->report.in_recovery;
 
 	if (!n->settings.fence || is_quorum || refused || demoted || (n->ended_clean && seen->alive <= lost))
 		return;
-	if (world->node[leader].phase != SIM_DOWN ||
-		!(world->node[leader].host_down || world->now < world->node[leader].off_until))
+	if (!is_stopped(world, leader) && !(world->node[leader].phase == SIM_DOWN && world->node[leader].host_down))
 		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",
 					  name_of(world, node), name_of(world, leader));
 	n->judged.fenced = true;
@@ -369,11 +410,12 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 	const char *self = name_of(world, node);
 	pgha_lsn	end = sim_end(world, node);
 	uint32_t	me = UINT32_C(1) << node;
+	const SimToldSync *told = told_sync(n, &n->before.claim);
 	PghaSync	sync = {0};
 	int			sure = 1;
 
-	if (compare(&n->told_sync_of, &n->before.claim) == 0)
-		sync = n->told_sync;
+	if (told != NULL)
+		sync = told->sync;
 	for (int j = 0; j < world->count; j++)
 	{
 		const SimSeen *seen = &n->seen[j];
@@ -433,7 +475,7 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 		sim_violation(world, "promotion", "%s promotes, %d listed standbys answered, %d are needed", self,
 					  sure, sync.num_listed - sync.num_sync + 1);
 	n->judged.sync = sync;
-	n->judged.told_at = n->told_sync_at;
+	n->judged.told_at = told != NULL ? told->at : 0;
 }
 
 /* The core has just decided to promote. */
@@ -520,6 +562,10 @@ check_after_step(SimWorld *world, int node)
 			sim_violation(world, "transition", "%s went from %s to %s", name_of(world, node),
 						  pgha_state_name(from), pgha_state_name(to));
 	}
+	if (n->no_wal && n->core.state != PGHA_STARTING && n->core.state != PGHA_STANDBY &&
+		n->core.state != PGHA_DIVERGED && n->core.state != PGHA_PASSIVE)
+		sim_violation(world, "no WAL", "%s is %s, and has not the WAL that it begins with", name_of(world, node),
+					  pgha_state_name(n->core.state));
 	if (n->core.state == PGHA_PROMOTING && n->state_before != PGHA_PROMOTING)
 		judge_promotion(world, node);
 	if (n->core.gate_open && n->in_recovery)
@@ -577,7 +623,8 @@ check_new_timeline(SimWorld *world, int node, uint32_t timeline)
 	SimNode    *n = &world->node[node];
 	const SimNode *leader = n->judged.leader >= 0 ? &world->node[n->judged.leader] : NULL;
 
-	if (world->timeline[timeline].used)
+	/* What is promoted past pgha reserves none. */
+	if (world->timeline[timeline].used && n->core.state == PGHA_PROMOTING)
 		sim_violation(world, "timeline", "%s creates timeline %u, which %s has created",
 					  name_of(world, node), timeline, name_of(world, world->timeline[timeline].creator));
 

@@ -10,6 +10,7 @@
  */
 #include "fault.h"
 
+#include "administrator.h"
 #include "check.h"
 #include "loop.h"
 #include "monitor.h"
@@ -146,6 +147,25 @@ site_down(SimWorld *world, bool clean)
 	}
 }
 
+/*
+ * Some standbys come back without their first WAL, as long as there is somebody who
+ * has it.  Not by chance, which would change all schedules.
+ */
+static void
+lose_wal_by_turns(SimWorld *world, int node)
+{
+	if ((world->seed + world->node[node].run) % 4 != 0)
+		return;
+	for (int i = 0; i < world->count; i++)
+	{
+		if (i != node && sim_leads(world, i) && sim_contains(world, i, node))
+		{
+			sim_lose_wal(world, node);
+			return;
+		}
+	}
+}
+
 void
 sim_strike(SimWorld *world, SimFault fault, int node)
 {
@@ -174,6 +194,7 @@ sim_strike(SimWorld *world, SimFault fault, int node)
 			sim_later_fault(world, sim_between(world, 600 * MS, 1200 * MS), FAULT_START, node);
 			break;
 		case FAULT_START:
+			lose_wal_by_turns(world, node);
 			sim_start(world, node);
 			break;
 		case FAULT_BACKEND:
@@ -371,7 +392,7 @@ choose_settings(SimWorld *world)
 		{
 			SimNode    *n = &world->node[i];
 
-			switch (sim_between(world, 0, 11))
+			switch (sim_between(world, 0, 12))
 			{
 				case 0:
 					n->settings.priority = 0;
@@ -391,6 +412,9 @@ choose_settings(SimWorld *world)
 					if (i == 1 && world->count > 2)
 						n->settings.system_identifier = 43;
 					break;
+				case 5:
+					n->too_low = true;
+					break;
 			}
 			n->settings.max_failover_lag = sim_chance(world, 400) ? 16 << 20 : 4 << 10;
 		}
@@ -401,6 +425,28 @@ choose_settings(SimWorld *world)
 		(int) sim_between(world, 0, 60) : 0;
 	world->hitches = world->crash_in_step;
 	world->crash_in_promotion = world->crash_in_step > 0 ? (int) sim_between(world, 0, 300) : 0;
+}
+
+/*
+ * Before pgha was put to use, two servers were promoted by hand, at the same
+ * place and onto the same timeline; each has WAL of its own on it.
+ */
+static void
+promote_two_by_hand(SimWorld *world)
+{
+	const int	two[] = {0, world->count - 1};
+
+	for (int i = 0; i < 2; i++)
+	{
+		SimNode    *n = &world->node[two[i]];
+		int			records = (int) sim_between(world, 1, 3);
+
+		world->timeline[2] = (SimTimeline) {true, 0, 1, sim_end_of(world, n, n->nwal)};
+		n->real[2] = true;
+		n->target = 2;
+		for (int j = 0; j < records; j++)
+			sim_append(world, two[i], 2, -1);
+	}
 }
 
 /* ---- healing and health ---- */
@@ -427,6 +473,20 @@ the_leader(const SimWorld *world)
 	return leader;
 }
 
+/*
+ * A node without its WAL does not follow whom it cannot, nor one that leads by a claim
+ * less than its own; and nobody hears of that claim, for it does not answer.
+ */
+static bool
+needs_clone(const SimWorld *world, int node, int leader)
+{
+	const SimNode *n = &world->node[node];
+
+	return n->no_wal && n->monitor &&
+		((n->core.state == PGHA_DIVERGED && !sim_contains(world, leader, node)) ||
+		 pgha_claim_compare(&n->disk.claim, &world->node[leader].disk.claim) > 0);
+}
+
 /* Does each node do what it can?  *what says what is amiss. */
 static bool
 healthy(const SimWorld *world, char *what, size_t size)
@@ -450,6 +510,8 @@ healthy(const SimWorld *world, char *what, size_t size)
 		const char *name = n->settings.name[i];
 
 		if (i == leader || !managed(n))
+			continue;
+		if (needs_clone(world, i, leader))
 			continue;
 		if (n->phase != SIM_UP || n->frozen)
 			snprintf(what, size, "%s is not up", name);
@@ -515,6 +577,7 @@ await_health(SimWorld *world, pgha_time limit)
 			if (world->node[i].monitor && world->node[i].core.durable.paused)
 				sim_pause(world, i, false);
 		}
+		sim_promote_past_missing_wal(world);
 		sim_run(world, world->now + 100 * MS, NULL, NULL);
 		if (!healthy(world, what, sizeof(what)))
 			since = 0;
@@ -561,11 +624,12 @@ successor_exists(const SimWorld *world, int leader)
 		const SimNode *n = &world->node[i];
 		uint32_t	bit = UINT32_C(1) << i;
 
-		if (i == leader || !managed(n) || n->core.state == PGHA_DIVERGED)
+		if (i == leader || !managed(n) || n->core.state == PGHA_DIVERGED || n->no_wal)
 			continue;
 		if (sync.listed & bit)
 			listed++;
-		if (n->settings.priority == 0 || !n->settings.auto_failover || n->apply_delay)
+		if (n->settings.priority == 0 || !n->settings.auto_failover || n->apply_delay ||
+			n->too_low)
 			continue;
 		if (sync.method != PGHA_SYNC_NONE && (sync.listed & bit) == 0)
 			continue;
@@ -647,6 +711,8 @@ sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 			  (unsigned long long) seed, sim_profile_name(profile), count,
 			  (double) world->node[0].settings.failure_timeout / SECOND,
 			  (double) world->node[0].settings.startup_grace / SECOND);
+	if (world->seed / SIM_PROFILES % 7 == 5)
+		promote_two_by_hand(world);
 
 	if (await_health(world, 60 * SECOND))
 	{

@@ -40,6 +40,7 @@ static const Rule rules[] = {
 	{PGHA_RULE_PRIORITY, "priority", 500, "priority 0 is never promoted"},
 	{PGHA_RULE_PAUSED, "paused", 1000, "not while paused"},
 	{PGHA_RULE_AUTO_FAILOVER, "auto-failover", 500, "not with auto_failover = off"},
+	{PGHA_RULE_TOO_LOW, "too-low", 500, "not with settings lower than the primary's"},
 	{PGHA_RULE_APPLY_DELAY, "apply-delay", 500, "not with an apply delay"},
 	{PGHA_RULE_LAG, "lag", 3000, "not beyond max_failover_lag"},
 	{PGHA_RULE_SYNC_LISTED, "sync-listed", 1000, "only a listed standby"},
@@ -53,12 +54,14 @@ static const Rule rules[] = {
 	{PGHA_RULE_FENCE, "fence", 100, "a primary yields to a greater term"},
 	{PGHA_RULE_FENCE_TIE, "fence-tie", 2000, "... and to a greater claim of the same term"},
 	{PGHA_RULE_FORK, "fork", 500, "no upstream before the fork was compared"},
+	{PGHA_RULE_SAME_WAL, "same-wal", 500, "a timeline of the same number is compared"},
 	{PGHA_RULE_BOOT, "boot", 500, "a former primary asks before it starts as one"},
 	{PGHA_RULE_RETURN, "return", 500, "an undecided former primary waits"},
 	{PGHA_RULE_GATE, "gate", 100, "the gate is shut until the first decision"},
 	{PGHA_RULE_SLEPT, "slept", 500, "a node that slept starts its clocks again"},
 	{PGHA_RULE_STOP_OLD, "stop-old", 500, "fence: the old primary's instance is stopped first"},
 	{PGHA_RULE_RETURN_HEARD, "return-heard", 3000, "fence: a former primary hears all that may lead"},
+	{PGHA_RULE_NO_WAL, "no-wal", 500, "a standby without its first WAL follows"},
 };
 
 #define RULES	((int) (sizeof(rules) / sizeof(rules[0])))
@@ -117,6 +120,7 @@ typedef struct Totals
 	long		fencings;
 	long		stops;
 	long		divergences;
+	long		past_missing_wal;
 	long		transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
 } Totals;
 
@@ -132,6 +136,7 @@ add(Totals *totals)
 	totals->fencings += world->fencings;
 	totals->stops += world->stops;
 	totals->divergences += world->divergences;
+	totals->past_missing_wal += world->past_missing_wal;
 	for (int i = 0; i < PGHA_STATE_COUNT; i++)
 		for (int j = 0; j < PGHA_STATE_COUNT; j++)
 			totals->transition[i][j] += world->transition[i][j];
@@ -143,10 +148,10 @@ print_totals(const Totals *totals)
 	int			count;
 	const PghaTransition *transition = pgha_transitions(&count);
 
-	printf("%ld schedules: %ld promotions (%ld with a wrong timeline), %ld fencings, %ld instances stopped,\n%ld divergences, "
+	printf("%ld schedules: %ld promotions (%ld with a wrong timeline), %ld fencings, %ld instances stopped,\n%ld divergences, %ld former primaries promoted past one without its WAL,\n"
 		   "%ld commits acknowledged, %ld of asynchronous clusters lost, %ld others\n",
 		   totals->schedules, totals->promotions, totals->failed_promotions, totals->fencings,
-		   totals->stops, totals->divergences, totals->acknowledged, totals->lost_async, totals->lost_other);
+		   totals->stops, totals->divergences, totals->past_missing_wal, totals->acknowledged, totals->lost_async, totals->lost_other);
 	for (int i = 0; i < count; i++)
 		printf("  %-10s -> %-10s %8ld\n", pgha_state_name(transition[i].from),
 			   pgha_state_name(transition[i].to),

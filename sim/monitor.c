@@ -25,9 +25,11 @@ observe(const SimWorld *world, int node)
 
 	memset(&local, 0, sizeof(local));
 	local.in_recovery = n->in_recovery;
-	local.crash_recovery = n->in_recovery && !n->standby_signal && n->promotion == 0;
+	local.crash_recovery = n->in_recovery && n->promotion == 0 && (!n->standby_signal || n->no_wal);
+	local.no_checkpoint = local.crash_recovery && n->no_wal;
 	local.passive = n->passive;
 	local.apply_delay = n->apply_delay;
+	local.too_low = n->too_low;
 	local.agent = n->agent;
 	local.timeline = sim_timeline_of(world, n);
 	local.newest_timeline = sim_newest_file(n);
@@ -120,6 +122,11 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 			case PGHA_ACT_FETCH_HISTORY:
 				sim_ask(world, node, SIM_ASK_HISTORY, action->member, action->timeline,
 						n->settings.failure_timeout);
+				break;
+			case PGHA_ACT_COMPARE_WAL:
+				sim_ask(world, node, SIM_ASK_WAL, action->member, action->timeline,
+						n->settings.failure_timeout);
+				n->request[SIM_ASK_WAL][action->member].records = sim_records_before(world, n, action->end);
 				break;
 			case PGHA_ACT_WRITE_STATE:
 				if (!write_state(world, node))
@@ -235,6 +242,12 @@ sim_outcome(SimWorld *world, int node, int member, SimQuestion question, uint64_
 	{
 		event.type = PGHA_EV_HISTORY;
 		event.history = request->have_history ? &request->history : NULL;
+	}
+	else if (question == SIM_ASK_WAL)
+	{
+		event.type = PGHA_EV_COMPARED;
+		if (request->contact == PGHA_CONTACT_ANSWERED)
+			event.compared = request->compared;
 	}
 	else
 	{

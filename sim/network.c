@@ -117,7 +117,9 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 				PGHA_CONTACT_ERROR : PGHA_CONTACT_ANSWERED;
 			if (request->contact == PGHA_CONTACT_ERROR)
 				break;
-			if (question == SIM_ASK_HISTORY)
+			if (question == SIM_ASK_WAL)
+				request->compared = sim_compare_wal(n, &world->node[asker], request->records);
+			else if (question == SIM_ASK_HISTORY)
 				request->have_history = sim_history_of(world, n, request->timeline, &request->history);
 			else
 			{
@@ -205,7 +207,8 @@ sim_receiver_start(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
 
-	if (n->phase != SIM_UP || !n->in_recovery || n->replayed < n->nwal || n->receiver_stopped ||
+	if ((n->phase != SIM_UP && !(n->phase == SIM_RECOVERY && n->no_wal)) || !n->in_recovery ||
+		n->replayed < n->nwal || n->receiver_stopped ||
 		n->promotion != 0 || n->receiver != PGHA_RECEIVER_NONE)
 		return;
 	n->receiver = PGHA_RECEIVER_WAITING;
@@ -263,6 +266,12 @@ sim_connected(SimWorld *world, int node)
 	sim_learn_histories(n, u);
 	n->target = sim_timeline_of(world, u);
 	n->receiver = PGHA_RECEIVER_STREAMING;
+	if (n->no_wal)
+	{
+		sim_trace(world, node, "has the WAL that it begins with, and is up as a standby");
+		n->no_wal = false;
+		n->phase = SIM_UP;
+	}
 	n->ended_clean = false;
 	n->heard = world->now;
 	n->upstream_end = sim_end(world, upstream);

@@ -178,6 +178,13 @@ damage_state(SimWorld *world, int node)
 		n->disk.role = PGHA_ROLE_PRIMARY;
 }
 
+/* pgha.state is not there, as before pgha was installed. */
+static void
+forget_state(SimWorld *world, int node)
+{
+	memset(&world->node[node].disk, 0, sizeof(world->node[node].disk));
+}
+
 static void
 hand_over(SimWorld *world, int node)
 {
@@ -231,8 +238,10 @@ run_on_nodes(Script *script, int count, char **word)
 		{"kill", kill_process},
 		{"power-off", kill_host},
 		{"damage-state", damage_state},
+		{"forget-state", forget_state},
 		{"backend-crash", sim_backend_crash},
 		{"drop-stream", sim_drop_stream},
+		{"lose-wal", sim_lose_wal},
 		{"freeze", sim_freeze},
 		{"switchover", hand_over},
 		{"thaw", sim_thaw},
@@ -336,6 +345,8 @@ run_set(Script *script, int count, char **word)
 			n->stop_answer_lost = is_on(value);
 		else if (strcmp(name, "apply_delay") == 0)
 			n->apply_delay = is_on(value);
+		else if (strcmp(name, "too_low") == 0)
+			n->too_low = is_on(value);
 		else if (strcmp(name, "too_many_clients") == 0)
 			n->answers_error = is_on(value);
 		else if (strcmp(name, "disk_full") == 0)
@@ -469,6 +480,8 @@ static const Command commands[] = {
 	{"kill", 2, run_on_nodes, "kill NODE...: SIGKILL of all processes"},
 	{"power-off", 2, run_on_nodes, "power-off NODE..."},
 	{"damage-state", 2, run_on_nodes, "damage-state NODE...: pgha.state, while the server is down"},
+	{"lose-wal", 2, run_on_nodes, "lose-wal NODE...: of a standby, while the server is down"},
+	{"forget-state", 2, run_on_nodes, "forget-state NODE...: pgha.state is removed, while the server is down"},
 	{"backend-crash", 2, run_on_nodes, "backend-crash NODE...: restart_after_crash"},
 	{"drop-stream", 2, run_on_nodes, "drop-stream NODE...: the WAL receiver loses its connection"},
 	{"freeze", 2, run_on_nodes, "freeze NODE..."},

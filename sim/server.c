@@ -51,6 +51,14 @@ begin_recovery(SimWorld *world, int node)
 	if (n->replayed < 1 || world->exact)
 		n->replayed = n->nwal;
 	n->target = sim_find_newest(n, sim_timeline_of(world, n));
+	if (n->no_wal)
+	{
+		/* What pg_control says: the data files may be so far. */
+		n->replayed = n->nwal;
+		start_monitor(world, node);
+		sim_post(world, duration, SIM_RECEIVER_START, node, 0, 0, 0);
+		return;
+	}
 	start_monitor(world, node);
 	sim_post(world, duration, SIM_PHASE, node, 0, 0, 0);
 }
@@ -90,6 +98,18 @@ sim_boot_decided(SimWorld *world, int node)
 		n->disk.fenced = true;
 	}
 	begin_recovery(world, node);
+}
+
+/* As after a rewind whose primary has recycled what both had: only of a standby that is down. */
+void
+sim_lose_wal(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	if (n->phase != SIM_DOWN || !n->standby_signal || n->no_wal)
+		return;
+	sim_trace(world, node, "loses the WAL that it begins with");
+	n->no_wal = true;
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include "world.h"
 
+extern void sim_lose_wal(SimWorld *world, int node);
 extern void sim_start(SimWorld *world, int node);
 extern void sim_boot_decided(SimWorld *world, int node);
 extern void sim_next_phase(SimWorld *world, int node);

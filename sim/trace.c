@@ -96,6 +96,11 @@ trace_event(SimWorld *world, int node, const PghaEvent *event, bool news)
 		case PGHA_EV_HISTORY:
 			sim_trace(world, node, "%s the history", event->history ? "gets" : "does not get");
 			break;
+		case PGHA_EV_COMPARED:
+			sim_trace(world, node, "%s", event->compared == PGHA_WAL_NOT_COMPARED ? "gets no comparison" :
+					  event->compared == PGHA_WAL_SAME ? "has the same WAL" :
+					  event->compared == PGHA_WAL_DIFFERS ? "has other WAL" : "has no WAL to compare");
+			break;
 		case PGHA_EV_RECEIVER_STOPPED:
 			sim_trace(world, node, "has stopped its receiver");
 			break;
@@ -171,6 +176,9 @@ trace_action(SimWorld *world, int node, const PghaAction *action)
 			break;
 		case PGHA_ACT_FETCH_HISTORY:
 			sim_trace(world, node, "  ask %s for the history of timeline %u", member, action->timeline);
+			break;
+		case PGHA_ACT_COMPARE_WAL:
+			sim_trace(world, node, "  compare WAL of timeline %u with %s", action->timeline, member);
 			break;
 		case PGHA_ACT_STOP_OLD:
 			sim_trace(world, node, "  stop the instance of %s: %s", member, durable->leader_instance);

@@ -48,6 +48,27 @@ sim_contains(const SimWorld *world, int whole, int part)
 	return p->nwal == 0 || (p->nwal <= w->nwal && w->wal[p->nwal - 1] == p->wal[p->nwal - 1]);
 }
 
+/* How many records here end at or before this place? */
+int
+sim_records_before(const SimWorld *world, const SimNode *n, pgha_lsn end)
+{
+	int			records = n->nwal;
+
+	while (records > 0 && world->record[n->wal[records - 1]].end > end)
+		records--;
+	return records;
+}
+
+/* Are the last of so many records of `part` those of `whole`, too? */
+PghaComparison
+sim_compare_wal(const SimNode *whole, const SimNode *part, int records)
+{
+	if (records == 0)
+		return PGHA_WAL_GONE;
+	return records <= whole->nwal && records <= part->nwal && whole->wal[records - 1] == part->wal[records - 1] ?
+		PGHA_WAL_SAME : PGHA_WAL_DIFFERS;
+}
+
 bool
 sim_leads(const SimWorld *world, int node)
 {

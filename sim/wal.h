@@ -11,6 +11,8 @@ extern pgha_lsn sim_end_of(const SimWorld *world, const SimNode *n, int records)
 extern pgha_lsn sim_end(const SimWorld *world, int node);
 extern uint32_t sim_timeline_of(const SimWorld *world, const SimNode *n);
 extern bool sim_contains(const SimWorld *world, int whole, int part);
+extern int sim_records_before(const SimWorld *world, const SimNode *n, pgha_lsn end);
+extern PghaComparison sim_compare_wal(const SimNode *whole, const SimNode *part, int records);
 extern bool sim_leads(const SimWorld *world, int node);
 extern void sim_append(SimWorld *world, int node, uint32_t timeline, int commit);
 

@@ -12,6 +12,7 @@
  *	monitor		the core in each server: its steps, its actions, promotion
  *	loop		takes each event to whom it is for; clients
  *	check		says when a rule was broken
+ *	administrator	does what the manual says where nothing goes on without him
  *	fault		makes schedules out of a seed, script out of a text
  *
  * Nothing up to the loop judges, or knows who does: it tells observers.
@@ -84,6 +85,7 @@ typedef enum SimQuestion
 {
 	SIM_ASK_REPORT,
 	SIM_ASK_HISTORY,
+	SIM_ASK_WAL,
 	SIM_ASK_BOOT,
 	SIM_QUESTIONS
 } SimQuestion;
@@ -99,6 +101,8 @@ typedef struct SimRequest
 	PghaReport	report;
 	PghaHistory history;
 	bool		have_history;
+	int			records;		/* SIM_ASK_WAL: of the asker's are to be compared */
+	PghaComparison compared;
 } SimRequest;
 
 /* What a node was told of a member since its monitor started (check.c). */
@@ -112,6 +116,14 @@ typedef struct SimSeen
 	bool		was_primary;
 	PghaReport	report;
 } SimSeen;
+
+/* The synchronous standbys of a leader, as it last reported them (check.c). */
+typedef struct SimToldSync
+{
+	PghaSync	sync;
+	PghaClaim	of;
+	pgha_time	at;
+} SimToldSync;
 
 /* synchronous_standby_names */
 typedef struct SimSyncNames
@@ -129,6 +141,7 @@ typedef struct SimNode
 	SimSyncNames sync_names;
 	PghaPassive passive;
 	bool		apply_delay;
+	bool		too_low;
 	bool		answers_error;	/* too many clients, for the other members */
 	bool		agent;			/* its agent is connected */
 	bool		no_instance;	/* it does not run on EC2, or has not said where */
@@ -151,6 +164,7 @@ typedef struct SimNode
 	uint64_t	run;			/* raised whenever the server's processes are gone */
 	bool		in_recovery;
 	bool		standby_signal;
+	bool		no_wal;			/* a standby that has not the WAL it begins with: it needs an upstream to come up */
 	PghaDurable disk;			/* pgha.state */
 	bool		real[SIM_MAX_TIMELINES];	/* history files in pg_wal */
 	bool		placeholder[SIM_MAX_TIMELINES];
@@ -220,9 +234,7 @@ typedef struct SimNode
 	bool		by_hand_lead;	/* its last promotion was an administrator's */
 	pgha_lsn	told_end;
 	PghaClaim	told_end_of;
-	PghaSync	told_sync;
-	PghaClaim	told_sync_of;
-	pgha_time	told_sync_at;
+	SimToldSync told_sync[2];	/* of the leader it follows, and of a later one */
 	struct
 	{
 		PghaSync	sync;
@@ -389,6 +401,7 @@ struct SimWorld
 	int			stops;			/* of instances */
 	int			stops_begun;	/* not effective yet */
 	int			divergences;
+	int			past_missing_wal;	/* promotions by hand of a former primary that waits for one without WAL */
 	uint32_t	transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
 };
 

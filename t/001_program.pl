@@ -24,12 +24,22 @@ my ($node) = $plain->nodes;
 my ($port, $free_port) = ($node->{port}, $plain->free_port);
 my $io_errors = "$plain->{base}/log/io";
 
+# ---- what is installed ----
+
+# What only tests may do to the agent is not in it.
+{
+	my $library = PghaCluster::must_run([ $ENV{PG_CONFIG} // 'pg_config', '--pkglibdir' ]) =~ s/\n//r . '/pgha.so';
+	unlike(PghaCluster::slurp($_), qr/PGHA_TEST/, "no test hook in $_") foreach PghaCluster::pgha_program(), $library;
+	like(PghaCluster::slurp(PghaCluster::Host::pgha_test_program()), qr/PGHA_TEST_STOP_AT/, 'but in the program for tests');
+}
+
 # ---- the io child ----
 
-# Starts a child with the connection string; an undefined one is not sent.
+# Starts a child with the connection string; an undefined one is not sent.  Or
+# one with a restore_command, in a directory.
 sub io_start
 {
-	my ($conninfo) = @_;
+	my ($conninfo, $command, $directory) = @_;
 	my $child = { buffer => '' };
 
 	socketpair($child->{socket}, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
@@ -43,11 +53,13 @@ sub io_start
 		POSIX::dup2(fileno($theirs), 0);
 		POSIX::dup2(fileno($theirs), 1);
 		POSIX::dup2(fileno($log), 2);
-		exec($pgha, 'io', 'peer') or POSIX::_exit(98);
+		!defined $directory or chdir $directory or POSIX::_exit(97);
+		exec($pgha, 'io', defined $command ? 'archive' : 'peer') or POSIX::_exit(98);
 	}
 	close $theirs;
 	$child->{socket}->autoflush(1);
 	io_send($child, "conninfo\t$conninfo\n") if defined $conninfo;
+	io_send($child, "archive\t$command\n") if defined $command;
 	return $child;
 }
 
@@ -232,6 +244,35 @@ foreach my $garbage (
 		$survived++ if io_end($child) eq '0';
 	}
 	is($survived, 20, "... after random bytes (seed $seed)");
+}
+
+# ---- the child that asks the archive ----
+
+{
+	my $directory = "$plain->{base}/io-archive";
+	mkdir $directory;
+	mkdir "$directory/pg_wal";
+	foreach my $case (
+		[ 'test %f = 00000003.history && echo %r%% >%p', 2, qr/^ok no$/, 'not in the archive' ],
+		[ 'test %f = 00000003.history && echo %r%% >%p', 3, qr/^ok yes$/, 'in the archive' ],
+		[ 'exit 125', 3, qr/^ok no$/, 'any failure' ],
+		[ 'exit 127', 3, qr/^error .*exit code 127/, 'no such program: not known' ],
+		[ 'kill -9 $$', 3, qr/^error .*signal 9/, 'killed: not known' ],
+		[ 'true', 3, qr/^error .*left no file/, 'success without a file: not known' ],
+		[ 'sleep 1001 & sleep 1001', 3, qr/^silent .*within 300 ms/, 'no end: not known' ])
+	{
+		my ($command, $timeline, $answer, $name) = @$case;
+		my $child = io_start(undef, $command, $directory);
+		my ($outcome, $text) = io_ask($child, $command =~ /^sleep/ ? 300 : 20_000, 'history', $timeline);
+		like("$outcome $text", $answer, "restore_command: $name");
+		is(io_end($child), 0, '... child ends');
+	}
+	my $child = io_start(undef, 'sleep 1001', $directory);
+	io_send($child, "1\t30000\thistory\t3\n");
+	$plain->wait_for('the command to run', sub { grep { PghaCluster::command_line($_) =~ /sleep 1001/ } PghaCluster::processes_in($directory) });
+	is(io_end($child), 0, 'child ends while restore_command runs');
+	ok(PghaCluster::poll_until('', sub { !PghaCluster::processes_in($directory) }), '... and so does the command');
+	is_deeply([ glob("$directory/pg_wal/*") ], [], 'nothing is left in pg_wal');
 }
 
 # ---- outcomes without a server ----
@@ -576,6 +617,86 @@ $node->sql(q{CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA "Ha schema" TO read
 	REVOKE ALL ON FUNCTION "Ha schema".pgha_status() FROM PUBLIC});
 program_is([ 'status', @member[ 0 .. 3 ], '-U', 'reader', '-d', 'postgres' ], 1, $none,
 	qr/permission denied for function pgha_status\nHINT:  .*pg_monitor/, 'status without privileges');
+
+# What a member says reaches no terminal as it is: in answers, errors, notices, and
+# in what it sends before a session has begun.
+my $harm = qr/[\x00-\x08\x0b-\x1f\x7f-\x9f\x{61c}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2066}-\x{2069}]/;
+
+# All that the program has printed is UTF-8 without any of it.
+sub harmless
+{
+	my ($name, $out, $err) = @_;
+	my $text = $out . $err;
+	my $valid = utf8::decode($text);
+	ok($valid && $text !~ $harm, "$name: nothing harmful is printed") or diag "$out$err" =~ s/([^ -~\n])/sprintf '\\x%02x', ord $1/ger;
+	return;
+}
+
+{
+	my $bad = q{chr(27) || '[2J' || chr(155) || '31m' || chr(133) || chr(127) || chr(8238) || 'evil' || chr(8236) || chr(8295) || chr(8207) || chr(1564)};
+	$node->sql(qq{SET search_path = "Ha schema";
+DO \$do\$ BEGIN
+	EXECUTE format('ALTER DATABASE postgres SET pgha.cluster = %L', 'cluster' || $bad);
+	EXECUTE format('ALTER DATABASE postgres SET pgha.node = %L', 'node' || $bad || chr(10) || 'line');
+END \$do\$;
+DELETE FROM event;
+INSERT INTO event VALUES (now(), 'db' || $bad, 'kind' || $bad, 1, 'what' || $bad);
+UPDATE self SET node = 'node' || $bad, role = 'standby', state = 'standby', reason = 'reason' || $bad, config_error = 'error' || $bad, last_change_reason = 'change' || $bad;
+INSERT INTO member VALUES ('db' || $bad || chr(10) || 'line', 'host' || $bad || ':1', 'primary', 'primary', true, 4, 5, NULL, 0, 'up' || $bad, NULL, false, now(), 'error' || $bad);
+GRANT EXECUTE ON FUNCTION pgha_status() TO PUBLIC;
+ALTER TABLE member ADD COLUMN "key\e[2J" text DEFAULT 'hidden';
+CREATE OR REPLACE FUNCTION pgha_resume() RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN
+	RAISE WARNING '%', 'warning' || $bad USING DETAIL = 'detail' || $bad, HINT = 'hint' || $bad; RETURN true; END \$\$;
+CREATE OR REPLACE FUNCTION pgha_promote(force boolean) RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN
+	IF NOT force THEN
+		RAISE EXCEPTION '%', 'error' || $bad USING DETAIL = 'detail' || $bad, HINT = 'hint' || $bad; END IF; END \$\$;
+CREATE FUNCTION pgha_doctor() RETURNS TABLE (severity text, "check" text, finding text, remedy text) LANGUAGE sql AS
+	\$\$ SELECT 'error', 'check' || $bad, 'finding' || $bad, 'remedy' || $bad \$\$;
+});
+	foreach my $case ([ 'status', qr/error\?/ ], [ 'events', qr/what\?/ ], [ 'resume', qr/WARNING:  warning\?/ ], [ 'promote', qr/error: error\?/ ],
+		[ 'promote --force', qr/node\?.*is the primary now/s ], [ 'doctor', qr/finding\?/ ])
+	{
+		my ($words, $pattern) = @$case;
+		foreach my $json ($words =~ /^(?:status|events|doctor)$/ ? ([], ['--json']) : ([]))
+		{
+			my ($code, $out, $err) = run_pgha(split(' ', $words), @$json, @member);
+			harmless("$words @$json", $out, $err);
+			like($out . $err, $pattern, '... and the rest of it is');
+			unlike($out . $err, qr/hidden/, '... but not what has a name of its own') if $words eq 'status';
+		}
+	}
+	harmless('a database of that name', (run_pgha('status', @member, '-d', "no\e[2J\xc2\x9b\xe2\x80\xaedb\xff"))[ 1, 2 ]);
+	my ($code, $out, $err) = run_pgha("sta\xc2\x9btus");
+	harmless('a subcommand of that name', $out, $err);
+}
+
+# Notices before the login, from what listens at a server's port.
+{
+	my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "listen: $!";
+	my $child = fork() // die "fork: $!";
+	if ($child == 0)
+	{
+		my $client = $listener->accept or POSIX::_exit(1);
+		my $fields = "SWARNING\0VWARNING\0C01000\0Mhello\e[2J\xc2\x9b2J\xe2\x80\xae\xff\0\0";
+		my ($length, $code) = (8, 80877103);
+		while ($code == 80877103 || $code == 80877104)	# no TLS, no GSS
+		{
+			read($client, my $head, 8) or POSIX::_exit(1);
+			($length, $code) = unpack('NN', $head);
+			read($client, my $rest, $length - 8);
+			syswrite($client, 'N') if $code == 80877103 || $code == 80877104;
+		}
+		syswrite($client, 'R' . pack('NN', 8, 0) . 'N' . pack('N', 4 + length $fields) . $fields
+			. 'E' . pack('N', 4 + length $fields) . ($fields =~ s/WARNING/FATAL/gr =~ s/01000/28000/r) x 1 );
+		close $client;
+		POSIX::_exit(0);
+	}
+	my ($code, $out, $err) = run_pgha('status', '-h', '127.0.0.1', '-p', $listener->sockport, '-U', 'postgres');
+	waitpid($child, 0);
+	is($code, 1, 'a server that refuses the login');
+	like($err, qr/WARNING:  hello\?\[2J.*error: /s, 'its notice is shown');
+	harmless('a notice before the login', $out, $err);
+}
 
 # A frozen server.
 {

@@ -123,6 +123,15 @@ breaks('a shell',
 	},
 	qr/^(?!.*mark\.c:\d+: (?:system|popen))/s,
 	map { qr/src\/host\/process\.c:\d+: $_: runs a shell/ } qw(system popen execlp execvp));
+breaks('a text of others on the terminal',
+	{
+		'src/recovery/lost.c' => "fprintf(stderr, \"%s\\n\", no_such_room);\n",
+		'src/net/xml.c' => "perror(\"x\");\n",
+		'src/cli/page.c' => "vfprintf(stderr, format, args);\nfprintf(stderr, \"no_such_room\\n\");\nPQconnectdb(\"\");\n"
+	},
+	qr/^(?!.*page\.c:\d+: fprintf)/s,
+	qr/src\/recovery\/lost\.c:\d+: fprintf\(stderr, "",: prints/, qr/src\/net\/xml\.c:\d+: perror\(: prints/,
+	qr/src\/cli\/page\.c:\d+: vfprintf\(stderr: prints/, qr/src\/cli\/page\.c:\d+: PQconnectdb: lets libpq print/);
 breaks('marks left behind',
 	{ 'src/net/xml.c' => '/* TO' . "DO: more */\n", 'sim/wal.c' => '/* X' . "XX */\n", 't/writer.c' => '// FIX' . "ME\n", 'sql/no_such_room.sql' => '-- HA' . "CK\n" },
 	map { qr/\Q$_\E:\d+: \w+: a mark left behind/ } qw(src/net/xml.c sim/wal.c t/writer.c sql/no_such_room.sql));

@@ -11,7 +11,7 @@ use Test::More;
 my $cluster = PghaCluster->new(
 	names => [ 'db-1', 'Db.2', 'db_3' ],
 	settings => {
-		wal_level => 'logical', max_replication_slots => 6, max_wal_size => '1GB', wal_keep_size => 0,
+		wal_level => 'logical', max_replication_slots => 6, max_wal_size => '1GB', wal_keep_size => 0, wal_receiver_create_temp_slot => 'on',
 		'pgha.failure_timeout' => '5s', 'pgha.heartbeat_interval' => '200ms', 'pgha.slot_keep_size' => '200MB'
 	});
 $cluster->build(sql => 'CREATE TABLE t (v text)');
@@ -50,6 +50,7 @@ wait_slots($a, 'pgha_db_2 pgha_db_3', 'the primary keeps a slot for each standby
 wait_slots($b, 'pgha_db_1 pgha_db_3', 'a standby keeps one for each other member');
 wait_slots($c, 'pgha_db_1 pgha_db_2', 'the other standby too');
 is($a->sql('SELECT count(*) FROM pg_replication_slots WHERE active'), 2, 'the standbys stream through them');
+is(join(' ', map { $_->sql('SELECT count(*) FROM pg_replication_slots WHERE temporary') } $a, $b, $c), '0 0 0', 'and through no temporary ones, which hold WAL without a limit');
 is($b->sql('SELECT count(*) FROM pg_replication_slots WHERE restart_lsn IS NULL OR slot_type <> $$physical$$'), 0,
 	'slots on a standby keep WAL from the start');
 
@@ -65,8 +66,12 @@ is($b->sql('SELECT count(*) FROM pg_replication_slots WHERE restart_lsn > pg_las
 $a->sql("SELECT pg_create_physical_replication_slot('mine', true)");
 $a->sql("SELECT pg_create_logical_replication_slot('pgha_logical', 'test_decoding')");
 $a->sql("SELECT pg_create_physical_replication_slot('pgha_gone', true)");
-wait_slots($a, 'mine pgha_db_2 pgha_db_3 pgha_logical', 'the slot of a name that is no member is dropped, others are not touched');
 my $mark = $a->log_mark;
+ok($cluster->stays_false(sub { slots($a) ne 'mine pgha_db_2 pgha_db_3 pgha_gone pgha_logical' }, 3),
+	'slots that pgha has not made are not touched, whatever their names are') or diag slots($a), $a->log_since($mark);
+like($a->sql(q{SELECT finding FROM pgha_doctor() WHERE "check" = 'other_slots' AND severity = 'warning'}), qr/"pgha_gone", which is not pgha's/,
+	'the doctor tells of one that keeps WAL back');
+$a->sql("SELECT pg_drop_replication_slot('pgha_gone')");
 $a->sql("SELECT pg_create_physical_replication_slot('mine' || i) FROM generate_series(2, 3) i");
 $c->stop;
 $cluster->wait_for('the slot to be free', sub { $a->sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'pgha_db_3'") eq 'f' });
@@ -137,5 +142,15 @@ wait_slots($b, 'pgha_db_1 pgha_db_3', 'and made again when it is listed again');
 $b->restart;
 $b->wait_writable;
 wait_slots($b, 'pgha_db_1 pgha_db_3', 'slots survive a restart');
+
+# What is pgha's is known over a restart, and also what is not.
+$b->sql("SELECT pg_create_physical_replication_slot('pgha_gone', true)");
+$b->stop;
+$b->configure('pgha.members' => $without);
+$b->start;
+$b->wait_writable;
+wait_slots($b, 'pgha_db_3 pgha_gone', 'removed while the server was down: the slot of the former member is dropped, no other one');
+$b->sql("SELECT pg_create_physical_replication_slot('pgha_db_1', true)");
+ok($cluster->stays_false(sub { slots($b) ne 'pgha_db_1 pgha_db_3 pgha_gone' }, 3), 'one that somebody makes of the name is not');
 
 done_testing();

@@ -1,5 +1,6 @@
 # Nodes that may not be promoted: priority 0, paused, auto_failover off, delayed
-# replay.  And what an administrator may order.
+# replay, settings lower than the primary's.  One that lacks nothing but what a
+# segment switch left empty may.  And what an administrator may order.
 use strict;
 use warnings;
 
@@ -53,9 +54,72 @@ barred('paused',
 $cluster->wait_for('nobody to be paused', sub { !grep { my $s = $_->status; !$s || $s->{paused} } $cluster->nodes });
 pass('the resume reached the node that was down');
 
-# Orders.
+# A segment switch leaves up to a segment empty.  A standby that has not got that yet lacks nothing.
 my $primary = $cluster->primary;
 my ($standby) = $cluster->others($primary);
+sub lag { my ($node) = @_; return $primary->value("SELECT lag_bytes FROM pgha_cluster() WHERE node = '$node->{name}'") // 0; }
+$primary->sql('CREATE TABLE t (v int)');
+$_->set('pgha.max_failover_lag' => '1MB') foreach $primary, $standby;
+foreach my $end ('the leader tells where its segment ends', 'the WAL here ends in what is empty')
+{
+	$cluster->wait_following($primary, $standby);
+	my $receiver = $standby->sql('SELECT pid FROM pg_stat_wal_receiver');
+	kill STOP => $receiver;
+	foreach (1 .. 3)
+	{
+		$primary->sql('INSERT INTO t VALUES (1)');
+		my $mark = $primary->sql('SELECT pg_switch_wal()');
+		$primary->sql('INSERT INTO t VALUES (1)');
+		$cluster->wait_for('the standby to know of the switch', sub {
+			($standby->value("SELECT lsn > '$mark'::pg_lsn + 8192 FROM pgha_cluster() WHERE node = '$primary->{name}'") // '') eq 't' });
+	}
+	cmp_ok(lag($standby), '>', 30 << 20, 'a standby is segments behind');
+	ok($cluster->stays_false(sub { !$standby->status->{candidate} }, 2), 'which are empty: it can be promoted') or diag $standby->status->{reason};
+	if ($end =~ /leader/)
+	{
+		$primary->sql('INSERT INTO t SELECT generate_series(1, 100000)');
+		$cluster->wait_for('a standby that lacks much to be none that can be promoted', sub { !$standby->status->{candidate} });
+		like($standby->status->{reason}, qr/max_failover_lag/, 'WAL counts, also behind a switch');
+		kill CONT => $receiver;
+		next;
+	}
+	$primary->kill9;
+	kill CONT => $receiver;
+	is($cluster->wait_single_primary, $standby, "promoted: $end");
+	$cluster->rejoin($primary, $standby);
+}
+$_->set('pgha.max_failover_lag' => undef) foreach $primary, $standby;
+
+# PostgreSQL stops the replay of a standby whose settings are lower than the primary's, and takes no promotion there.
+($primary, $standby) = ($standby, $primary);
+$primary->sql('SELECT pgha_pause()');
+$cluster->wait_for('the pause to be known', sub { my $s = $standby->status; $s && $s->{paused} });
+$primary->configure(max_connections => 80);
+$primary->restart;
+$primary->wait_writable;
+$primary->sql('SELECT pgha_resume()');
+$cluster->wait_for('the standby to know that its settings are too low', sub { my $s = $standby->status; $s && !$s->{paused} && $s->{reason} =~ /max_connections/ });
+is($standby->status->{candidate}, 0, 'settings too low: it is no candidate');
+$cluster->wait_for('the primary to know', sub {
+	($primary->value("SELECT candidate FROM pgha_cluster() WHERE node = '$standby->{name}'") // '') eq 'f' });
+pass('nor for the primary');
+foreach my $order ('pgha_promote()', 'pgha_promote(true)')
+{
+	my $refusal = $standby->error("SELECT $order") // '';
+	like($refusal, qr/ERROR:.*refused.*max_connections/, "settings too low: $order is refused");
+	like($refusal, qr/DETAIL:  max_connections is \d+ here and 80 on the primary.*HINT:  Raise it/s, 'with what is to be done');
+	unlike($refusal, qr/force/, 'which force is not');
+}
+$primary->kill9;
+ok($cluster->stays_false(sub { scalar $cluster->primaries }, 5), 'settings too low: not promoted');
+ok(!($standby->log_since(0) =~ /promotion is not possible/), 'PostgreSQL was not told to');
+$standby->configure(max_connections => 80);
+$standby->restart;
+is($cluster->wait_single_primary, $standby, 'promoted once they are raised');
+$cluster->rejoin($primary, $standby);
+
+# Orders.
+($primary, $standby) = ($standby, $primary);
 my $term = $primary->status->{term};
 like($standby->error('SELECT pgha_promote()') // '', qr/ERROR/, 'pgha_promote() is refused while the primary answers');
 is($primary->status->{term}, $term, 'and changes nothing');

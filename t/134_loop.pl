@@ -2,15 +2,21 @@
 # other node takes over and the killed one comes back by itself, with no manual
 # step.  Replication is asynchronous: what was acknowledged and is not there
 # afterwards must be in what pgha_lost tells, and nothing else may be missing.
+#
+# Then a few rounds of recoveries with random faults in them (RecoveryLoop.pm; LOOPS
+# and SEED choose how many and which; bench/recovery_loop plays many).
 use strict;
 use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
 use PghaCluster;
+use RecoveryLoop;
 use Test::More;
 
 my $ROUNDS = 20;
+my $loops = $ENV{LOOPS} // 4;
+my $seed = $ENV{SEED} // 1 + time % 100_000;
 
 my $cluster = PghaCluster->new(nodes => 2, agents => 1, wal_segsize => 1,
 	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '16MB', min_wal_size => '4MB', 'pgha.slot_keep_size' => '64MB' })->build;
@@ -75,5 +81,21 @@ foreach my $node (@nodes)
 	is(scalar(() = $node->agent_text =~ /recovery failed/g), 0, "no recovery of $node->{name} failed") or diag $node->agent_text;
 	my ($agent) = grep { $_ == $node->{agent_pid} } PghaCluster::processes_in($node->agent_directory);
 	cmp_ok(PghaCluster::resident_kb($agent), '<', 20_000, "the agent of $node->{name} has not grown");
+}
+$cluster->cleanup;
+
+# ---- random faults ----
+SKIP:
+{
+	skip 'pg_waldump does not show what a message says', 1 if PghaCluster::major() < 14;
+	diag "SEED=$seed";
+	my $loop = RecoveryLoop->new(cluster => RecoveryLoop::cluster(), seed => $seed);
+	foreach my $round (1 .. $loops)
+	{
+		my $what = "round $round of SEED=$seed: " . RecoveryLoop::describe($loop->plan($round));
+		my @wrong = $loop->round($round);
+		is(join("\n", @wrong), '', $what) or last;
+		note "$loop->{count}{acknowledged} rows acknowledged, $loop->{count}{missing} of them given up and told";
+	}
 }
 done_testing();

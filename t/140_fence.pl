@@ -166,7 +166,7 @@ $a->freeze;
 $cluster->wait_for('b to say why', sub { reason($b) =~ /no agent is connected here that could stop the instance of a/ });
 pass('no agent: pgha_status() says so');
 stays_standby($b, 'nobody is promoted');
-is(scalar(() = $b->log_since($mark) =~ /no agent is connected here/g), 1, 'the log says it once');
+is(scalar(() = $b->log_since($mark) =~ /pgha: is not promoted: no agent is connected here/g), 1, 'the log says it once');
 $agent{b} = Agent->new($b);
 $order = order_for($agent{b});
 is($order->[2], $instance{a}, 'one that connects has it to do');

@@ -16,7 +16,7 @@ my $cluster = PghaCluster->new(
 	names => [ 'db-1', 'db-2' ], agents => 1, fsync => 1,
 	settings => {
 		'pgha.failure_timeout' => '3s', wal_level => 'logical', tcp_keepalives_idle => 30, 'pgha.slot_keep_size' => '64MB',
-		archive_mode => 'on', archive_command => '/bin/true', restore_command => '/bin/false',
+		archive_mode => 'always', archive_command => '/bin/true', restore_command => '/bin/false',
 	})->build(sql => 'CREATE ROLE pgpool LOGIN; GRANT pg_monitor TO pgpool');
 my ($one, $two) = $cluster->nodes;
 my $pgha = PghaCluster::pgha_program();
@@ -144,15 +144,15 @@ content($two, 'failover');
 
 # ---- settings that a restart brings in ----
 
-my %changed = (max_connections => 60, wal_log_hints => 'off', recovery_target_timeline => 'current');
+my %changed = (max_connections => 60, wal_log_hints => 'off', archive_mode => 'on');
 $two->configure(%changed);
 $two->restart;
 finds($two, 'standby_limits', 'warning', qr/max_connections is 60 here and 50 on the primary/, qr/same max_connections/);
 finds($two, 'rewind', 'warning', qr/neither wal_log_hints nor data checksums/, qr/wal_log_hints = on/);
-finds($two, 'recovery_target', 'error', qr/recovery_target_timeline/, qr/Remove these lines/);
+finds($two, 'archive', 'info', qr/archive_mode is on: .* pgha_unarchived/, qr/archive_mode = always/);
 $two->configure(map { $_ => undef } keys %changed);
 $two->restart;
-content($two, 'standby_limits', 'rewind', 'recovery_target');
+content($two, 'standby_limits', 'rewind', 'archive');
 $cluster->wait_following($one);
 
 # ---- synchronous replication ----

@@ -37,6 +37,7 @@ $cluster->wait_following($a, $b);
 # ---- settings that are meant for applications ----
 my %strict = (default_transaction_isolation => 'serializable', statement_timeout => '1s', lock_timeout => '500ms',
 	idle_in_transaction_session_timeout => '1s', default_transaction_read_only => 'on', search_path => 'nowhere');
+$strict{transaction_timeout} = '2s' if $a->sql('SHOW server_version_num') >= 170000;
 $a->sql("ALTER SYSTEM SET $_ = '$strict{$_}'") foreach sort keys %strict;
 $a->reload;
 $cluster->wait_for('them to be in force', sub { ($a->value('SHOW statement_timeout') // '') eq '1s' });
@@ -68,6 +69,19 @@ PghaCluster::poll_until('', sub { let_go($b); !$b->job_pids }, 20);
 $b->start unless $b->is_running;
 $cluster->wait_following($a, $b);
 
+# ---- stopped on purpose, and ordered up ----
+$b->stop('fast');
+arm($b, 'waiting');
+$session = $a->background(q{SELECT pgha_recover_node('b')});
+kill_at($b, 'ordered up');
+$b->start_agent;
+eventually(sub { session_text($session) =~ /^t$/m }, 60, 'ordered up, and the job killed at once: it is begun again') or diag session_text($session), $b->agent_text;
+$session->end;
+$b->stop_agent;
+PghaCluster::poll_until('', sub { !$b->job_pids }, 20);
+$b->start unless $b->is_running;
+$cluster->wait_following($a, $b);
+
 # ---- an order for all that helps, while something weaker is under way ----
 arm($b, 'starting');
 $b->kill9;
@@ -87,7 +101,9 @@ $b->start_agent;
 # ---- paused ----
 $cluster->wait_following($a, $b);
 $cluster->wait_for('all to confirm the pause', sub { ($a->value('SELECT pgha_pause()', timeout => 10) // '') eq 't' });
+my $paused = $a->agent_mark;
 $a->stop('immediate');
 ok($cluster->stays_false(sub { $a->is_running }, 12), 'paused: the primary that went down stays down') or diag $a->agent_text;
+like(substr($a->agent_text, $paused), qr/not started, as failover is paused: order it/, 'and its agent says why, and what to do');
 
 done_testing();

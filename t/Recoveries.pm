@@ -11,7 +11,7 @@ use PghaCluster;
 use Test::More;
 
 our @EXPORT = qw(arm stopped_jobs await_stopped_job kill_at let_go order session_text
-  eventually read_again diverge no_place_beside rebuild lost_commits set_outside progress);
+  eventually read_again diverge pause no_place_beside rebuild lost_commits set_outside progress);
 
 # The agent is started so that its jobs stop themselves at the point.
 sub arm
@@ -88,6 +88,17 @@ sub diverge
 		sub { $primary->value("SELECT pid FROM pg_stat_replication WHERE application_name = '$other->{name}' AND state = 'streaming'") });
 	kill 'STOP', $sender;
 	$primary->sql("INSERT INTO probe VALUES ($value)");
+	return;
+}
+
+# Pauses failover (1) or ends the pause (0), and waits until the primary has it so.
+sub pause
+{
+	my ($leader, $paused) = @_;
+	my ($call, $expected) = $paused ? ('pgha_pause', 't') : ('pgha_resume', 'f');
+	$leader->{cluster}->wait_for("$call()", sub {
+		$leader->value("SELECT $call()", timeout => 10);
+		return ($leader->value("SELECT paused FROM pgha_cluster() WHERE node = '$leader->{name}'") // '') eq $expected });
 	return;
 }
 

@@ -36,15 +36,16 @@
 
 #include "../common/child.h"
 #include "../common/clock.h"
+#include "../common/log.h"
 #include "../common/program.h"
 #include "../common/text.h"
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
 #include "../host/server_log.h"
+#include "../host/startup.h"
 #include "../recovery/job.h"
 #include "conf.h"
 #include "keeper.h"
-#include "log.h"
 #include "pause.h"
 #include "pgpool.h"
 #include "session.h"
@@ -59,13 +60,11 @@
 #define NO_LEADER_BEFORE_START_MS	15000
 /* A standby that does not stream though the primary is there. */
 #define NO_STREAM_BEFORE_CLONE_MS	30000
+/* A server that accepts no connections though the primary is there: a recovery looks what it waits for. */
+#define STARTING_BEFORE_JOB_MS	30000
 
 #define PAUSE_FIRST_MS		5000
 #define PAUSE_MAX_MS		300000
-#define PGPOOL_EVERY_MS		10000
-/* One that is in the middle of a failover refuses, or obeys later: that many tries follow soon. */
-#define PGPOOL_SOON_MS		1000
-#define PGPOOL_SOON_TRIES	15
 
 /* What cannot be told for a moment only is not worth a line. */
 #define UNKNOWN_TOLD_AFTER_MS	10000
@@ -89,16 +88,15 @@ static PghaJobStatus not_begun;	/* a job whose process could not even write its 
 static int64_t look_at = 0;		/* when a server that is down is looked at again */
 static int64_t down_since = 0;	/* 0: the server runs */
 static int64_t not_streaming_since = 0; /* 0: it streams, or need not */
+static int64_t starting_since = 0;	/* 0: it does not run, or accepts connections */
 static int64_t pause_until = 0;
 static int	attempts = 0;		/* that failed in a row */
+static int64_t undecided_at = 0;	/* when the last job ended; 0: what it has left may be decided on at once */
 static bool job_seen_running = false;
 static int	leader_before = PGHA_NOBODY;
 static char told[PGHA_WHY_SIZE];			/* what an administrator was told to do */
-
-static pid_t pgpool_pid = 0;
-static int64_t pgpool_at = 0;
-static int	pgpool_outcome = PGHA_PGPOOL_AGREES;
-static int	pgpool_tries = 0;	/* in a row with that outcome */
+static int64_t left_job = 0;	/* it was interrupted, and is not begun again */
+static const char *left_because;
 
 /* ---- signals ---- */
 
@@ -229,12 +227,21 @@ look_at_server(int64_t now)
 	pgha_server_log_tend(&conf);
 	server = pgha_server_look_why(&conf, &pid, unknown_why, sizeof(unknown_why));
 	if (runs())
+	{
+		if (down_since != 0)
+			undecided_at = 0;
 		down_since = 0;
+	}
 	else if (down_since == 0)
 	{
 		down_since = now;
 		pgha_pause_forget();
 	}
+
+	if (!runs() || !pgha_startup_goes_on(&conf))
+		starting_since = 0;
+	else if (starting_since == 0)
+		starting_since = now;
 
 	streams = !runs() || !own.answered || !own.poll.in_recovery || own.poll.streaming ||
 		strcmp(own.poll.state, "standby") != 0;
@@ -257,7 +264,10 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 
 	if (job.running != 0)
 		return;
-	pgha_agent_log("recovery (%s): %s", pgha_method_word(method), why);
+
+	/* One that fails for the same reason, time and again, is told once. */
+	if (ordered || !job.repeated)
+		pgha_agent_log("recovery (%s): %s", pgha_method_word(method), why);
 	if (pgha_job_start(&conf, &order, &failed))
 		memset(&not_begun, 0, sizeof(not_begun));
 	else
@@ -286,6 +296,16 @@ new_id(void)
 	return id != 0 ? (int64_t) id : 1;
 }
 
+/* As long as it seems to be under way, whoever orders another one only joins it. */
+static void
+end_left_job(void)
+{
+	(void) snprintf(job.outcome, sizeof(job.outcome), "failed");
+	(void) snprintf(job.sqlstate, sizeof(job.sqlstate), "55000");
+	(void) snprintf(job.message, sizeof(job.message), "a recovery was interrupted, and is not begun again: %s", left_because);
+	(void) snprintf(job.hint, sizeof(job.hint), "Order one with pgha_recover_node() on the primary.");
+}
+
 /* Looks at the job's files; notices its end. */
 static void
 look_at_job(int64_t now)
@@ -306,17 +326,20 @@ look_at_job(int64_t now)
 		not_begun.data_ok = job.data_ok;
 		job = not_begun;
 	}
+	if (job.known && job.order.id == left_job && job.outcome[0] == '\0')
+		end_left_job();
 
 	/* Looked at after the job's end was seen: what runs now was not stopped by it. */
-	if (job.known && (!job.data_ok || job.stopped) && !not_begun.known &&
+	if (job.known && (!job.data_ok || job.stopped || job.was_stopped) && !not_begun.known &&
 		pgha_server_look(&conf, &pid) == PGHA_SERVER_RUNNING && !pgha_job_server_runs(&conf))
 		tell_once("the job file in the agent's directory cannot be written");
 	if (!job_seen_running)
 		return;
 	job_seen_running = false;
-	pgpool_at = 0;
+	pgha_pgpool_soon();
 	look_at = 0;
 	look_at_server(now);
+	undecided_at = now;
 	if (strcmp(job.outcome, "done") == 0)
 		attempts = 0;
 	else
@@ -412,6 +435,9 @@ is_paused(void)
 		case PGHA_PAUSED_NO:
 			return false;
 		case PGHA_PAUSED_YES:
+			if (server == PGHA_SERVER_CRASHED)
+				tell_once("the server is not started, as failover is paused: order it with pgha_recover_node() on the"
+						  " primary, or end the pause with pgha_resume()");
 			return true;
 		case PGHA_PAUSED_UNKNOWN:
 			break;
@@ -434,11 +460,24 @@ time_before_start(int leader)
 	return DOWN_BEFORE_START_MS + 2 * (int64_t) conf.failure_timeout_ms;
 }
 
-/* Has somebody stopped the server on purpose since the job's process died? */
+/*
+ * Has somebody stopped the server on purpose since the job's process died?  Not if
+ * it was down already when he ordered the job.
+ */
 static bool
 is_stopped_since(const PghaJobStatus *interrupted)
 {
-	return server == PGHA_SERVER_STOPPED && !interrupted->stopped;
+	return server == PGHA_SERVER_STOPPED && !interrupted->stopped &&
+		!(interrupted->was_stopped && pgha_job_order_holds(&conf, interrupted, known_leader()));
+}
+
+static void
+leave_job(const char *because)
+{
+	left_job = job.order.id;
+	left_because = because;
+	end_left_job();
+	pgha_agent_log("%s. %s", job.message, job.hint);
 }
 
 static void
@@ -452,7 +491,7 @@ reconcile(int64_t now)
 	{
 		leader_before = leader;
 		attempts = 0;
-		pause_until = 0;
+		pause_until = undecided_at = 0;
 	}
 	if (job.running != 0 || now < pause_until)
 		return;
@@ -462,6 +501,8 @@ reconcile(int64_t now)
 	 * it the job decides; a server that somebody has stopped since stays stopped.
 	 */
 	ordered = job.known && pgha_job_order_holds(&conf, &job, leader);
+	if (job.known && job.outcome[0] == '\0' && is_stopped_since(&job))
+		tell_once("a recovery was interrupted, and the server was stopped since: start it, or order the recovery again");
 	if (job.known && job.outcome[0] == '\0' && !is_stopped_since(&job) &&
 		(ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
 	{
@@ -470,6 +511,9 @@ reconcile(int64_t now)
 			start_job(job.order.id, job.order.method, ordered, leader, "an interrupted one is begun again");
 		return;
 	}
+	if (job.known && job.outcome[0] == '\0' && leader != PGHA_NOBODY)
+		leave_job(is_stopped_since(&job) ? "the server was stopped on purpose" :
+				  conf.auto_rejoin == PGHA_REJOIN_OFF ? "pgha.auto_rejoin = off" : "failover is paused");
 	if (conf.auto_rejoin == PGHA_REJOIN_OFF || is_paused())
 		return;
 
@@ -489,9 +533,14 @@ reconcile(int64_t now)
 		start_job(new_id(), method, false, leader, "the server was stopped for a recovery that has failed");
 	else if (runs() && own.answered && leader != PGHA_NOBODY && strcmp(own.poll.state, "diverged") == 0)
 		start_job(new_id(), method, false, leader, "the server's WAL has diverged from the primary's");
+	else if (starting_since != 0 && leader != PGHA_NOBODY && now - starting_since >= STARTING_BEFORE_JOB_MS)
+		start_job(new_id(), method, false, leader, "the server does not come up");
 	else if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY && not_streaming_since != 0 &&
 			 now - not_streaming_since >= NO_STREAM_BEFORE_CLONE_MS)
 		start_job(new_id(), method, false, leader, "the standby does not come to stream");
+	else if (runs() && own.answered && leader != PGHA_NOBODY && job.known && job.undecided &&
+			 (undecided_at == 0 || now - undecided_at >= PAUSE_MAX_MS))
+		start_job(new_id(), method, false, leader, "a former one has left a directory to be decided on");
 }
 
 /* ---- the address that follows the primary ---- */
@@ -531,44 +580,16 @@ tend_address(void)
 	answered = own.answered;
 }
 
-/* ---- pgpool ---- */
-
-static void
-tell_pgpool(int64_t now)
-{
-	static bool was_primary = false;
-	bool		is_primary = own_is_primary();
-
-	if (is_primary && !was_primary)
-		pgpool_at = pgpool_tries = 0;
-	was_primary = is_primary;
-	if (conf.pgpool[0] == '\0' || !is_primary || pgpool_pid != 0 || now < pgpool_at)
-		return;
-	pgpool_at = now + PGPOOL_EVERY_MS;
-	pgpool_pid = pgha_pgpool_tell(&conf);
-	if (pgpool_pid < 0)
-		pgpool_pid = 0;
-}
-
 static void
 reap(void)
 {
 	pid_t		pid;
 	int			status;
-	int			outcome;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (pgha_keeper_ended(pid) || pid != pgpool_pid)
-			continue;
-		pgpool_pid = 0;
-
-		outcome = WIFEXITED(status) ? WEXITSTATUS(status) : PGHA_PGPOOL_FAILED;
-		if (outcome != pgpool_outcome)
-			pgpool_tries = 0;
-		pgpool_outcome = outcome;
-		if (outcome != PGHA_PGPOOL_AGREES && pgpool_tries++ < PGPOOL_SOON_TRIES)
-			pgpool_at = pgha_clock_ms() + PGPOOL_SOON_MS;
+		if (!pgha_keeper_ended(pid))
+			pgha_pgpool_ended(pid, status);
 	}
 }
 
@@ -635,7 +656,7 @@ run_agent(void)
 		advance(&primary);
 		tend_address();
 		reconcile(now);
-		tell_pgpool(now);
+		pgha_pgpool_tend(&conf, own_is_primary(), now);
 		wait_for_something();
 	}
 	pgha_session_close(&own);
@@ -654,22 +675,21 @@ take_lock(void)
 
 	if (!pgha_make_directory(conf.directory))
 	{
-		fprintf(stderr, "pgha: error: could not create directory \"%s\": %s\n"
-				"HINT:  Create it, for the user that runs the server, or set pgha.agent_directory.\n",
-				conf.directory, strerror(errno));
+		pgha_error(stderr, "Create it, for the user that runs the server, or set pgha.agent_directory.",
+				   "could not create directory \"%s\": %s", conf.directory, strerror(errno));
 		return false;
 	}
 	(void) snprintf(path, sizeof(path), "%s/agent.lock", conf.directory);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 	{
-		fprintf(stderr, "pgha: error: could not open file \"%s\": %s\n", path, strerror(errno));
+		pgha_error(stderr, NULL, "could not open file \"%s\": %s", path, strerror(errno));
 		return false;
 	}
 	if (fcntl(fd, F_SETLK, &lock) == 0)
 		return true;			/* held until the process ends */
 	(void) fcntl(fd, F_GETLK, &lock);
-	fprintf(stderr, "pgha: error: an agent for \"%s\" is running already (pid %d)\n", conf.data, (int) lock.l_pid);
+	pgha_error(stderr, NULL, "an agent for \"%s\" is running already (pid %d)", conf.data, (int) lock.l_pid);
 	return false;
 }
 
@@ -679,11 +699,11 @@ check_user(void)
 	struct stat st;
 
 	if (geteuid() == 0)
-		fprintf(stderr, "pgha: error: the agent cannot be run as root\n"
-				"HINT:  Run it as the user that runs the server, for example with systemd's User=postgres.\n");
+		pgha_error(stderr, "Run it as the user that runs the server, for example with systemd's User=postgres.",
+				   "the agent cannot be run as root");
 	else if (stat(conf.data, &st) == 0 && st.st_uid != geteuid())
-		fprintf(stderr, "pgha: error: the data directory \"%s\" belongs to another user\n"
-				"HINT:  Run the agent as the user that runs the server.\n", conf.data);
+		pgha_error(stderr, "Run the agent as the user that runs the server.",
+				   "the data directory \"%s\" belongs to another user", conf.data);
 	else
 		return true;
 	return false;
@@ -712,7 +732,7 @@ pgha_agent_main(int argc, char **argv)
 		return code;
 	if (!pgha_agent_conf_read(options.data, options.config, &conf, error, sizeof(error)))
 	{
-		fprintf(stderr, "pgha: error: %s\n", error);
+		pgha_error(stderr, NULL, "%s", error);
 		return EXIT_USAGE;
 	}
 	if (options.check)
@@ -724,7 +744,7 @@ pgha_agent_main(int argc, char **argv)
 		return EXIT_ERROR;
 	if (!set_up_signals())
 	{
-		fprintf(stderr, "pgha: error: could not create a pipe: %s\n", strerror(errno));
+		pgha_error(stderr, NULL, "could not create a pipe: %s", strerror(errno));
 		return EXIT_ERROR;
 	}
 	(void) setvbuf(stderr, NULL, _IOLBF, 0);
@@ -741,7 +761,7 @@ pgha_agent_main(int argc, char **argv)
 	pgha_agent_options_resolve(&options, &conf);
 	if (chdir(conf.directory) != 0)
 	{
-		fprintf(stderr, "pgha: error: could not change to directory \"%s\": %s\n", conf.directory, strerror(errno));
+		pgha_error(stderr, NULL, "could not change to directory \"%s\": %s", conf.directory, strerror(errno));
 		return EXIT_ERROR;
 	}
 	pgha_agent_log("version %s, node \"%s\", data directory \"%s\"", PGHA_VERSION,

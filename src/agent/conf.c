@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../common/log.h"
 #include "../common/program.h"
 #include "../host/server_log.h"
-#include "log.h"
 
 #define CONF_EVERY_MS		3000
 

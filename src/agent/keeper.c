@@ -38,10 +38,10 @@
 
 #include "../common/child.h"
 #include "../common/clock.h"
+#include "../common/log.h"
 #include "../net/address.h"
 #include "../net/address_ec2.h"
 #include "../net/ec2_stop.h"
-#include "log.h"
 #include "tell.h"
 
 #define TAKE_LIMIT_MS		10000	/* then it is tried again */

@@ -35,10 +35,23 @@
 
 #include "../common/clock.h"
 #include "../common/extension.h"
+#include "../common/log.h"
 #include "../common/pgpools.h"
 #include "../net/member.h"
 #include "../net/pcp.h"
-#include "log.h"
+
+/* How often all is compared. */
+#define EVERY_MS		10000
+/* One that is in the middle of a failover refuses, or obeys later: that many tries follow soon. */
+#define SOON_MS			1000
+#define SOON_TRIES		15
+
+/* How the process ends: all of them agree, */
+#define AGREES			0
+/* one was told something, or the own server is not yet sure: look again soon, */
+#define LATER			1
+/* one could not be reached, or refused. */
+#define FAILED			2
 
 /* For the own server, and for each pgpool: a frozen one must not keep us. */
 #define LIMIT_S			30
@@ -318,7 +331,7 @@ correct_pgpool(const char *host, int port)
 static int
 exit_code(bool agrees)
 {
-	return failed ? PGHA_PGPOOL_FAILED : agrees ? PGHA_PGPOOL_AGREES : PGHA_PGPOOL_LATER;
+	return failed ? FAILED : agrees ? AGREES : LATER;
 }
 
 /* Each in a process of its own: one whose host is gone must not keep the others. */
@@ -347,12 +360,12 @@ await_one(pid_t pid, const char *host, int port)
 	while (waitpid(pid, &status, 0) < 0)
 	{
 		if (errno != EINTR)
-			return PGHA_PGPOOL_FAILED;
+			return FAILED;
 	}
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	complain("pgpool %s:%d: no answer within %d seconds", host, port, LIMIT_S);
-	return PGHA_PGPOOL_FAILED;
+	return FAILED;
 }
 
 static int
@@ -361,32 +374,33 @@ tell_all(void)
 	PghaPgpools pgpools;
 	pid_t		pid[PGHA_MAX_PGPOOLS];
 	char		error[256];
-	int			worst = PGHA_PGPOOL_AGREES;
+	int			worst = AGREES;
 
 	if (!pgha_pgpools_parse(conf->pgpool, &pgpools, error, sizeof(error)))
 	{
 		complain("pgha.pgpool cannot be used: %s", error);
-		return PGHA_PGPOOL_FAILED;
+		return FAILED;
 	}
 	if (!ask_roles())
-		return PGHA_PGPOOL_LATER;
+		return LATER;
 	(void) alarm(0);
 	for (int i = 0; i < pgpools.count; i++)
 		pid[i] = start_one(i, pgpools.pgpool[i].host, pgpools.pgpool[i].port);
 	for (int i = 0; i < pgpools.count; i++)
 	{
-		int			code = pid[i] < 0 ? PGHA_PGPOOL_FAILED :
+		int			code = pid[i] < 0 ? FAILED :
 			await_one(pid[i], pgpools.pgpool[i].host, pgpools.pgpool[i].port);
 
 		worst = code > worst ? code : worst;
 	}
-	if (worst == PGHA_PGPOOL_AGREES && complaints != NULL)
+	if (worst == AGREES && complaints != NULL)
 		memset(complaints, 0, MAX_COMPLAINTS * sizeof(Complaint));
 	return worst;
 }
 
-pid_t
-pgha_pgpool_tell(const PghaAgentConf *configuration)
+/* Starts the process that does all of it; -1 with errno set. */
+static pid_t
+start_telling(const PghaAgentConf *configuration)
 {
 	pid_t		pid;
 
@@ -402,4 +416,48 @@ pgha_pgpool_tell(const PghaAgentConf *configuration)
 	pgha_pcp_begin(LIMIT_S);
 	conf = configuration;
 	_exit(tell_all());
+}
+
+/* ---- in the agent ---- */
+
+static pid_t process = 0;
+static int64_t due = 0;
+static int	last_outcome = AGREES;
+static int	tries = 0;			/* in a row with that outcome */
+
+void
+pgha_pgpool_tend(const PghaAgentConf *configuration, bool is_primary, int64_t now)
+{
+	static bool was_primary = false;
+
+	if (is_primary && !was_primary)
+		due = tries = 0;
+	was_primary = is_primary;
+	if (configuration->pgpool[0] == '\0' || !is_primary || process != 0 || now < due)
+		return;
+	due = now + EVERY_MS;
+	process = start_telling(configuration);
+	if (process < 0)
+		process = 0;
+}
+
+void
+pgha_pgpool_soon(void)
+{
+	due = 0;
+}
+
+void
+pgha_pgpool_ended(pid_t pid, int status)
+{
+	int			outcome = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+
+	if (pid != process)
+		return;
+	process = 0;
+	if (outcome != last_outcome)
+		tries = 0;
+	last_outcome = outcome;
+	if (outcome != AGREES && tries++ < SOON_TRIES)
+		due = pgha_clock_ms() + SOON_MS;
 }

@@ -17,9 +17,10 @@
 
 #include "../common/clock.h"
 #include "../common/extension.h"
+#include "../common/log.h"
 #include "../common/text.h"
+#include "../net/connect.h"
 #include "../net/member.h"
-#include "log.h"
 
 #define CONNECT_LIMIT_MS	5000
 #define QUERY_LIMIT_MS		5000
@@ -109,6 +110,7 @@ connect_to(PghaSession *session, const char *addresses)
 		fail_session(session, session->conn != NULL ? PQerrorMessage(session->conn) : "out of memory", NULL);
 		return;
 	}
+	pgha_drop_notices(session->conn);
 	session->state = PGHA_SESSION_CONNECTING;
 	session->wants = PGRES_POLLING_WRITING;
 	session->deadline = pgha_clock_ms() + CONNECT_LIMIT_MS;

@@ -18,6 +18,7 @@
 #include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/extension.h"
+#include "../net/connect.h"
 #include "../net/member.h"
 #include "../net/resolve.h"
 
@@ -104,6 +105,7 @@ connect_to(Call *call, const PghaAgentConf *conf)
 	call->conn = PQconnectStart(conninfo);
 	if (call->conn == NULL)
 		return pgha_fail(call->error, call->error_size, "out of memory");
+	pgha_drop_notices(call->conn);
 	if (PQstatus(call->conn) == CONNECTION_BAD)
 		wants = PGRES_POLLING_FAILED;
 	while (wants == PGRES_POLLING_WRITING || wants == PGRES_POLLING_READING)

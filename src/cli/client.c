@@ -9,7 +9,6 @@
  * for.  Not for the agent or the server, which log instead of printing.
  */
 #include "client.h"
-#include "../common/errors.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -18,6 +17,9 @@
 #include <string.h>
 
 #include "../common/clock.h"
+#include "../common/errors.h"
+#include "../common/log.h"
+#include "../net/connect.h"
 #include "../net/session_settings.h"
 #include "subcommands.h"
 
@@ -215,21 +217,12 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 
 /* ---- errors ---- */
 
-void
-pgha_client_put(const char *text, FILE *out)
-{
-	char	   *copy = strdup(text);
-
-	fputs(copy != NULL ? pgha_shown(copy, true) : "out of memory\n", out);
-	free(copy);
-}
-
 /* Puts what libpq says of a connection. */
 static void
 put_connection_error(PGconn *conn, FILE *errors)
 {
 	fputs("pgha: error: ", errors);
-	pgha_client_put(PQerrorMessage(conn), errors);
+	pgha_put(PQerrorMessage(conn), errors);
 }
 
 static void
@@ -239,8 +232,9 @@ print_field(const PGresult *result, int field, const char *title, FILE *errors)
 
 	if (text != NULL)
 	{
-		fprintf(errors, "%s:  ", title);
-		pgha_client_put(text, errors);
+		fputs(title, errors);
+		fputs(":  ", errors);
+		pgha_put(text, errors);
 		fputc('\n', errors);
 	}
 }
@@ -267,7 +261,7 @@ print_hint(const PGresult *result, FILE *errors)
 			char		hint[1024];
 
 			(void) snprintf(hint, sizeof(hint), "HINT:  %.*s%s%s\n", (int) (at - text), text, command[i][1], at + strlen(command[i][0]));
-			pgha_client_put(hint, errors);
+			pgha_put(hint, errors);
 			return;
 		}
 	}
@@ -286,7 +280,7 @@ pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors)
 		return;
 	}
 	fputs("pgha: error: ", errors);
-	pgha_client_put(primary, errors);
+	pgha_put(primary, errors);
 	fputc('\n', errors);
 	print_field(result, PG_DIAG_MESSAGE_DETAIL, "DETAIL", errors);
 	print_hint(result, errors);
@@ -353,7 +347,7 @@ add_database(Parameters *parameters, const char *text, PQconninfoOption **parsed
 	*parsed = PQconninfoParse(text, &error);
 	if (*parsed == NULL)
 	{
-		fprintf(errors, "pgha: error: %s", error != NULL ? error : "out of memory\n");
+		pgha_error(errors, NULL, "%.*s", error != NULL ? (int) strcspn(error, "\n") : 13, error != NULL ? error : "out of memory");
 		PQfreemem(error);
 		return false;
 	}
@@ -404,14 +398,14 @@ make_parameters(const PghaClientOptions *options, Parameters *parameters, PQconn
 static PGconn *
 connect_with(const Parameters *parameters, FILE *errors)
 {
-	PGconn	   *conn = PQconnectdbParams(parameters->keyword, parameters->value, 0);
+	PGconn	   *conn = pgha_connect_quietly(parameters->keyword, parameters->value, 0, errors);
 	const char *host = get_parameter(parameters, "host", "PGHOST");
 
 	if (conn != NULL && PQstatus(conn) == CONNECTION_OK)
 		return conn;
 	if (conn == NULL)
 	{
-		fprintf(errors, "pgha: error: out of memory\n");
+		pgha_error(errors, NULL, "out of memory");
 		return NULL;
 	}
 	put_connection_error(conn, errors);
@@ -470,9 +464,8 @@ find_extension(PGconn *conn, FILE *errors)
 		return conn;
 	}
 	if (found != NULL)
-		fprintf(errors, "pgha: error: the extension pgha is not in database \"%s\"\n"
-				"HINT:  Run CREATE EXTENSION pgha; there on the primary, or name another database with -d.\n",
-				PQdb(conn));
+		pgha_error(errors, "Run CREATE EXTENSION pgha; there on the primary, or name another database with -d.",
+				   "the extension pgha is not in database \"%s\"", PQdb(conn));
 	free(found);
 	PQfinish(conn);
 	return NULL;
@@ -579,6 +572,16 @@ pgha_client_follow(PGconn *conn, const PghaClientOptions *options, FILE *errors)
 	return primary;
 }
 
+/* The address is one that the standby has told. */
+static void
+say_primary(PGconn *primary)
+{
+	char		text[512];
+
+	(void) snprintf(text, sizeof(text), "pgha: this is a standby; goes on at the primary, %s:%s\n", PQhost(primary), PQport(primary));
+	pgha_put(text, stderr);
+}
+
 PGconn *
 pgha_client_connect_primary(const PghaClientOptions *options)
 {
@@ -593,7 +596,7 @@ pgha_client_connect_primary(const PghaClientOptions *options)
 	{
 		primary = pgha_client_follow(conn, options, stderr);
 		if (primary != NULL)
-			fprintf(stderr, "pgha: this is a standby; goes on at the primary, %s:%s\n", PQhost(primary), PQport(primary));
+			say_primary(primary);
 	}
 	free(recovering);
 	if (nowhere != NULL)
@@ -620,8 +623,8 @@ wait_for_answer(PGconn *conn, int limit_ms, FILE *errors)
 
 		if (limit_ms > 0 && left <= 0)
 		{
-			fprintf(errors, "pgha: error: the server has not answered for %d seconds\n"
-					"HINT:  It may be frozen; ask another member.\n", limit_ms / 1000);
+			pgha_error(errors, "It may be frozen; ask another member.",
+					   "the server has not answered for %d seconds", limit_ms / 1000);
 			return false;
 		}
 		if (poll(&set, 1, (int) left) > 0 && !PQconsumeInput(conn))
@@ -652,19 +655,29 @@ pgha_client_try_query(PGconn *conn, const char *query, const char *parameter, in
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		pgha_client_print_error(conn, result, errors);
 	else if (PQntuples(result) != 1 || PQnfields(result) != 1)
-		fprintf(errors, "pgha: error: the server's answer is not of the form expected\n");
-	else if ((value = strdup(PQgetvalue(result, 0, 0))) == NULL)
-		fprintf(errors, "pgha: error: out of memory\n");
+		pgha_error(errors, NULL, "the server's answer is not of the form expected");
+	else if ((value = strdup(PQgetvalue(result, 0, 0))) != NULL)
+		(void) pgha_shown(value, true);
+	else
+		pgha_error(errors, NULL, "out of memory");
 	PQclear(result);
 	while ((result = PQgetResult(conn)) != NULL)
 		PQclear(result);
 	return value;
 }
 
-/* Cleans the texts in a value; names of members are the programs' own. */
+/* Is it a name that any of our queries gives? */
+static bool
+is_key(const char *key)
+{
+	return strspn(key, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(key);
+}
+
+/* Cleans the texts in a value; what does not have a name of ours goes. */
 static void
 clean_json(json_t *value)
 {
+	void	   *next;
 	const char *key;
 	size_t		index;
 	json_t	   *part;
@@ -678,9 +691,15 @@ clean_json(json_t *value)
 	}
 	json_array_foreach(value, index, part)
 		clean_json(part);
-	if (json_is_object(value))
-		json_object_foreach(value, key, part)
+	if (!json_is_object(value))
+		return;
+	json_object_foreach_safe(value, next, key, part)
+	{
+		if (is_key(key))
 			clean_json(part);
+		else
+			(void) json_object_del(value, key);
+	}
 }
 
 json_t *
@@ -705,7 +724,7 @@ pgha_client_try_query_json(PGconn *conn, const char *query, const char *paramete
 		return NULL;
 	value = pgha_client_json(text, &error);
 	if (value == NULL)
-		fprintf(errors, "pgha: error: the server's answer cannot be read: %s\n", error.text);
+		pgha_error(errors, NULL, "the server's answer cannot be read: %s", error.text);
 	free(text);
 	return value;
 }

@@ -112,9 +112,6 @@ extern json_t *pgha_client_try_query_json(PGconn *conn, const char *query, const
 /* Prints the error of a result as psql does. */
 extern void pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors);
 
-/* Puts a text from elsewhere, of one or more lines, without what could harm a terminal. */
-extern void pgha_client_put(const char *text, FILE *out);
-
 /* Parses what a server has sent; no text in it can harm a terminal.  NULL: it is no JSON. */
 extern json_t *pgha_client_json(const char *text, json_error_t *error);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/errors.h"
 #include "client.h"
 
 /* %s: what tells of recoveries. */
@@ -70,6 +71,7 @@ pgha_list_primaries(const json_t *members, char *names, size_t size)
 										json_string_value(json_object_get(member, "node")));
 		count++;
 	}
+	(void) pgha_shown(names, false);
 	return count;
 }
 

@@ -19,6 +19,7 @@
 
 #include "../common/errors.h"
 #include "../common/extension.h"
+#include "../net/connect.h"
 #include "client.h"
 #include "doctor_host.h"
 #include "doctor_pgpool.h"
@@ -189,7 +190,7 @@ connect_like(PGconn *like, const char *address)
 	keywords[count] = NULL;
 	values[count] = NULL;
 	(void) unsetenv("PGHOSTADDR");
-	conn = PQconnectdbParams(keywords, values, 0);
+	conn = pgha_connect_quietly(keywords, values, 0, stderr);
 	PQconninfoFree(options);
 	return conn;
 }
@@ -366,6 +367,7 @@ print_group(const json_t *group, bool all, bool coloured)
 	const char *place = json_string_value(json_object_get(group, "place"));
 	json_t	   *rows = json_array();
 	const char *title = "";
+	char		heading[2048];
 	size_t		index;
 	const json_t *finding;
 
@@ -376,8 +378,9 @@ print_group(const json_t *group, bool all, bool coloured)
 		if (all || rank_of(finding) > 1)
 			add_lines(rows, finding);
 
-	printf("%s%s%s%s%s%s:", title, node != NULL ? " " : "", node != NULL ? node : "",
-		   place != NULL ? " (" : "", place != NULL ? place : "", place != NULL ? ")" : "");
+	(void) snprintf(heading, sizeof(heading), "%s%s%s%s%s%s", title, node != NULL ? " " : "", node != NULL ? node : "",
+					place != NULL ? " (" : "", place != NULL ? place : "", place != NULL ? ")" : "");
+	printf("%s:", pgha_shown(heading, false));
 	if (json_array_size(rows) == 0)
 		printf(" nothing to do, %d checks\n\n", (int) json_array_size(findings));
 	else

@@ -24,6 +24,7 @@
 #include "../host/process.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
+#include "../host/top.h"
 #include "../net/member.h"
 #include "../net/pcp.h"
 #include "doctor_address.h"
@@ -148,6 +149,37 @@ check_data_directory(Host *host, const char *name)
 					 "data directory \"%s\" has mode %04o: the server does not start", data, (unsigned) (st.st_mode & 07777));
 	else
 		fine(host, name, "\"%s\", mode %04o", data, (unsigned) (st.st_mode & 07777));
+}
+
+/* What a recovery would find in its way. */
+static bool
+tell_of_top(const char *entry, PghaTopKind kind, void *arg)
+{
+	const Host *host = arg;
+	const char *matter = pgha_top_matter(kind);
+
+	if (matter != NULL)
+		pgha_finding(host->findings, kind == PGHA_TOP_UNREADABLE || kind == PGHA_TOP_LOCKED ? "error" : "warning", "host_data_top",
+					 kind == PGHA_TOP_UNREADABLE ? "Let the server's user read it, or move it out of the data directory." :
+					 kind == PGHA_TOP_LOCKED ? "Give it to the server's user, without chattr's flags, or move it out of the data directory." :
+					 "Move it out of the data directory.",
+					 "\"%s\" in \"%s\" is not PostgreSQL's, and %s: %s", entry, host->conf->data, matter,
+					 kind == PGHA_TOP_UNREADABLE ? "a rewind and a clone are refused" :
+					 kind == PGHA_TOP_SPECIAL ? "a clone keeps the former data directory, and none is made in place" :
+					 "a rewind, and a clone in place, are refused, and a clone keeps the former data directory");
+	return true;
+}
+
+static void
+check_data_top(Host *host, const char *name)
+{
+	size_t		before = json_array_size(host->findings);
+
+	if (!pgha_top_scan(host->conf->data, tell_of_top, host))
+		pgha_finding(host->findings, "error", name, "Run it as the server's user.",
+					 "data directory \"%s\" cannot be read: %s", host->conf->data, strerror(errno));
+	else if (json_array_size(host->findings) == before)
+		fine(host, name, "a recovery carries along what is in the data directory beside PostgreSQL's files");
 }
 
 static void
@@ -351,6 +383,7 @@ static const HostCheck checks[] = {
 	{"host_server", check_server},
 	{"host_programs", check_programs},
 	{"host_data_directory", check_data_directory},
+	{"host_data_top", check_data_top},
 	{"host_agent_directory", check_agent_directory},
 	{"host_commands", check_commands},
 	{"host_passfile", check_host_passfile},

@@ -13,12 +13,14 @@
  */
 #include "subcommands.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 /* The entry points of other wings; nothing else here knows what is behind them. */
 #include "../agent/agent.h"
+#include "../common/log.h"
 #include "../net/io.h"
 
 typedef struct Subcommand
@@ -275,7 +277,7 @@ finish(int code)
 {
 	if (fflush(stdout) != 0 || ferror(stdout))
 	{
-		perror("pgha: error: could not write to standard output");
+		pgha_error(stderr, NULL, "could not write to standard output: %s", strerror(errno));
 		return code == EXIT_OK ? EXIT_ERROR : code;
 	}
 	return code;

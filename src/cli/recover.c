@@ -13,7 +13,6 @@
  */
 #include "subcommands.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "../common/clock.h"
+#include "../common/log.h"
 #include "client.h"
 #include "cluster.h"
 #include "progress.h"
@@ -257,7 +257,7 @@ take_notice(void *arg, const PGresult *result)
 	if (primary != NULL && is_told(r, primary))
 		return;
 	clear_bar(r);
-	pgha_client_put(PQresultErrorMessage(result), stderr);
+	pgha_put(PQresultErrorMessage(result), stderr);
 	draw_bar(r);
 }
 
@@ -274,7 +274,7 @@ cancel(Recovery *r)
 	fprintf(stderr, "Cancels the recovery; Ctrl-C again ends this program at once.\n");
 	(void) fflush(stderr);
 	if (request == NULL || !PQcancel(request, error, sizeof(error)))
-		fprintf(stderr, "pgha: error: could not cancel: %s\n", error);
+		pgha_error(stderr, NULL, "could not cancel: %s", error);
 	PQfreeCancel(request);
 	(void) fflush(stderr);
 	draw_bar(r);
@@ -348,8 +348,8 @@ end_cancelled(Recovery *r)
 	}
 	if (!ended)
 	{
-		fprintf(stderr, "pgha: error: the recovery of node \"%s\" has not ended\n"
-				"HINT:  It goes on if others wait for it, or if the agent has begun it by itself; see \"pgha status\".\n", node);
+		pgha_error(stderr, "It goes on if others wait for it, or if the agent has begun it by itself; see \"pgha status\".",
+				   "the recovery of node \"%s\" has not ended", node);
 		return EXIT_CANCELLED;
 	}
 	if (r->progress.job == 0)
@@ -417,7 +417,7 @@ run_recovery(Recovery *r)
 	if (!PQsendQueryParams(r->order, "SELECT pgha_recover_node($1, $2)", 2, NULL, values, NULL, NULL, 0))
 	{
 		fputs("pgha: error: ", stderr);
-		pgha_client_put(PQerrorMessage(r->order), stderr);
+		pgha_put(PQerrorMessage(r->order), stderr);
 		return EXIT_ERROR;
 	}
 	result = await_result(r);

@@ -22,11 +22,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../common/clock.h"
 #include "../common/fields.h"
+#include "../common/log.h"
 #include "../net/address.h"
 #include "../net/address_local.h"
 #include "subcommands.h"
@@ -52,6 +52,7 @@ typedef struct Vip
 
 static int	fail(const char *format,...) __attribute__((format(printf, 1, 2)));
 static void say(const char *format,...) __attribute__((format(printf, 1, 2)));
+static void tell(const char *format,...) __attribute__((format(printf, 1, 2)));
 
 /* Says what went wrong; returns EXIT_ERROR. */
 static int
@@ -59,11 +60,9 @@ fail(const char *format,...)
 {
 	va_list		args;
 
-	fputs("pgha: error: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	pgha_put_line(stderr, "pgha: error: ", format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return EXIT_ERROR;
 }
 
@@ -72,11 +71,20 @@ say(const char *format,...)
 {
 	va_list		args;
 
-	fputs("pgha: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	pgha_put_line(stderr, "pgha: ", format, args);
 	va_end(args);
-	fputc('\n', stderr);
+}
+
+/* The answer: on stdout. */
+static void
+tell(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	pgha_put_line(stdout, "", format, args);
+	va_end(args);
 }
 
 /* ---- the limit ---- */
@@ -158,7 +166,7 @@ dry_run(const Vip *vip)
 
 	if (!pgha_address_may(vip->address, finding, sizeof(finding)))
 		return fail("%s", finding);
-	printf("%s: %s; nothing was changed\n", vip->text, finding);
+	tell("%s: %s; nothing was changed", vip->text, finding);
 	return EXIT_OK;
 }
 
@@ -231,15 +239,15 @@ show(Vip *vip)
 	if (holder == PGHA_HOLDER_UNKNOWN)
 		return fail("could not find out who has %s: %s", vip->text, error);
 	if (holder == PGHA_HELD)
-		printf("here: %s\n", vip->text);
+		tell("here: %s", vip->text);
 	else if (other)
-		printf("elsewhere: %s, the host with the hardware address %s answers for it\n", vip->text, mac);
+		tell("elsewhere: %s, the host with the hardware address %s answers for it", vip->text, mac);
 	else
-		printf("not here: %s, %s\n", vip->text, error);
+		tell("not here: %s, %s", vip->text, error);
 	if (holder == PGHA_HELD && other)
-		printf("WARNING: the host with the hardware address %s answers for it, too\n", mac);
+		tell("WARNING: the host with the hardware address %s answers for it, too", mac);
 	if (holder == PGHA_HELD && vip->spec.kind == PGHA_ADDRESS_LOCAL && pgha_local_foreign(&vip->spec))
-		printf("WARNING: pgha has not put it there, and \"down\" leaves it\n");
+		tell("WARNING: pgha has not put it there, and \"down\" leaves it");
 	if (cause[0] != '\0')
 		say("%s", cause);
 	return holder == PGHA_HELD ? EXIT_OK : EXIT_NOT_HERE;

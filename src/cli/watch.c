@@ -27,6 +27,7 @@
 #include "cluster.h"
 #include "page.h"
 #include "subcommands.h"
+#include "table.h"
 #include "terminal.h"
 
 #define QUERY_LIMIT_MS	5000
@@ -234,12 +235,12 @@ print_silence(const Watch *watch, FILE *out)
 {
 	char		since[16];
 	long long	seconds = (pgha_awake_ms() - watch->answered_ms) / 1000;
-	const char *node = watch->document != NULL ?
-		json_string_value(json_object_get(watch->document, "answered_by")) : NULL;
+	char		node[64];
 
+	pgha_table_value(json_object_get(watch->document, "answered_by"), node, sizeof(node));
 	format_clock(watch->answered_at, since, sizeof(since));
 	fprintf(out, "%sNo answer from %s since %s, %lld s ago%s%s%s\n", pgha_paint(watch->coloured, PGHA_PAINT_BAD),
-			node != NULL && *node != '\0' ? node : "any member", since, seconds,
+			*node != '\0' ? node : "any member", since, seconds,
 			watch->failure != NULL ? ": " : "", watch->failure != NULL ? watch->failure : "",
 			pgha_paint(watch->coloured, PGHA_PAINT_NONE));
 }

@@ -9,15 +9,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "log.h"
+
 int
 pgha_usage_error(const char *subcommand, const char *format,...)
 {
 	va_list		args;
+	char		hint[64];
 
-	fputs("pgha: error: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	pgha_put_line(stderr, "pgha: error: ", format, args);
 	va_end(args);
-	fprintf(stderr, "\nHINT:  Try \"pgha %s%s--help\".\n", subcommand, *subcommand != '\0' ? " " : "");
+	(void) snprintf(hint, sizeof(hint), "HINT:  Try \"pgha %s%s--help\".\n", subcommand, *subcommand != '\0' ? " " : "");
+	fputs(hint, stderr);
 	return EXIT_USAGE;
 }

@@ -8,12 +8,12 @@
  * names and sentences, as they are shown by SQL functions in databases of any
  * encoding.
  *
- * A table describes the fields once for both directions.  All of
- * them must be present when a report is read; what is not in the table is skipped.
+ * A table describes the fields once for both directions.  All of them must be
+ * present when a report is read, but for those that an older version does not
+ * have, which come together or not at all; what is not in the table is skipped.
  */
 #include "report.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "lsn.h"
@@ -55,6 +55,7 @@ static const char *const bar_words[] = {
 	[PGHA_BAR_NEVER_FOLLOWED] = "never_followed",
 	[PGHA_BAR_LEADER_REMOVED] = "leader_removed",
 	[PGHA_BAR_BEHIND_FORK] = "behind_fork",
+	[PGHA_BAR_TOO_LOW] = "too_low",
 	[PGHA_BAR_PRIORITY] = "priority",
 	[PGHA_BAR_PAUSED] = "paused",
 	[PGHA_BAR_AUTO_FAILOVER] = "auto_failover",
@@ -95,10 +96,12 @@ typedef struct Field
 	size_t		offset;
 	const char *const *words;	/* FIELD_WORD */
 	unsigned int word_count;
+	bool		newer;			/* an older version does not have it */
 } Field;
 
-#define FIELD(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0}
-#define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words)}
+#define FIELD(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, false}
+#define NEWER(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, true}
+#define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words), false}
 
 static const Field fields[] = {
 	FIELD("node", FIELD_NAME, node),
@@ -117,6 +120,8 @@ static const Field fields[] = {
 	FIELD("priority", FIELD_INT, priority),
 	FIELD("timeline", FIELD_U32, timeline),
 	FIELD("wal_end", FIELD_LSN, wal_end),
+	NEWER("gap_from", FIELD_LSN, gap.from),
+	NEWER("gap_to", FIELD_LSN, gap.to),
 	WORD("receiver", receiver_words, receiver),
 	FIELD("upstream", FIELD_NAME_OR_EMPTY, upstream),
 	FIELD("receiver_age", FIELD_I64, receiver_age),
@@ -380,6 +385,18 @@ parse_record(char *text, PghaRecord *record)
 	return true;
 }
 
+/* Are all fields there, or all but those that an older version does not have? */
+static bool
+is_complete(uint64_t seen)
+{
+	uint64_t	missing = ~seen & ((UINT64_C(1) << LENGTH(fields)) - 1);
+	uint64_t	newer = 0;
+
+	for (int i = 0; i < LENGTH(fields); i++)
+		newer |= (uint64_t) fields[i].newer << i;
+	return missing == 0 || missing == newer;
+}
+
 bool
 pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 				  void (*record) (const PghaRecord *record, void *arg), void *arg)
@@ -423,7 +440,7 @@ pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 			break;
 		}
 	}
-	return (~seen & ((UINT64_C(1) << LENGTH(fields)) - 1)) == 0;
+	return is_complete(seen);
 }
 
 static bool

@@ -23,14 +23,14 @@
  * ahead is left aside, as each id up to there takes a file; the residue class
  * alone keeps the new one apart from what others begin.
  */
-static uint32_t
-newest_timeline(const PghaNode *node)
+uint32_t
+pgha_newest_timeline(const PghaNode *node)
 {
 	const uint32_t here = node->local.timeline;
-	const uint32_t known[] = {node->max_timeline, node->local.newest_timeline};
+	const uint32_t known[] = {node->max_timeline, node->local.newest_timeline, node->local.archived_timeline};
 	uint32_t	newest = here;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 	{
 		if (known[i] > newest && known[i] - here <= PGHA_MAX_GAP - PGHA_MAX_MEMBERS)
 			newest = known[i];
@@ -42,7 +42,7 @@ void
 pgha_continue_promotion(PghaStep *step)
 {
 	PghaNode   *node = step->node;
-	uint32_t	newest = newest_timeline(node);
+	uint32_t	newest = pgha_newest_timeline(node);
 	PghaAction *action = pgha_act(step, PGHA_ACT_PROMOTE);
 
 	action->parent = node->local.timeline;
@@ -64,7 +64,7 @@ static void
 choose_term_by_hand(PghaStep *step)
 {
 	PghaNode   *node = step->node;
-	uint64_t	term = pgha_later((pgha_time) pgha_highest_term(node), newest_timeline(node));
+	uint64_t	term = pgha_later((pgha_time) pgha_highest_term(node), pgha_newest_timeline(node));
 
 	node->voting.candidacy = 0;
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
@@ -256,6 +256,8 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_REPLAYING, PGHA_ACTIVE};
 	if (node->durable.role != PGHA_ROLE_PRIMARY && pgha_is_behind_fork(node))
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_BEHIND_FORK, PGHA_ACTIVE};
+	if (node->local.too_low)
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_TOO_LOW, PGHA_ACTIVE};
 	if (force)
 		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 	if (pgha_in_force(node))

@@ -24,6 +24,9 @@ extern pgha_time pgha_candidate_since(const PghaNode *node, pgha_time now);
  */
 extern void pgha_begin_promotion(PghaStep *step, PghaWhy why);
 
+/* Newest timeline that is known; a promotion goes onto a later one. */
+extern uint32_t pgha_newest_timeline(const PghaNode *node);
+
 /* The receiver is stopped: reserve a timeline and promote. */
 extern void pgha_continue_promotion(PghaStep *step);
 

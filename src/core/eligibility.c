@@ -46,7 +46,36 @@ bar_under_quorum(const PghaNode *node)
 		return PGHA_BAR_AUTO_FAILOVER;
 	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
 		return PGHA_BAR_APPLY_DELAY;
+	if (node->local.too_low && RULE(node, PGHA_RULE_TOO_LOW))
+		return PGHA_BAR_TOO_LOW;
 	return PGHA_MAY_PROMOTE;
+}
+
+pgha_lsn
+pgha_wal_between(pgha_lsn from, pgha_lsn to, const PghaGap *gap, int count)
+{
+	pgha_lsn	wal = to > from ? to - from : 0;
+
+	for (int i = 0; i < count && to > from; i++)
+	{
+		pgha_lsn	begin = gap[i].from > from ? gap[i].from : from;
+		pgha_lsn	end = gap[i].to < to ? gap[i].to : to;
+
+		if (end > begin)
+			wal -= end - begin;
+	}
+	return wal;
+}
+
+/* How much of the leader's WAL, as last heard of, is not here? */
+static pgha_lsn
+lacking(const PghaNode *node)
+{
+	const PghaLocal *local = &node->local;
+	pgha_lsn	have = local->gap.from == local->wal_end && local->gap.to > local->wal_end ?
+		local->gap.to : local->wal_end;
+
+	return pgha_wal_between(have, node->leader_end, node->gap, PGHA_GAPS_KEPT);
 }
 
 PghaBar
@@ -96,6 +125,8 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 		return PGHA_BAR_LEADER_REMOVED;
 	if (pgha_is_behind_fork(node))
 		return PGHA_BAR_BEHIND_FORK;
+	if (node->local.too_low && RULE(node, PGHA_RULE_TOO_LOW))
+		return PGHA_BAR_TOO_LOW;
 	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
 	if (durable->paused && RULE(node, PGHA_RULE_PAUSED))
@@ -113,9 +144,7 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 			RULE(node, PGHA_RULE_SYNC_FIRST))
 			return PGHA_BAR_NOT_SYNC;
 	}
-	if (node->leader_end > node->local.wal_end &&
-		node->leader_end - node->local.wal_end > node->settings.max_failover_lag &&
-		RULE(node, PGHA_RULE_LAG))
+	if (lacking(node) > node->settings.max_failover_lag && RULE(node, PGHA_RULE_LAG))
 		return PGHA_BAR_LAG;
 	if (leader != PGHA_NOBODY && !node->member[leader].was_primary &&
 		!pgha_primary_is_missing(node, now, &why))

@@ -16,6 +16,9 @@
  */
 extern bool pgha_is_behind_fork(const PghaNode *node);
 
+/* How much WAL is there between two positions?  The gaps do not overlap. */
+extern pgha_lsn pgha_wal_between(pgha_lsn from, pgha_lsn to, const PghaGap *gap, int count);
+
 /* What it is in this node itself that bars it from promotion; PGHA_MAY_PROMOTE if nothing does. */
 extern PghaBar pgha_promotion_bar(const PghaNode *node, pgha_time now);
 

@@ -102,6 +102,16 @@ pgha_visible_leader(const PghaNode *node, pgha_time now)
 	return leader;
 }
 
+/* Each one only once, and none that overlaps the one before. */
+static void
+remember_gap(PghaNode *node, const PghaGap *gap)
+{
+	if (gap->to <= gap->from || gap->from < node->gap[0].to)
+		return;
+	memmove(&node->gap[1], &node->gap[0], sizeof(node->gap) - sizeof(node->gap[0]));
+	node->gap[0] = *gap;
+}
+
 void
 pgha_take_reply(PghaStep *step, const PghaEvent *event)
 {
@@ -164,6 +174,7 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 
 		node->leader_end = (pgha_lsn) pgha_later((pgha_time) node->leader_end,
 											(pgha_time) m->report.wal_end);
+		remember_gap(node, &m->report.gap);
 		if (sync.method == PGHA_SYNC_FIRST && sync.current == 0)
 			sync.current = node->durable.sync.current;
 
@@ -267,6 +278,8 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 		node->upstream = pgha_find_member(node, old.settings.name[old.upstream]);
 	node->history_of = PGHA_NOBODY;
 	node->history_asked = false;
+	memset(&node->compared, 0, sizeof(node->compared));
+	node->compared.with = PGHA_NOBODY;
 	node->stopped = PGHA_NOBODY;
 	if (old.stopping != PGHA_NOBODY)
 		node->stopping = pgha_find_member(node, old.settings.name[old.stopping]);

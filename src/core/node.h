@@ -17,6 +17,7 @@
 #define PGHA_NAME_SIZE		59	/* "pgha_" + name must fit PostgreSQL's 63 byte slot names */
 #define PGHA_MAX_HISTORY	1024	/* timelines of a history that are kept, the youngest */
 #define PGHA_MAX_GAP		1024	/* a timeline that is further ahead is no reason to number after it */
+#define PGHA_GAPS_KEPT		16		/* of the leader's WAL, the youngest */
 #define PGHA_NOBODY			(-1)
 #define PGHA_INSTANCE_SIZE	32	/* EC2: "i-" and 8 or 17 digits */
 #define PGHA_ADDRESS_STATE_SIZE	160
@@ -62,6 +63,13 @@ typedef struct PghaSync
 	uint32_t	listed;			/* members among them */
 	uint32_t	current;		/* members that were 'sync' (FIRST), never emptied by a report of none */
 } PghaSync;
+
+/* WAL positions between which there is nothing: a segment switch leaves the rest of the segment empty. */
+typedef struct PghaGap
+{
+	pgha_lsn	from;
+	pgha_lsn	to;				/* 0: none */
+} PghaGap;
 
 /* ---- the members vote (quorum.md) ---- */
 
@@ -149,6 +157,7 @@ typedef enum PghaBar
 	PGHA_BAR_NEVER_FOLLOWED,	/* no leader known yet */
 	PGHA_BAR_LEADER_REMOVED,	/* the leader it follows is no longer one of the members */
 	PGHA_BAR_BEHIND_FORK,		/* knows of a timeline that it has no WAL of */
+	PGHA_BAR_TOO_LOW,			/* max_connections or the like is lower than the WAL needs: replay stops */
 	PGHA_BAR_PRIORITY,			/* pgha.priority = 0 */
 	PGHA_BAR_PAUSED,
 	PGHA_BAR_AUTO_FAILOVER,		/* pgha.auto_failover = off */
@@ -185,6 +194,7 @@ typedef struct PghaReport
 	int			priority;
 	uint32_t	timeline;
 	pgha_lsn	wal_end;		/* primary: flushed; standby: the greater of received and replayed */
+	PghaGap		gap;			/* primary only: what its last segment switch left empty */
 	PghaReceiver receiver;
 	char		upstream[PGHA_NAME_SIZE];	/* while streaming: from whom */
 	pgha_time	receiver_age;	/* since the upstream was last heard in-band */
@@ -236,14 +246,17 @@ typedef struct PghaLocal
 								 * then say how far the data files may be */
 	PghaPassive passive;		/* as found locally; NAME_IN_USE and OTHER_SYSTEM come from reports too */
 	bool		apply_delay;	/* recovery_min_apply_delay > 0 */
+	bool		too_low;		/* PostgreSQL would not end recovery with these settings */
 	bool		replaying;		/* standby: there is WAL here that it could replay, and has not yet */
 	bool		agent;			/* with fence: the own agent is connected */
 	uint32_t	timeline;		/* of the last WAL here */
 	uint32_t	newest_timeline;	/* greatest id that a history file in pg_wal names, 0 if none */
 	pgha_lsn	newest_fork;	/* where that one leaves its parent; 0: not known */
+	uint32_t	archived_timeline;	/* greatest later id that the archive has a history of, 0 if none is known */
 	pgha_lsn	fork_lsn;		/* primary: where its timeline left its parent, 0 on timeline 1 */
 	bool		fork_unknown;	/* ... it cannot be read at the moment */
 	pgha_lsn	wal_end;		/* as in PghaReport */
+	PghaGap		gap;			/* primary: as in PghaReport; standby: the one that its WAL ends in */
 	pgha_lsn	replayed;
 	PghaReceiver receiver;
 	int			upstream;		/* member streamed from, or PGHA_NOBODY */
@@ -277,6 +290,16 @@ typedef enum PghaFact
 	PGHA_NOT_KNOWN
 } PghaFact;
 
+/* What a comparison of WAL, just in front of a position, has shown. */
+typedef enum PghaComparison
+{
+	PGHA_WAL_NOT_COMPARED,
+	PGHA_WAL_SAME,
+	PGHA_WAL_DIFFERS,
+	PGHA_WAL_GONE,				/* it is not there any more, here or there: nor can it be streamed */
+	PGHA_WAL_NOT_NEEDED			/* the same, but it ends a segment: streaming goes on behind it */
+} PghaComparison;
+
 /* What the configuration says, validated. */
 typedef struct PghaSettings
 {
@@ -305,6 +328,7 @@ typedef enum PghaEventType
 	PGHA_EV_TICK,				/* time passed, or the local observation changed */
 	PGHA_EV_REPLY,				/* outcome of PGHA_ACT_POLL */
 	PGHA_EV_HISTORY,			/* outcome of PGHA_ACT_FETCH_HISTORY */
+	PGHA_EV_COMPARED,			/* outcome of PGHA_ACT_COMPARE_WAL */
 	PGHA_EV_RECEIVER_STOPPED,	/* outcome of PGHA_ACT_STOP_RECEIVER */
 	PGHA_EV_PROMOTED,			/* outcome of PGHA_ACT_PROMOTE */
 	PGHA_EV_NOT_DURABLE,		/* PGHA_ACT_WRITE_STATE failed while promoting: `durable` is as it was
@@ -318,11 +342,12 @@ typedef enum PghaEventType
 typedef struct PghaEvent
 {
 	PghaEventType type;
-	int			member;			/* REPLY, HISTORY, OLD_STOPPED, SWITCHOVER */
+	int			member;			/* REPLY, HISTORY, COMPARED, OLD_STOPPED, SWITCHOVER */
 	PghaContact contact;		/* REPLY */
 	const PghaReport *report;	/* REPLY with PGHA_CONTACT_ANSWERED */
 	bool		same_address;	/* REPLY with PGHA_CONTACT_REFUSED: by the address that answered last */
 	const PghaHistory *history; /* HISTORY; NULL: could not be read */
+	PghaComparison compared;	/* COMPARED */
 	bool		ok;				/* RECEIVER_STOPPED, PROMOTED, OLD_STOPPED: done and checked */
 	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force */
 } PghaEvent;
@@ -332,6 +357,7 @@ typedef enum PghaActionType
 {
 	PGHA_ACT_POLL,				/* ask member for its report */
 	PGHA_ACT_FETCH_HISTORY,		/* ask member for the history of timeline */
+	PGHA_ACT_COMPARE_WAL,		/* of timeline, in front of end, with member's; none before begin */
 	PGHA_ACT_WRITE_STATE,		/* make node->durable durable; a failure is fatal for the worker,
 								 * but see PGHA_EV_NOT_DURABLE */
 	PGHA_ACT_OPEN_GATE,
@@ -392,6 +418,7 @@ typedef enum PghaReason
 	PGHA_WHY_STOP_NO_AGENT,		/* ... and nobody is there to do it */
 	PGHA_WHY_STOP_UNKNOWN,		/* ... nor known which one it is */
 	PGHA_WHY_MAY_LEAD,			/* returning, with fence: member may have taken over */
+	PGHA_WHY_MAY_LEAD_STARTING, /* ... and is starting up, perhaps for ever */
 	PGHA_WHY_STOPPING_RECEIVER,
 	PGHA_WHY_PROMOTING,
 	PGHA_WHY_PROMOTION_FAILED,	/* PostgreSQL chose another timeline than the reserved one */
@@ -426,6 +453,8 @@ typedef struct PghaAction
 	int			member;
 	uint32_t	timeline;
 	uint32_t	parent;
+	pgha_lsn	begin;
+	pgha_lsn	end;
 	pgha_time	until;			/* LEASE */
 	PghaWhy		why;
 } PghaAction;

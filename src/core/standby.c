@@ -32,6 +32,7 @@ begin_following(PghaStep *step, int leader)
 		node->durable.diverged = false;
 		node->durable.sync = report->sync;
 		node->sync_reach = report->wal_end;
+		memset(node->gap, 0, sizeof(node->gap));
 		strcpy(node->durable.leader_instance, report->ec2_instance);
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
 	}
@@ -64,6 +65,107 @@ set_diverged(PghaStep *step, int leader)
 		pgha_tell(step, why);
 	}
 	pgha_enter(step, PGHA_DIVERGED, why);
+}
+
+/*
+ * Has the leader the very WAL that is here in front of `end`, on a timeline of
+ * the same number?  Asks for that as need be; NOT_COMPARED until it is known.
+ *
+ * Each promotion by pgha begins a timeline that nobody else can have begun.  An
+ * administrator's may not, and a server that is started out of recovery begins
+ * none: numbers and positions can be alike, and the WAL is not.
+ */
+static PghaComparison
+compare_wal(PghaStep *step, int leader, pgha_lsn begin, pgha_lsn end)
+{
+	PghaNode   *node = step->node;
+	uint64_t	instance = node->member[leader].report.instance;
+	PghaAction *action;
+
+	if (node->compared.with != leader || node->compared.instance != instance ||
+		node->compared.timeline != node->local.timeline || node->compared.end != end)
+		node->compared.outcome = PGHA_WAL_NOT_COMPARED;
+	if (node->compared.outcome != PGHA_WAL_NOT_COMPARED || node->compared.asking ||
+		(node->compared.with == leader && step->now - node->compared.asked_at < node->settings.heartbeat_interval))
+		return node->compared.outcome;
+
+	node->compared.asking = true;
+	node->compared.asked_at = step->now;
+	node->compared.with = leader;
+	node->compared.instance = instance;
+	node->compared.timeline = node->local.timeline;
+	node->compared.end = end;
+	action = pgha_act(step, PGHA_ACT_COMPARE_WAL);
+	action->member = leader;
+	action->timeline = node->local.timeline;
+	action->begin = begin < end ? begin : 0;
+	action->end = end;
+	return PGHA_WAL_NOT_COMPARED;
+}
+
+/* Is the WAL here a part of the leader's, whose timeline has the same number? */
+static PghaFact
+is_of_same_timeline(PghaStep *step, int leader)
+{
+	PghaNode   *node = step->node;
+	const PghaReport *report = &node->member[leader].report;
+	bool		beyond = node->local.replayed > report->wal_end;
+	bool		followed = node->durable.claim.term != 0;
+
+	if (pgha_claim_compare(&node->durable.claim, &report->claim) == 0)
+		return PGHA_YES;
+
+	/* There is no WAL here that could be compared, or lost by following. */
+	if (node->local.no_checkpoint || !RULE(node, PGHA_RULE_SAME_WAL))
+		return followed ? PGHA_NO : beyond ? PGHA_NOT_KNOWN : PGHA_YES;
+
+	switch (compare_wal(step, leader, report->claim.fork_lsn, beyond ? report->wal_end : node->local.replayed))
+	{
+		case PGHA_WAL_SAME:
+			return beyond ? PGHA_NOT_KNOWN : PGHA_YES;
+		case PGHA_WAL_DIFFERS:
+		case PGHA_WAL_GONE:
+			return PGHA_NO;
+		case PGHA_WAL_NOT_NEEDED:
+			/* As after a base backup, which ends with a segment; but it has followed nobody. */
+			return followed ? PGHA_NO : beyond ? PGHA_NOT_KNOWN : PGHA_YES;
+		case PGHA_WAL_NOT_COMPARED:
+			break;
+	}
+	return PGHA_NOT_KNOWN;
+}
+
+/*
+ * Is it a part of the history of a leader on another timeline?  If so by
+ * numbers and positions, the WAL must not say otherwise.
+ */
+static PghaFact
+is_in_history(PghaStep *step, int leader)
+{
+	PghaNode   *node = step->node;
+	const PghaHistory *history = &node->history;
+	PghaFact	contained = pgha_history_contains(history, node->local.timeline, node->local.replayed);
+	pgha_lsn	begin = 0;
+
+	if (contained != PGHA_YES || node->local.no_checkpoint || !RULE(node, PGHA_RULE_SAME_WAL))
+		return contained;
+	for (int i = 1; i < history->count; i++)
+	{
+		if (history->entry[i].timeline == node->local.timeline)
+			begin = history->entry[i - 1].end;
+	}
+	switch (compare_wal(step, leader, begin, node->local.replayed))
+	{
+		case PGHA_WAL_DIFFERS:
+			return PGHA_NO;
+		case PGHA_WAL_NOT_COMPARED:
+			return PGHA_NOT_KNOWN;
+		case PGHA_WAL_SAME:
+		case PGHA_WAL_GONE:
+		case PGHA_WAL_NOT_NEEDED:
+			break;
+	}
+	return PGHA_YES;
 }
 
 /*
@@ -125,30 +227,11 @@ follow(PghaStep *step, int leader)
 	if (!RULE(node, PGHA_RULE_FORK))
 		contained = PGHA_YES;
 	else if (report->timeline == node->local.timeline)
-	{
-		/*
-		 * Each promotion by pgha begins a timeline that nobody else can have
-		 * begun.  An administrator's may not: two such leaders have the WAL up
-		 * to the fork in common, and nothing else.
-		 */
-		if (pgha_claim_compare(&node->durable.claim, &report->claim) == 0 ||
-			node->local.replayed <= report->claim.fork_lsn)
-			contained = PGHA_YES;
-		else if (node->durable.claim.term != 0)
-			contained = PGHA_NO;
-
-		/*
-		 * It has followed nobody, as a new base backup has not: then it has no
-		 * more than the leader had when this report was made.
-		 */
-		else
-			contained = node->local.replayed <= report->wal_end ? PGHA_YES : PGHA_NOT_KNOWN;
-	}
+		contained = is_of_same_timeline(step, leader);
 	else if (report->timeline == 1)
 		contained = PGHA_NO;	/* it has no parents */
 	else if (node->history_of == leader && node->history.timeline == report->timeline)
-		contained = pgha_history_contains(&node->history, node->local.timeline,
-										  node->local.replayed);
+		contained = is_in_history(step, leader);
 	else
 	{
 		if (!node->history_asked &&
@@ -263,6 +346,7 @@ return_to_lead(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 	const PghaMember *self = &node->member[node->settings.self];
+	const PghaWhy was = node->why;
 	PghaWhy		objection;
 	bool		all_answer = true;
 	int			refuses = PGHA_NOBODY;
@@ -310,7 +394,13 @@ return_to_lead(PghaStep *step)
 	/* Whoever may have taken over must be heard: stopping it would lose what it has acknowledged. */
 	if (missing != PGHA_NOBODY && node->settings.fence && RULE(node, PGHA_RULE_RETURN_HEARD))
 	{
-		pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_MAY_LEAD, missing));
+		PghaWhy		why = pgha_because(node->member[missing].contact == PGHA_CONTACT_STARTING ?
+									   PGHA_WHY_MAY_LEAD_STARTING : PGHA_WHY_MAY_LEAD, missing);
+
+		/* It may be for ever, as with one that has not the WAL it begins with: an administrator has to know. */
+		if (was.reason != why.reason || was.member != why.member)
+			pgha_tell(step, why);
+		pgha_enter(step, PGHA_RETURNING, why);
 		return;
 	}
 
@@ -339,14 +429,21 @@ static void
 begin_without_wal(PghaStep *step)
 {
 	PghaNode   *node = step->node;
+	const PghaWhy why = pgha_because(PGHA_WHY_NO_CHECKPOINT, PGHA_NOBODY);
 	int			leader = pgha_visible_leader(node, step->now);
 
 	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
 		return;
 	if (leader != PGHA_NOBODY)
+	{
 		follow(step, leader);
-	else
-		pgha_enter(step, node->state, pgha_because(PGHA_WHY_NO_CHECKPOINT, PGHA_NOBODY));
+		return;
+	}
+
+	/* Nobody can connect here and ask. */
+	if (node->why.reason != why.reason)
+		pgha_tell(step, why);
+	pgha_enter(step, node->state, why);
 }
 
 /* The leader that votes have made is followed; if there is none, one is elected. */
@@ -383,7 +480,7 @@ pgha_standby_side(PghaStep *step)
 	if (node->local.crash_recovery)
 	{
 		/* Nothing else is decided before it is known what it will be. */
-		if (node->local.no_checkpoint)
+		if (node->local.no_checkpoint && RULE(node, PGHA_RULE_NO_WAL))
 			begin_without_wal(step);
 		return;
 	}

@@ -99,6 +99,7 @@ typedef struct PghaNode
 	bool		replayed_all;	/* a WAL receiver was wanted: what was here at the start is replayed */
 	pgha_lsn	sync_reach;		/* leader's WAL end when this node became synchronous (FIRST) */
 	pgha_lsn	leader_end;		/* leader's WAL end as last heard, in-band or in a report */
+	PghaGap		gap[PGHA_GAPS_KEPT];	/* what its segment switches left empty, youngest first */
 	int			upstream;		/* member we follow, or PGHA_NOBODY */
 	uint32_t	upstream_timeline;
 	bool		upstream_slot;	/* it keeps a slot for us */
@@ -107,6 +108,16 @@ typedef struct PghaNode
 	pgha_time	history_asked_at;
 	int			history_of;		/* member that `history` was read from */
 	PghaHistory history;		/* timeline 0: none */
+	struct
+	{
+		bool		asking;		/* a COMPARE_WAL is under way */
+		pgha_time	asked_at;
+		int			with;		/* member */
+		uint64_t	instance;	/* its server */
+		uint32_t	timeline;
+		pgha_lsn	end;
+		PghaComparison outcome;
+	}			compared;		/* the WAL here with a leader's, of a timeline of the same number */
 	PghaClaim	diverged_from;	/* claim whose history does not contain our WAL */
 	pgha_time	fence_tried;
 	PghaDurable former;			/* as it was before the promotion under way */
@@ -144,6 +155,7 @@ typedef enum PghaRule
 	PGHA_RULE_PAUSED,
 	PGHA_RULE_AUTO_FAILOVER,
 	PGHA_RULE_APPLY_DELAY,
+	PGHA_RULE_TOO_LOW,
 	PGHA_RULE_LAG,
 	PGHA_RULE_SYNC_LISTED,
 	PGHA_RULE_SYNC_FIRST,
@@ -156,12 +168,14 @@ typedef enum PghaRule
 	PGHA_RULE_FENCE,			/* a primary yields to a greater term */
 	PGHA_RULE_FENCE_TIE,		/* ... and to a greater claim of the same term */
 	PGHA_RULE_FORK,				/* no upstream before the fork was compared */
+	PGHA_RULE_SAME_WAL,			/* ... nor one whose timeline only has the number of ours */
 	PGHA_RULE_BOOT,				/* a former primary asks before it starts as one */
 	PGHA_RULE_RETURN,			/* an undecided former primary waits for startup_grace */
 	PGHA_RULE_GATE,				/* the gate is shut until the first decision */
 	PGHA_RULE_SLEPT,			/* a node that slept starts its clocks again */
 	PGHA_RULE_STOP_OLD,			/* with fence: the old primary's instance is stopped before */
 	PGHA_RULE_RETURN_HEARD,		/* with fence: a former primary waits for all that may lead */
+	PGHA_RULE_NO_WAL,			/* a standby without its first WAL follows all the same */
 
 	/* The members vote: names and numbers are those of quorum.md. */
 	PGHA_RULE_ONCE,				/* B1 one vote a term */

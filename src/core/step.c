@@ -116,7 +116,7 @@ pgha_node_init(PghaNode *node, const PghaSettings *settings,
 	node->state_since = node->deciding_since = now;
 	node->max_term = durable->claim.term;
 	node->upstream = PGHA_NOBODY;
-	node->history_of = PGHA_NOBODY;
+	node->history_of = node->compared.with = PGHA_NOBODY;
 	node->stopping = node->stopped = PGHA_NOBODY;
 	node->wake_at = now;
 	pgha_begin_voting(node, now);
@@ -140,6 +140,11 @@ take_event(PghaStep *step, const PghaEvent *event)
 			node->history_asked = false;
 			if (event->history != NULL && event->member == node->history_of)
 				node->history = *event->history;
+			break;
+		case PGHA_EV_COMPARED:
+			node->compared.asking = false;
+			if (event->member == node->compared.with)
+				node->compared.outcome = event->compared;
 			break;
 		case PGHA_EV_RECEIVER_STOPPED:
 			if (node->voting.receiver == PGHA_STOP_ORDERED)

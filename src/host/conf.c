@@ -40,7 +40,8 @@ enum
 	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, CONNINFO, AUTO_REJOIN,
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
 	CLONE_COMMAND, CLONE_CHECK, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
-	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG, SETTINGS
+	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG,
+	FIRST_NAMED_FILE, SETTINGS = FIRST_NAMED_FILE + 7
 };
 
 typedef struct Reader
@@ -58,7 +59,8 @@ static const char *const setting_names[SETTINGS] = {
 	"pgha.clone_check",
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
 	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.ec2_insecure", "pgha.fence", "pgha.fence_timeout",
-	"pgha.server_log"
+	"pgha.server_log",
+	"ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file", "hba_file", "ident_file"
 };
 
 static bool read_file(Reader *reader, const char *path, bool must_exist, int depth);
@@ -527,6 +529,28 @@ take_directory(Reader *reader)
 	return true;
 }
 
+/* Files of the data directory that settings name; relative ones are below it. */
+static bool
+remember_named_files(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+
+	for (int i = FIRST_NAMED_FILE; i < SETTINGS; i++)
+	{
+		const char *name = value_of(reader, i, "");
+		char		path[PATH_MAX];
+		struct stat st;
+
+		if (*name == '\0' ||
+			snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : conf->data, name[0] == '/' ? "" : "/", name) >= (int) sizeof(path) ||
+			!is_inside(path, conf->data) || stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+			continue;
+		if (!remember_file(reader, path))
+			return false;
+	}
+	return true;
+}
+
 /* Without a password file of its own PCP's is used, like pgpool's programs do. */
 static void
 default_passfile(PghaAgentConf *conf)
@@ -603,7 +627,7 @@ read_all(Reader *reader, const char *data, const char *config_file)
 	conf->config_outside = !is_inside(conf->config_file, conf->data);
 
 	if (!own_file(reader, conf->data, "postgresql.auto.conf", path) || !read_file(reader, path, false, 0) ||
-		!take_values(reader) || !take_directory(reader))
+		!take_values(reader) || !take_directory(reader) || !remember_named_files(reader))
 		return false;
 	default_passfile(conf);
 	return true;

@@ -60,7 +60,7 @@ typedef struct PghaAgentConf
 
 	/* PostgreSQL's */
 	char		restore_command[PGHA_COMMAND_SIZE];
-	int			file_count;		/* files that were read: config_file, its includes, postgresql.auto.conf */
+	int			file_count;		/* files that were read: config_file, its includes, postgresql.auto.conf; and that it names */
 	char	   *file[PGHA_MAX_CONF_FILES];
 } PghaAgentConf;
 

@@ -2,12 +2,12 @@
  * mark.h
  *		A data directory that must not be started.
  *
- * While it is rewound or cloned in place a data directory is not whole.  It is
- * marked by two things that PostgreSQL itself does not tolerate, whoever starts
- * it: a recovery.conf, which since version 12 is refused whatever it is ("using
- * recovery command file ... is not supported"), and search permission for others
- * ("data directory has invalid permissions").  Each alone is the mark.  The first
- * is a FIFO: pg_rewind, which removes what the primary does not have, looks at
+ * While it is rewound or cloned in place a data directory is not whole, and while
+ * a clone takes its place nobody must start it.  It is marked by two things that
+ * PostgreSQL itself does not tolerate, whoever starts it: a recovery.conf, which
+ * since version 12 is refused whatever it is ("using recovery command file ... is
+ * not supported"), and search permission for others ("data directory has invalid
+ * permissions").  Each alone is the mark.  The first is a FIFO: pg_rewind, which removes what the primary does not have, looks at
  * files, directories and links only, and nobody takes it for a configuration.
  * The second holds while a copying program insists on an empty directory; what
  * is inside stays closed to others.

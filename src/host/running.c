@@ -52,7 +52,7 @@ typedef struct Process
 	bool		server;			/* it is called postgres */
 	bool		hidden;			/* where it works cannot be seen */
 	bool		here;			/* it works in the data directory */
-	long long	started;		/* seconds since 1970, by today's clock */
+	long long	started;		/* seconds since the host was started */
 } Process;
 
 typedef enum Segment
@@ -128,6 +128,10 @@ read_pid_file(const char *data, PidFile *file, char *why, size_t why_size)
 
 /* ---- processes ---- */
 
+/*
+ * When was the host started, in seconds since 1970 by today's clock?  Not kept, as
+ * that moves when the clock is set; asked for only where a start is compared.
+ */
 static long long
 boot_time(void)
 {
@@ -180,7 +184,7 @@ look_at(pid_t pid, const struct stat *data, Process *process)
 	*rest = '\0';
 	process->parent = parent;
 	process->server = strcmp(name + 1, "postgres") == 0 || strcmp(name + 1, "postmaster") == 0;
-	process->started = boot_time() + (long long) (ticks / (unsigned long long) sysconf(_SC_CLK_TCK));
+	process->started = (long long) (ticks / (unsigned long long) sysconf(_SC_CLK_TCK));
 
 	/* stat() goes where the link leads, in whatever mount namespace that is. */
 	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", (int) pid);
@@ -192,9 +196,12 @@ look_at(pid_t pid, const struct stat *data, Process *process)
 static bool
 started_then(const Process *process, const PidFile *file)
 {
-	long long	difference = process->started - file->started;
+	long long	difference;
 
-	return file->started != 0 && difference >= -START_TOLERANCE_S && difference <= START_TOLERANCE_S;
+	if (file->started == 0)
+		return false;
+	difference = boot_time() + process->started - file->started;
+	return difference >= -START_TOLERANCE_S && difference <= START_TOLERANCE_S;
 }
 
 /* Its command line: a postmaster's own begins with a path, and those of its children with "postgres: ". */

@@ -13,7 +13,6 @@
 #include "server_log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "../common/clock.h"
+#include "../common/log.h"
 #include "durable.h"
 #include "running.h"
 
@@ -121,7 +121,7 @@ remember(const PghaAgentConf *conf, pid_t pid)
 		return;
 	remembered_path(conf, file);
 	if (!pgha_write_file(file, path, strlen(path), 0600, true))
-		fprintf(stderr, "pgha agent: could not write file \"%s\": %s\n", file, strerror(errno));
+		pgha_agent_log("could not write file \"%s\": %s", file, strerror(errno));
 }
 
 /* ---- Debian's ---- */
@@ -234,7 +234,7 @@ rotate(const PghaAgentConf *conf)
 		return;
 	(void) snprintf(former, sizeof(former), "%s.1", path);
 	if (!pgha_copy_file(path, former) || truncate(path, 0) != 0)
-		fprintf(stderr, "pgha agent: could not rotate \"%s\": %s\n", path, strerror(errno));
+		pgha_agent_log("could not rotate \"%s\": %s", path, strerror(errno));
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * io.c
  *		`pgha io peer`: the child that asks another member on the server's behalf.
+ *		(`pgha io archive`, which asks the archive, is in archive.c.)
  *
  * Started by the server's monitor, and by the postmaster for its check at boot,
  * with a socket as stdin and stdout.  Lines of fields (fields.h):
@@ -9,6 +10,8 @@
  *		<id> <limit in ms> report <events since>		the peer's report
  *		<id> <limit in ms> check <events since>			the same, then disconnect
  *		<id> <limit in ms> history <timeline>			a timeline history file
+ *		<id> <limit in ms> compare <timeline> <begin> <end> <segment size>
+ *														WAL here with the peer's (peer_wal.c)
  *
  * and for each request one answer
  *
@@ -26,62 +29,21 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/fields.h"
 #include "../common/program.h"
+#include "archive.h"
+#include "io_line.h"
 #include "peer.h"
+#include "peer_wal.h"
 
 /* A limit above this is not one that the server sends. */
 #define MAX_LIMIT_MS	(3600 * 1000)
-
-/* What has been read from the server and not been used. */
-typedef struct Input
-{
-	char		text[PGHA_LINE_SIZE];
-	size_t		length;
-	bool		ended;
-} Input;
-
-static volatile sig_atomic_t told_to_end = 0;
-
-/*
- * The first signal lets the connection be closed properly, so that the peer
- * does not log a lost one; a second later, or if a look-up of a host name
- * hangs, the child is gone anyway.
- */
-static void
-handle_end(int signal_number)
-{
-	if (signal_number == SIGALRM)
-		_exit(EXIT_OK);
-	told_to_end = 1;
-	(void) alarm(1);
-}
-
-static void
-set_up_signals(void)
-{
-	static const int ending[] = {SIGTERM, SIGINT, SIGQUIT, SIGALRM};
-	static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGTTOU, SIGTTIN, SIGTSTP};
-	struct sigaction action;
-
-	memset(&action, 0, sizeof(action));
-	(void) sigemptyset(&action.sa_mask);
-	action.sa_handler = handle_end;
-	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
-		(void) sigaction(ending[i], &action, NULL);
-	action.sa_handler = SIG_IGN;
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		(void) sigaction(ignored[i], &action, NULL);
-	pgha_unblock_signals();
-}
 
 /*
  * The connection string says where to connect.  The environment of the server,
@@ -97,24 +59,6 @@ clean_environment(void)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		(void) unsetenv(names[i]);
-}
-
-static void
-read_input(Input *input)
-{
-	ssize_t		got;
-
-	if (input->length == sizeof(input->text))
-	{
-		/* No line is that long. */
-		input->ended = true;
-		return;
-	}
-	got = read(STDIN_FILENO, input->text + input->length, sizeof(input->text) - input->length);
-	if (got > 0)
-		input->length += (size_t) got;
-	else if (got == 0 || (errno != EINTR && errno != EAGAIN))
-		input->ended = true;
 }
 
 /* Rounded up, as waking too early would only mean to wait again. */
@@ -133,13 +77,13 @@ milliseconds_until(int64_t deadline)
 static PghaWait
 wait_for_peer(int fd, short events, int64_t deadline, void *arg)
 {
-	Input	   *input = arg;
+	PghaIoInput *input = arg;
 
 	for (;;)
 	{
 		struct pollfd set[2] = {{.fd = fd, .events = events}, {.fd = STDIN_FILENO, .events = POLLIN}};
 
-		if (told_to_end)
+		if (pgha_io_told_to_end())
 			return PGHA_WAIT_CANCELLED;
 		if (poll(set, 2, milliseconds_until(deadline)) < 0)
 		{
@@ -149,7 +93,7 @@ wait_for_peer(int fd, short events, int64_t deadline, void *arg)
 		}
 		if (set[1].revents != 0)
 		{
-			read_input(input);
+			pgha_io_read(input);
 			if (input->ended)
 				return PGHA_WAIT_CANCELLED;
 		}
@@ -158,57 +102,6 @@ wait_for_peer(int fd, short events, int64_t deadline, void *arg)
 		if (pgha_clock_us() >= deadline)
 			return PGHA_WAIT_TIMEOUT;
 	}
-}
-
-/* Waits for a whole line and takes it off the input, without its line break; false at the end. */
-static bool
-next_line(Input *input, char *line)
-{
-	for (;;)
-	{
-		char	   *end = memchr(input->text, '\n', input->length);
-		struct pollfd set = {.fd = STDIN_FILENO, .events = POLLIN};
-
-		if (end != NULL)
-		{
-			size_t		length = (size_t) (end - input->text);
-
-			/* A NUL is no text, and would hide the rest. */
-			if (memchr(input->text, '\0', length) != NULL)
-				return false;
-			memcpy(line, input->text, length);
-			line[length] = '\0';
-			input->length -= length + 1;
-			memmove(input->text, end + 1, input->length);
-			return true;
-		}
-		if (told_to_end || input->ended)
-			return false;
-		if (poll(&set, 1, -1) > 0)
-			read_input(input);
-	}
-}
-
-/* Sends the answer; false if the server does not take it. */
-static bool
-send_line(PghaLine *line)
-{
-	size_t		sent = 0;
-
-	line->text[line->length++] = '\n';
-	while (sent < line->length)
-	{
-		struct pollfd set = {.fd = STDOUT_FILENO, .events = POLLOUT};
-		ssize_t		written = write(STDOUT_FILENO, line->text + sent, line->length - sent);
-
-		if (written > 0)
-			sent += (size_t) written;
-		else if (told_to_end || (written < 0 && errno != EINTR && errno != EAGAIN))
-			return false;
-		else
-			(void) poll(&set, 1, -1);
-	}
-	return true;
 }
 
 /*
@@ -233,38 +126,35 @@ shorten_history(char *text)
 	return line;
 }
 
-static bool
-send_answer(const char *id, const char *outcome, const char *text)
-{
-	char		buffer[PGHA_LINE_SIZE];
-	PghaLine	line;
-
-	/* Keep room for the line break. */
-	pgha_line_init(&line, buffer, sizeof(buffer) - 1);
-	pgha_line_add(&line, id);
-	pgha_line_add(&line, outcome);
-	pgha_line_add(&line, text);
-	if (line.overflow)
-	{
-		pgha_line_init(&line, buffer, sizeof(buffer) - 1);
-		pgha_line_add(&line, id);
-		pgha_line_add(&line, "error");
-		pgha_line_add(&line, "the answer is too long");
-	}
-	return send_line(&line);
-}
-
 /* A request, taken apart. */
 typedef struct Request
 {
 	char	   *id;
 	int64_t		limit;			/* microseconds */
 	bool		disconnect;
-	uint64_t	events_since;	/* kept for a history request, which may have to connect too */
+	uint64_t	events_since;	/* kept for the other requests, which may have to connect too */
+	PghaWalPiece piece;			/* to be compared; timeline 0: none */
 	int			column;			/* of the answer */
 	char		command[64];
 	char		options[64];
 } Request;
+
+/* The arguments of a comparison after the timeline. */
+static bool
+parse_piece(char *cursor, PghaWalPiece *piece)
+{
+	uint64_t   *const fields[] = {&piece->begin, &piece->end, &piece->segment_size};
+
+	for (int i = 0; i < 3; i++)
+	{
+		char	   *field = pgha_line_next(&cursor);
+
+		if (field == NULL || !pgha_parse_uint64(field, fields[i]))
+			return false;
+	}
+	return cursor == NULL && piece->begin < piece->end && piece->segment_size >= 1024 * 1024 &&
+		piece->segment_size <= 1024 * 1024 * 1024;
+}
 
 static bool
 parse_request(char *line, Request *request)
@@ -277,12 +167,13 @@ parse_request(char *line, Request *request)
 	uint64_t	limit_ms;
 	uint64_t	number;
 	bool		history;
+	bool		compare;
 
 	request->id = pgha_line_next(&cursor);
 	limit = pgha_line_next(&cursor);
 	what = pgha_line_next(&cursor);
 	argument = pgha_line_next(&cursor);
-	if (argument == NULL || cursor != NULL ||
+	if (argument == NULL ||
 		!pgha_parse_uint64(request->id, &id) ||
 		!pgha_parse_uint64(limit, &limit_ms) || limit_ms > MAX_LIMIT_MS ||
 		!pgha_parse_uint64(argument, &number))
@@ -291,17 +182,19 @@ parse_request(char *line, Request *request)
 	request->limit = (int64_t) limit_ms * 1000;
 	request->disconnect = (strcmp(what, "check") == 0);
 	history = (strcmp(what, "history") == 0);
-	if (!history && !request->disconnect && strcmp(what, "report") != 0)
+	compare = (strcmp(what, "compare") == 0);
+	if (!history && !compare && !request->disconnect && strcmp(what, "report") != 0)
 		return false;
+	if (compare ? !parse_piece(cursor, &request->piece) : cursor != NULL)
+		return false;
+	if ((history || compare) && (number == 0 || number > UINT32_MAX))
+		return false;
+	request->piece.timeline = compare ? (uint32_t) number : 0;
 
 	if (history)
-	{
-		if (number == 0 || number > UINT32_MAX)
-			return false;
 		(void) snprintf(request->command, sizeof(request->command),
 						"TIMELINE_HISTORY %llu", (unsigned long long) number);
-	}
-	else
+	else if (!compare)
 	{
 		(void) snprintf(request->command, sizeof(request->command), "SHOW pgha.report");
 		request->events_since = number;
@@ -329,13 +222,14 @@ serve(PghaPeer *peer, Request *request)
 	PghaOutcome outcome;
 	bool		sent;
 
-	outcome = pgha_peer_ask(peer, request->command, request->column, request->options,
-							request->limit, &text);
+	outcome = request->piece.timeline != 0 ?
+		pgha_peer_compare_wal(peer, &request->piece, request->options, request->limit, &text) :
+		pgha_peer_ask(peer, request->command, request->column, request->options, request->limit, &text);
 	if (outcome == PGHA_OUTCOME_CANCELLED)
 		return false;
 	if (outcome == PGHA_OUTCOME_OK && request->column == 1 && (history = strdup(text)) != NULL)
 		text = shorten_history(history);
-	sent = send_answer(request->id, names[outcome],
+	sent = pgha_io_send_answer(request->id, names[outcome],
 					   outcome == PGHA_OUTCOME_OK ? text : peer->message);
 	free(history);
 	if (request->disconnect)
@@ -346,7 +240,7 @@ serve(PghaPeer *peer, Request *request)
 int
 pgha_io_main(int argc, char **argv)
 {
-	Input		input = {.length = 0};
+	PghaIoInput input = {.length = 0};
 	char		conninfo_line[PGHA_LINE_SIZE];
 	char		line[PGHA_LINE_SIZE];
 	char	   *cursor = conninfo_line;
@@ -355,13 +249,18 @@ pgha_io_main(int argc, char **argv)
 	PghaPeer	peer;
 	Request		request = {.events_since = 0};
 
-	if (argc != 2 || strcmp(argv[1], "peer") != 0)
-		return pgha_usage_error("io", "the server starts this as \"pgha io peer\"");
+	if (argc != 2 || (strcmp(argv[1], "peer") != 0 && strcmp(argv[1], "archive") != 0))
+		return pgha_usage_error("io", "the server starts this as \"pgha io peer\" or \"pgha io archive\"");
 
-	set_up_signals();
+	pgha_io_set_up_signals();
+	if (strcmp(argv[1], "archive") == 0)
+	{
+		pgha_io_archive(&input);
+		return EXIT_OK;
+	}
 	clean_environment();
 
-	if (!next_line(&input, conninfo_line))
+	if (!pgha_io_next_line(&input, conninfo_line))
 		return EXIT_OK;
 	keyword = pgha_line_next(&cursor);
 	conninfo = pgha_line_next(&cursor);
@@ -369,7 +268,7 @@ pgha_io_main(int argc, char **argv)
 		return EXIT_OK;
 
 	pgha_peer_init(&peer, conninfo, wait_for_peer, &input);
-	while (next_line(&input, line) && parse_request(line, &request) && serve(&peer, &request))
+	while (pgha_io_next_line(&input, line) && parse_request(line, &request) && serve(&peer, &request))
 		;
 	pgha_peer_close(&peer);
 	return EXIT_OK;

@@ -1,6 +1,6 @@
 /*
  * io.h
- *		`pgha io peer`: the child that asks another member on the server's behalf.
+ *		`pgha io`: the children that ask a member, or the archive, on the server's behalf.
  */
 #ifndef PGHA_IO_H
 #define PGHA_IO_H

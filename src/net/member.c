@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../common/errors.h"
+#include "connect.h"
 
 /* A server that is stuck must not hold us up. */
 #define PARAMETERS PGHA_MEMBER_SILENCE PGHA_SESSION_PARAMETERS("-c statement_timeout=60000 -c lock_timeout=10000")
@@ -24,6 +25,8 @@ pgha_member_connect(const char *shared, const PghaAddress *member, const char *e
 	char		conninfo[PGHA_MEMBER_CONNINFO_SIZE];
 	char		parameters[1536];
 	char		message[512];
+	const char *const keywords[] = {"dbname", NULL};
+	const char *const values[] = {conninfo, NULL};
 	PGconn	   *conn;
 
 	(void) snprintf(parameters, sizeof(parameters), "%s %s %s", PARAMETERS,
@@ -34,10 +37,10 @@ pgha_member_connect(const char *shared, const PghaAddress *member, const char *e
 		pgha_fail(error, error_size, "the connection string is too long");
 		return NULL;
 	}
-	conn = PQconnectdb(conninfo);
+	conn = pgha_connect_quietly(keywords, values, 1, NULL);
 	if (PQstatus(conn) == CONNECTION_OK)
 		return conn;
-	(void) snprintf(message, sizeof(message), "%s", PQerrorMessage(conn));
+	(void) snprintf(message, sizeof(message), "%s", conn != NULL ? PQerrorMessage(conn) : "out of memory");
 	message[strcspn(message, "\n")] = '\0';
 	pgha_fail(error, error_size, "%s", message);
 	PQfinish(conn);

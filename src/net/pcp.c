@@ -33,6 +33,7 @@ typedef uint64_t uint64;
 
 #include "../common/child.h"
 #include "../common/errors.h"
+#include "../common/log.h"
 #include "../common/members.h"
 
 #define TRY_LIMIT_S		10
@@ -248,7 +249,7 @@ try_one(const PghaPcpLogin *login, const char *host, int port)
 	if (pcp != NULL)
 		pcp_disconnect(pcp);
 	else
-		fprintf(stderr, "%s\n", error);
+		pgha_put(error, stderr);
 	_exit(count < 255 ? count : 254);
 }
 

@@ -24,11 +24,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../common/clock.h"
+#include "compat.h"
+#include "connect.h"
 
 /*
  * How long one attempt to connect may take over several requests (us): until it
@@ -207,14 +208,6 @@ classify_failure(PghaPeer *peer, PghaOutcome *outcome)
 	return ATTEMPT_DONE;
 }
 
-/* The server's notices, and libpq's complaints about odd messages, are for nobody. */
-static void
-drop_notice(void *arg, const char *message)
-{
-	(void) arg;
-	(void) message;
-}
-
 /* Starts to connect; ERROR if libpq cannot make sense of the connection string. */
 static PghaOutcome
 start_connect(PghaPeer *peer, const char *options)
@@ -234,11 +227,11 @@ start_connect(PghaPeer *peer, const char *options)
 	PQconninfoFree(parsed);
 
 	/* What a server allows to applications is not meant for the session of a member. */
-	(void) snprintf(all_options, sizeof(all_options), "-c idle_session_timeout=0 %s", options != NULL ? options : "");
+	(void) snprintf(all_options, sizeof(all_options), "-c idle_session_timeout=0" PGHA_SETTINGS_OF_VERSION " %s", options != NULL ? options : "");
 	peer->conn = PQconnectStartParams(keywords, values, 1);
 	if (peer->conn == NULL)
 		return fail(peer, PGHA_OUTCOME_ERROR, "out of memory");
-	(void) PQsetNoticeProcessor(peer->conn, drop_notice, NULL);
+	pgha_drop_notices(peer->conn);	/* and libpq's complaints about odd messages */
 	(void) PQsetErrorVerbosity(peer->conn, PQERRORS_VERBOSE);
 	peer->connecting = true;
 	peer->reached = false;

@@ -23,6 +23,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "leader.h"
 
@@ -183,7 +184,7 @@ pgha_archive_hand_on(PghaJobRun *run)
 	for (int i = 0; i < ours_count; i++)
 	{
 		if (!hand_on(run, kept, ours[i]) && errno != ENOENT)
-			fprintf(stderr, "pgha agent: could not hand on WAL file \"%s\" in \"%s\" for archiving: %s\n",
+			pgha_agent_log("could not hand on WAL file \"%s\" in \"%s\" for archiving: %s",
 					ours[i], kept, strerror(errno));
 	}
 }

@@ -24,6 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -38,21 +39,7 @@
 #include "server.h"
 #include "settings.h"
 #include "swap.h"
-
-/*
- * Does the leader still lead?  A copy may have taken hours, from elsewhere than
- * the leader, and the old server may be the primary by now: it must not be stopped.
- */
-static bool
-leader_leads(PghaJobRun *run)
-{
-	PGconn	   *leader = pgha_job_leader(run);
-
-	if (leader == NULL)
-		return false;
-	PQfinish(leader);
-	return true;
-}
+#include "top.h"
 
 /* Is there anything of a data directory that nobody has given up yet? */
 static bool
@@ -147,10 +134,13 @@ name_aside(PghaJobRun *run)
 	if (!spent)
 	{
 		pgha_clone_say_kept(run);
-		run->keep_old = run->own == PGHA_OWN_UNKNOWN;
+		run->keep_old = run->own == PGHA_OWN_UNKNOWN || pgha_top_to_keep()[0] != '\0';
 		/* What is not whole was given up before, and saved then. */
 		run->saved = run->own == PGHA_OWN_PROVEN || !run->data_ok;
 		pgha_found_directory(run, run->conf->data, &run->replaced);
+		if (pgha_top_to_keep()[0] != '\0')
+			pgha_job_event(run, "lost", "node \"%s\" keeps its former data directory as \"%s.old-%s\": %s",
+						   run->conf->members.member[run->conf->self].name, run->conf->data, run->stamp, pgha_top_to_keep());
 	}
 	(void) snprintf(aside, PATH_MAX, "%.*s.old-%s", PATH_MAX - 64, run->conf->data, run->stamp);
 }
@@ -166,31 +156,60 @@ make_target(PghaJobRun *run, const PghaClonePlan *plan)
 	return true;
 }
 
+/* The copy may be the only one of what it has, from now on.  What it will replace is not known yet. */
+static bool
+record_whole(PghaJobRun *run, const PghaClonePlan *plan)
+{
+	pgha_found_directory(run, plan->target, &run->new_id);
+	run->new_id.term = run->source_term;
+	run->new_whole = true;
+	if (run->old_directory[0] == '\0')
+		memset(&run->replaced, 0, sizeof(run->replaced));
+	return pgha_job_record(run);
+}
+
+/* What is further than the leader is only replaced by a person's order: known before there is a copy. */
+static bool
+may_be_replaced(PghaJobRun *run)
+{
+	PghaOwnAnswer answer;
+
+	return run->order.ordered || !is_there(run) ||
+		(ask_own(run, &answer) && (!answer.above || pgha_own_refuse(run, &answer, NULL)));
+}
+
 static bool
 clone_beside(PghaJobRun *run, const PghaClonePlan *plan)
 {
-	if (!pgha_settings_save(run) || !pgha_clone_note(run, plan))
+	PghaDirectory there;
+	pid_t		pid;
+	bool		ran = pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING;
+
+	if (!may_be_replaced(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan))
 		return false;
 	(void) snprintf(run->new_directory, sizeof(run->new_directory), "%s", plan->target);
+	/* A copy may have taken hours, and the old server may be the primary by now: it must not be stopped. */
 	if (!make_target(run, plan) || !pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan) ||
-		!pgha_job_check_cancel(run) || !leader_leads(run) || !pgha_swap_check_term(run, false) ||
+		!record_whole(run, plan) ||
+		!pgha_job_check_cancel(run) || !pgha_swap_check_held(run, ran) || !pgha_swap_check_term(run, false) ||
 		!pgha_swap_stop_old(run) || !save_lost(run))
 	{
-		pgha_clone_give_up(run);
+		pgha_swap_drop_copy(run);
 		return false;
 	}
 
 	run->irrevocable = true;
-	pgha_found_directory(run, plan->target, &run->new_id);
-	run->new_whole = true;
 	name_aside(run);
 	if (pgha_job_phase(run, "swapping", "puts the clone in the place of \"%s\"", run->conf->data) &&
 		pgha_swap_in(run))
 		return true;
 	run->irrevocable = false;
-	if (run->new_directory[0] != '\0' && access(run->new_directory, F_OK) == 0 && access(run->conf->data, F_OK) == 0)
+
+	/* Once they are exchanged, that is the name of the former data directory. */
+	pgha_found_directory(run, run->new_directory, &there);
+	if (pgha_found_same(&there, &run->new_id) && access(run->conf->data, F_OK) == 0)
 	{
-		pgha_clone_give_up(run);
+		pgha_swap_drop_copy(run);
 		if (run->spent_directory[0] != '\0')
 			run->spent_directory[0] = '\0';
 		else
@@ -208,7 +227,7 @@ unmark(PghaJobRun *run)
 	run->irrevocable = false;
 	run->data_ok = true;
 	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
-		fprintf(stderr, "pgha agent: %s\n", error);
+		pgha_agent_log("%s", error);
 	return false;
 }
 
@@ -274,14 +293,14 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 		return false;
 	if (run->own == PGHA_OWN_UNKNOWN)
 		return pgha_own_refuse(run, &answer, in_place_hint);
-	if (!pgha_swap_stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
+	if (!pgha_swap_check_held(run, false) || !pgha_swap_stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
 		!pgha_job_check_cancel(run) || !give_up_data(run))
 		return false;
 	if (!pgha_clone_remove_data(run, run->conf->data, false, NULL))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not empty \"%s\": %s", run->conf->data, strerror(errno));
 	if (!pgha_clone_copy(run, plan) || !pgha_clone_finish_copy(run, plan))
 	{
-		(void) pgha_clone_remove_noted(run);
+		(void) pgha_clone_remove_noted(run, NULL);
 		return false;
 	}
 
@@ -340,7 +359,8 @@ pgha_clone(PghaJobRun *run)
 	(void) snprintf(run->source, sizeof(run->source), "%s", run->conf->members.member[run->leader].name);
 	run->source_term = term;
 	planned = pgha_clone_delete_spent(run) && pgha_swap_check_term(run, false) &&
-		pgha_clone_make_plan(run, &plan, leader) && pgha_preflight(run, &plan, leader);
+		pgha_clone_make_plan(run, &plan, leader) &&
+		pgha_top_look(run, leader, plan.in_place ? PGHA_TOP_IN_PLACE : PGHA_TOP_BESIDE) && pgha_preflight(run, &plan, leader);
 	PQfinish(leader);
 	return planned && (plan.in_place ? clone_in_place(run, &plan) : clone_beside(run, &plan)) &&
 		start_clone(run);

@@ -5,7 +5,7 @@
  * Copies by pg_basebackup or pgha.clone_command into the place that was planned,
  * and turns the result into this node's standby.  What the copy has outside of
  * its data directory is noted first, so that whatever happens it can be removed.
- * It never touches what the node uses: the exchange is clone.c's.
+ * It never touches what the node uses: the exchange is swap.c's.
  */
 #include "clone_copy.h"
 
@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -169,14 +170,20 @@ bool
 pgha_clone_finish_copy(PghaJobRun *run, const PghaClonePlan *plan)
 {
 	struct stat st;
+	mode_t		mode = 0700;
 	char		error[PATH_MAX + 256];
 
 	if (!check_copy(run, plan))
 		return false;
-	/* Group-readable stays what was so; in place it is that directory, and marked. */
-	if (stat(plan->in_place ? plan->target : run->conf->data, &st) != 0)
-		st.st_mode = 0700;
-	if (chmod(plan->target, plan->in_place ? st.st_mode & 0751 : st.st_mode & 0750) != 0 ||
+	/* Group-readable stays what was so; an administrator's empty directory becomes private.  In place it is marked. */
+	if (stat(plan->in_place ? plan->target : run->conf->data, &st) == 0)
+	{
+		if ((st.st_mode & (S_IRWXG | S_IRWXO) & ~(mode_t) S_IXOTH) == (S_IRGRP | S_IXGRP))
+			mode |= S_IRGRP | S_IXGRP;
+		if (plan->in_place)
+			mode |= st.st_mode & S_IXOTH;
+	}
+	if (chmod(plan->target, mode) != 0 ||
 		(plan->in_place && !pgha_mark_set(plan->target, error, sizeof(error))))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not set permissions of \"%s\": %s",
 							 plan->target, strerror(errno));
@@ -224,8 +231,12 @@ pgha_clone_note(PghaJobRun *run, const PghaClonePlan *plan)
 	for (size_t at = 0; run->conf->clone_command[0] == '\0' && at < length; at += strlen(text + at) + 1)
 	{
 		if (!pgha_objects_make(run->conf, text + at))
-			return pgha_job_fail(run, STATE_IO, NULL, "See that the directory above it can be written to.",
-								 "could not create directory \"%s\": %s", text + at, strerror(errno));
+		{
+			pgha_job_fail(run, STATE_IO, NULL, "See that the directory above it can be written to.",
+						  "could not create directory \"%s\": %s", text + at, strerror(errno));
+			(void) pgha_clone_remove_noted(run, run->conf->data);
+			return false;
+		}
 	}
 	return true;
 }
@@ -237,27 +248,6 @@ pgha_clone_forget(const PghaJobRun *run)
 
 	copies_path(run, path);
 	(void) unlink(path);
-}
-
-bool
-pgha_clone_remove_noted(const PghaJobRun *run)
-{
-	char		path[PATH_MAX + 32];
-	size_t		length = 0;
-	char	   *text;
-	bool		done = true;
-
-	copies_path(run, path);
-	text = pgha_read_file(path, &length);
-	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
-	{
-		if (pgha_clone_is_copy(text + at))
-			done &= pgha_objects_remove(run->conf, text + at);
-	}
-	free(text);
-	if (done)
-		pgha_clone_forget(run);
-	return done;
 }
 
 /* A directory is the same by device and inode, whatever path led to it. */
@@ -316,6 +306,27 @@ is_used_by(const char *data, const char *place)
 	}
 	(void) closedir(dir);
 	return used;
+}
+
+bool
+pgha_clone_remove_noted(const PghaJobRun *run, const char *kept)
+{
+	char		path[PATH_MAX + 32];
+	size_t		length = 0;
+	char	   *text;
+	bool		done = true;
+
+	copies_path(run, path);
+	text = pgha_read_file(path, &length);
+	for (size_t at = 0; text != NULL && at < length; at += strlen(text + at) + 1)
+	{
+		if (pgha_clone_is_copy(text + at) && (kept == NULL || !is_used_by(kept, text + at)))
+			done &= pgha_objects_remove(run->conf, text + at);
+	}
+	free(text);
+	if (done)
+		pgha_clone_forget(run);
+	return done;
 }
 
 /*
@@ -390,6 +401,8 @@ pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, con
 	char		path[PATH_MAX + 32];
 	DIR		   *dir;
 	struct dirent *entry;
+	struct stat st;
+	bool		there = lstat(data, &st) == 0;
 
 	remove_outside(run, data, "pg_wal", kept, of_wal);
 	tablespace_beginning(data, beginning, sizeof(beginning));
@@ -404,13 +417,17 @@ pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, con
 	}
 	if (dir != NULL)
 		(void) closedir(dir);
-	return pgha_remove_tree(data, itself);
+	if (!pgha_remove_tree(data, itself))
+		return false;
+	if (there && itself)
+		pgha_objects_forget(run->conf, &st);
+	return true;
 }
 
 static bool
 remove_clone(const PghaJobRun *run)
 {
-	bool		outside = pgha_clone_remove_noted(run);
+	bool		outside = pgha_clone_remove_noted(run, run->conf->data);
 
 	return pgha_objects_remove(run->conf, run->new_directory) && outside;
 }
@@ -423,7 +440,7 @@ pgha_clone_give_up(PghaJobRun *run)
 	for (int i = 0; i < REMOVE_TRIES && !remove_clone(run); i++)
 		(void) nanosleep(&pause, NULL);
 	if (access(run->new_directory, F_OK) == 0)
-		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", run->new_directory, strerror(errno));
+		pgha_agent_log("could not delete \"%s\": %s", run->new_directory, strerror(errno));
 	run->new_directory[0] = '\0';
 	memset(&run->new_id, 0, sizeof(run->new_id));
 	run->new_whole = false;

@@ -23,13 +23,17 @@ extern bool pgha_clone_finish_copy(PghaJobRun *run, const PghaClonePlan *plan);
 extern bool pgha_clone_note(PghaJobRun *run, const PghaClonePlan *plan);
 extern void pgha_clone_forget(const PghaJobRun *run);
 
-/* False if one could not be removed: they stay noted. */
-extern bool pgha_clone_remove_noted(const PghaJobRun *run);
+/*
+ * Removes them, but for those that the data directory `kept` (NULL: none) uses.
+ * False if one could not be removed: they stay noted.
+ */
+extern bool pgha_clone_remove_noted(const PghaJobRun *run, const char *kept);
 
 /*
- * Removes a data directory with its storage outside, of pgha's copies only those
- * that are listed (objects.h), and nothing, by whatever path, that `kept` (NULL: none) uses: another tool may have placed the
- * tablespaces of the new copy where those of the old one were.
+ * Removes what is in a data directory, or (`itself`) it as well, with its storage
+ * outside: of pgha's copies only those that are listed (objects.h), and nothing,
+ * by whatever path, that `kept` (NULL: none) uses, as another tool may have placed
+ * the tablespaces of the new copy where those of the old one were.
  */
 extern bool pgha_clone_remove_data(const PghaJobRun *run, const char *data, bool itself, const char *kept);
 

@@ -80,13 +80,19 @@ bool
 pgha_clone_link(const char *data, const char *name, char *target)
 {
 	char		path[PATH_MAX + 64];
+	char		place[PATH_MAX];
 	ssize_t		length;
 
 	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
-	length = readlink(path, target, PATH_MAX - 1);
+	length = readlink(path, place, sizeof(place) - 1);
 	if (length <= 0)
 		return false;
-	target[length] = '\0';
+	place[length] = '\0';
+
+	if (place[0] == '/')
+		(void) snprintf(target, PATH_MAX, "%s", place);
+	else if (realpath(path, target) == NULL)
+		return false;			/* a relative one that leads nowhere */
 	return true;
 }
 

@@ -53,8 +53,23 @@ pgha_found_directory(const PghaJobRun *run, const char *path, PghaDirectory *dir
 		return;
 	directory->written = (uint64_t) st.st_mtim.tv_sec * 1000000000u + (uint64_t) st.st_mtim.tv_nsec;
 	directory->end = end_of(&control);
-	directory->unreadable = pgha_state_file_read(path, &facts) == PGHA_STATE_FILE_UNUSABLE;
-	directory->term = facts.term;
+	directory->shut_down = strncmp(control.state, "shut down", 9) == 0;
+	switch (pgha_state_file_read(path, &facts))
+	{
+		case PGHA_STATE_FILE_READ:
+			/*
+			 * The term is that of the data.  A copy has brought it along from another
+			 * node together with them; only another cluster's says nothing.
+			 */
+			if (facts.system_identifier == control.system_identifier)
+				directory->term = facts.term;
+			break;
+		case PGHA_STATE_FILE_ABSENT:
+			break;
+		case PGHA_STATE_FILE_UNUSABLE:
+			directory->unreadable = true;
+			break;
+	}
 }
 
 bool
@@ -98,23 +113,43 @@ pgha_found_paused(const PghaJobRun *run)
 	return PGHA_NOT_KNOWN;
 }
 
-uint64_t
-pgha_found_leader_term(PGconn *leader)
+/* A column of what the leader says of itself, while it leads; NULL: not known. */
+static char *
+leader_status(PGconn *leader, const char *column)
 {
 	char		error[512];
 	char		query[256];
 	char	   *schema = pgha_member_query(leader, PGHA_EXTENSION_SCHEMA_QUERY, NULL, error, sizeof(error));
 	char	   *text = NULL;
-	uint64_t	term;
 
 	if (schema != NULL && *schema != '\0')
 	{
-		(void) snprintf(query, sizeof(query), "SELECT term FROM %s.pgha_status() WHERE state = 'primary'", schema);
+		(void) snprintf(query, sizeof(query), "SELECT %s FROM %s.pgha_status() WHERE state = 'primary'", column, schema);
 		text = pgha_member_query(leader, query, NULL, error, sizeof(error));
 	}
-	term = text != NULL ? strtoull(text, NULL, 10) : 0;
-	free(text);
 	free(schema);
+	return text;
+}
+
+PghaFact
+pgha_found_leader_paused(PGconn *leader)
+{
+	char	   *text = leader_status(leader, "paused");
+	PghaFact	paused = PGHA_NOT_KNOWN;
+
+	if (text != NULL && *text != '\0')
+		paused = strcmp(text, "f") == 0 ? PGHA_NO : PGHA_YES;
+	free(text);
+	return paused;
+}
+
+uint64_t
+pgha_found_leader_term(PGconn *leader)
+{
+	char	   *text = leader_status(leader, "term");
+	uint64_t	term = text != NULL ? strtoull(text, NULL, 10) : 0;
+
+	free(text);
 	return term;
 }
 
@@ -148,6 +183,8 @@ pgha_found_contained(const PghaJobRun *run, PGconn *leader, const char *path)
 	static PghaJobRun asks;		/* its failure is none of the job's */
 	PghaControl control;
 	PghaFork	fork;
+	pgha_lsn	end;
+	PghaFact	contained;
 
 	if (leader == NULL || !read_control(run, path, &control) || control.system_identifier == 0)
 		return PGHA_NOT_KNOWN;
@@ -157,9 +194,14 @@ pgha_found_contained(const PghaJobRun *run, PGconn *leader, const char *path)
 	asks.conf = &there;
 	if (!pgha_fork_find(&asks, leader, &control, &fork))
 		return PGHA_NOT_KNOWN;
+	end = end_of(&control);
 	if (fork.same_timeline)
-		return has_reached(leader, end_of(&control));
-	if (fork.own_timeline != fork.timeline)
-		return PGHA_NO;
-	return end_of(&control) <= fork.lsn ? PGHA_YES : PGHA_NO;
+		contained = has_reached(leader, end);
+	else
+		contained = fork.own_timeline == fork.timeline && end <= fork.lsn ? PGHA_YES : PGHA_NO;
+
+	/* By numbers and positions.  What is compared, and differs, is another timeline of that number. */
+	if (contained == PGHA_YES && pgha_wal_same(&asks, leader, &control, &fork, end) == PGHA_SAME_NO)
+		contained = PGHA_NO;
+	return contained;
 }

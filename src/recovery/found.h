@@ -22,6 +22,9 @@ extern PghaFact pgha_found_changed(const PghaDirectory *now, const PghaDirectory
 /* The pause that the server of the data directory remembers. */
 extern PghaFact pgha_found_paused(const PghaJobRun *run);
 
+/* Is failover paused, by what the leader says? */
+extern PghaFact pgha_found_leader_paused(PGconn *leader);
+
 /* Term that the leader leads in; 0: not known. */
 extern uint64_t pgha_found_leader_term(PGconn *leader);
 

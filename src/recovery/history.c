@@ -153,6 +153,21 @@ pgha_wal_name(uint32_t timeline, pgha_lsn lsn, const PghaControl *control, char 
 	(void) snprintf(name, 32, "%08X%08X%08X", timeline, (unsigned) (segment / per_id), (unsigned) (segment % per_id));
 }
 
+bool
+pgha_wal_name_parse(const char *name, uint64_t segment_size, uint32_t *timeline, uint64_t *segment)
+{
+	unsigned int tli;
+	unsigned int id;
+	unsigned int part;
+
+	if (strlen(name) != 24 || strspn(name, "0123456789ABCDEF") != 24 ||
+		sscanf(name, "%8X%8X%8X", &tli, &id, &part) != 3)
+		return false;
+	*timeline = tli;
+	*segment = (uint64_t) id * (UINT64_C(0x100000000) / segment_size) + part;
+	return true;
+}
+
 /* Reads WAL from pg_wal here; false if it is not there. */
 static bool
 read_own_wal(PghaJobRun *run, const char *name, off_t offset, char *out, size_t length)

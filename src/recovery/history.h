@@ -46,4 +46,7 @@ extern PghaSame pgha_wal_same(PghaJobRun *run, PGconn *leader, const PghaControl
 /* Name of the segment that a position is in; `name` has 32 bytes. */
 extern void pgha_wal_name(uint32_t timeline, pgha_lsn lsn, const PghaControl *control, char *name);
 
+/* Timeline and number of the segment that a WAL file's name stands for; false if it is no such name. */
+extern bool pgha_wal_name_parse(const char *name, uint64_t segment_size, uint32_t *timeline, uint64_t *segment);
+
 #endif							/* PGHA_HISTORY_H */

@@ -25,7 +25,9 @@
 #include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/fields.h"
+#include "../common/log.h"
 #include "../host/durable.h"
+#include "../host/server_ctl.h"
 #include "rejoin.h"
 #include "report.h"
 
@@ -96,12 +98,18 @@ take_clone_field(PghaJobRun *run, const char *key, const char *value)
 		take_directory(value, &run->replaced);
 	else if (strcmp(key, "saved") == 0)
 		run->saved = number != 0;
+	else if (strcmp(key, "deleting") == 0)
+		run->deleting = number != 0;
 	else if (strcmp(key, "keep_old") == 0)
 		run->keep_old = number != 0;
 	else if (strcmp(key, "source") == 0)
 		(void) snprintf(run->source, sizeof(run->source), "%s", value);
 	else if (strcmp(key, "source_term") == 0)
 		run->source_term = (uint64_t) number;
+	else if (strcmp(key, "placed_source") == 0)
+		(void) snprintf(run->placed_source, sizeof(run->placed_source), "%s", value);
+	else if (strcmp(key, "placed_term") == 0)
+		run->placed_term = (uint64_t) number;
 	else if (strcmp(key, "cloned") == 0)
 		run->cloned = number != 0;
 	else if (strcmp(key, "stop_written") == 0)
@@ -127,6 +135,8 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		status->data_ok = number != 0;
 	else if (strcmp(key, "stopped") == 0)
 		status->stopped = number != 0;
+	else if (strcmp(key, "was_stopped") == 0)
+		status->was_stopped = number != 0;
 	else if (strcmp(key, "phase") == 0)
 		(void) snprintf(status->phase, sizeof(status->phase), "%s", value);
 	else if (strcmp(key, "outcome") == 0)
@@ -145,9 +155,13 @@ take_field(PghaJobStatus *status, PghaJobRun *run, const char *key, const char *
 		status->order_at = number;
 	else if (strcmp(key, "boot") == 0)
 		(void) snprintf(status->boot, sizeof(status->boot), "%s", value);
-	else if (run == NULL)
+	else if (strcmp(key, "repeated") == 0)
+		status->repeated = number != 0;
+	else if (strcmp(key, "new_directory") == 0 || strcmp(key, "old_directory") == 0)
+		status->undecided |= *value != '\0';
+	if (run == NULL)
 		return;
-	else if (strcmp(key, "started") == 0 && is_number)
+	if (strcmp(key, "started") == 0 && is_number)
 		run->started = number;
 	else
 		take_clone_field(run, key, value);
@@ -273,6 +287,7 @@ static void
 init_order(PghaJobRun *run, const PghaJobOrder *order)
 {
 	bool		again = ended_before.order.id == order->id && ended_before.outcome[0] == '\0';
+	pid_t		pid;
 
 	run->order = *order;
 	run->again = again;
@@ -281,8 +296,10 @@ init_order(PghaJobRun *run, const PghaJobOrder *order)
 		run->order.ordered = pgha_job_order_holds(run->conf, &ended_before, order->leader);
 		run->order_at = ended_before.order_at;
 		memcpy(run->boot, ended_before.boot, sizeof(run->boot));
+		run->was_stopped = ended_before.was_stopped;
 		return;
 	}
+	run->was_stopped = order->ordered && pgha_server_look(run->conf, &pid) == PGHA_SERVER_STOPPED;
 	run->order_term = 0;
 	run->order_at = pgha_clock_ms();
 	read_boot(run->boot, sizeof(run->boot));
@@ -313,9 +330,12 @@ init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
 {
 	time_t		now = time(NULL);
 	struct tm	utc;
+	char		path[PATH_MAX + 32];
 
 	memset(run, 0, sizeof(*run));
 	read_job(conf, &ended_before, run);
+	pgha_job_path(conf, "progress", path);
+	(void) unlink(path);		/* of the one before it */
 
 	run->conf = conf;
 	init_order(run, order);
@@ -356,14 +376,19 @@ end_job(PghaJobRun *run, bool done)
 	if (done)
 		pgha_job_forget_failure(run);
 	if (done || !is_known_failure(run, &ended_before))
-		fprintf(stderr, "pgha agent: recovery %s%s%s%s%s%s%s\n", outcome,
+		pgha_agent_log("recovery %s%s%s%s%s%s%s", outcome,
 				run->message[0] != '\0' ? ": " : "", run->message,
 				run->detail[0] != '\0' ? "; " : "", run->detail,
 				run->hint[0] != '\0' ? "; " : "", run->hint);
 	else
-		fprintf(stderr, "pgha agent: recovery failed again, for the same reason\n");
+	{
+		/* Said once, however often it is tried. */
+		run->repeated = true;
+		if (!ended_before.repeated)
+			pgha_agent_log("recovery failed again, for the same reason");
+	}
 	if (!pgha_job_write(run, outcome))
-		fprintf(stderr, "pgha agent: could not write the job file: %s\n", strerror(errno));
+		pgha_agent_log("could not write the job file: %s", strerror(errno));
 }
 
 /*
@@ -493,6 +518,7 @@ pgha_job_server_runs(const PghaAgentConf *conf)
 		return errno == ENOENT;
 	set_digit(text, "\ndata_ok\t", '1');
 	set_digit(text, "\nstopped\t", '0');
+	set_digit(text, "\nwas_stopped\t", '0');
 	done = pgha_write_file(path, text, strlen(text), 0600, true);
 	free(text);
 	return done;

@@ -23,6 +23,9 @@ typedef struct PghaJobStatus
 	char		boot[40];
 	bool		data_ok;		/* false: the data directory is not whole, only a clone helps */
 	bool		stopped;		/* the server was stopped by it, and not started since: not by an administrator */
+	bool		undecided;		/* it has left a clone, or what one has replaced, to be decided on */
+	bool		repeated;		/* it has failed as the one before it */
+	bool		was_stopped;	/* an administrator had stopped it before it was ordered, and it was not started since */
 	char		phase[32];
 	int64_t		done;			/* bytes */
 	int64_t		total;

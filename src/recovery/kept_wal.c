@@ -10,13 +10,14 @@
  * that this node's own segments serve: they are put aside before pg_rewind begins,
  * and what it has removed is put back.  What it has fetched from the primary stays.
  *
- * The segment that contains the fork is not put back: behind the fork it holds
- * what is given up.  The primary's first segment of its own timeline begins with
- * the same WAL.
+ * The segment that contains the fork is not put back, and is removed where
+ * pg_rewind has left it: behind the fork it holds what is given up.  The primary's
+ * first segment of its own timeline begins with the same WAL.
  *
- * They are hard links where the file system allows it, else copies.  pg_rewind
- * writes through a link to a segment that the primary has as well; that one is
- * then there afterwards, and is not put back.
+ * What the primary still has is copied: pg_rewind empties such a file before it
+ * asks for the primary's, through every link to it, and removes it if the primary
+ * has recycled its own meanwhile.  What the primary has no longer is removed at
+ * most, so that a hard link serves.
  */
 #include "kept_wal.h"
 
@@ -29,6 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../common/lsn.h"
 #include "../host/durable.h"
 #include "../host/process.h"
@@ -48,11 +50,18 @@ typedef struct Needed
 	uint64_t	fork;			/* with the fork */
 	uint64_t	last;			/* that the primary writes now */
 	uint32_t	timeline;		/* the last common one */
+	bool		left;			/* the primary has left that one at the fork */
 	uint64_t	size;			/* of a segment */
 	bool	   *here;			/* from `first` on */
 	bool	   *there;
 	char		shared[WAL_NAME_SIZE];	/* newest one in front of the fork that both have */
 } Needed;
+
+/* Of what this job has put aside. */
+static uint64_t kept_size;		/* of a segment */
+static uint64_t kept_fork;		/* number of the one with the fork */
+static uint32_t kept_timeline;	/* the last common one */
+static bool kept_left;			/* the primary has left that one */
 
 static void
 kept_path(const PghaAgentConf *conf, const char *name, char *path, size_t size)
@@ -64,21 +73,6 @@ static void
 wal_path(const PghaJobRun *run, const char *name, char *path, size_t size)
 {
 	(void) snprintf(path, size, "%s/pg_wal/%s", run->conf->data, name);
-}
-
-static bool
-parse_name(const char *name, uint64_t segment_size, uint32_t *timeline, uint64_t *segment)
-{
-	unsigned int tli;
-	unsigned int id;
-	unsigned int part;
-
-	if (strlen(name) != WAL_NAME_SIZE - 1 || strspn(name, "0123456789ABCDEF") != WAL_NAME_SIZE - 1 ||
-		sscanf(name, "%8X%8X%8X", &tli, &id, &part) != 3)
-		return false;
-	*timeline = tli;
-	*segment = (uint64_t) id * (UINT64_C(0x100000000) / segment_size) + part;
-	return true;
 }
 
 static void
@@ -135,7 +129,7 @@ find_redo(PghaJobRun *run, const PghaFork *fork, pgha_lsn checkpoint, uint32_t t
 
 /* Notes what is here in front of the fork, and hands each file to `keep` (may be NULL). */
 static bool
-each_own(PghaJobRun *run, Needed *needed, bool (*keep) (PghaJobRun *run, const char *name))
+each_own(PghaJobRun *run, Needed *needed, bool (*keep) (PghaJobRun *run, const char *name, bool shared))
 {
 	char		wal[PATH_MAX + 32];
 	DIR		   *dir;
@@ -154,12 +148,12 @@ each_own(PghaJobRun *run, Needed *needed, bool (*keep) (PghaJobRun *run, const c
 		uint64_t	segment;
 
 		wal_path(run, entry->d_name, path, sizeof(path));
-		if (!parse_name(entry->d_name, needed->size, &timeline, &segment) || timeline > needed->timeline ||
+		if (!pgha_wal_name_parse(entry->d_name, needed->size, &timeline, &segment) || timeline > needed->timeline ||
 			segment < needed->first || segment >= needed->fork ||
 			stat(path, &st) != 0 || st.st_size != (off_t) needed->size)
 			continue;
 		needed->here[segment - needed->first] = true;
-		done = keep == NULL || keep(run, entry->d_name);
+		done = keep == NULL || keep(run, entry->d_name, needed->there[segment - needed->first]);
 	}
 	(void) closedir(dir);
 	return done;
@@ -191,9 +185,9 @@ ask_leader(PghaJobRun *run, PGconn *leader, Needed *needed)
 		uint32_t	timeline;
 		uint64_t	segment;
 
-		if (!parse_name(name, needed->size, &timeline, &segment) ||
+		if (!pgha_wal_name_parse(name, needed->size, &timeline, &segment) ||
 			segment < needed->first || segment > needed->last ||
-			(timeline > needed->timeline) != (segment >= needed->fork))
+			(timeline > needed->timeline) != (needed->left && segment >= needed->fork))
 			continue;
 		needed->there[segment - needed->first] = true;
 		wal_path(run, name, path, sizeof(path));
@@ -277,13 +271,14 @@ check_complete(PghaJobRun *run, const Needed *needed)
 			return pgha_job_fail(run, STATE_UNDEFINED_FILE, detail, clone_hint,
 								 "node \"%s\" cannot be rewound: WAL that it would need then is gone",
 								 run->conf->members.member[run->conf->self].name);
-		fprintf(stderr, "pgha agent: recovery: %s restore_command has to get it.\n", detail);
+		pgha_agent_log("recovery: %s restore_command has to get it.", detail);
 	}
 	return true;
 }
 
 /* ---- putting aside, and back ---- */
 
+/* Links, where the file system allows it. */
 static bool
 link_or_copy(const char *from, const char *to)
 {
@@ -300,8 +295,9 @@ has_status(const PghaJobRun *run, const char *name, const char *suffix)
 	return access(path, F_OK) == 0;
 }
 
+/* `shared`: the primary has it as well. */
 static bool
-keep_one(PghaJobRun *run, const char *name)
+keep_one(PghaJobRun *run, const char *name, bool shared)
 {
 	static const char *const suffixes[] = {".ready", ".done"};
 	char		from[PATH_MAX + 300];
@@ -311,7 +307,7 @@ keep_one(PghaJobRun *run, const char *name)
 
 	wal_path(run, name, from, sizeof(from));
 	kept_path(run->conf, name, to, sizeof(to));
-	done = link_or_copy(from, to);
+	done = shared ? pgha_copy_file(from, to) : link_or_copy(from, to);
 	for (int i = 0; done && i < 2; i++)
 	{
 		(void) snprintf(status, sizeof(status), "%s%s", to, suffixes[i]);
@@ -328,7 +324,9 @@ pgha_kept_wal_save(PghaJobRun *run, PGconn *leader, const PghaControl *control,
 {
 	uint64_t	size = (uint64_t) control->wal_segment_size;
 	pgha_lsn	redo = find_redo(run, fork, checkpoint, timeline);
-	Needed		needed = {.fork = fork->lsn / size, .timeline = fork->timeline, .size = size};
+	Needed		needed = {
+		.fork = fork->lsn / size, .timeline = fork->timeline, .left = fork->leader_timeline != fork->timeline, .size = size
+	};
 	char		kept[PATH_MAX + 300];
 	char		error[512];
 	char	   *now;
@@ -347,6 +345,10 @@ pgha_kept_wal_save(PghaJobRun *run, PGconn *leader, const PghaControl *control,
 	free(now);
 	if (needed.last < needed.fork)
 		needed.last = needed.fork;
+	kept_size = size;
+	kept_fork = needed.fork;
+	kept_timeline = needed.timeline;
+	kept_left = needed.left;
 
 	kept_path(run->conf, "", kept, sizeof(kept));
 	needed.here = calloc(needed.last - needed.first + 1, sizeof(bool));
@@ -374,11 +376,14 @@ put_back_one(PghaJobRun *run, const char *name)
 	char		from[PATH_MAX + 300];
 	char		to[PATH_MAX + 300];
 	char		status[PATH_MAX + 320];
+	struct stat st;
 
 	kept_path(run->conf, name, from, sizeof(from));
 	wal_path(run, name, to, sizeof(to));
 	if (access(to, F_OK) == 0)
 		return true;
+	if (errno == ENOENT && stat(from, &st) == 0 && st.st_size != (off_t) kept_size)
+		return pgha_job_fail(run, STATE_IO, NULL, clone_hint, "WAL file \"%s\" is not whole any more", from);
 	if (errno != ENOENT || !link_or_copy(from, to))
 		return pgha_job_fail(run, errno == ENOSPC || errno == EDQUOT ? STATE_DISK_FULL : STATE_IO, NULL, clone_hint,
 							 "could not put WAL file \"%s\" back: %s", to, strerror(errno));
@@ -393,6 +398,43 @@ put_back_one(PghaJobRun *run, const char *name)
 								 status, strerror(errno));
 	}
 	return true;
+}
+
+/*
+ * From the fork on, nothing of the common timeline is needed: what is there was
+ * left by pg_rewind, and would be replayed where a segment of the primary's own
+ * timeline is missing.  Where the primary has never left that one, it is what
+ * pg_rewind has fetched.
+ */
+static bool
+remove_given_up(PghaJobRun *run)
+{
+	char		path[PATH_MAX + 300];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		done = true;
+
+	if (!kept_left)
+		return true;
+	wal_path(run, "", path, sizeof(path));
+	dir = opendir(path);
+	if (dir == NULL)
+		return pgha_job_fail(run, STATE_IO, NULL, clone_hint, "could not read directory \"%s\": %s",
+							 path, strerror(errno));
+	while (done && (entry = readdir(dir)) != NULL)
+	{
+		uint32_t	timeline;
+		uint64_t	segment;
+
+		if (!pgha_wal_name_parse(entry->d_name, kept_size, &timeline, &segment) ||
+			timeline > kept_timeline || segment < kept_fork)
+			continue;
+		wal_path(run, entry->d_name, path, sizeof(path));
+		done = unlink(path) == 0 ||
+			pgha_job_fail(run, STATE_IO, NULL, clone_hint, "could not remove file \"%s\": %s", path, strerror(errno));
+	}
+	(void) closedir(dir);
+	return done;
 }
 
 bool
@@ -411,7 +453,7 @@ pgha_kept_wal_put_back(PghaJobRun *run)
 	while (done && (entry = readdir(dir)) != NULL)
 		done = strlen(entry->d_name) != WAL_NAME_SIZE - 1 || put_back_one(run, entry->d_name);
 	(void) closedir(dir);
-	if (!done)
+	if (!done || !remove_given_up(run))
 		return false;
 	wal_path(run, "", path, sizeof(path));
 	return pgha_sync_path(path) ||
@@ -425,5 +467,5 @@ pgha_kept_wal_forget(const PghaAgentConf *conf)
 
 	kept_path(conf, "", path, sizeof(path));
 	if (!pgha_remove_tree(path, true))
-		fprintf(stderr, "pgha agent: could not remove directory \"%s\": %s\n", path, strerror(errno));
+		pgha_agent_log("could not remove directory \"%s\": %s", path, strerror(errno));
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../common/extension.h"
+#include "../common/log.h"
 #include "../common/text.h"
 
 PGconn *
@@ -110,7 +111,7 @@ pgha_job_event(PghaJobRun *run, const char *kind, const char *format,...)
 	(void) vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
 	pgha_text_clean(what);
-	fprintf(stderr, "pgha agent: %s\n", what);
+	pgha_agent_log("%s", what);
 	if (!send_event(run, run->leader, kind, what))
 		(void) send_event(run, run->conf->self, kind, what);
 }

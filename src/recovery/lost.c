@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -36,22 +35,6 @@ typedef struct Summary
 	char		last[64];
 } Summary;
 
-/* Number of the segment that a WAL file name stands for; false if it is none of the timeline. */
-static bool
-parse_wal_name(const char *name, const PghaControl *control, uint32_t *timeline, uint64_t *segment)
-{
-	unsigned int tli;
-	unsigned int id;
-	unsigned int part;
-
-	if (strlen(name) != 24 || strspn(name, "0123456789ABCDEF") != 24 ||
-		sscanf(name, "%8X%8X%8X", &tli, &id, &part) != 3)
-		return false;
-	*timeline = tli;
-	*segment = (uint64_t) id * (UINT64_C(0x100000000) / (uint64_t) control->wal_segment_size) + part;
-	return true;
-}
-
 /* Does this file hold WAL beyond the fork?  Files behind the end are waiting to be used. */
 static bool
 is_lost(const PghaJobRun *run, const char *name, const PghaControl *control, const PghaFork *fork)
@@ -60,7 +43,7 @@ is_lost(const PghaJobRun *run, const char *name, const PghaControl *control, con
 	uint64_t	segment;
 	uint64_t	size = (uint64_t) control->wal_segment_size;
 
-	if (!parse_wal_name(name, control, &timeline, &segment) || timeline < fork->timeline)
+	if (!pgha_wal_name_parse(name, size, &timeline, &segment) || timeline < fork->timeline)
 		return false;
 	return segment >= fork->lsn / size && (run->wal_end == 0 || segment <= run->wal_end / size);
 }

@@ -13,10 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "../common/fields.h"
+#include "../common/log.h"
 #include "../host/durable.h"
 
 /* Does this line of the file name that directory? */
@@ -88,7 +87,7 @@ pgha_objects_make(const PghaAgentConf *conf, const char *path)
 {
 	struct stat st;
 
-	return pgha_make_directory(path) && lstat(path, &st) == 0 && write_list(conf, NULL, &st, path);
+	return mkdir(path, 0700) == 0 && lstat(path, &st) == 0 && write_list(conf, NULL, &st, path);
 }
 
 static bool
@@ -117,6 +116,13 @@ pgha_objects_has(const PghaAgentConf *conf, const char *path)
 	return lstat(path, &st) == 0 && is_listed(conf, &st);
 }
 
+void
+pgha_objects_forget(const PghaAgentConf *conf, const struct stat *st)
+{
+	if (is_listed(conf, st) && !write_list(conf, st, NULL, NULL))
+		pgha_agent_log("could not write the file \"objects\" in \"%s\": %s", conf->directory, strerror(errno));
+}
+
 bool
 pgha_objects_remove(const PghaAgentConf *conf, const char *path)
 {
@@ -127,11 +133,11 @@ pgha_objects_remove(const PghaAgentConf *conf, const char *path)
 	if (!is_listed(conf, &st))
 	{
 		if (rmdir(path) != 0)
-			fprintf(stderr, "pgha agent: \"%s\" was not made by this agent, and is left as it is\n", path);
+			pgha_agent_log("\"%s\" was not made by this agent, and is left as it is", path);
 		return true;
 	}
 	if (!pgha_remove_tree(path, true))
 		return false;
-	(void) write_list(conf, &st, NULL, NULL);
+	pgha_objects_forget(conf, &st);
 	return true;
 }

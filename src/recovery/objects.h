@@ -5,9 +5,11 @@
 #ifndef PGHA_RECOVERY_OBJECTS_H
 #define PGHA_RECOVERY_OBJECTS_H
 
+#include <sys/stat.h>
+
 #include "report.h"
 
-/* Makes a directory unless it exists, and lists it, durably.  False with errno. */
+/* Makes a directory, and lists it, durably.  False with errno: one that is there already is somebody else's. */
 extern bool pgha_objects_make(const PghaAgentConf *conf, const char *path);
 
 /* Is what is there now listed?  The same device and inode, wherever it has been renamed to. */
@@ -19,5 +21,8 @@ extern bool pgha_objects_has(const PghaAgentConf *conf, const char *path);
  * true, as it is nobody's to remove.  False if it could not be removed.
  */
 extern bool pgha_objects_remove(const PghaAgentConf *conf, const char *path);
+
+/* What was this is deleted: its inode may be somebody else's next directory. */
+extern void pgha_objects_forget(const PghaAgentConf *conf, const struct stat *st);
 
 #endif							/* PGHA_RECOVERY_OBJECTS_H */

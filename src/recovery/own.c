@@ -28,6 +28,7 @@
 #include "../host/state_file.h"
 #include "found.h"
 #include "leader.h"
+#include "objects.h"
 
 #define WALDUMP_LIMIT_MS	600000
 
@@ -84,16 +85,16 @@ read_state(const PghaJobRun *run, PghaStateFacts *facts)
 static bool
 is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 {
-	PghaStateFacts facts;
-	PghaStateLook look = read_state(run, &facts);
+	PghaDirectory here;
 	uint64_t	theirs;
 
-	if (look == PGHA_STATE_FILE_UNUSABLE)
+	pgha_found_directory(run, run->conf->data, &here);
+	if (here.unreadable)
 	{
 		(void) unknown(answer, "this node's file pgha.state is damaged, so that the term of its data is not known");
 		return true;
 	}
-	if (look == PGHA_STATE_FILE_ABSENT || facts.term == 0)
+	if (here.term == 0)
 		return false;
 	theirs = pgha_found_leader_term(leader);
 	if (theirs == 0)
@@ -101,11 +102,11 @@ is_above(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 		(void) unanswered(answer, "its term");
 		return true;
 	}
-	if (facts.term <= theirs)
+	if (here.term <= theirs)
 		return false;
 	answer->above = true;
 	(void) unknown(answer, "this node has data of term %llu, and \"%s\" leads in term %llu only",
-				   (unsigned long long) facts.term, run->conf->members.member[run->leader].name,
+				   (unsigned long long) here.term, run->conf->members.member[run->leader].name,
 				   (unsigned long long) theirs);
 	return true;
 }
@@ -458,14 +459,17 @@ ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 }
 
 /*
- * Is it a clone that this node's jobs have put into place, and that no server
- * has begun to recover?  A start that gets that far takes backup_label away.
+ * Is it a clone of this very leader that this node's jobs have put into place, and
+ * that no server has begun to recover?  A start that gets that far takes
+ * backup_label away.  One of another leader may be the only copy of what that had.
  */
 static bool
-is_unused_clone(const PghaJobRun *run)
+is_unused_clone(const PghaJobRun *run, PGconn *leader)
 {
-	return run->old_directory[0] != '\0' && pgha_exists_in(run->conf->data, "backup_label") &&
-		!pgha_exists_in(run->conf->data, "pgha.state");
+	return run->old_directory[0] != '\0' && pgha_objects_has(run->conf, run->conf->data) && pgha_exists_in(run->conf->data, "backup_label") &&
+		!pgha_exists_in(run->conf->data, "pgha.state") && run->placed_term != 0 &&
+		strcmp(run->placed_source, run->conf->members.member[run->leader].name) == 0 &&
+		run->placed_term == pgha_found_leader_term(leader);
 }
 
 PghaOwn
@@ -477,7 +481,7 @@ pgha_own_ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 	answer->own = PGHA_OWN_NOTHING;
 
 	/* What is not whole was given up before, and saved then; without its mark it is what somebody has put there since. */
-	if ((!run->data_ok && pgha_mark_is_set(data) == PGHA_MARK_SET) || is_unused_clone(run) ||
+	if ((!run->data_ok && pgha_mark_is_set(data) == PGHA_MARK_SET) || is_unused_clone(run, leader) ||
 		(!pgha_exists_in(data, "global") && !pgha_exists_in(data, "base") && !pgha_exists_in(data, "pg_wal")))
 		return PGHA_OWN_NOTHING;
 	return ask(run, leader, answer);

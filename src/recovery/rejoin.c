@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
 #include "clone.h"
@@ -44,6 +45,9 @@ data_is_bad(const PghaJobRun *run)
 	(void) snprintf(control, sizeof(control), "%s/global/pg_control", run->conf->data);
 	if (access(control, F_OK) != 0 && errno == ENOENT)
 		return true;
+	/* It runs, and has no WAL to go on with (server.c). */
+	if (strcmp(run->sqlstate, STATE_UNDEFINED_FILE) == 0)
+		return true;
 	if (strstr(run->detail, "configuration") != NULL || strstr(run->detail, "parameter") != NULL ||
 		strstr(run->detail, "invalid permissions") != NULL || strstr(run->detail, "wrong ownership") != NULL ||
 		strstr(run->detail, "ermission denied") != NULL || strstr(run->detail, "No space left") != NULL)
@@ -63,7 +67,7 @@ clone_because(PghaJobRun *run)
 	if (!pgha_job_check_cancel(run))
 		return false;
 	if (run->message[0] != '\0')
-		fprintf(stderr, "pgha agent: recovery: clones, because %s%s%s\n", run->message,
+		pgha_agent_log("recovery: clones, because %s%s%s", run->message,
 				run->detail[0] != '\0' ? ": " : "", run->detail);
 	return pgha_clone(run);
 }

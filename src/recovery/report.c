@@ -21,6 +21,7 @@
 #include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/fields.h"
+#include "../common/log.h"
 #include "../common/text.h"
 #include "../host/durable.h"
 
@@ -131,13 +132,17 @@ pgha_job_write(PghaJobRun *run, const char *outcome)
 	add_number(&line, "data_ok", run->data_ok);
 	add_number(&line, "cloned", run->cloned);
 	add_number(&line, "stopped", run->stopped);
+	add_number(&line, "was_stopped", run->was_stopped);
 	add_field(&line, "new_directory", run->new_directory);
 	add_directory(&line, "new_id", &run->new_id);
 	add_number(&line, "new_whole", run->new_whole);
 	add_directory(&line, "replaced", &run->replaced);
 	add_number(&line, "saved", run->saved);
+	add_number(&line, "deleting", run->deleting);
 	add_field(&line, "source", run->source);
 	add_number(&line, "source_term", (int64_t) run->source_term);
+	add_field(&line, "placed_source", run->placed_source);
+	add_number(&line, "placed_term", (int64_t) run->placed_term);
 	add_number(&line, "stop_written", (int64_t) run->stop_written);
 	add_number(&line, "order_term", (int64_t) run->order_term);
 	add_number(&line, "order_at", run->order_at);
@@ -146,6 +151,7 @@ pgha_job_write(PghaJobRun *run, const char *outcome)
 	add_field(&line, "old_directory", run->old_directory);
 	add_field(&line, "spent_directory", run->spent_directory);
 	add_number(&line, "keep_old", run->keep_old);
+	add_number(&line, "repeated", run->repeated);
 	add_field(&line, "outcome", outcome);
 	add_field(&line, "sqlstate", run->sqlstate);
 	add_field(&line, "message", run->message);
@@ -211,7 +217,7 @@ pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 	va_end(args);
 	(void) snprintf(run->phase, sizeof(run->phase), "%s", phase);
 	write_progress(run, phase_message, 0, 0);
-	fprintf(stderr, "pgha agent: recovery: %s: %s\n", phase, phase_message);
+	pgha_agent_log("recovery: %s: %s", phase, phase_message);
 	if (!pgha_job_record(run))
 		return false;
 	pgha_job_test_stop(phase);

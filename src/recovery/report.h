@@ -33,6 +33,7 @@ typedef struct PghaDirectory
 	pgha_lsn end;				/* of its WAL, by pg_control */
 	uint64_t	written;		/* when pg_control was; only ever compared for equality */
 	bool		unreadable;		/* pgha.state is there, and does not tell the term; not in the record */
+	bool		shut_down;		/* by pg_control; not in the record */
 } PghaDirectory;
 
 typedef struct PghaJobRun
@@ -53,11 +54,15 @@ typedef struct PghaJobRun
 	char		spent_directory[PATH_MAX];	/* a clone that never streamed, replaced by another one */
 	bool		cloned;			/* this job's clone is in the place of the data directory */
 	bool		stopped;		/* the server was stopped for this, and has not been started since */
+	bool		was_stopped;	/* the server was down on purpose when this was ordered, and has not been started since */
 	bool		keep_old;		/* what that one alone has could not be told */
 	PghaDirectory replaced;		/* the data directory that the clone replaces */
 	bool		saved;			/* what that one alone has was saved */
+	bool		deleting;		/* it was decided that it goes, and begun */
 	char		source[64];		/* whom the clone copies: name, and term then */
 	uint64_t	source_term;
+	char		placed_source[64];	/* the same of the clone that was put into place last */
+	uint64_t	placed_term;
 	uint64_t	stop_written;	/* `written` of the data directory after the stop by this job; 0: not known */
 	uint64_t	order_term;		/* term of the leader when the job was ordered; 0: not known */
 	int64_t		order_at;		/* when that was, on a clock that never jumps */
@@ -70,6 +75,8 @@ typedef struct PghaJobRun
 	char		hint[512];
 
 	bool		again;			/* it was interrupted, and is begun again */
+	bool		held;			/* by a pause or a stop on purpose: a server that is down stays so */
+	bool		repeated;		/* it has failed for the same reason as the one before it */
 	bool		irrevocable;	/* too late to cancel */
 	PghaOwn		own;			/* what is to be replaced */
 	pgha_lsn	wal_end;		/* of the own server when it last ran; 0: not known */

@@ -27,6 +27,8 @@
 #include "own.h"
 #include "server.h"
 #include "settings.h"
+#include "swap.h"
+#include "top.h"
 
 /* pgha has a new primary make a checkpoint some seconds after its promotion. */
 #define CHECKPOINT_WAIT_S	60
@@ -272,38 +274,6 @@ sees_no_difference(PghaJobRun *run)
 }
 
 /*
- * What is at the top of the leader's data directory is read by pg_rewind through
- * SQL.  A socket there looks like an empty file, and cannot be read.
- */
-static bool
-check_leader_files(PghaJobRun *run, PGconn *leader)
-{
-	PGresult   *names = PQexec(leader, "SELECT name FROM pg_catalog.pg_ls_dir('.', true, false) AS name,"
-							   " LATERAL pg_catalog.pg_stat_file(name, true) AS file"
-							   " WHERE NOT file.isdir AND file.size = 0");
-	bool		done = PQresultStatus(names) == PGRES_TUPLES_OK ||
-		pgha_job_fail(run, PQstatus(leader) == CONNECTION_OK ? STATE_NOT_IN_STATE : STATE_CONNECTION,
-					  PQresultErrorMessage(names), clone_hint,
-					  "could not ask the primary for its files");
-
-	for (int i = 0; done && i < PQntuples(names); i++)
-	{
-		const char *name = PQgetvalue(names, i, 0);
-		PGresult   *content = PQexecParams(leader, "SELECT pg_catalog.pg_read_binary_file($1::text, 0, 1, true)",
-										   1, NULL, &name, NULL, NULL, 1);
-
-		done = PQresultStatus(content) == PGRES_TUPLES_OK ||
-			pgha_job_fail(run, STATE_NOT_IN_STATE, PQresultErrorMessage(content),
-						  "Move it out of the primary's data directory, or use the method clone.",
-						  "pg_rewind cannot read \"%s\" in the data directory of the primary \"%s\"",
-						  name, run->conf->members.member[run->leader].name);
-		PQclear(content);
-	}
-	PQclear(names);
-	return done;
-}
-
-/*
  * Has pg_rewind do all that it does before it changes anything, and makes sure
  * that the rewound server will find the WAL that it needs.
  */
@@ -314,8 +284,6 @@ rehearse(PghaJobRun *run, PGconn *leader, const PghaControl *control, const Pgha
 	PghaRun		program = {.argv = NULL};
 	int			status;
 
-	if (!check_leader_files(run, leader))
-		return false;
 	status = run_pg_rewind(run, &watch, &program);
 	if (program.was_cancelled)
 		return pgha_job_fail(run, STATE_CANCELLED, NULL, NULL, "cancelled before rewinding; nothing had been changed");
@@ -389,7 +357,9 @@ prepare(PghaJobRun *run)
 		result = PGHA_REWIND_IMPOSSIBLE;
 	else if (pgha_own_ask(run, leader, &answer) == PGHA_OWN_UNKNOWN && answer.above)
 		(void) pgha_own_refuse(run, &answer, clone_hint);	/* the server is not stopped in vain */
-	else if (await_checkpoint(run, leader) && pgha_stop(run))
+	else if (!pgha_top_look(run, leader, PGHA_TOP_REWIND))
+		result = is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
+	else if (await_checkpoint(run, leader) && pgha_swap_check_held(run, true) && pgha_stop(run))
 	{
 		/* Now pg_control says where the WAL ends. */
 		if (!check_control(run, &control) || !ask_own(run, leader, &answer) ||

@@ -19,14 +19,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/extension.h"
+#include "../common/log.h"
 #include "../common/lsn.h"
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
+#include "../host/startup.h"
 #include "leader.h"
 #include "own.h"
 
@@ -38,6 +39,8 @@
 #define STUCK_S				600
 /* A server that does not stream although the leader is there: is its WAL gone? */
 #define WAL_GONE_AFTER_S	20
+/* One that does not come up, nor replays anything, although the leader is there: */
+#define NOT_UP_S			300
 /* Or is it the same only by its number? */
 #define PARTED_AFTER_S		10
 
@@ -80,7 +83,7 @@ tell_term(PghaJobRun *run)
 	}
 	(void) snprintf(path, sizeof(path), "%s/pgha.follow", run->conf->data);
 	if (term != NULL && *term != '\0' && !pgha_write_file(path, term, strlen(term), 0600, true))
-		fprintf(stderr, "pgha agent: could not write file \"%s\": %s\n", path, strerror(errno));
+		pgha_agent_log("could not write file \"%s\": %s", path, strerror(errno));
 	free(term);
 	free(schema);
 	PQfinish(conn);
@@ -127,11 +130,12 @@ has_segment(PghaJobRun *run, const char *name)
 }
 
 /*
- * A server that does not come up: is the WAL that it begins with neither here nor
- * on the leader, nor to be had from an archive?  `name` (17 bytes) gets the segment.
+ * Is the WAL that a server which does not come up needs next neither on the leader,
+ * nor to be had from an archive?  Its startup process says which that is; where it
+ * does not, only the first one is known.  `name` (17 bytes) gets the segment.
  */
 static bool
-first_wal_is_gone(PghaJobRun *run, char *name)
+needed_wal_is_gone(PghaJobRun *run, const PghaStartup *startup, char *name)
 {
 	char		error[600];
 	PghaControl control;
@@ -141,57 +145,121 @@ first_wal_is_gone(PghaJobRun *run, char *name)
 	char	   *answer;
 	bool		gone;
 
-	if (run->leader == PGHA_NOBODY || run->conf->restore_command[0] != '\0' ||
-		!pgha_server_control(run->conf, &control, error, sizeof(error)) ||
-		!first_segment(run, &control, &segment))
+	if (run->leader == PGHA_NOBODY || run->conf->restore_command[0] != '\0')
 		return false;
-	per_id = UINT64_C(0x100000000) / (uint64_t) control.wal_segment_size;
-	(void) snprintf(name, 17, "%08X%08X", (unsigned) (segment / per_id), (unsigned) (segment % per_id));
-	if (has_segment(run, name))
-		return false;
+	if (startup->segment[0] != '\0')
+		(void) snprintf(name, 17, "%s", startup->segment + 8);
+	else
+	{
+		if (!pgha_server_control(run->conf, &control, error, sizeof(error)) ||
+			!first_segment(run, &control, &segment))
+			return false;
+		per_id = UINT64_C(0x100000000) / (uint64_t) control.wal_segment_size;
+		(void) snprintf(name, 17, "%08X%08X", (unsigned) (segment / per_id), (unsigned) (segment % per_id));
+		if (has_segment(run, name))
+			return false;
+	}
 	conn = pgha_job_connect(run, run->leader, NULL, error, sizeof(error));
 	if (conn == NULL)
 		return false;
 	answer = pgha_member_query(conn, "SELECT count(*) FROM pg_catalog.pg_ls_waldir()"
-							   " WHERE length(name) = 24 AND substr(name, 9) = $1", name, error, sizeof(error));
+							   " WHERE length(name) = 24 AND substr(name, 9) <= $1", name, error, sizeof(error));
 	gone = answer != NULL && strcmp(answer, "0") == 0;
 	free(answer);
 	PQfinish(conn);
 	return gone;
 }
 
-/* Always false; the detail tells rejoin.c that the data is what is wrong. */
 static bool
-fail_without_first_wal(PghaJobRun *run, const char *segment)
+leader_answers(PghaJobRun *run)
 {
-	return pgha_job_fail(run, STATE_UNDEFINED_FILE, "It has the checkpoint record that recovery begins with.",
-						 "The method clone builds the node anew.",
-						 "the server waits for WAL segment %s, which is neither here nor on the primary \"%s\"",
-						 segment, run->conf->members.member[run->leader].name);
+	char		error[600];
+	PGconn	   *conn = run->leader != PGHA_NOBODY ? pgha_job_connect(run, run->leader, NULL, error, sizeof(error)) : NULL;
+
+	PQfinish(conn);
+	return conn != NULL;
 }
 
-/* A start that is being waited for. */
-typedef struct Start
+/* A server that is waited for, and does not accept connections yet. */
+typedef struct NotUp
 {
 	PghaJobRun *run;
-	int64_t		looked;			/* for its WAL; seconds on a clock that never jumps */
-	bool		in_vain;
-	char		segment[17];
-} Start;
+	PghaStartupWatch watch;
+	int64_t		looked;			/* seconds on a clock that never jumps */
+	int64_t		judged;
+	bool		gets_on;		/* it replays */
+	bool		in_vain;		/* pgha_job_fail() has said why */
+	char		told[600];		/* what it waits for, as it was logged */
+} NotUp;
 
-/* Is it cancelled, or in vain? */
+/* Says in the log, once, what a server that stands waits for. */
+static void
+tell_standing(NotUp *not_up, char *text, size_t size)
+{
+	const PghaStartup *now = &not_up->watch.now;
+
+	text[0] = '\0';
+	if (now->segment[0] == '\0')
+		return;
+	(void) snprintf(text, size, "its startup process says \"%s\", and its WAL receiver %s%s%s", now->startup,
+					now->receiver[0] != '\0' ? "\"" : "is not there", now->receiver,
+					now->receiver[0] != '\0' ? "\"" : "");
+	if (strcmp(text, not_up->told) == 0)
+		return;
+	(void) snprintf(not_up->told, sizeof(not_up->told), "%s", text);
+	pgha_agent_log("recovery: the server does not come up: %s", text);
+}
+
+/*
+ * Looks at the server; once a second is enough.  Will it not come up any more?  It
+ * will not if the WAL that it needs is gone.  If it is not known why it stands
+ * although the leader is there, it is given up after a while.  In both cases the
+ * SQLSTATE is that of a file that is missing: a clone helps.
+ */
+static bool
+is_in_vain(NotUp *not_up)
+{
+	PghaJobRun *run = not_up->run;
+	const PghaStartup *startup = &not_up->watch.now;
+	int64_t		now = pgha_awake_ms() / 1000;
+	char		text[600];
+	char		segment[17];
+	int			stands;
+
+	if (now == not_up->looked || not_up->in_vain)
+		return not_up->in_vain;
+	not_up->looked = now;
+	stands = pgha_startup_stands(run->conf, &not_up->watch);
+	not_up->gets_on = stands == 0 && startup->segment[0] != '\0';
+	if (startup->up || not_up->gets_on || (startup->segment[0] != '\0' && stands < WAL_GONE_AFTER_S))
+		return false;
+	tell_standing(not_up, text, sizeof(text));
+	if (now - not_up->judged < WAL_GONE_AFTER_S)
+		return false;
+	not_up->judged = now;
+	if (needed_wal_is_gone(run, startup, segment))
+	{
+		pgha_job_fail(run, STATE_UNDEFINED_FILE, NULL, "The method clone builds the node anew.",
+					  "the server waits for WAL segment %s, which the primary \"%s\" no longer has",
+					  segment, run->conf->members.member[run->leader].name);
+		not_up->in_vain = true;
+	}
+	else if (stands >= NOT_UP_S && leader_answers(run))
+	{
+		pgha_job_fail(run, STATE_UNDEFINED_FILE, text, "See the server's log. The method clone builds the node anew.",
+					  "the server has not come up, and has not replayed anything for %d seconds", stands);
+		not_up->in_vain = true;
+	}
+	return not_up->in_vain;
+}
+
+/* For pgha_server_start(): is it cancelled, or in vain? */
 static bool
 give_start_up(void *arg)
 {
-	Start	   *start = arg;
-	int64_t		now = pgha_awake_ms() / 1000;
+	NotUp	   *not_up = arg;
 
-	if (now - start->looked >= WAL_GONE_AFTER_S)
-	{
-		start->looked = now;
-		start->in_vain = first_wal_is_gone(start->run, start->segment);
-	}
-	return start->in_vain || pgha_job_cancelled(start->run);
+	return pgha_job_cancelled(not_up->run) || is_in_vain(not_up);
 }
 
 bool
@@ -209,12 +277,12 @@ bool
 pgha_start(PghaJobRun *run)
 {
 	char		error[600];
-	Start		start = {.run = run, .looked = pgha_awake_ms() / 1000};
+	NotUp		not_up = {.run = run, .judged = pgha_awake_ms() / 1000};
 	pid_t		pid;
 
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING)
 	{
-		run->stopped = false;
+		run->stopped = run->was_stopped = false;
 		return true;
 	}
 	if (!pgha_job_prove_down(run))
@@ -227,15 +295,15 @@ pgha_start(PghaJobRun *run)
 	}
 	if (!pgha_job_phase(run, "starting", "starts the server"))
 		return false;
-	if (pgha_server_start(run->conf, START_LIMIT_MS, give_start_up, &start, error, sizeof(error)))
+	if (pgha_server_start(run->conf, START_LIMIT_MS, give_start_up, &not_up, error, sizeof(error)))
 	{
-		run->stopped = false;
+		run->stopped = run->was_stopped = false;
 		return true;
 	}
 	if (!pgha_job_check_cancel(run))
 		return false;
-	if (start.in_vain)
-		return fail_without_first_wal(run, start.segment);
+	if (not_up.in_vain)
+		return false;
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, error,
 						 "See the server's log: \"pgha agent --check\" there prints where it is. The method clone builds the node anew.",
 						 "the server of node \"%s\" could not be started",
@@ -249,6 +317,9 @@ pgha_start_again(PghaJobRun *run)
 	char		error[600] = "standby.signal cannot be written";
 	pid_t		pid;
 
+	if (run->held)
+		return;
+
 	/* Without pgha_job_fail(): the reason of the failure stays. */
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", run->conf->data);
 	if (pgha_server_look(run->conf, &pid) == PGHA_SERVER_RUNNING ||
@@ -256,7 +327,7 @@ pgha_start_again(PghaJobRun *run)
 		 pgha_server_start(run->conf, START_AGAIN_LIMIT_MS, NULL, NULL, error, sizeof(error))))
 		run->stopped = false;
 	else
-		fprintf(stderr, "pgha agent: the server could not be started again: %s\n", error);
+		pgha_agent_log("the server could not be started again: %s", error);
 }
 
 bool
@@ -268,6 +339,7 @@ pgha_stop(PghaJobRun *run)
 	if (!pgha_server_proven_down(run->conf, error, sizeof(error)))
 	{
 		run->stopped = true;
+		run->stop_written = 0;
 		if (!pgha_job_phase(run, "stopping", "stops the server"))
 			return false;
 		if (!pgha_server_stop(run->conf, "fast", STOP_LIMIT_MS, pgha_job_cancelled, run, error, sizeof(error)))
@@ -430,8 +502,7 @@ pgha_await_verdict(PghaJobRun *run)
 	int64_t		changed = pgha_awake_ms() / 1000;
 	int64_t		not_streaming_since = changed;
 	int64_t		stuck_since = changed;
-	int64_t		not_up_since = changed;
-	char		segment[17];
+	NotUp		not_up = {.run = run, .judged = changed};
 	pgha_lsn goal = 0;
 	pgha_lsn first = 0;
 	pid_t		pid;
@@ -487,17 +558,12 @@ pgha_await_verdict(PghaJobRun *run)
 			if (memcmp(&look, &before, sizeof(look)) != 0)
 				changed = now;
 			before = look;
-			not_up_since = now;
+			not_up = (NotUp) {.run = run, .judged = now};
 		}
-		else if (now - not_up_since >= WAL_GONE_AFTER_S)
-		{
-			not_up_since = now;
-			if (first_wal_is_gone(run, segment))
-			{
-				fail_without_first_wal(run, segment);
-				return PGHA_VERDICT_WAL_GONE;
-			}
-		}
+		else if (is_in_vain(&not_up))
+			return PGHA_VERDICT_WAL_GONE;
+		else if (not_up.gets_on)
+			changed = now;
 		if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
 		{
 			/* It may be between a crash and its restart by its own doing. */

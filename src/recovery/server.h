@@ -25,7 +25,7 @@ extern bool pgha_job_prove_down(PghaJobRun *run);
 /* Starts the own server unless it runs. */
 extern bool pgha_start(PghaJobRun *run);
 
-/* Starts it after a failure that left the node as it was: it serves reads again.  Best effort. */
+/* Starts it after a failure that left the node as it was, unless the job is held: it serves reads again.  Best effort. */
 extern void pgha_start_again(PghaJobRun *run);
 
 /* Makes sure that it starts as a standby. */

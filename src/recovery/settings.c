@@ -5,10 +5,10 @@
  * pg_rewind and pg_basebackup copy everything that is not a table, so that a
  * node would come up with the other one's port, name and certificates.  Before
  * the data directory changes, its own files are copied to `settings` in the
- * agent directory: all regular files and symbolic links at the top of PGDATA that
- * are not PostgreSQL's, and what the configuration includes from below it.
- * Afterwards they are put back.  They are a few kB.  Links are copied as links:
- * what they lead to is outside, and stays.
+ * agent directory: all small files, symbolic links and small directories at the
+ * top of PGDATA that are not PostgreSQL's (host/top.c), and what the configuration
+ * includes or names from below it.  Afterwards they are put back.  Links are copied as
+ * links: what they lead to is outside, and stays.
  *
  * A node that is built for the first time has none.  Its postgresql.auto.conf is
  * then the primary's, or what a tool has written, and is freed of what can only
@@ -26,25 +26,8 @@
 #include <unistd.h>
 
 #include "../host/durable.h"
-
-/* What is longer is no setting; pgha.events is. */
-#define MAX_SIZE	(4 * 1024 * 1024)
-
-/* PostgreSQL's, and pgha.state, which must not outlive the data it speaks of. */
-static const char *const not_ours[] = {
-	"PG_VERSION", "postmaster.pid", "postmaster.opts", "backup_label", "backup_label.old", "backup_manifest",
-	"tablespace_map", "tablespace_map.old", "standby.signal", "recovery.signal", "current_logfiles",
-	"pgha.state", "pgha.state.new", "pgha.follow", "pg_internal.init", "recovery.conf"
-};
-
-/* Logs are not carried along; a link to where they are written is. */
-static const char *const logs[] = {"logfile", "log"};
-
-/* What PostgreSQL, or initdb, may have made a link of. */
-static const char *const directories[] = {
-	"base", "global", "pg_wal", "pg_tblspc", "pg_xact", "pg_multixact", "pg_subtrans", "pg_commit_ts", "pg_notify",
-	"pg_serial", "pg_snapshots", "pg_stat", "pg_stat_tmp", "pg_replslot", "pg_logical", "pg_dynshmem", "pg_twophase"
-};
+#include "../host/top.h"
+#include "top.h"
 
 /* Settings that are no other node's business, wherever postgresql.auto.conf came from. */
 static const char *const not_theirs[] = {
@@ -56,33 +39,6 @@ static const char *const not_theirs[] = {
 };
 
 static bool
-is_among(const char *name, const char *const *names, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-	{
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-#define IS_AMONG(name, names)	is_among(name, names, sizeof(names) / sizeof((names)[0]))
-
-static bool
-is_ours(const char *data, const char *name)
-{
-	char		path[PATH_MAX + 300];
-	struct stat st;
-
-	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
-	if (IS_AMONG(name, not_ours) || lstat(path, &st) != 0)
-		return false;
-	if (S_ISLNK(st.st_mode))
-		return !IS_AMONG(name, directories);
-	return S_ISREG(st.st_mode) && st.st_size <= MAX_SIZE && !IS_AMONG(name, logs);
-}
-
-static bool
 failed(PghaJobRun *run, const char *what, const char *path)
 {
 	return pgha_job_fail(run, errno == ENOSPC ? STATE_DISK_FULL : STATE_IO, NULL, errno == EACCES || errno == EPERM ?
@@ -90,16 +46,21 @@ failed(PghaJobRun *run, const char *what, const char *path)
 						 "could not %s \"%s\": %s", what, path, strerror(errno));
 }
 
-/* Makes the directories that `name` (relative, below `root`) is in. */
+/* Makes the directories below `to_root` that `name` is in, with the modes of those below `from_root`. */
 static bool
-make_parents(const char *root, const char *name)
+make_parents(const char *from_root, const char *to_root, const char *name)
 {
 	char		path[PATH_MAX * 2];
 
 	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
 	{
-		(void) snprintf(path, sizeof(path), "%s/%.*s", root, (int) (slash - name), name);
-		if (!pgha_make_directory(path))
+		struct stat st;
+
+		(void) snprintf(path, sizeof(path), "%s/%.*s", from_root, (int) (slash - name), name);
+		if (stat(path, &st) != 0)
+			return false;
+		(void) snprintf(path, sizeof(path), "%s/%.*s", to_root, (int) (slash - name), name);
+		if (mkdir(path, 0700) != 0 ? errno != EEXIST : chmod(path, (st.st_mode & 0777) | S_IRWXU) != 0)
 			return false;
 	}
 	return true;
@@ -115,8 +76,10 @@ copy_entry(const char *from, const char *to)
 
 	if (lstat(from, &st) != 0)
 		return false;
-	if (!S_ISLNK(st.st_mode))
+	if (S_ISREG(st.st_mode))
 		return pgha_copy_file(from, to);
+	if (!S_ISLNK(st.st_mode))
+		return true;			/* a socket, say, in a directory */
 	length = readlink(from, target, sizeof(target) - 1);
 	if (length < 0)
 		return false;
@@ -138,16 +101,87 @@ make_room(const char *from, const char *to)
 	return unlink(to) == 0;
 }
 
+/* What has vanished meanwhile is not missed. */
 static bool
 copy_one(PghaJobRun *run, const char *from_root, const char *to_root, const char *name)
 {
 	char		from[PATH_MAX * 2];
 	char		to[PATH_MAX * 2];
+	struct stat st;
 
 	(void) snprintf(from, sizeof(from), "%s/%s", from_root, name);
 	(void) snprintf(to, sizeof(to), "%s/%s", to_root, name);
-	if (!make_parents(to_root, name) || !make_room(from, to) || !copy_entry(from, to))
-		return failed(run, "copy file", from);
+	if (!make_parents(from_root, to_root, name) || !make_room(from, to) || !copy_entry(from, to))
+		return (errno == ENOENT && lstat(from, &st) != 0 && errno == ENOENT) || failed(run, "copy file", from);
+	return true;
+}
+
+/* Copies what is in a directory; the name is empty for the roots. */
+static bool
+copy_below(PghaJobRun *run, const char *from_root, const char *to_root, const char *below)
+{
+	char		path[PATH_MAX * 2];
+	DIR		   *dir;
+	struct dirent *entry;
+	bool		done = true;
+
+	(void) snprintf(path, sizeof(path), "%s%s%s", from_root, *below != '\0' ? "/" : "", below);
+	dir = opendir(path);
+	if (dir == NULL)
+		return errno == ENOENT || failed(run, "read directory", path);
+	while (done && (entry = readdir(dir)) != NULL)
+	{
+		char		name[PATH_MAX];
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		(void) snprintf(name, sizeof(name), "%s%s%s", below, *below != '\0' ? "/" : "", entry->d_name);
+		(void) snprintf(path, sizeof(path), "%s/%s", from_root, name);
+		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			done = copy_below(run, from_root, to_root, name);
+		else
+			done = copy_one(run, from_root, to_root, name);
+	}
+	(void) closedir(dir);
+	return done;
+}
+
+/* Where to, for save_found(). */
+typedef struct Save
+{
+	PghaJobRun *run;
+	const char *to;
+} Save;
+
+/* Copies what can be carried along; a clone that keeps the rest has asked (top.c). */
+static bool
+save_found(const char *name, PghaTopKind kind, void *arg)
+{
+	const Save *save = arg;
+	const char *data = save->run->conf->data;
+	char		path[PATH_MAX + 300];
+	struct stat st;
+
+	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
+	switch (kind)
+	{
+		case PGHA_TOP_LOCKED:
+			if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+				return true;
+			/* FALLTHROUGH */
+		case PGHA_TOP_FILE:
+		case PGHA_TOP_LINK:
+			return copy_one(save->run, data, save->to, name);
+		case PGHA_TOP_DIRECTORY:
+			return pgha_top_is_leaders(name) || copy_below(save->run, data, save->to, name);
+		case PGHA_TOP_UNREADABLE:
+			errno = EACCES;
+			return failed(save->run, "read", path);
+		case PGHA_TOP_BULKY:
+		case PGHA_TOP_SPECIAL:
+			break;
+	}
 	return true;
 }
 
@@ -155,19 +189,31 @@ copy_one(PghaJobRun *run, const char *from_root, const char *to_root, const char
 static bool
 save_top(PghaJobRun *run, const char *to)
 {
-	DIR		   *dir = opendir(run->conf->data);
-	struct dirent *entry;
-	bool		done = true;
+	Save		save = {run, to};
 
-	if (dir == NULL)
-		return errno == ENOENT || failed(run, "read directory", run->conf->data);
-	while (done && (entry = readdir(dir)) != NULL)
-		done = !is_ours(run->conf->data, entry->d_name) || copy_one(run, run->conf->data, to, entry->d_name);
-	(void) closedir(dir);
-	return done;
+	pgha_job_forget_failure(run);
+	if (pgha_top_scan(run->conf->data, save_found, &save))
+		return true;
+	return run->sqlstate[0] != '\0' ? false : failed(run, "read directory", run->conf->data);
 }
 
-/* Copies what the configuration includes from below the top. */
+/* Is a directory on the way a link?  That is carried along, and what it leads to stays. */
+static bool
+is_behind_link(const char *data, const char *name)
+{
+	char		path[PATH_MAX * 2];
+	struct stat st;
+
+	for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+	{
+		(void) snprintf(path, sizeof(path), "%s/%.*s", data, (int) (slash - name), name);
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			return true;
+	}
+	return false;
+}
+
+/* Copies what the configuration includes, or names, from below the top. */
 static bool
 save_included(PghaJobRun *run, const char *to)
 {
@@ -179,6 +225,7 @@ save_included(PghaJobRun *run, const char *to)
 
 		if (strncmp(file, run->conf->data, length) == 0 && file[length] == '/' &&
 			strchr(file + length + 1, '/') != NULL && strstr(file, "/../") == NULL &&
+			!is_behind_link(run->conf->data, file + length + 1) &&
 			!copy_one(run, run->conf->data, to, file + length + 1))
 			return false;
 	}
@@ -186,8 +233,8 @@ save_included(PghaJobRun *run, const char *to)
 }
 
 /*
- * While the data directory is not whole its files may be the leader's: what was
- * saved before then stays.
+ * While the data directory is not whole its files may be the leader's, and in one
+ * that is missing or empty there are none: what was saved before then stays.
  */
 bool
 pgha_settings_save(PghaJobRun *run)
@@ -197,7 +244,8 @@ pgha_settings_save(PghaJobRun *run)
 
 	(void) snprintf(directory, sizeof(directory), "%s/settings", run->conf->directory);
 	(void) snprintf(fresh, sizeof(fresh), "%s/settings.new", run->conf->directory);
-	if (!run->data_ok && access(directory, F_OK) == 0)
+	if ((!run->data_ok || (!pgha_exists_in(run->conf->data, "PG_VERSION") && !pgha_exists_in(run->conf->data, "postgresql.auto.conf"))) &&
+		access(directory, F_OK) == 0)
 		return true;
 	if (!pgha_remove_tree(fresh, true) || !pgha_make_directory(fresh))
 		return failed(run, "create directory", fresh);
@@ -210,42 +258,19 @@ pgha_settings_save(PghaJobRun *run)
 }
 
 static bool
-restore_below(PghaJobRun *run, const char *saved, const char *data, const char *below)
-{
-	char		path[PATH_MAX * 2];
-	DIR		   *dir;
-	struct dirent *entry;
-	bool		done = true;
-
-	(void) snprintf(path, sizeof(path), "%s%s%s", saved, *below != '\0' ? "/" : "", below);
-	dir = opendir(path);
-	if (dir == NULL)
-		return errno == ENOENT || failed(run, "read directory", path);
-	while (done && (entry = readdir(dir)) != NULL)
-	{
-		char		name[PATH_MAX];
-		struct stat st;
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		(void) snprintf(name, sizeof(name), "%s%s%s", below, *below != '\0' ? "/" : "", entry->d_name);
-		(void) snprintf(path, sizeof(path), "%s/%s", saved, name);
-		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
-			done = restore_below(run, saved, data, name);
-		else
-			done = copy_one(run, saved, data, name);
-	}
-	(void) closedir(dir);
-	return done;
-}
-
-static bool
 restore(PghaJobRun *run, const char *data)
 {
 	char		directory[PATH_MAX + 32];
 
 	(void) snprintf(directory, sizeof(directory), "%s/settings", run->conf->directory);
-	return restore_below(run, directory, data, "");
+	return copy_below(run, directory, data, "");
+}
+
+/* pg_rewind writes into the file: what has other names would change under these, too. */
+static bool
+make_single(const char *saved, const char *path)
+{
+	return unlink(path) == 0 && copy_entry(saved, path);
 }
 
 /* pg_rewind opens for writing what both nodes have. */
@@ -263,11 +288,17 @@ pgha_settings_open(PghaJobRun *run)
 		return errno == ENOENT || failed(run, "read directory", directory);
 	while (done && (entry = readdir(dir)) != NULL)
 	{
+		char		saved[PATH_MAX + 300];
 		char		path[PATH_MAX + 300];
 		struct stat st;
 
+		(void) snprintf(saved, sizeof(saved), "%s/%s", directory, entry->d_name);
 		(void) snprintf(path, sizeof(path), "%s/%s", run->conf->data, entry->d_name);
-		if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, W_OK) != 0)
+		if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+			continue;
+		if (st.st_nlink > 1)
+			done = make_single(saved, path) || failed(run, "copy file", path);
+		if (done && access(path, W_OK) != 0)
 			done = chmod(path, (st.st_mode & 0777) | S_IWUSR) == 0 || failed(run, "make writable file", path);
 	}
 	(void) closedir(dir);

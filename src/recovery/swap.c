@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/mark.h"
 #include "../host/server_ctl.h"
@@ -25,7 +26,23 @@
 #include "objects.h"
 #include "own.h"
 #include "server.h"
+#include "settings.h"
 #include "table.h"
+
+/*
+ * A session with the leader, and its term; that there is none (NULL, 0) is no
+ * failure of the job's, but of `asks`.
+ */
+static PGconn *
+ask_leader(const PghaJobRun *run, PghaJobRun *asks, uint64_t *term)
+{
+	PGconn	   *leader;
+
+	*asks = *run;
+	leader = pgha_job_leader(asks);
+	*term = leader != NULL ? pgha_found_leader_term(leader) : 0;
+	return leader;
+}
 
 /* Taken again directly before each step that cannot be undone. */
 static bool
@@ -112,6 +129,28 @@ pgha_swap_check_term(PghaJobRun *run, bool must_know)
 						 "the data directory \"%s\" is newer than what the primary has", run->conf->data);
 }
 
+bool
+pgha_swap_check_held(PghaJobRun *run, bool ran)
+{
+	PGconn	   *leader = pgha_job_leader(run);
+	PghaFact	paused = PGHA_NO;
+	pid_t		pid;
+
+	if (leader == NULL)
+		return false;
+	if (!run->order.ordered)
+		paused = pgha_found_leader_paused(leader);
+	PQfinish(leader);
+	run->held = paused != PGHA_NO;
+	if (run->held)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "End the pause, or call pgha_recover_node().", "%s",
+							 paused == PGHA_YES ? "the recovery is not gone on with: failover is paused" :
+							 "the recovery is not gone on with: it is not known whether failover is paused");
+	run->held = !run->order.ordered && ran && pgha_server_look(run->conf, &pid) == PGHA_SERVER_STOPPED;
+	return !run->held || pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Start the server, or call pgha_recover_node().",
+						 "the recovery is not gone on with: the server was stopped on purpose");
+}
+
 /* It is not exchanged: what was whole may be started again. */
 static void
 unmark(const PghaJobRun *run)
@@ -119,7 +158,7 @@ unmark(const PghaJobRun *run)
 	char		error[512];
 
 	if (run->data_ok && access(run->conf->data, F_OK) == 0 && !pgha_mark_clear(run->conf->data, error, sizeof(error)))
-		fprintf(stderr, "pgha agent: %s\n", error);
+		pgha_agent_log("%s", error);
 }
 
 /* Has somebody had the data directory at work since it was recorded? */
@@ -185,8 +224,8 @@ pgha_swap_in(PghaJobRun *run)
 
 	/* What is under the clone's name now is what it replaces. */
 	if (access(run->new_directory, F_OK) == 0 && rename(run->new_directory, aside) != 0)
-		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
-							 run->new_directory, aside, strerror(errno));
+		return pgha_job_fail(run, STATE_IO, NULL, "The clone is in its place; move away what is in the way of the former data directory, and try again.",
+							 "could not rename \"%s\" to \"%s\": %s", run->new_directory, aside, strerror(errno));
 	if (!pgha_sync_parent(data))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "could not sync the parent of \"%s\": %s", data, strerror(errno));
 	run->new_directory[0] = '\0';
@@ -196,6 +235,8 @@ pgha_swap_in(PghaJobRun *run)
 		aside[0] = '\0';
 	run->data_ok = true;
 	run->cloned = true;
+	memcpy(run->placed_source, run->source, sizeof(run->placed_source));
+	run->placed_term = run->source_term;
 	if (!pgha_job_record(run))
 		return false;
 	pgha_clone_forget(run);
@@ -207,18 +248,24 @@ pgha_swap_in(PghaJobRun *run)
 static PghaCopy
 look_at_copy(const PghaJobRun *run)
 {
+	char		path[PATH_MAX + 32];
+	struct stat st;
+
 	if (run->new_directory[0] == '\0')
 		return PGHA_COPY_NONE;
 	if (run->new_whole && is_at(run->conf->data, &run->new_id))
 		return PGHA_COPY_PLACED;
-	if (access(run->new_directory, F_OK) != 0)
+	if (access(run->new_directory, F_OK) != 0 && errno == ENOENT)
 		return PGHA_COPY_VANISHED;
 	/* One that was not listed yet is empty. */
 	if (run->new_id.inode != 0 && !is_at(run->new_directory, &run->new_id))
 		return PGHA_COPY_FOREIGN;
 	if (run->new_whole)
 		return PGHA_COPY_WHOLE;
-	return pgha_exists_in(run->new_directory, "global/pg_control") ? PGHA_COPY_PERHAPS : PGHA_COPY_PARTIAL;
+	/* A crash of the machine may leave it without what was in it. */
+	(void) snprintf(path, sizeof(path), "%s/global/pg_control", run->new_directory);
+	return stat(path, &st) == 0 ? (st.st_size != 0 ? PGHA_COPY_PERHAPS : PGHA_COPY_PARTIAL) :
+		errno == ENOENT ? PGHA_COPY_PARTIAL : PGHA_COPY_PERHAPS;
 }
 
 /* Was the server that is down stopped by somebody else than a recovery? */
@@ -226,37 +273,51 @@ static bool
 is_stopped_on_purpose(const PghaJobRun *run, const PghaDirectory *now)
 {
 	pid_t		pid;
+	PghaServer	server = pgha_server_look(run->conf, &pid);
 
-	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_STOPPED)
+	/* Marked for an exchange it has been down before; how it went down pg_control tells. */
+	if (server != PGHA_SERVER_STOPPED && !(server == PGHA_SERVER_MARKED && now->shut_down))
 		return false;
 	return !run->stopped || (run->stop_written != 0 && now->written != run->stop_written);
+}
+
+/*
+ * Has the leader of now all that the copy has?  Where the copy itself does not
+ * tell: it has, if it is the one that was copied, in the same term.
+ */
+static PghaFact
+is_copy_contained(const PghaJobRun *run, PGconn *leader, uint64_t term)
+{
+	PghaFact	contained = term != 0 ? pgha_found_contained(run, leader, run->new_directory) : PGHA_NOT_KNOWN;
+
+	if (contained == PGHA_NOT_KNOWN && term != 0 && term == run->source_term &&
+		strcmp(run->conf->members.member[run->leader].name, run->source) == 0)
+		contained = PGHA_YES;
+	return contained;
 }
 
 /* What is there now, who leads, and what the operator has said. */
 static void
 look(PghaJobRun *run, PghaScene *scene)
 {
-	static PghaJobRun asks;		/* that there is no leader is no failure yet */
+	static PghaJobRun asks;
 	PghaDirectory now;
-	PGconn	   *leader;
-	uint64_t	term = 0;
+	uint64_t	term;
+	PGconn	   *leader = ask_leader(run, &asks, &term);
 
-	asks = *run;
-	leader = pgha_job_leader(&asks);
-	if (leader != NULL)
-		term = pgha_found_leader_term(leader);
 	pgha_found_directory(run, run->conf->data, &now);
 
 	memset(scene, 0, sizeof(*scene));
 	scene->copy = look_at_copy(run);
-	scene->data_whole = run->data_ok && pgha_exists_in(run->conf->data, "global") &&
-		(run->known || pgha_mark_is_set(run->conf->data) != PGHA_MARK_SET);
+
+	/* Without its mark, what was not whole is what somebody has put there since. */
+	scene->data_whole = pgha_exists_in(run->conf->data, "global") &&
+		((run->known && run->data_ok) || pgha_mark_is_set(run->conf->data) != PGHA_MARK_SET);
 	scene->changed = pgha_found_changed(&now, &run->replaced);
 	scene->down = is_down(run);
 	scene->contained = PGHA_NOT_KNOWN;
-	if (term != 0 && (scene->copy == PGHA_COPY_WHOLE || scene->copy == PGHA_COPY_PERHAPS))
-		scene->contained = term == run->source_term && strcmp(run->conf->members.member[run->leader].name, run->source) == 0 ?
-			PGHA_YES : pgha_found_contained(run, leader, run->new_directory);
+	if (scene->copy == PGHA_COPY_WHOLE || scene->copy == PGHA_COPY_PERHAPS)
+		scene->contained = is_copy_contained(run, leader, term);
 	scene->above = pgha_found_above(&now, term);
 
 	/* With a leader, the agent has asked it. */
@@ -264,10 +325,21 @@ look(PghaJobRun *run, PghaScene *scene)
 	scene->stopped = is_stopped_on_purpose(run, &now);
 	if (run->order_term == 0)
 		run->order_term = term;
-	scene->ordered = run->order.ordered && (!run->again || (term != 0 && term == run->order_term));
+	/* Who has stopped it after the job's own stop has said so after the order. */
+	scene->ordered = run->order.ordered &&
+		(!run->again || (term != 0 && term == run->order_term && !(scene->stopped && run->stopped)));
 	run->order.ordered = scene->ordered;
 	if (leader != NULL)
 		PQfinish(leader);
+}
+
+/* Where a data directory was to go that has not been exchanged after all. */
+static void
+forget_missing(PghaJobRun *run)
+{
+	if (run->new_directory[0] == '\0' && run->old_directory[0] != '\0' &&
+		access(run->old_directory, F_OK) != 0 && errno == ENOENT)
+		run->old_directory[0] = '\0';
 }
 
 /* The copy is no concern any more, wherever it is. */
@@ -281,13 +353,42 @@ forget_copy(PghaJobRun *run)
 	return pgha_job_record(run);
 }
 
+void
+pgha_swap_drop_copy(PghaJobRun *run)
+{
+	static PghaJobRun asks;
+	PGconn	   *leader;
+	uint64_t	term;
+	PghaFact	contained = PGHA_YES;
+
+	if (run->new_whole)
+	{
+		leader = ask_leader(run, &asks, &term);
+		contained = is_copy_contained(run, leader, term);
+		if (leader != NULL)
+			PQfinish(leader);
+	}
+	if (contained == PGHA_YES)
+		pgha_clone_give_up(run);
+	else
+		pgha_agent_log("the clone \"%s\" is whole, and stays until there is a primary that has all of it", run->new_directory);
+}
+
 /* The job ends here, and the copy stays recorded.  The server that there is may go on meanwhile. */
 static bool
 await(PghaJobRun *run, const PghaScene *scene, const char *what, const char *hint)
 {
-	if (scene->data_whole && scene->down == PGHA_YES && pgha_table_may_start(scene) && run->leader == PGHA_NOBODY)
+	if (scene->data_whole && scene->down == PGHA_YES && pgha_table_may_start(scene))
 		(void) pgha_start(run);
-	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint, "the clone \"%s\" %s", run->new_directory, what);
+	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, hint, "the clone \"%s\"%s", run->new_directory, what);
+}
+
+/* Named for an exchange that has not been: the next one must not take it for a former data directory. */
+static void
+forget_unused(char *aside)
+{
+	if (access(aside, F_OK) != 0 && errno == ENOENT)
+		aside[0] = '\0';
 }
 
 bool
@@ -299,25 +400,34 @@ pgha_clone_tidy(PghaJobRun *run)
 
 	look(run, &scene);
 	step = pgha_table_step(&scene);
-	if (step != PGHA_STEP_GO_ON)
-		fprintf(stderr, "pgha agent: recovery: an interrupted clone \"%s\": %s\n", run->new_directory, pgha_table_word(step));
+	/* That it waits is told as the reason of the failure, and once. */
+	if (step != PGHA_STEP_GO_ON && step < PGHA_STEP_AWAIT_SERVER)
+		pgha_agent_log("recovery: an interrupted clone \"%s\": %s", run->new_directory, pgha_table_word(step));
+
+	if (step != PGHA_STEP_SWAP && step != PGHA_STEP_NAME && step < PGHA_STEP_AWAIT_SERVER)
+	{
+		forget_unused(run->old_directory);
+		forget_unused(run->spent_directory);
+	}
 
 	/* It was marked for an exchange that has not been. */
 	if (run->known && scene.data_whole && step != PGHA_STEP_SWAP)
 		unmark(run);
-	if (!pgha_table_may_start(&scene))
+	/* A pause ends, and then it is started again; who has stopped it starts it himself. */
+	run->held = !pgha_table_may_start(&scene);
+	if (run->held && scene.stopped)
 		run->stopped = false;
 	switch (step)
 	{
 		case PGHA_STEP_GO_ON:
-			/* Of a clone in place. */
-			if (run->data_ok)
-				pgha_clone_forget(run);
-			else
-				(void) pgha_clone_remove_noted(run);
+			/* Of a clone in place; what is whole, or was put there since, may use them. */
+			(void) pgha_clone_remove_noted(run, !run->data_ok && pgha_mark_is_set(run->conf->data) == PGHA_MARK_SET ?
+										   NULL : run->conf->data);
 			break;
 		case PGHA_STEP_SWAP:
-			done = pgha_swap_stop_old(run) && pgha_swap_in(run);
+			/* What somebody has changed in the node's own files since. */
+			done = pgha_swap_stop_old(run) && pgha_settings_save(run) &&
+				pgha_make_standby(run, run->new_directory) && pgha_swap_in(run);
 			break;
 		case PGHA_STEP_NAME:
 			done = pgha_swap_in(run);
@@ -327,25 +437,28 @@ pgha_clone_tidy(PghaJobRun *run)
 			done = pgha_job_record(run);
 			break;
 		case PGHA_STEP_LEAVE_COPY:
-			fprintf(stderr, "pgha agent: \"%s\" has what the primary does not have, or was not made by this agent:"
-					" it is left there; delete it when it is not needed\n", run->new_directory);
+			pgha_agent_log("\"%s\" has what the primary does not have, or was not made by this agent:"
+						   " it is left there; delete it when it is not needed", run->new_directory);
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_FORGET_COPY:
-			(void) pgha_clone_remove_noted(run);
+			/* Who has moved it away may use what it has outside. */
+			pgha_agent_log("\"%s\" is not there any more; copies of tablespaces that belonged to it are left as they are",
+						   run->new_directory);
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_AWAIT_SERVER:
-			return await(run, &scene, "waits: it is not known that the server does not run",
+			return await(run, &scene, " waits: it is not known that the server does not run",
 						 "Stop the server, or see what the agent's log says of it.");
 		case PGHA_STEP_AWAIT_LEADER:
-			return await(run, &scene, "waits for a primary that it can be compared with",
+			return await(run, &scene, " waits for a primary that it can be compared with",
 						 "It is decided on when there is one; or move it away.");
 		case PGHA_STEP_AWAIT_OPERATOR:
-			return await(run, &scene, "waits: failover is paused, or the server was stopped on purpose",
+			return await(run, &scene, " waits: failover is paused, or the server was stopped on purpose",
 						 "Start the server, end the pause, or call pgha_recover_node().");
 	}
-	if (!done || pgha_table_may_start(&scene) || !run->again || !server_is_down(run))
+	forget_missing(run);
+	if (!done || !run->held || !run->again || !server_is_down(run))
 		return done;
 	return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Start the server, end the pause, or call pgha_recover_node().",
 						 "the recovery is not gone on with: failover is paused, or the server was stopped on purpose");
@@ -354,28 +467,54 @@ pgha_clone_tidy(PghaJobRun *run)
 /* ---- the former data directory ---- */
 
 /*
- * Deletes a former data directory.  While that cannot be written down it is not
- * done, nor forgotten: false, after pgha_job_fail().
+ * Deletes a former data directory, pg_control first: one that has it no more, and
+ * of which the record says that it was being deleted, is not whole, and there is
+ * nothing left to decide.  One that has it is decided on anew.  While that cannot
+ * be written down it is not done, nor forgotten: false, after pgha_job_fail().
  */
 static bool
 delete_directory(PghaJobRun *run, char *directory)
 {
+	char		control[PATH_MAX + 32];
+
+	run->deleting = true;
 	if (!pgha_job_phase(run, "cleaning up", "deletes \"%s\"", directory))
 		return false;
-	if (!pgha_clone_remove_data(run, directory, true, run->conf->data))
-		fprintf(stderr, "pgha agent: could not delete \"%s\": %s\n", directory, strerror(errno));
+	(void) snprintf(control, sizeof(control), "%s/global/pg_control", directory);
+	if ((unlink(control) == 0 ? !pgha_sync_parent(control) : errno != ENOENT) ||
+		!pgha_clone_remove_data(run, directory, true, run->conf->data))
+		pgha_agent_log("could not delete \"%s\": %s", directory, strerror(errno));
 	directory[0] = '\0';
+	run->deleting = false;
 	return true;
 }
 
 bool
 pgha_clone_delete_spent(PghaJobRun *run)
 {
+	static PghaJobRun asks;
+	PGconn	   *leader;
+	uint64_t	term;
+	bool		listed;
+	PghaFact	contained = PGHA_YES;
+
 	if (run->spent_directory[0] == '\0')
 		return true;
-	if (pgha_objects_has(run->conf, run->spent_directory))
+	listed = pgha_objects_has(run->conf, run->spent_directory);
+	if (listed && pgha_exists_in(run->spent_directory, "global/pg_control"))
+	{
+		leader = ask_leader(run, &asks, &term);
+		contained = pgha_found_contained(run, leader, run->spent_directory);
+		if (leader != NULL)
+			PQfinish(leader);
+	}
+	if (listed && contained == PGHA_YES)
 		return delete_directory(run, run->spent_directory);
-	fprintf(stderr, "pgha agent: \"%s\" was not made by this agent, and is left as it is\n", run->spent_directory);
+	if (listed)
+		pgha_agent_log("\"%s\" has what the primary is not known to have: it is left there; delete it when it is not needed",
+					   run->spent_directory);
+	else
+		pgha_agent_log("\"%s\" was not made by this agent, and is left as it is", run->spent_directory);
 	run->spent_directory[0] = '\0';
 	return true;
 }
@@ -390,8 +529,8 @@ pgha_clone_say_kept(PghaJobRun *run)
 	/* It was marked for the exchange; it is whole. */
 	if (run->replaced.written != 0 && is_at(run->old_directory, &run->replaced) &&
 		!pgha_mark_clear(run->old_directory, error, sizeof(error)))
-		fprintf(stderr, "pgha agent: %s\n", error);
-	fprintf(stderr, "pgha agent: the former data directory is kept as \"%s\"\n", run->old_directory);
+		pgha_agent_log("%s", error);
+	pgha_agent_log("the former data directory is kept as \"%s\"", run->old_directory);
 	run->old_directory[0] = '\0';
 }
 
@@ -434,18 +573,16 @@ fate_of_former(PghaJobRun *run)
 	static PghaJobRun asks;
 	PghaFormer	former = {.keep = run->conf->keep_old_data || run->keep_old};
 	PghaDirectory now;
-	PGconn	   *leader;
-	uint64_t	term = 0;
+	uint64_t	term;
+	PGconn	   *leader = ask_leader(run, &asks, &term);
 
-	asks = *run;
-	leader = pgha_job_leader(&asks);
-	if (leader != NULL)
-		term = pgha_found_leader_term(leader);
 	pgha_found_directory(run, run->old_directory, &now);
 	former.listed = pgha_found_same(&now, &run->replaced) || pgha_objects_has(run->conf, run->old_directory);
-	if (now.written == 0 && run->replaced.written == 0 && term != 0)
+	if (now.written == 0 && (run->replaced.written == 0 ? term != 0 :
+							 run->deleting && !pgha_exists_in(run->old_directory, "global/pg_control")))
 	{
-		/* It had no pg_control: what was not whole had been given up before. */
+		/* It had no pg_control: what was not whole had been given up before.  Or it was being deleted. */
+		former.keep &= !run->deleting;
 		former.changed = former.above = PGHA_NO;
 		former.contained = PGHA_YES;
 	}
@@ -477,11 +614,13 @@ pgha_clone_finish(PghaJobRun *run)
 				pgha_clone_say_kept(run);
 				break;
 			case PGHA_FATE_AWAIT:
-				fprintf(stderr, "pgha agent: whether \"%s\" is needed cannot be told now; it is asked again\n", run->old_directory);
+				pgha_agent_log("whether \"%s\" is needed cannot be told now: the next recovery asks again, which the agent"
+							   " begins unless pgha.auto_rejoin = off; or delete it when it is not needed",
+							   run->old_directory);
 				break;
 		}
 	}
 	if (run->old_directory[0] == '\0')
-		run->keep_old = run->saved = false;
+		run->keep_old = run->saved = run->deleting = false;
 	(void) pgha_job_record(run);
 }

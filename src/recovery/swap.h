@@ -23,10 +23,25 @@ extern bool pgha_swap_in(PghaJobRun *run);
 extern bool pgha_swap_check_term(PghaJobRun *run, bool must_know);
 
 /*
+ * May the data directory still be replaced, after the wait for the copy?  Fails
+ * if the leader leads no more, or, unless a person has ordered the job, if failover is
+ * paused by now or that is not known, or if the server that ran before (`ran`)
+ * was stopped on purpose meanwhile.
+ */
+extern bool pgha_swap_check_held(PghaJobRun *run, bool ran);
+
+/*
  * Decides anew what becomes of that which an earlier process of a job left of a
  * clone, and does it.  False also if the job must not go on.
  */
 extern bool pgha_clone_tidy(PghaJobRun *run);
+
+/*
+ * The copy will not be swapped in now: deletes it, unless it is whole and the
+ * leader is not known to have all of it.  Then it stays, and pgha_clone_tidy() of
+ * the next job decides.
+ */
+extern void pgha_swap_drop_copy(PghaJobRun *run);
 
 /*
  * A clone streams: deletes the former data directory if the leader of now has
@@ -34,7 +49,7 @@ extern bool pgha_clone_tidy(PghaJobRun *run);
  */
 extern void pgha_clone_finish(PghaJobRun *run);
 
-/* Deletes a clone that never streamed and was replaced by another one; only what pgha made. */
+/* Deletes a clone that never streamed and was replaced by another one: if pgha made it, and the leader has all of it. */
 extern bool pgha_clone_delete_spent(PghaJobRun *run);
 
 /* Leaves the former data directory, if there is one, to the administrator. */

@@ -51,7 +51,7 @@ typedef struct PghaAgent
 	TimestampTz left;			/* when its session ended; 0: never had one */
 	bool		told_known;		/* this session has been told of pgha_pause() */
 	bool		told_paused;	/* what it was told */
-	TimestampTz refused_at;		/* when its login was refused last (refused.c); 0: never */
+	pgha_time	refused_at;		/* when its login was refused last (refused.c); 0: never */
 	char		refused[160];	/* with this message */
 	char		refused_host[64];	/* to this host */
 	char		data_directory[MAXPGPATH];
@@ -76,7 +76,7 @@ typedef struct PghaQueuedEvent
 
 typedef struct PghaKeptFailure
 {
-	TimestampTz at;				/* 0: free */
+	pgha_time	at;				/* 0: free */
 	char		host[256];
 	char		data_directory[MAXPGPATH];
 	PghaFailure failure;

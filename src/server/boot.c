@@ -31,6 +31,7 @@
 #include "../common/clock.h"
 #include "../core/boot.h"
 #include "../core/claim.h"
+#include "archive.h"
 #include "boot.h"
 #include "compat.h"
 #include "config.h"
@@ -96,7 +97,10 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 	pgha_time	limit = config.settings.failure_timeout / 3;
 	pgha_time	deadline = pgha_clock_us() + limit;
 	int			waiting = 0;
+	char		request[64];
 
+	/* No events. */
+	snprintf(request, sizeof(request), "report\t" UINT64_FORMAT, PG_UINT64_MAX);
 	for (int i = 0; i < count; i++)
 	{
 		char		conninfo[PGHA_CONNINFO_SIZE];
@@ -108,7 +112,7 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 								 &config.members.member[i], PGHA_IO_NAME, NULL))
 			continue;
 		if (!PghaChildStart(&child[i], conninfo) ||
-			!PghaChildRequest(&child[i], "report", PG_UINT64_MAX, pgha_clock_us(), limit))
+			!PghaChildRequest(&child[i], request, pgha_clock_us(), limit))
 		{
 			ereport(LOG,
 					(errmsg("could not start \"pgha io\" to ask member \"%s\": %m",
@@ -260,12 +264,10 @@ ignore_archive(const PghaDurable *durable)
 {
 	if (durable->role != PGHA_ROLE_PRIMARY && !durable->fenced && !durable->diverged)
 		return;
-	if (recoveryRestoreCommand == NULL || recoveryRestoreCommand[0] == '\0')
-		return;
-	ereport(LOG,
-			(errmsg("pgha: restore_command is not used until the next start"),
-			 errdetail("This server led when it was last running: its WAL must be compared with a later leader's before it replays any of that.")));
-	SetConfigOption("restore_command", "", PGC_POSTMASTER, PGC_S_OVERRIDE);
+	if (PghaArchiveIgnore())
+		ereport(LOG,
+				(errmsg("pgha: restore_command is not used until the next start"),
+				 errdetail("This server led when it was last running: its WAL must be compared with a later leader's before it replays any of that.")));
 }
 
 /*
@@ -312,6 +314,9 @@ set_upstream(void)
 
 	/* It would keep WAL beside the slot that the monitor orders, and not be the one that streams. */
 	SetConfigOption("wal_receiver_create_temp_slot", "off", PGC_POSTMASTER, PGC_S_OVERRIDE);
+
+	/* A standby that does not go over to the next leader's timeline is of no use. */
+	SetConfigOption("recovery_target_timeline", "latest", PGC_POSTMASTER, PGC_S_OVERRIDE);
 }
 
 /* FATAL if the configuration is bad or a decision cannot be carried out. */
@@ -350,6 +355,7 @@ boot(void)
 	}
 
 	set_upstream();
+	PghaArchiveGuard();
 	file = PghaStateRead(&config.settings, &durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))

@@ -53,6 +53,15 @@ compat_guc_variables(int *count)
 #endif
 }
 
+/* Memory of a GUC variable's text, for a check hook that puts another one in its place. */
+#if PG_VERSION_NUM >= 160000
+#define compat_guc_malloc(size)		guc_malloc(LOG, (size))
+#define compat_guc_free(text)		guc_free(text)
+#else
+#define compat_guc_malloc(size)		malloc(size)
+#define compat_guc_free(text)		free(text)
+#endif
+
 /* assign_synchronous_commit() moved in 16. */
 #if PG_VERSION_NUM >= 160000
 #include "utils/guc_hooks.h"
@@ -126,6 +135,13 @@ compat_guc_variables(int *count)
 #define compat_wait_event_set(size)		CreateWaitEventSet(NULL, (size))
 #else
 #define compat_wait_event_set(size)		CreateWaitEventSet(TopMemoryContext, (size))
+#endif
+
+/* The limit of a transaction, which came with 17: for the rest of this one. */
+#if PG_VERSION_NUM >= 170000
+#define compat_disable_transaction_timeout()	disable_timeout(TRANSACTION_TIMEOUT, false)
+#else
+#define compat_disable_transaction_timeout()	((void) 0)
 #endif
 
 #endif							/* PGHA_COMPAT_H */

@@ -28,6 +28,8 @@
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
+#include "../common/clock.h"
+#include "../common/errors.h"
 #include "compat.h"
 #include "events.h"
 #include "shmem.h"
@@ -41,7 +43,7 @@
 #define SLOTS_PER_READ		64
 
 /* Wait between two attempts to create a file that could not be created. */
-#define RETRY_AFTER_US		(10 * USECS_PER_SEC)
+#define RETRY_AFTER_US		10000000
 
 /* Nodes whose newest record is remembered: the members and some former ones. */
 #define MAX_KNOWN			(4 * PGHA_MAX_MEMBERS)
@@ -72,7 +74,7 @@ static char events_self[PGHA_NAME_SIZE];
 static uint64 next_position = 1;
 static bool unsynced = false;
 static bool complained = false;
-static TimestampTz retry_at = 0;
+static pgha_time retry_at = 0;
 static KnownNode known[MAX_KNOWN];
 static int	known_count = 0;
 
@@ -281,7 +283,7 @@ open_file(void)
 			return true;
 		forget_file();
 	}
-	if (retry_at != 0 && GetCurrentTimestamp() < retry_at)
+	if (retry_at != 0 && pgha_clock_us() < retry_at)
 		return false;
 
 	fd = BasicOpenFile(EVENTS_FILE, O_RDWR | PG_BINARY);
@@ -319,7 +321,7 @@ open_file(void)
 	return true;
 
 fail:
-	retry_at = GetCurrentTimestamp() + RETRY_AFTER_US;
+	retry_at = pgha_clock_us() + RETRY_AFTER_US;
 	return false;
 }
 
@@ -358,23 +360,16 @@ store(const PghaRecord *record)
 }
 
 /*
- * Copies a text into a field of a record: on one line, and not cut within a
- * character.
+ * Copies a text into a field of a record: on one line, fit to be shown, and not
+ * cut within a character.
  */
 static void
 copy_text(char *field, size_t size, const char *text)
 {
-	size_t		length = strlen(text);
-	size_t		i;
+	size_t		length;
 
-	if (length >= size)
-	{
-		length = size - 1;
-		while (length > 0 && ((unsigned char) text[length] & 0xC0) == 0x80)
-			length--;
-	}
-	for (i = 0; i < length; i++)
-		field[i] = (unsigned char) text[i] < ' ' ? ' ' : text[i];
+	strlcpy(field, text, size);
+	length = strlen(pgha_shown(field, false));
 	memset(field + length, 0, size - length);
 }
 

@@ -7,8 +7,9 @@
  * If it crashes or hangs, the server sees an end of file or a deadline, and
  * starts another one.  Lines and fields are those of common/fields.h:
  *
- *		conninfo <conninfo>							first line
- *		<id> <limit in ms> <command> <argument>		request
+ *		conninfo <conninfo>							first line, or
+ *		archive <restore_command>
+ *		<id> <limit in ms> <command> <arguments>	request
  *		<id> <outcome> <text>						reply
  *
  * A child stays in its parent's process group, so that it gets the signals
@@ -48,9 +49,9 @@ PghaChildInit(PghaChild *child)
 
 /* Everything between fork and exec: async-signal-safe calls only. */
 static void
-become_child(int fd, const char *path, pid_t parent)
+become_child(int fd, const char *path, const char *kind, pid_t parent)
 {
-	char	   *const argv[] = {"pgha", "io", "peer", NULL};
+	char	   *const argv[] = {"pgha", "io", (char *) kind, NULL};
 
 	pgha_default_signals();
 
@@ -72,11 +73,12 @@ PghaProgramPath(char *path)
 	join_path_components(path, path, "pgha");
 }
 
-bool
-PghaChildStart(PghaChild *child, const char *conninfo)
+/* Starts `pgha io <kind>`, whose first line is <keyword> <value>. */
+static bool
+start_child(PghaChild *child, const char *kind, const char *keyword, const char *value)
 {
+	static char text[PGHA_LINE_SIZE / 2];
 	char		path[MAXPGPATH];
-	char		text[PGHA_CONNINFO_SIZE * 2];
 	PghaLine	line;
 	int			pair[2];
 	pid_t		parent = getpid();
@@ -90,8 +92,8 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 		return false;
 
 	pgha_line_init(&line, text, sizeof(text) - 1);
-	pgha_line_add(&line, "conninfo");
-	pgha_line_add(&line, conninfo);
+	pgha_line_add(&line, keyword);
+	pgha_line_add(&line, value);
 	if (line.overflow)
 	{
 		errno = E2BIG;
@@ -117,7 +119,7 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 	sigprocmask(SIG_SETMASK, &all, &before);
 	child->pid = fork();
 	if (child->pid == 0)
-		become_child(pair[1], path, parent);
+		become_child(pair[1], path, kind, parent);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(pair[1]);
 	if (child->pid < 0)
@@ -132,7 +134,6 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 	child->filled = 0;
 	child->request = 0;
 	child->connected = false;
-	strlcpy(child->conninfo, conninfo, sizeof(child->conninfo));
 	fcntl(child->fd, F_SETFL, O_NONBLOCK);
 
 	/* The socket's buffer is larger than any line: this does not block. */
@@ -146,11 +147,22 @@ PghaChildStart(PghaChild *child, const char *conninfo)
 }
 
 bool
-PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
-				 pgha_time now, pgha_time limit)
+PghaChildStart(PghaChild *child, const char *conninfo)
+{
+	return start_child(child, "peer", "conninfo", conninfo);
+}
+
+bool
+PghaChildStartArchive(PghaChild *child, const char *command)
+{
+	return start_child(child, "archive", "archive", command);
+}
+
+bool
+PghaChildRequest(PghaChild *child, const char *request, pgha_time now, pgha_time limit)
 {
 	static uint64 last_request = 0;
-	char		line[128];
+	char		line[256];
 	int			length;
 
 	Assert(child->request == 0);
@@ -163,9 +175,8 @@ PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
 	 * slow, so would be the next.
 	 */
 	child->deadline = now + (child->connected ? limit + Max(limit / 2, LATE_LIMIT) : 2 * limit + START_LIMIT);
-	length = snprintf(line, sizeof(line), "%llu\t%lld\t%s\t%llu\n",
-					  (unsigned long long) child->request, (long long) limit / 1000,
-					  command, (unsigned long long) argument);
+	length = snprintf(line, sizeof(line), "%llu\t%lld\t%s\n",
+					  (unsigned long long) child->request, (long long) limit / 1000, request);
 	if (send(child->fd, line, length, MSG_NOSIGNAL) == length)
 		return true;
 	PghaChildStop(child);

@@ -1,6 +1,7 @@
 /*
  * io_child.h
- *		`pgha io` children: a process for each peer that does the network work.
+ *		`pgha io` children: a process for each peer that does the network work, and
+ *		one that asks the archive.
  */
 #ifndef PGHA_IO_CHILD_H
 #define PGHA_IO_CHILD_H
@@ -17,7 +18,6 @@ typedef struct PghaChild
 {
 	pid_t		pid;			/* 0: not running */
 	int			fd;				/* our end of its stdin and stdout; -1 if not running */
-	char		conninfo[PGHA_CONNINFO_SIZE];	/* what it was started with */
 	bool		connected;		/* its last answer was "ok": it runs, and need not connect */
 	uint64		request;		/* id of the request under way; 0 = none */
 	pgha_time	deadline;		/* kill it if it has not answered by then */
@@ -43,9 +43,11 @@ extern void PghaChildInit(PghaChild *child);
  */
 extern bool PghaChildStart(PghaChild *child, const char *conninfo);
 
-/* Sends a request that must be answered within `limit`; false if the child is gone. */
-extern bool PghaChildRequest(PghaChild *child, const char *command, uint64 argument,
-							 pgha_time now, pgha_time limit);
+/* The same for one that will ask the archive with this restore_command. */
+extern bool PghaChildStartArchive(PghaChild *child, const char *command);
+
+/* Sends a command with its arguments, which must be answered within `limit`; false if the child is gone. */
+extern bool PghaChildRequest(PghaChild *child, const char *request, pgha_time now, pgha_time limit);
 
 /* Reads without blocking.  *outcome and *text point into the child's buffer. */
 extern PghaChildRead PghaChildPoll(PghaChild *child, char **outcome, char **text);

@@ -89,6 +89,8 @@ await_answer(uint64 number, PghaAnswer *answer)
 		{
 			answered = true;
 			answer->refused = order->refused;
+			answer->force_helps = order->force_helps;
+			answer->too_low = order->too_low;
 			strlcpy(answer->message, order->message, sizeof(answer->message));
 			answer->pause_generation = order->pause_generation;
 		}
@@ -142,6 +144,8 @@ PghaOrderAnswer(uint64 number, const PghaAnswer *answer)
 
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
 	order->refused = answer->refused;
+	order->force_helps = answer->force_helps;
+	order->too_low = answer->too_low;
 	strlcpy(order->message, answer->message, sizeof(order->message));
 	order->pause_generation = answer->pause_generation;
 	order->answered = number;

@@ -10,6 +10,8 @@
 typedef struct PghaAnswer
 {
 	bool		refused;
+	bool		force_helps;	/* PROMOTE: it would not be refused with force */
+	bool		too_low;		/* PROMOTE: settings of this server are the cause */
 	char		message[400];	/* why */
 	uint64		pause_generation;	/* PAUSE, RESUME: the new generation */
 } PghaAnswer;

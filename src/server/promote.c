@@ -31,6 +31,7 @@
 
 #include "../common/clock.h"
 #include "../common/report.h"
+#include "archive.h"
 #include "compat.h"
 #include "files.h"
 #include "promote.h"
@@ -338,7 +339,8 @@ archive_placeholders(void)
 	{
 		char		name[MAXFNAMELEN];
 
-		if (!is_placeholder(id))
+		/* What the archive has from elsewhere fills the gap as well, and is not to be overwritten. */
+		if (!is_placeholder(id) || PghaArchiveHas(id) == PGHA_YES)
 			continue;
 		TLHistoryFileName(name, id);
 		XLogArchiveNotify(name);

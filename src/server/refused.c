@@ -18,15 +18,15 @@
 #include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
-#include "utils/timestamp.h"
 
+#include "../common/clock.h"
 #include "agents.h"
 #include "config.h"
 #include "refused.h"
 #include "shmem.h"
 #include "text.h"
 
-#define FRESH_MS	60000
+#define FRESH_US	60000000
 
 static emit_log_hook_type previous_emit_log = NULL;
 
@@ -70,7 +70,7 @@ remember(const char *node, const char *message)
 	agent = PghaAgentOf(node);
 	if (agent != NULL)
 	{
-		agent->refused_at = GetCurrentTimestamp();
+		agent->refused_at = pgha_clock_us();
 		PghaCopyShown(agent->refused, message, sizeof(agent->refused), false);
 		for (char *c = agent->refused; *c != '\0'; c++)
 		{
@@ -103,7 +103,7 @@ bool
 PghaLoginRefused(const char *node, char *message, size_t size, char *host, size_t host_size)
 {
 	PghaBoard  *board = PghaTheBoard();
-	TimestampTz now = GetCurrentTimestamp();
+	pgha_time	now = pgha_clock_us();
 	bool		found = false;
 
 	LWLockAcquire(board->lock, LW_SHARED);
@@ -112,7 +112,7 @@ PghaLoginRefused(const char *node, char *message, size_t size, char *host, size_
 		const PghaAgent *agent = &board->agent[i];
 
 		if (strcmp(agent->node, node) != 0 || agent->refused_at == 0 || PghaAgentPresent(agent) ||
-			TimestampDifferenceExceeds(agent->refused_at, now, FRESH_MS))
+			now - agent->refused_at > FRESH_US)
 			continue;
 		strlcpy(message, agent->refused, size);
 		strlcpy(host, agent->refused_host, host_size);

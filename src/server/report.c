@@ -99,6 +99,7 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
 		report->slots = view->slots;
+		report->gap = view->gap;
 	}
 	else
 	{

@@ -91,6 +91,7 @@ typedef struct PghaView
 	PghaSettings settings;		/* in force */
 	PghaMembers members;
 	uint32		slots;			/* members a slot is kept for */
+	PghaGap		gap;			/* primary: what its last segment switch left empty */
 	PghaMemberView member[PGHA_MAX_MEMBERS];
 } PghaView;
 
@@ -111,6 +112,8 @@ typedef struct PghaOrder
 	uint64		number;			/* of the order last given */
 	uint64		answered;		/* of the order last answered */
 	bool		refused;
+	bool		force_helps;	/* PROMOTE: it would not be refused with force */
+	bool		too_low;		/* PROMOTE: settings of this server are the cause */
 	char		message[400];	/* why it was refused */
 	uint64		pause_generation;	/* PAUSE, RESUME: the new generation */
 	ConditionVariable done;		/* broadcast when `answered` moves */

@@ -21,16 +21,15 @@
  * memory of that is this process's own; after a restart of the monitor a dead
  * member can hold back slot_keep_size once more.
  *
- * Slots with the prefix pgha_ that belong to no other member are dropped (a copy
- * of a data directory brings them along); logical, temporary and all other slots
- * are never touched.
+ * The slot of a former member is dropped; which those are is remembered
+ * (own_slots.c).  Logical, temporary and all other slots are never touched,
+ * whatever their names are.
  *
  * Nothing here waits for another process but for short LWLocks, and no error
  * leaves this file: each cause is logged when it first occurs.
  */
 #include "postgres.h"
 
-#include <sys/stat.h>
 
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
@@ -46,6 +45,7 @@
 #include "utils/guc.h"
 
 #include "compat.h"
+#include "own_slots.h"
 #include "slots.h"
 #include "../common/members.h"
 
@@ -249,7 +249,7 @@ wal_end(void)
 
 /*
  * Finds our slots.  found[i] is member i's; `strangers` (max_replication_slots
- * long) takes the others and their number is returned.
+ * long) takes the others that may be, and their number is returned.
  */
 static int
 find_slots(const PghaSettings *settings, FoundSlot *found, FoundSlot *strangers)
@@ -278,17 +278,17 @@ find_slots(const PghaSettings *settings, FoundSlot *found, FoundSlot *strangers)
 		this.active = slot->active_pid != 0;
 		SpinLockRelease(&slot->mutex);
 
-		if (!ours || strncmp(this.name, SLOT_PREFIX, strlen(SLOT_PREFIX)) != 0)
+		if (!ours)
 			continue;
 
 		for (int i = 0; i < settings->count; i++)
 			if (i != settings->self && strcmp(this.name, member_slot[i]) == 0)
 				member = i;
 		this.found = true;
-		if (member == PGHA_NOBODY)
-			strangers[count++] = this;
-		else
+		if (member != PGHA_NOBODY)
 			found[member] = this;
+		else if (strncmp(this.name, SLOT_PREFIX, strlen(SLOT_PREFIX)) == 0)
+			strangers[count++] = this;
 	}
 	LWLockRelease(ReplicationSlotControlLock);
 
@@ -377,11 +377,15 @@ drop_strangers(const FoundSlot *strangers, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (!strangers[i].active &&
-			attempt(SLOT_DROP, strangers[i].name, InvalidXLogRecPtr, &stranger_note))
+		if (strangers[i].active || !PghaSlotIsOwn(strangers[i].name))
+			continue;
+		if (attempt(SLOT_DROP, strangers[i].name, InvalidXLogRecPtr, &stranger_note))
+		{
+			PghaSlotForgotten(strangers[i].name);
 			ereport(LOG,
 					(errmsg("dropped replication slot \"%s\", which belongs to no other member of the cluster",
 							strangers[i].name)));
+		}
 	}
 }
 
@@ -428,9 +432,21 @@ PghaSlotsMaintain(const PghaSettings *settings, const PghaMemberNeed *need)
 	pfree(strangers);
 
 	for (int i = 0; i < settings->count; i++)
-		if (i != settings->self &&
-			maintain_member(settings->name[i], &found[i], &need[i], note_of(settings, i)))
+	{
+		char		name[NAMEDATALEN];
+
+		if (i == settings->self)
+			continue;
+		pgha_slot_name(settings->name[i], name);
+		if (maintain_member(settings->name[i], &found[i], &need[i], note_of(settings, i)))
+		{
 			present |= (uint32) 1 << i;
+			PghaSlotOwned(name);
+		}
+		else
+			PghaSlotForgotten(name);
+	}
+	PghaOwnSlotsSave();
 	return present;
 }
 

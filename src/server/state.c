@@ -23,6 +23,7 @@
 #include "../common/fields.h"
 #include "files.h"
 #include "state.h"
+#include "text.h"
 
 #define STATE_FILE		"pgha.state"
 #define STATE_FILE_NEW	"pgha.state.new"
@@ -308,7 +309,7 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	{
 		ereport(LOG,
 				(errmsg("file \"%s\" belongs to node \"%s\" of system %llu and is ignored",
-						STATE_FILE, node, (unsigned long long) system_identifier),
+						STATE_FILE, PghaClip(node, PGHA_NAME_SIZE), (unsigned long long) system_identifier),
 				 errdetail("A base backup or pg_rewind brought it here.")));
 		good = false;
 	}

@@ -11,12 +11,15 @@
 extern void PghaCopyText(char *to, const char *text, size_t size);
 
 /*
- * Copies what people will read, as far as it fits: control characters become
- * blanks, line breaks only where `lines` is false.
+ * Makes a text fit for people's terminals and for the log, in place, as
+ * pgha_shown() does (errors.h): line breaks stay where `lines` is true.
  */
+extern void PghaCleanShown(char *text, bool lines);
+
+/* Copies what people will read so, as far as it fits. */
 extern void PghaCopyShown(char *to, const char *text, size_t size, bool lines);
 
-/* As PghaCopyText(), palloc'd: at most `length` bytes of a text that came from outside, for a message. */
+/* The same on one line, palloc'd: at most `length` bytes of a text that came from outside, for a message. */
 extern char *PghaClip(const char *text, int length);
 
 #endif							/* PGHA_TEXT_H */

@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "config.h"
 #include "shmem.h"
+#include "text.h"
 #include "walreceiver.h"
 
 /* Wait before an upstream that could not be reached is tried again. */
@@ -80,7 +81,10 @@ receiver_exit(int code, Datum arg)
 	PghaWakeMonitor();
 }
 
-/* Waiting for longer than a start takes: says why, in the title and once in the log. */
+/*
+ * Waiting for longer than a start takes: says why, in the title and once in the log,
+ * where the monitor has told already that the node has diverged.
+ */
 static void
 tell_waiting(void)
 {
@@ -91,6 +95,7 @@ tell_waiting(void)
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	snprintf(title, sizeof(title), "waits for pgha to name a primary: %s",
 			 PghaShmem->view.valid ? PghaShmem->view.reason : "the pgha monitor does not run");
+	told |= PghaShmem->view.valid && PghaShmem->view.state == PGHA_DIVERGED;
 	LWLockRelease(PghaShmem->lock);
 	if (strcmp(title, shown) != 0)
 	{
@@ -237,9 +242,12 @@ pgha_connect(PGHA_WALRCV_CONNECT_ARGS)
 
 		/* The monitor may name another one meanwhile: no reason to end. */
 		if (!told)
+		{
+			PghaCleanShown(*err, false);
 			ereport(LOG,
 					(errcode(ERRCODE_CONNECTION_FAILURE),
 					 errmsg("could not connect to upstream \"%s\": %s", order_name, *err)));
+		}
 		told = true;
 	}
 }

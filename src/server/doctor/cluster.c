@@ -11,6 +11,7 @@
 #include "replication/walsender.h"
 #include "utils/builtins.h"
 
+#include "../../core/eligibility.h"
 #include "../../core/states.h"
 #include "../agents.h"
 #include "../config.h"
@@ -179,6 +180,12 @@ check_candidates(PghaDoctor *doctor)
 			PghaDoctorList(&able, member->name);
 		else
 			PghaDoctorList(&barred, psprintf("\"%s\": %s", member->name, pgha_bar_text(member->report.bar)));
+
+		/* Its replay has stopped, too: worth telling, whoever else is able. */
+		if (member->report.bar == PGHA_BAR_TOO_LOW)
+			PghaDoctorFind(doctor, PGHA_ERROR,
+						   "Write max_connections, max_worker_processes, max_wal_senders, max_prepared_transactions and max_locks_per_transaction on that node at least as high as on the primary, and restart it.",
+						   "\"%s\" cannot take over: %s", member->name, pgha_bar_text(member->report.bar));
 	}
 	if (able.len > 0)
 		PghaDoctorFine(doctor, "could take over: %s", able.data);
@@ -194,21 +201,21 @@ static void
 check_lag(PghaDoctor *doctor)
 {
 	const PghaView *view = doctor->view;
-	XLogRecPtr	end;
+	const PghaReport *leader;
 
 	if (view->leader < 0 || view->leader >= view->members.count || !view->member[view->leader].known)
 		return;
-	end = view->member[view->leader].report.wal_end;
+	leader = &view->member[view->leader].report;
 	for (int i = 0; i < view->members.count; i++)
 	{
 		const PghaReport *report = &view->member[i].report;
+		pgha_lsn	lacking = pgha_wal_between(report->wal_end, leader->wal_end, &leader->gap, 1);
 
-		if (answers(&view->member[i]) && report->in_recovery && end > report->wal_end &&
-			end - report->wal_end > view->settings.max_failover_lag)
+		if (answers(&view->member[i]) && report->in_recovery && lacking > view->settings.max_failover_lag)
 			PghaDoctorFind(doctor, PGHA_WARNING,
 						   "See whether network or disk of that node is too slow, or accept a greater loss with pgha.max_failover_lag.",
 						   "\"%s\" is %s behind the primary, more than pgha.max_failover_lag (%s)",
-						   view->member[i].name, PghaDoctorSize(end - report->wal_end),
+						   view->member[i].name, PghaDoctorSize(lacking),
 						   PghaDoctorSize(view->settings.max_failover_lag));
 	}
 	if (doctor->findings == 0)
@@ -278,6 +285,25 @@ check_max_wal_senders(PghaDoctor *doctor)
 		PghaDoctorFine(doctor, "%d, needed are %d", max_wal_senders, needed);
 }
 
+/* The slots of the other members, for SQL. */
+static const char *
+member_slots(const PghaView *view)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < view->members.count; i++)
+	{
+		char		slot[NAMEDATALEN];
+
+		if (i == view->settings.self)
+			continue;
+		pgha_slot_name(view->members.member[i].name, slot);
+		PghaDoctorList(&list, quote_literal_cstr(slot));
+	}
+	return psprintf("ARRAY[%s]::text[]", list.data);
+}
+
 static void
 check_max_replication_slots(PghaDoctor *doctor)
 {
@@ -285,7 +311,8 @@ check_max_replication_slots(PghaDoctor *doctor)
 	int			strangers;
 	int			needed;
 
-	(void) PghaDoctorQuery("SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE slot_name NOT LIKE 'pgha\\_%%'");
+	(void) PghaDoctorQuery("SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE slot_name <> ALL (%s)",
+						   member_slots(doctor->view));
 	strangers = atoi(PghaDoctorField(0, 0));
 	needed = others + strangers;
 	if (max_replication_slots < needed)
@@ -353,8 +380,9 @@ check_other_slots(PghaDoctor *doctor)
 	int			rows = PghaDoctorQuery("SELECT slot_name, wal_status, greatest(0, (CASE WHEN pg_is_in_recovery()"
 									   " THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END) - restart_lsn)::int8"
 									   " FROM pg_catalog.pg_replication_slots"
-									   " WHERE slot_name NOT LIKE 'pgha\\_%%' AND NOT active AND NOT temporary"
-									   " AND (restart_lsn IS NOT NULL OR wal_status = 'lost')");
+									   " WHERE slot_name <> ALL (%s) AND NOT active AND NOT temporary"
+									   " AND (restart_lsn IS NOT NULL OR wal_status = 'lost')",
+									   member_slots(doctor->view));
 	bool		unlimited = strcmp(PghaDoctorSetting("max_slot_wal_keep_size"), "-1") == 0;
 
 	for (int i = 0; i < rows; i++)

@@ -7,9 +7,7 @@
 
 #include "access/twophase.h"
 #include "access/xlog.h"
-#include "catalog/pg_control.h"
 #include "commands/dbcommands.h"
-#include "common/controldata_utils.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "replication/walreceiver.h"
@@ -22,6 +20,7 @@
 
 #include "../compat.h"
 #include "../config.h"
+#include "../control.h"
 #include "checks.h"
 
 /* A setting that has to be `on`. */
@@ -178,7 +177,7 @@ compare_limit(PghaDoctor *doctor, const char *name, int own, int primary)
 		PghaDoctorFind(doctor, own < primary ? PGHA_ERROR : PGHA_WARNING,
 					   psprintf("Write the same %s on every node, and restart them (to raise it: standbys first).", name),
 					   own < primary ?
-					   "%s is %d here and %d on the primary: this standby pauses, and does not start again" :
+					   "%s is %d here and %d on the primary: this standby pauses, cannot be promoted, and does not start again" :
 					   "%s is %d here and %d on the primary: when this node leads, the other one pauses, and does not start again",
 					   name, own, primary);
 }
@@ -186,16 +185,15 @@ compare_limit(PghaDoctor *doctor, const char *name, int own, int primary)
 static void
 check_standby_limits(PghaDoctor *doctor)
 {
-	bool		crc_ok;
-	ControlFileData *control = get_controlfile(DataDir, &crc_ok);
+	ControlFileData control;
 
-	if (!crc_ok)
+	if (!PghaReadControl(&control))
 		return;
-	compare_limit(doctor, "max_connections", MaxConnections, control->MaxConnections);
-	compare_limit(doctor, "max_worker_processes", max_worker_processes, control->max_worker_processes);
-	compare_limit(doctor, "max_wal_senders", max_wal_senders, control->max_wal_senders);
-	compare_limit(doctor, "max_prepared_transactions", max_prepared_xacts, control->max_prepared_xacts);
-	compare_limit(doctor, "max_locks_per_transaction", max_locks_per_xact, control->max_locks_per_xact);
+	compare_limit(doctor, "max_connections", MaxConnections, control.MaxConnections);
+	compare_limit(doctor, "max_worker_processes", max_worker_processes, control.max_worker_processes);
+	compare_limit(doctor, "max_wal_senders", max_wal_senders, control.max_wal_senders);
+	compare_limit(doctor, "max_prepared_transactions", max_prepared_xacts, control.max_prepared_xacts);
+	compare_limit(doctor, "max_locks_per_transaction", max_locks_per_xact, control.max_locks_per_xact);
 	if (doctor->findings == 0)
 		PghaDoctorFine(doctor, "max_connections and its kin are as on the primary");
 }
@@ -246,8 +244,12 @@ check_archive(PghaDoctor *doctor)
 					   "See the server log for what archive_command says; until it succeeds, WAL is kept and fills the disk.",
 					   "archiving fails: %s failures, the last one of %s at %s",
 					   PghaDoctorField(0, 0), PghaDoctorField(0, 1), PghaDoctorField(0, 2));
+	else if (XLogArchiveMode != ARCHIVE_MODE_ALWAYS)
+		PghaDoctorFind(doctor, PGHA_INFO,
+					   "Write archive_mode = always on every node, with an archive_command that succeeds if the archive has the same file already, and restart them; or copy such WAL into the archive after a failover.",
+					   "archive_mode is on: what a primary that falls has not archived yet is archived by no other node; its agent keeps it in pgha_unarchived");
 	else
-		PghaDoctorFine(doctor, "archive_mode is %s, and archiving does not fail", PghaDoctorSetting("archive_mode"));
+		PghaDoctorFine(doctor, "archive_mode is always, and archiving does not fail");
 }
 
 static void

@@ -104,6 +104,9 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 		case PGHA_ACT_FETCH_HISTORY:
 			PghaPeersFetchHistory(&monitor->config, action->member, action->timeline);
 			break;
+		case PGHA_ACT_COMPARE_WAL:
+			PghaPeersCompareWal(&monitor->config, action->member, action->timeline, action->begin, action->end);
+			break;
 		case PGHA_ACT_WRITE_STATE:
 			return write_state(monitor);
 		case PGHA_ACT_OPEN_GATE:

@@ -37,6 +37,7 @@
 #include "../../core/members.h"
 #include "../../core/step.h"
 #include "../agents.h"
+#include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
 #include "../events.h"
@@ -179,8 +180,13 @@ tend_orders(void)
 				event.flag = kind == PGHA_ORDER_PROMOTE_FORCE;
 				why = pgha_promote_refusal(&monitor.node, event.flag, pgha_clock_us());
 				answer.refused = why.reason != PGHA_WHY_NONE;
+				answer.too_low = why.reason == PGHA_WHY_BARRED && why.bar == PGHA_BAR_TOO_LOW;
 				if (answer.refused)
+				{
 					PghaWhyText(&monitor.node, &why, answer.message, sizeof(answer.message));
+					answer.force_helps = !event.flag &&
+						pgha_promote_refusal(&monitor.node, true, pgha_clock_us()).reason == PGHA_WHY_NONE;
+				}
 				else
 					step(&event);
 				break;
@@ -228,6 +234,27 @@ tend_heartbeat(pgha_time now)
 		need[i].lsn = m->report.wal_end;
 	}
 	monitor.slots = PghaSlotsMaintain(&monitor.config.settings, need);
+}
+
+/*
+ * Which timelines the archive has is asked ahead, by a standby with nothing else
+ * to do: nothing may hold up a promotion.
+ */
+static bool
+asks_archive(void)
+{
+	return monitor.node.local.in_recovery && PghaShmem->boot_passive == PGHA_ACTIVE &&
+		monitor.node.state != PGHA_CANDIDATE && monitor.node.state != PGHA_PROMOTING;
+}
+
+static void
+tend_archive(pgha_time now)
+{
+	if (asks_archive())
+		PghaArchiveTend(monitor.node.local.timeline,
+						pgha_newest_timeline(&monitor.node), monitor.config.settings.count, now);
+	else if (!monitor.node.local.in_recovery)
+		PghaArchiveStop();
 }
 
 /* ---- configuration ---- */
@@ -285,6 +312,8 @@ next_time(pgha_time now)
 		return now + (now - monitor.node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	next = Min(next, PghaKickDue(&monitor.node.local, now));
 	next = Min(next, PghaPeersDue(&monitor.config));
+	if (asks_archive())
+		next = Min(next, PghaArchiveDue(now));
 	return Max(next, now);
 }
 
@@ -302,6 +331,7 @@ monitor_exit(int code, Datum arg)
 	(void) code;
 	(void) arg;
 	PghaPeersStop();
+	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
 	PghaShmem->monitor_latch = NULL;
 	PghaShmem->monitor_pid = 0;
@@ -380,6 +410,7 @@ PghaMonitorMain(Datum arg)
 		PghaPeersTend(&monitor.config);
 		tend_promotion();
 		tend_heartbeat(pgha_clock_us());
+		tend_archive(pgha_clock_us());
 		PghaKickStartup(&monitor.node.local, pgha_clock_us());
 		PghaPublish(&monitor);
 		PghaShowTitle(&monitor.node);

@@ -3,20 +3,23 @@
  *		What the monitor sees of its own server, and how it hurries a standby on.
  *
  * Called by monitor.c before each step of the core.  It reads shared memory, and
- * of files only the history of a timeline that it has not seen before; it never
- * waits for anybody and decides nothing.
+ * of files a little where that is needed: pg_control, the history of a timeline
+ * that it has not seen before, the end of a WAL segment.  It never waits for
+ * anybody and decides nothing.
  */
 #include "postgres.h"
 
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "catalog/pg_control.h"
-#include "common/controldata_utils.h"
 #include "miscadmin.h"
 #include "replication/walreceiver.h"
 
 #include "../agents.h"
+#include "../archive.h"
 #include "../compat.h"
+#include "../control.h"
+#include "../gap.h"
 #include "../promote.h"
 #include "../report.h"
 #include "../shmem.h"
@@ -28,6 +31,9 @@
 #define KICK_EAGER_TIME		2000000
 #define KICK_EAGER_INTERVAL	1000
 #define KICK_INTERVAL		100000
+/* pg_control is looked at this often, and while nothing is received. */
+#define LOOK_INTERVAL		1000000
+#define URGENT_LOOK_INTERVAL	20000
 /* A stream that lasted less than this was refused; the next one is asked for after the same time. */
 #define REFUSED_INTERVAL	1000000
 
@@ -49,18 +55,37 @@ static bool newest_valid = false;
 static bool
 read_control(PghaLocal *local)
 {
-	bool		valid;
-	ControlFileData *control = get_controlfile(DataDir, &valid);
+	ControlFileData control;
 
-	local->timeline = control->checkPointCopy.ThisTimeLineID;
-	local->replayed = control->checkPoint + 1;
-	if (control->minRecoveryPoint >= local->replayed)
+	if (!PghaReadControl(&control))
+		return false;
+	local->timeline = control.checkPointCopy.ThisTimeLineID;
+	local->replayed = control.checkPoint + 1;
+	if (control.minRecoveryPoint >= local->replayed)
 	{
-		local->timeline = control->minRecoveryPointTLI;
-		local->replayed = control->minRecoveryPoint;
+		local->timeline = control.minRecoveryPointTLI;
+		local->replayed = control.minRecoveryPoint;
 	}
-	pfree(control);
-	return valid;
+	return true;
+}
+
+/*
+ * The WAL tells a standby of the primary's settings, and pg_control keeps them.
+ * What cannot be read for a moment is as it was.
+ */
+static bool
+settings_too_low(const PghaLocal *local, pgha_time now)
+{
+	static pgha_time looked = 0;
+	static bool too_low = false;
+	ControlFileData control;
+
+	if (looked != 0 && now - looked < (local->receiver == PGHA_RECEIVER_STREAMING ? LOOK_INTERVAL : URGENT_LOOK_INTERVAL))
+		return too_low;
+	looked = now;
+	if (PghaReadControl(&control))
+		too_low = PghaSettingsTooLow(&control, NULL, 0);
+	return too_low;
 }
 
 /*
@@ -99,6 +124,7 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 				fork_timeline = timeline;
 		}
 		local->fork_lsn = fork_lsn;
+		PghaGapBefore(timeline, local->wal_end, &local->gap);
 		PghaSyncRead(&config->members, &local->sync);
 		return;
 	}
@@ -109,6 +135,9 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 	local->replayed = GetXLogReplayRecPtr(NULL);
 	local->receiver = PghaWalReceiverState();
 	observe_missing_checkpoint(local);
+	local->too_low = settings_too_low(local, now);
+	if (local->receiver != PGHA_RECEIVER_STREAMING)
+		PghaGapBehind(timeline, local->wal_end, &local->gap);
 	local->receiver_ended_clean = pg_atomic_read_u32(&receiver->ended_clean) != 0;
 	local->receiver_heard = (pgha_time) pg_atomic_read_u64(&receiver->heard);
 	if (local->receiver == PGHA_RECEIVER_STREAMING)
@@ -127,6 +156,7 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 		newest_valid = true;
 	}
 	local->newest_timeline = newest_timeline;
+	local->archived_timeline = PghaArchiveNewest();
 
 	if (local->receiver != PGHA_RECEIVER_NONE)
 	{

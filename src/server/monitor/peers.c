@@ -3,13 +3,14 @@
  *		The other members, through a `pgha io` child for each.
  *
  * For monitor.c: it says what is to be asked, and is called back with what the
- * core should know: a report, a history, or why there is none.  A child that
+ * core should know: a report, a history, a comparison, or why there is none.  A child that
  * cannot run must never look like a member that is silent, as silence is what
  * starts a failover.  The only wait is in PghaPeersWait(), where the monitor
  * sleeps.
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -24,6 +25,8 @@
 
 /* A child that could not be started, or died, is tried again after this time. */
 #define CHILD_RETRY			1000000
+/* How long a comparison may take; twice that if its connection takes as long (microseconds). */
+#define COMPARE_LIMIT		20000000
 
 /* The monitor's side of one member: its child and what it is asked. */
 typedef struct Peer
@@ -41,6 +44,19 @@ typedef struct Peer
 } Peer;
 
 static Peer peer[PGHA_MAX_MEMBERS];
+
+/*
+ * The comparison of WAL that is under way.  It has a child of its own: it takes
+ * its time on a slow line, and the member must not look silent meanwhile.
+ */
+static struct
+{
+	PghaChild	child;
+	int			member;			/* PGHA_NOBODY: none */
+	bool		readable;
+	bool		failed;			/* it could not begin */
+}			comparison = {.member = PGHA_NOBODY};
+
 static PghaPeerNews tell_core;
 
 static WaitEventSet *wait_set = NULL;
@@ -52,6 +68,7 @@ PghaPeersInit(PghaPeerNews news)
 	tell_core = news;
 	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
 		PghaChildInit(&peer[i].child);
+	PghaChildInit(&comparison.child);
 }
 
 void
@@ -59,6 +76,8 @@ PghaPeersStop(void)
 {
 	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
 		PghaChildStop(&peer[i].child);
+	PghaChildStop(&comparison.child);
+	comparison.member = PGHA_NOBODY;
 	wait_set_stale = true;
 }
 
@@ -96,8 +115,7 @@ send_request(const PghaConfig *config, int member)
 	Peer	   *p = &peer[member];
 	pgha_time	now = pgha_clock_us();
 	pgha_time	limit = Max(config->settings.failure_timeout / 3, 100000);
-	const char *command;
-	uint64		argument;
+	char		request[128];
 
 	if (p->child.request != 0 || p->failed || (!p->want_poll && p->want_history == 0))
 		return;
@@ -130,17 +148,17 @@ send_request(const PghaConfig *config, int member)
 	p->asked_history = p->want_history != 0 && !p->want_poll;
 	if (p->asked_history)
 	{
-		command = "history";
-		argument = p->history_timeline = p->want_history;
+		snprintf(request, sizeof(request), "history\t%u", p->want_history);
+		p->history_timeline = p->want_history;
 		p->want_history = 0;
 	}
 	else
 	{
-		command = member == config->settings.self ? "check" : "report";
-		argument = PghaEventsNewest(config->settings.name[member]);
+		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT, member == config->settings.self ? "check" : "report",
+				 PghaEventsNewest(config->settings.name[member]));
 		p->want_poll = false;
 	}
-	if (!PghaChildRequest(&p->child, command, argument, now, limit))
+	if (!PghaChildRequest(&p->child, request, now, limit))
 	{
 		wait_set_stale = true;
 		p->failed = true;
@@ -230,6 +248,70 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 	}
 }
 
+/* ---- comparing WAL ---- */
+
+static void
+end_comparison(PghaComparison outcome)
+{
+	PghaEvent	event = {.type = PGHA_EV_COMPARED, .member = comparison.member, .compared = outcome};
+
+	PghaChildStop(&comparison.child);
+	wait_set_stale = true;
+	comparison.member = PGHA_NOBODY;
+	comparison.readable = false;
+	tell_core(&event);
+}
+
+void
+PghaPeersCompareWal(const PghaConfig *config, int member, uint32 timeline, pgha_lsn begin, pgha_lsn end)
+{
+	char		conninfo[PGHA_CONNINFO_SIZE];
+	char		request[128];
+
+	PghaChildStop(&comparison.child);
+	wait_set_stale = true;
+	comparison.member = member;
+	comparison.readable = false;
+	snprintf(request, sizeof(request), "compare\t%u\t" UINT64_FORMAT "\t" UINT64_FORMAT "\t%d",
+			 timeline, begin, end, wal_segment_size);
+	comparison.failed = !pgha_conninfo_build(conninfo, sizeof(conninfo), config->conninfo,
+											 &config->members.member[member], PGHA_IO_NAME, NULL) ||
+		!PghaChildStart(&comparison.child, conninfo) ||
+		!PghaChildRequest(&comparison.child, request, pgha_clock_us(), COMPARE_LIMIT);
+}
+
+static void
+tend_comparison(void)
+{
+	char	   *outcome;
+	char	   *text;
+
+	if (comparison.member == PGHA_NOBODY)
+		return;
+	if (comparison.failed || pgha_clock_us() >= comparison.child.deadline)
+		end_comparison(PGHA_WAL_NOT_COMPARED);
+	else if (comparison.readable)
+	{
+		comparison.readable = false;
+		switch (PghaChildPoll(&comparison.child, &outcome, &text))
+		{
+			case PGHA_CHILD_REPLY:
+				end_comparison(strcmp(outcome, "ok") != 0 ? PGHA_WAL_NOT_COMPARED :
+							   strcmp(text, "same") == 0 ? PGHA_WAL_SAME :
+							   strcmp(text, "differs") == 0 ? PGHA_WAL_DIFFERS :
+							   strcmp(text, "not needed") == 0 ? PGHA_WAL_NOT_NEEDED : PGHA_WAL_GONE);
+				break;
+			case PGHA_CHILD_GONE:
+				end_comparison(PGHA_WAL_NOT_COMPARED);
+				break;
+			case PGHA_CHILD_NOTHING:
+				break;
+		}
+	}
+}
+
+/* ---- the loop ---- */
+
 void
 PghaPeersTend(const PghaConfig *config)
 {
@@ -280,6 +362,7 @@ PghaPeersTend(const PghaConfig *config)
 		}
 		send_request(config, i);
 	}
+	tend_comparison();
 }
 
 pgha_time
@@ -294,6 +377,8 @@ PghaPeersDue(const PghaConfig *config)
 		if (peer[i].failed)
 			due = Min(due, peer[i].retry_at);
 	}
+	if (comparison.member != PGHA_NOBODY)
+		due = comparison.failed ? 0 : Min(due, comparison.child.deadline);
 	return due;
 }
 
@@ -302,21 +387,23 @@ build_wait_set(const PghaConfig *config)
 {
 	if (wait_set != NULL)
 		FreeWaitEventSet(wait_set);
-	wait_set = compat_wait_event_set(PGHA_MAX_MEMBERS + 2);
+	wait_set = compat_wait_event_set(PGHA_MAX_MEMBERS + 3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	for (int i = 0; i < config->settings.count; i++)
 	{
 		if (peer[i].child.fd >= 0)
-			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i]);
+			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i].readable);
 	}
+	if (comparison.child.fd >= 0)
+		AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, comparison.child.fd, NULL, &comparison.readable);
 	wait_set_stale = false;
 }
 
 void
 PghaPeersWait(const PghaConfig *config, long timeout_ms)
 {
-	WaitEvent	events[PGHA_MAX_MEMBERS + 2];
+	WaitEvent	events[PGHA_MAX_MEMBERS + 3];
 	int			count;
 
 	if (wait_set_stale)
@@ -325,7 +412,7 @@ PghaPeersWait(const PghaConfig *config, long timeout_ms)
 	for (int i = 0; i < count; i++)
 	{
 		if (events[i].user_data != NULL)
-			((Peer *) events[i].user_data)->readable = true;
+			*(bool *) events[i].user_data = true;
 	}
 	ResetLatch(MyLatch);
 }

@@ -26,6 +26,9 @@ extern void PghaPeersRenumber(const PghaMembers *before, const PghaMembers *memb
 extern void PghaPeersPoll(const PghaConfig *config, int member);
 extern void PghaPeersFetchHistory(const PghaConfig *config, int member, uint32 timeline);
 
+/* Has WAL of a timeline compared, in front of `end` and not before `begin`. */
+extern void PghaPeersCompareWal(const PghaConfig *config, int member, uint32 timeline, pgha_lsn begin, pgha_lsn end);
+
 /* Reads all children, ends those that are late, sends what is to be sent. */
 extern void PghaPeersTend(const PghaConfig *config);
 

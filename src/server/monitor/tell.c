@@ -94,6 +94,14 @@ PghaTellEvent(const PghaMonitor *monitor, const PghaWhy *why)
 		snprintf(what, sizeof(what), "promoted to primary of term %llu on timeline %u (%s): %s",
 				 (unsigned long long) node->durable.claim.term, node->local.timeline, cause, times);
 	}
+	else if (why->reason == PGHA_WHY_NO_CHECKPOINT && node->durable.claim.term != 0)
+	{
+		size_t		length = strlen(what);
+
+		/* By that an administrator sees whether it may have led since a former primary that waits for it. */
+		snprintf(what + length, sizeof(what) - length, "; the last one known here is \"%s\", primary of term %llu",
+				 node->durable.claim.leader, (unsigned long long) node->durable.claim.term);
+	}
 	else if (why->reason == PGHA_WHY_FOLLOWING)
 		snprintf(what, sizeof(what), "follows \"%s\", primary of term %llu on timeline %u",
 				 node->settings.name[why->member],
@@ -159,6 +167,8 @@ PghaPublish(const PghaMonitor *monitor)
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;
+	if (!node->local.in_recovery)
+		view.gap = node->local.gap;
 	for (int i = 0; i < config->settings.count; i++)
 	{
 		PghaMemberView *m = &view.member[i];

@@ -12,7 +12,7 @@
  * the same role, so one could pass for that of another node: that cannot be told
  * from an agent that has moved, but each session is that of one node only, and
  * the server log tells from where it came.  What an agent sends is shown to
- * people: it is cut to a size and freed of control characters.
+ * people: it is cut to a size and freed of what must not reach a terminal.
  */
 #include "postgres.h"
 
@@ -480,13 +480,9 @@ pgha_sql_agent_event(PG_FUNCTION_ARGS)
 static char *
 line_argument(FunctionCallInfo fcinfo, int n)
 {
-	char	   *line = text_argument(fcinfo, n, "");
+	char	   *line = pstrdup(text_argument(fcinfo, n, ""));
 
-	for (char *c = line; *c != '\0'; c++)
-	{
-		if ((unsigned char) *c < ' ')
-			*c = ' ';
-	}
+	PghaCleanShown(line, false);
 	return line;
 }
 

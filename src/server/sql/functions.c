@@ -31,6 +31,7 @@
 #include "../agents.h"
 #include "../compat.h"
 #include "../config.h"
+#include "../control.h"
 #include "../events.h"
 #include "../gate.h"
 #include "../host.h"
@@ -506,6 +507,8 @@ Datum
 pgha_sql_promote(PG_FUNCTION_ARGS)
 {
 	PghaAnswer	answer;
+	ControlFileData control;
+	char		too_low[PGHA_TOO_LOW_SIZE] = "";
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -519,12 +522,17 @@ pgha_sql_promote(PG_FUNCTION_ARGS)
 				 errhint("Call pgha_promote() on the standby that is to become the primary.")));
 
 	PghaOrderGive(PG_GETARG_BOOL(0) ? PGHA_ORDER_PROMOTE_FORCE : PGHA_ORDER_PROMOTE, &answer);
+	if (answer.too_low && PghaReadControl(&control))
+		(void) PghaSettingsTooLow(&control, too_low, sizeof(too_low));
 	if (answer.refused)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pgha_promote() was refused: %s", answer.message),
-				 PG_GETARG_BOOL(0) ? 0 :
-				 errhint("pgha_promote(force => true) promotes all the same; commits that this server has not received are lost.")));
+				 too_low[0] != '\0' ? errdetail_internal("%s", too_low) : 0,
+				 answer.force_helps ?
+				 errhint("pgha_promote(force => true) promotes all the same; commits that this server has not received are lost.") :
+				 answer.too_low ?
+				 errhint("Raise it to at least the primary's value, and restart this server.") : 0));
 	await_promotion();
 	ereport(NOTICE,
 			(errmsg("this server is the primary now")));

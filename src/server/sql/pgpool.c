@@ -39,7 +39,7 @@
 #include "../wait.h"
 
 /* A kept failure is of no interest to a recovery that is started later than this. */
-#define KEEP_FAILURE_MS		600000
+#define KEEP_FAILURE_US		INT64CONST(600000000)
 
 /* How long pgpool_switch_xlog() waits for archive_command. */
 #define ARCHIVE_WAIT_MS		600000
@@ -111,6 +111,7 @@ find_member(const char *host, int port, const char *data_directory, char *node, 
 	LWLockRelease(PghaShmem->lock);
 	strlcpy(wanted, data_directory, sizeof(wanted));
 	canonicalize_path(wanted);
+	PghaCleanShown(wanted, false);	/* as that of the agent was */
 
 	for (int i = 0; i < members.count; i++)
 	{
@@ -168,7 +169,7 @@ keep_failure(const char *host, const char *data_directory, const PghaFailure *fa
 		if (kept->at < oldest->at)
 			oldest = kept;
 	}
-	oldest->at = GetCurrentTimestamp();
+	oldest->at = pgha_clock_us();
 	PghaCopyText(oldest->host, host, sizeof(oldest->host));
 	PghaCopyText(oldest->data_directory, data_directory, sizeof(oldest->data_directory));
 	oldest->failure = *failure;
@@ -194,7 +195,7 @@ take_failure(const char *host, const char *data_directory, PghaFailure *failure)
 		if (kept->at == 0 || strcmp(kept->host, kept_host) != 0 ||
 			strcmp(kept->data_directory, kept_directory) != 0)
 			continue;
-		found = !TimestampDifferenceExceeds(kept->at, GetCurrentTimestamp(), KEEP_FAILURE_MS);
+		found = pgha_clock_us() - kept->at <= KEEP_FAILURE_US;
 		*failure = kept->failure;
 		kept->at = 0;
 	}
@@ -381,7 +382,7 @@ pgha_sql_pgpool_switch_xlog(PG_FUNCTION_ARGS)
 	if (stat(directory, &st) != 0 || !S_ISDIR(st.st_mode))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FILE),
-				 errmsg("\"%s\" is not a directory", directory),
+				 errmsg("\"%s\" is not a directory", PghaClip(directory, MAXPGPATH)),
 				 errhint("Name the directory that archive_command copies to.")));
 
 	end = RequestXLogSwitch(false);
@@ -397,7 +398,7 @@ pgha_sql_pgpool_switch_xlog(PG_FUNCTION_ARGS)
 		if (!PghaLookAgain(deadline, ARCHIVE_LOOK_MS))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("WAL file \"%s\" was not archived within %d seconds", path, ARCHIVE_WAIT_MS / 1000),
+					 errmsg("WAL file \"%s\" was not archived within %d seconds", PghaClip(path, MAXPGPATH), ARCHIVE_WAIT_MS / 1000),
 					 errhint("See archive_mode, archive_command and pg_stat_archiver.")));
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(path));

@@ -472,22 +472,25 @@ have_done(Wait *wait, const char *method, PghaFailure *failure)
 }
 
 /*
- * A statement_timeout of the server, the database or the role is meant for
- * applications, and must not end a recovery: pgpool's session has no other.
- * One that this session has chosen holds.
+ * A statement_timeout or transaction_timeout of the server, the database or the
+ * role is meant for applications, and must not end a recovery: pgpool's session
+ * has no other.  One that this session has chosen holds.
  */
 static void
-lift_general_limit(void)
+lift_general_limits(void)
 {
-	char	   *source = NULL;
-
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute("SELECT source FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'", true, 1) == SPI_OK_SELECT &&
-		SPI_processed == 1)
-		source = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	if (source != NULL && strcmp(source, "session") != 0 && strcmp(source, "client") != 0)
-		disable_timeout(STATEMENT_TIMEOUT, false);
+	if (SPI_execute("SELECT name FROM pg_catalog.pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')"
+					" AND source NOT IN ('session', 'client')", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "the limits of this session cannot be read");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		if (strcmp(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1), "statement_timeout") == 0)
+			disable_timeout(STATEMENT_TIMEOUT, false);
+		else
+			compat_disable_transaction_timeout();
+	}
 	SPI_finish();
 }
 
@@ -498,7 +501,7 @@ PghaRecover(const char *node, const char *method, PghaFailure *failure)
 	bool		done;
 
 	memset(failure, 0, sizeof(*failure));
-	lift_general_limit();
+	lift_general_limits();
 	if (!PghaMethodValid(method))
 		return PghaFailed(failure, ERRCODE_INVALID_PARAMETER_VALUE,
 						  "Use auto (rewind, else clone), rewind, clone or start.",

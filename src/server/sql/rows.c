@@ -5,11 +5,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
+#include "../text.h"
 #include "rows.h"
 
 void
@@ -30,20 +30,10 @@ PghaPutNull(PghaRow *row)
 void
 PghaPutText(PghaRow *row, const char *text)
 {
-	int			length = strlen(text);
+	char	   *copy = pstrdup(text);
 
-	if (!pg_verifymbstr(text, length, true))
-	{
-		char	   *copy = pstrdup(text);
-
-		for (int i = 0; i < length; i++)
-		{
-			if (IS_HIGHBIT_SET(copy[i]))
-				copy[i] = '?';
-		}
-		text = copy;
-	}
-	PghaPut(row, CStringGetTextDatum(text), false);
+	PghaCleanShown(copy, true);
+	PghaPut(row, CStringGetTextDatum(copy), false);
 }
 
 void

@@ -25,8 +25,8 @@ extern void PghaPutNull(PghaRow *row);
 
 /*
  * A text of this node's own or of another member's making.  Messages may be
- * translated in an encoding that is not this database's; what is no valid text
- * here is reduced to ASCII.
+ * translated in an encoding that is not this database's, and texts be made to harm
+ * a terminal: it is cleaned (text.h).
  */
 extern void PghaPutText(PghaRow *row, const char *text);
 

@@ -1,6 +1,6 @@
 /*
  * main.c
- *		The program common_test: unit tests of src/common.
+ *		The program common_test: unit tests of src/common, and of some of src/core.
  *
  * usage: common_test [SEED [ROUNDS]]
  *
@@ -27,6 +27,7 @@ main(int argc, char **argv)
 	test_words();
 	test_report();
 	test_history();
+	test_core();
 	test_damage(seed, rounds);
 	return done_testing() ? 0 : 1;
 }

@@ -85,6 +85,10 @@ test_report(void)
 		{"wal_end=FFFFFFFF/FFFFFFFF", "wal_end=0/", false},
 		{"wal_end=FFFFFFFF/FFFFFFFF", "wal_end=/0", false},
 		{"wal_end=FFFFFFFF/FFFFFFFF", "wal_end=0/0x", false},
+		{"gap_to=0/5000000", "gap_to=5000000", false},
+		{"\tgap_from=0/4000028", "", false},
+		{"\tgap_to=0/5000000", "", false},
+		{"\tgap_from=0/4000028\tgap_to=0/5000000", "", true},
 		{"slots=db-1,db-2,db-3", "slots=", true},
 		{"slots=db-1,db-2,db-3", "slots=db-1,", false},
 		{"slots=db-1,db-2,db-3", "slots=,db-1", false},
@@ -129,6 +133,10 @@ test_report(void)
 		   changes[i].accepted ? "accepted" : "refused");
 		free(changed);
 	}
+
+	changed = replaced(text, "\tgap_from=0/4000028\tgap_to=0/5000000", "");
+	ok(parses(changed, &report, &records) && report.gap.from == 0 && report.gap.to == 0, "an older version tells of no gap");
+	free(changed);
 
 	changed = replaced(text, "slots=db-1,db-2,db-3", "slots=other,db-3");
 	ok(parses(changed, &report, &records) && report.slots == 4, "a member unknown here is left out");

@@ -38,6 +38,8 @@ make_report(PghaReport *report)
 	report->priority = 100;
 	report->timeline = UINT32_MAX;
 	report->wal_end = UINT64_MAX;
+	report->gap.from = UINT64_C(0x4000028);
+	report->gap.to = UINT64_C(0x5000000);
 	report->receiver = PGHA_RECEIVER_STREAMING;
 	strcpy(report->upstream, "db-1");
 	report->receiver_age = -1;
@@ -73,7 +75,7 @@ same_report(const PghaReport *a, const PghaReport *b)
 		a->role == b->role && a->in_recovery == b->in_recovery && a->posted == b->posted &&
 		a->fenced == b->fenced && a->diverged == b->diverged &&
 		a->passive == b->passive && a->bar == b->bar && a->priority == b->priority &&
-		a->timeline == b->timeline && a->wal_end == b->wal_end && a->receiver == b->receiver &&
+		a->timeline == b->timeline && a->wal_end == b->wal_end && a->gap.from == b->gap.from && a->gap.to == b->gap.to && a->receiver == b->receiver &&
 		strcmp(a->upstream, b->upstream) == 0 && a->receiver_age == b->receiver_age &&
 		a->paused == b->paused && a->pause_generation == b->pause_generation &&
 		a->config_hash == b->config_hash &&

@@ -5,7 +5,8 @@
  *
  * A node is cloned: copied, its server stopped, the two directories exchanged,
  * the clone started, the former directory deleted.  The job is killed before
- * each of its file operations.  Meanwhile the world may change: another leader,
+ * each of its file operations, or the leader goes just when the copy is whole.
+ * Meanwhile the world may change: another leader,
  * none, the node's own server was started by hand and has got more, or has been
  * promoted; somebody pauses, stops the server on purpose, orders it again; a
  * fact cannot be told.  Then the job is begun again, killed again at each of the
@@ -28,6 +29,10 @@
 #define ROWS_LATER		8u		/* that this node got, started by hand after the crash */
 #define ROWS_NEW		16u		/* of another leader */
 #define ROWS_RECENT		32u		/* that the old server streamed while the copy was made */
+
+/* More than a job has; the last one stands for none killed. */
+#define FIRST_OPERATIONS	20
+#define SECOND_OPERATIONS	24
 
 typedef struct Directory
 {
@@ -53,6 +58,15 @@ typedef enum Change
 	CHANGES
 } Change;
 
+/* What happens just when the copy is whole, and the job goes on. */
+typedef enum Meanwhile
+{
+	MEANWHILE_NOTHING,
+	MEANWHILE_LEADER_LOST,		/* with its disk */
+	MEANWHILE_LEADER_AWAY,
+	MEANWHILES
+} Meanwhile;
+
 typedef enum Kind
 {
 	KIND_BESIDE,				/* renameat2(RENAME_EXCHANGE) */
@@ -76,10 +90,14 @@ typedef struct World
 	bool		record_former;
 	bool		record_saved;
 	int			record_term;	/* the leader's, when that was saved */
+	int			record_order_term;	/* the leader's, when it was ordered */
+	bool		record_deleting;	/* the former directory */
 	bool		record_cloned;
 
 	/* the rest */
 	Kind		kind;
+	Meanwhile	meanwhile;
+	bool		again;			/* the job was interrupted before */
 	bool		follows;		/* the old server streams while the copy is made */
 	unsigned	leader_rows;
 	int			leader_term;
@@ -87,6 +105,8 @@ typedef struct World
 	unsigned	outside;		/* rows on disks of others, whether they run or not */
 	bool		runs;
 	bool		down_unknown;
+	bool		changed_unknown;	/* pg_control cannot be read */
+	bool		above_unknown;	/* pgha.state is damaged */
 	bool		paused;
 	bool		stopped;
 	bool		ordered;
@@ -94,6 +114,8 @@ typedef struct World
 	bool		told;			/* said what to do */
 	bool		started_held;	/* broke a pause or a stop on purpose */
 	int			budget;			/* operations until the job is killed; -1: it is not */
+	char		history[160];	/* how it came to this */
+	unsigned	all;			/* rows that were anywhere when the world last changed */
 } World;
 
 static long combinations;
@@ -103,9 +125,9 @@ static void
 violated(const World *world, const char *what, const char *where)
 {
 	if (violations++ < 5)
-		printf("# %s (%s): kind %d data %d/%u copy %d/%u former %d/%u lost %u outside %u leader %d term %d\n", what, where,
-			   world->kind, world->data.there, world->data.rows, world->copy.there, world->copy.rows,
-			   world->former.there, world->former.rows, world->lost, world->outside, world->leader, world->leader_term);
+		printf("# %s (%s): %s, kind %d data %d/%u copy %d/%u former %d/%u lost %u outside %u leader %d term %d, of %u\n", what, where,
+			   world->history, world->kind, world->data.there, world->data.rows, world->copy.there, world->copy.rows,
+			   world->former.there, world->former.rows, world->lost, world->outside, world->leader, world->leader_term, world->all);
 }
 
 /* ---- operations on the disk; each is a point to be killed at ---- */
@@ -120,8 +142,11 @@ goes_on(World *world)
 	return true;
 }
 
-/* Rows that exist once must not go with a directory. */
-static void
+/*
+ * Rows that exist once must not go with a directory.  It is not whole from the
+ * first operation on; false if the job is killed before the last.
+ */
+static bool
 remove_directory(World *world, Directory *directory, const char *where)
 {
 	unsigned	elsewhere = world->lost | world->outside;
@@ -138,7 +163,14 @@ remove_directory(World *world, Directory *directory, const char *where)
 		violated(world, "something newer than the leader's is deleted", where);
 	if (directory->whole && !world->leader)
 		violated(world, "deleted without a leader", where);
+	if (!goes_on(world))
+		return false;
+	directory->whole = false;
+	directory->rows = 0;
+	if (!goes_on(world))
+		return false;
 	memset(directory, 0, sizeof(*directory));
+	return true;
 }
 
 static bool
@@ -150,7 +182,7 @@ data_is_whole(const World *world)
 static PghaFact
 above(const World *world, const Directory *directory)
 {
-	if (!world->leader)
+	if (!world->leader || world->above_unknown)
 		return PGHA_NOT_KNOWN;
 	return directory->term > world->leader_term ? PGHA_YES : PGHA_NO;
 }
@@ -178,13 +210,13 @@ look(const World *world)
 	else if (world->record_copy)
 		scene.copy = world->copy.there ? PGHA_COPY_FOREIGN : PGHA_COPY_VANISHED;
 	scene.data_whole = data_is_whole(world);
-	scene.changed = world->data.original ? PGHA_NO : PGHA_YES;
+	scene.changed = !world->data.original ? PGHA_YES : world->changed_unknown ? PGHA_NOT_KNOWN : PGHA_NO;
 	scene.down = world->down_unknown ? PGHA_NOT_KNOWN : world->runs ? PGHA_NO : PGHA_YES;
 	scene.contained = contained(world, &world->copy);
 	scene.above = above(world, &world->data);
 	scene.paused = world->paused;
 	scene.stopped = world->stopped;
-	scene.ordered = world->ordered && world->leader;
+	scene.ordered = world->ordered && (!world->again || (world->leader && world->record_order_term == world->leader_term));
 	return scene;
 }
 
@@ -208,13 +240,29 @@ name_former(World *world)
 	return true;
 }
 
+/* An older one is left to the administrator, under its own name. */
+static void
+keep_former(World *world)
+{
+	if (world->former.whole)
+		world->outside |= world->former.rows;
+	memset(&world->former, 0, sizeof(world->former));
+	world->record_former = world->record_deleting = false;
+	world->told = true;
+}
+
 static bool
 swap(World *world)
 {
 	Directory	data = world->data;
 
+	if (world->former.there && data.there)
+		keep_former(world);
+
 	if (world->down_unknown)
 		violated(world, "swapped though it was not known whether the server runs", "swap");
+	if (data_is_whole(world) && contained(world, &world->copy) != PGHA_YES)
+		violated(world, "a whole data directory is replaced on a guess", "swap");
 	if (data.there && data.whole && world->leader && data.term > world->leader_term)
 		violated(world, "something newer than the leader's is replaced", "swap");
 	if (!goes_on(world))
@@ -252,26 +300,37 @@ finish(World *world)
 
 	if (!world->record_former || !world->former.there)
 		return true;
-	former.above = above(world, &world->former);
-	former.contained = contained(world, &world->former);
-	former.changed = PGHA_NO;
+	if (world->former.whole || !world->record_deleting)
+	{
+		former.above = above(world, &world->former);
+
+		/* Nor does the leader answer then. */
+		former.contained = world->down_unknown ? PGHA_NOT_KNOWN : contained(world, &world->former);
+		former.changed = world->changed_unknown ? PGHA_NOT_KNOWN : PGHA_NO;
+	}
+	else
+		former.contained = PGHA_YES;
 	switch (pgha_table_former(&former))
 	{
 		case PGHA_FATE_DELETE:
 			if (!goes_on(world))
 				return false;
 			/* A directory that is not whole has nothing. */
-			remove_directory(world, &world->former, "finish");
+			world->record_deleting = true;
+			if (!remove_directory(world, &world->former, "finish"))
+				return false;
 			break;
 		case PGHA_FATE_KEEP:
-			world->told = true;
-			break;
+			if (!goes_on(world))
+				return false;
+			keep_former(world);
+			return true;
 		case PGHA_FATE_AWAIT:
 			return true;
 	}
 	if (!goes_on(world))
 		return false;
-	world->record_former = false;
+	world->record_former = world->record_deleting = false;
 	return true;
 }
 
@@ -289,11 +348,29 @@ start(World *world)
 	}
 	if (!goes_on(world))
 		return false;
-	if ((world->paused || world->stopped) && !world->ordered)
+	if ((world->paused || world->stopped) && !scene.ordered)
 		world->started_held = true;
 	world->runs = true;
 	world->data.original = false;
 	return true;
+}
+
+static unsigned
+rows_of(const World *world)
+{
+	return world->outside | world->lost | (data_is_whole(world) ? world->data.rows : 0) |
+		(world->copy.whole ? world->copy.rows : 0) | (world->former.whole ? world->former.rows : 0);
+}
+
+/* The copy will not be swapped in: swap.c's pgha_swap_drop_copy(). */
+static void
+drop_copy(World *world)
+{
+	world->told = true;
+	if (contained(world, &world->copy) != PGHA_YES || !remove_directory(world, &world->copy, "drop copy") ||
+		!goes_on(world))
+		return;
+	world->record_copy = world->record_whole = false;
 }
 
 static bool
@@ -305,7 +382,7 @@ make_copy(World *world)
 		return false;
 	}
 	/* Nothing above the leader's is replaced, or that nobody could save. */
-	if (data_is_whole(world) && world->data.term > world->leader_term)
+	if (data_is_whole(world) && above(world, &world->data) != PGHA_NO)
 	{
 		world->told = true;
 		return false;
@@ -327,10 +404,22 @@ make_copy(World *world)
 		world->outside |= ROWS_RECENT;
 		world->data.rows |= ROWS_RECENT;
 	}
-	/* It is stopped before, and that is proven again. */
-	if (world->down_unknown)
+	if (!goes_on(world))
+		return false;
+	world->record_whole = true;
+	world->data.original = false;
+	if (world->meanwhile != MEANWHILE_NOTHING)
 	{
-		world->told = true;
+		world->leader = false;
+		if (world->meanwhile == MEANWHILE_LEADER_LOST)
+			world->outside = world->leader_rows = 0;
+		world->all = rows_of(world);
+	}
+
+	/* It still leads; the server is stopped before, and that is proven again. */
+	if (!world->leader || world->down_unknown)
+	{
+		drop_copy(world);
 		return false;
 	}
 	if (data_is_whole(world))
@@ -346,7 +435,6 @@ make_copy(World *world)
 	}
 	if (!goes_on(world))
 		return false;
-	world->record_whole = true;
 	world->data.original = world->data.there;
 	return true;
 }
@@ -374,11 +462,8 @@ run_job(World *world)
 				return;
 			break;
 		case PGHA_STEP_DELETE_COPY:
-			if (!goes_on(world))
+			if (world->copy.there && !remove_directory(world, &world->copy, "delete copy"))
 				return;
-			if (world->copy.there)
-				remove_directory(world, &world->copy, "delete copy");
-			memset(&world->copy, 0, sizeof(world->copy));
 			if (!goes_on(world))
 				return;
 			world->record_copy = world->record_whole = false;
@@ -475,31 +560,16 @@ change_world(World *world, Change change)
 }
 
 static void
-check_rows(const World *world, unsigned all, const char *where)
+check_rows(const World *world, const char *where)
 {
-	unsigned	rows = world->outside | world->lost;
-
-	if (data_is_whole(world))
-		rows |= world->data.rows;
-	if (world->copy.whole)
-		rows |= world->copy.rows;
-	if (world->former.whole)
-		rows |= world->former.rows;
-	if ((all & ~rows) != 0)
+	if ((world->all & ~rows_of(world)) != 0)
 		violated(world, "rows are nowhere", where);
-}
-
-static unsigned
-rows_of(const World *world)
-{
-	return world->outside | world->lost | (data_is_whole(world) ? world->data.rows : 0) |
-		(world->copy.whole ? world->copy.rows : 0) | (world->former.whole ? world->former.rows : 0);
 }
 
 static World
 begin(Kind kind, int rows)
 {
-	World		world = {.kind = kind, .leader = true, .leader_term = 2, .budget = -1, .ordered = true};
+	World		world = {.kind = kind, .leader = true, .leader_term = 2, .budget = -1, .ordered = true, .record_order_term = 2};
 
 	world.leader_rows = world.outside = ROWS_COMMON | ROWS_LEADER;
 	if (kind != KIND_LOST)
@@ -517,42 +587,69 @@ static void
 walk_rest(const World *before, Change change, int operator_bits, int second)
 {
 	World		world = *before;
-	unsigned	all;
 
+	world.again = true;
+	world.meanwhile = MEANWHILE_NOTHING;
+	if (violations < 5)
+		(void) snprintf(world.history, sizeof(world.history), "%.90s change %d operator %d killed at %d", before->history, change,
+						operator_bits, second);
 	world.paused = (operator_bits & 1) != 0;
 	world.stopped = (operator_bits & 2) != 0;
 	world.ordered = (operator_bits & 4) != 0;
 	world.down_unknown = (operator_bits & 8) != 0;
+	world.changed_unknown = (operator_bits & 16) != 0;
+	world.above_unknown = (operator_bits & 32) != 0;
 	if (world.stopped)
 		world.runs = false;
 	change_world(&world, change);
-	all = rows_of(&world);
+	world.all = rows_of(&world);
 	world.budget = second;
 	world.streams = world.told = false;
 	run_job(&world);
-	check_rows(&world, all, "second run");
+	check_rows(&world, "second run");
 	if (world.started_held)
 		violated(&world, "a pause or a stop on purpose was broken", "second run");
 	if (world.budget != 0 && !world.streams && !world.told)
 		violated(&world, "neither streams nor says what to do", "second run");
 
 	/* What was away is back. */
-	if (change == CHANGE_LEADER_AWAY)
+	if (change == CHANGE_LEADER_AWAY || (before->meanwhile == MEANWHILE_LEADER_AWAY && change != CHANGE_NO_LEADER && change != CHANGE_OWN_PROMOTED_ALONE))
 		world.leader = true;
-	world.down_unknown = false;
+	world.down_unknown = world.changed_unknown = world.above_unknown = false;
 	world.budget = -1;
 	world.ordered = true;
+	world.record_order_term = world.leader_term;
 	for (int i = 0; i < 3 && !world.streams; i++)
 	{
 		world.told = false;
 		run_job(&world);
 	}
-	check_rows(&world, all, "last run");
+	check_rows(&world, "last run");
 	if (!world.streams && !world.told)
 		violated(&world, "neither streams nor says what to do", "last run");
 	if (!world.streams && world.leader && !(data_is_whole(&world) && world.data.term > world.leader_term))
 		violated(&world, "does not stream though all is well", "last run");
 	combinations++;
+}
+
+/* The first kill, or none; then all that may follow. */
+static void
+walk_first(Kind kind, int rows, Meanwhile meanwhile, int first)
+{
+	World		world = begin(kind, rows);
+
+	world.meanwhile = meanwhile;
+	(void) snprintf(world.history, sizeof(world.history), "rows %d meanwhile %d killed at %d", rows, meanwhile, first);
+	world.budget = first;
+	world.all = rows_of(&world);
+	run_job(&world);
+	check_rows(&world, "first run");
+	for (int change = 0; change < CHANGES; change++)
+		for (int operator_bits = 0; operator_bits < 64; operator_bits++)
+			for (int second = 0; second <= SECOND_OPERATIONS; second++)
+				walk_rest(&world, (Change) change, operator_bits, second == SECOND_OPERATIONS ? -1 : second);
+	if (first == FIRST_OPERATIONS && world.budget == 0)
+		violated(&world, "the job has more operations than are tried", "first run");
 }
 
 /* Every line has a fit, and the outcome does not depend on what must not matter. */
@@ -585,6 +682,10 @@ walk_table(void)
 		if (step == PGHA_STEP_DELETE_COPY && scene.copy == PGHA_COPY_WHOLE &&
 			(!scene.data_whole || scene.contained != PGHA_YES))
 			violations++, printf("# a copy is deleted on a guess: %d\n", bits);
+		if ((scene.copy == PGHA_COPY_FOREIGN) && step != PGHA_STEP_LEAVE_COPY)
+			violations++, printf("# what pgha did not make is not left alone: %d\n", bits);
+		if ((scene.copy == PGHA_COPY_VANISHED) && step != PGHA_STEP_FORGET_COPY)
+			violations++, printf("# there is nothing to decide on: %d\n", bits);
 		if (step == PGHA_STEP_AWAIT_OPERATOR && pgha_table_may_start(&scene))
 			violations++, printf("# waits for an operator who has said nothing: %d\n", bits);
 	}
@@ -600,17 +701,9 @@ main(void)
 	printf("%s 1 - the table: %ld scenes, none is decided on a guess\n", violations == 0 ? "ok" : "not ok", of_table);
 	for (int kind = 0; kind < KINDS; kind++)
 		for (int rows = 0; rows < 3; rows++)
-			for (int first = 0; first <= 16; first++)
-			{
-				World		world = begin((Kind) kind, rows);
-
-				world.budget = first;
-				run_job(&world);
-				for (int change = 0; change < CHANGES; change++)
-					for (int operator_bits = 0; operator_bits < 16; operator_bits++)
-						for (int second = 0; second <= 17; second++)
-							walk_rest(&world, (Change) change, operator_bits, second == 17 ? -1 : second);
-			}
+			for (int meanwhile = 0; meanwhile < MEANWHILES; meanwhile++)
+				for (int first = 0; first <= FIRST_OPERATIONS; first++)
+					walk_first((Kind) kind, rows, (Meanwhile) meanwhile, first);
 	printf("%s 2 - the model: %ld combinations: no copy that was the only one is gone, nothing newer than the leader's is"
 		   " deleted, ends streaming or says what to do\n", violations == 0 ? "ok" : "not ok", combinations - of_table);
 	printf("1..2\n# %ld combinations, %ld violations\n", combinations, violations);

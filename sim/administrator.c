@@ -1,0 +1,58 @@
+/*
+ * administrator.c
+ *		What the manual tells an administrator to do where pgha waits for him.
+ *
+ * Called after the storm only.  He sees what the nodes say, and no more than their
+ * logs tell.
+ */
+#include "administrator.h"
+
+#include "monitor.h"
+#include "wal.h"
+
+/*
+ * Does each member that this former primary waits for lack its WAL only, and know of no
+ * later leader?  A promotion of its own that it only began with is none.
+ */
+static bool
+waits_for_wal_only(const SimWorld *world, int node)
+{
+	const SimNode *n = &world->node[node];
+
+	if (!n->monitor || n->core.state != PGHA_RETURNING || n->core.why.reason != PGHA_WHY_MAY_LEAD_STARTING)
+		return false;
+	for (int i = 0; i < world->count; i++)
+	{
+		const SimNode *other = &world->node[i];
+
+		if (i == node || other->phase == SIM_UP)
+			continue;
+		if (!other->monitor || !other->no_wal ||
+			(pgha_claim_compare(&other->disk.claim, &n->disk.claim) > 0 &&
+			 !(other->disk.role == PGHA_ROLE_PRIMARY && !pgha_posted(&other->disk))))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * With fence a former primary waits for ever for a member that has not the WAL it
+ * begins with, and so never answers.  Both say so: the administrator does what the
+ * manual tells him.  What follows has to be as right as if he had not been needed.
+ */
+void
+sim_promote_past_missing_wal(SimWorld *world)
+{
+	for (int i = 0; i < world->count; i++)
+		if (sim_leads(world, i) || (world->node[i].monitor && world->node[i].core.state == PGHA_PROMOTING))
+			return;
+	for (int i = 0; i < world->count; i++)
+	{
+		if (waits_for_wal_only(world, i) && sim_promote(world, i, false).reason == PGHA_WHY_NONE)
+		{
+			world->node[i].by_hand_lead = false;
+			world->past_missing_wal++;
+			return;
+		}
+	}
+}

@@ -1,0 +1,12 @@
+/*
+ * administrator.h
+ *		What the manual tells an administrator to do where pgha waits for him.
+ */
+#ifndef SIM_ADMINISTRATOR_H
+#define SIM_ADMINISTRATOR_H
+
+#include "world.h"
+
+extern void sim_promote_past_missing_wal(SimWorld *world);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * core.c
+ *		Questions of the core that no simulated server asks: gaps in the WAL, and
+ *		timelines that are absurd.
+ */
+#include "test.h"
+
+#include "../../../src/core/election.h"
+#include "../../../src/core/eligibility.h"
+
+#include <string.h>
+
+static void
+test_gaps(void)
+{
+	static const PghaGap gaps[] = {{0x5000100, 0x6000000}, {0x3000100, 0x4000000}, {0, 0}};
+	static const struct
+	{
+		pgha_lsn	from;
+		pgha_lsn	to;
+		pgha_lsn	wal;
+	}			cases[] =
+	{
+		{0x3000080, 0x3000100, 0x80},
+		{0x3000080, 0x4000000, 0x80},
+		{0x3000080, 0x4000030, 0xB0},
+		{0x3000080, 0x6000030, 0x80 + 0x1000100 + 0x30},
+		{0x3000200, 0x4000030, 0x30},
+		{0x3000200, 0x3000400, 0},
+		{0x4000000, 0x4000030, 0x30},
+		{0x4000030, 0x4000000, 0},
+		{0x7000000, 0x8000000, 0x1000000},
+	};
+	bool		good = true;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		good &= pgha_wal_between(cases[i].from, cases[i].to, gaps, 3) == cases[i].wal;
+	ok(good, "what a segment switch left empty is no WAL");
+	ok(pgha_wal_between(0x3000080, 0x4000030, gaps, 0) == 0xFFFFB0, "without a gap all is");
+}
+
+/* The timeline that a promotion goes onto, when members report up to `reported`, and pg_wal has up to `found`. */
+static uint32_t
+promoted_to(uint32_t reported, uint32_t found)
+{
+	static PghaNode node;
+	PghaActions actions = {0};
+	PghaStep	step = {&node, 1, &actions};
+
+	memset(&node, 0, sizeof(node));
+	node.settings.count = 3;
+	node.settings.self = 1;
+	strcpy(node.settings.name[0], "a");
+	strcpy(node.settings.name[1], "b");
+	strcpy(node.settings.name[2], "c");
+	node.local.in_recovery = true;
+	node.local.timeline = 7;
+	node.max_timeline = reported;
+	node.local.newest_timeline = found;
+	pgha_continue_promotion(&step);
+	for (int i = 0; i < actions.count; i++)
+		if (actions.action[i].type == PGHA_ACT_PROMOTE)
+			return actions.action[i].timeline;
+	return 0;
+}
+
+static void
+test_timelines(void)
+{
+	ok(promoted_to(7, 0) == 10, "the next timeline of this node's own");
+	ok(promoted_to(11, 0) == 13 && promoted_to(7, 11) == 13, "after those that are known");
+	ok(promoted_to(UINT32_MAX, 0) == 10 && promoted_to(7, UINT32_MAX) == 10 &&
+	   promoted_to(UINT32_MAX - 1, 11) == 13, "not after one that is absurdly far ahead, whoever says so");
+	for (uint32_t reported = 7; reported < 7 + 2 * PGHA_MAX_GAP; reported++)
+		if (promoted_to(reported, 0) - 7 > PGHA_MAX_GAP)
+		{
+			ok(false, "no more files than may be written: %u", reported);
+			return;
+		}
+	ok(true, "no more files than may be written");
+}
+
+void
+test_core(void)
+{
+	test_gaps();
+	test_timelines();
+}
