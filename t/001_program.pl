@@ -13,7 +13,7 @@ use PghaCluster;
 use POSIX qw(:sys_wait_h);
 use Socket;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $pgha = $ENV{PGHA} // PghaCluster::pgha_program();
 
@@ -349,14 +349,17 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 	listener_end($cut);
 
 	# A login that takes longer than the limit: a later request completes it.
+	pipe(my $told, my $tell) or die "pipe: $!";
 	my $slow = listener($free_port, sub {
 		my $c = shift; sysread($c, my $hello, 1000);
-		sleep 3;
+		close $tell;
+		sysread($told, my $nothing, 1);		# until the first request has had no answer
 		syswrite($c, "R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I");
 		sysread($c, my $query, 1000);
 		syswrite($c, "E\0\0\0\x19SERROR\0CXX000\0Mlate\0\0Z\0\0\0\x05I"); });
 	$child = io_start("$address sslmode=disable port=$free_port");
 	is((io_ask($child, 300, 'report', 0))[0], 'silent', 'slow login: silent');
+	close $tell;
 	my $asked = 0;
 	do { ($outcome, $text) = io_ask($child, 300, 'report', 0); } while ($outcome eq 'silent' && ++$asked < 100);
 	like($text, qr/late/, "... then answered ($outcome)");

@@ -208,7 +208,8 @@ my $parked = start('INSERT INTO t VALUES (35)', "SELECT 'told'");
 wait_waiting(1);
 my $sleeper = $a->monitor_pid;
 kill 'STOP', $sleeper;
-sleep 10;		# longer than failure_timeout
+# For longer than failure_timeout.
+ok($cluster->stays_false(sub { !$parked->is_running }, 10), 'nothing is acknowledged while the monitor is asleep');
 kill 'CONT', $sleeper;
 $cluster->wait_for('the gate to be suspended', sub { $a->status->{gate} ne 'open' });
 $b->thaw;

@@ -7,8 +7,8 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
-use File::Path qw(make_path);
 use PghaCluster;
+use Recoveries;
 use Test::More;
 
 plan skip_all => 'mounting needs root' unless PghaCluster::is_root();
@@ -19,18 +19,8 @@ my ($a, $b) = $cluster->nodes;
 my $base = $cluster->{base};
 
 # The standby is the one that is worked on; it has a tablespace elsewhere.
-my %space = map { $_->{name} => "$base/space_$_->{name}" } $cluster->nodes;
-foreach my $path (values %space) { make_path($path); PghaCluster::give_to_postgres($path); }
 $_->stop_agent foreach $cluster->nodes;
-$a->sql("CREATE TABLESPACE space LOCATION '$space{a}'");
-$a->sql('CREATE TABLE spaced TABLESPACE space AS SELECT generate_series(1, 1000) v');
-$b->stop;
-PghaCluster::must_run([ 'rm', '-rf', $b->{data} ]);
-PghaCluster::must_run([ PghaCluster::as_postgres(), $b->program('pg_basebackup'), '-D', $b->{data}, '-h', $a->{host}, '-p', $a->{port},
-	'-U', 'postgres', '-c', 'fast', '--no-sync', "--tablespace-mapping=$space{a}=$space{b}" ]);
-PghaCluster::spew("$b->{data}/standby.signal", '');
-$b->configure;
-$b->start;
+my %space = tablespace_elsewhere($a, $b);
 $_->start_agent foreach $a, $b;
 $b->wait_streaming;
 
@@ -66,25 +56,6 @@ sub leftovers
 	return join ' ', @left;
 }
 
-# The agent is started so that its next job stops itself at the point.
-sub arm
-{
-	my ($node, $point, @arguments) = @_;
-	$node->stop_agent;
-	$node->start_agent(env => { PGHA_TEST_STOP_AT => $point });
-	return;
-}
-
-# Waits until the job has stopped itself, and kills it with its agent.
-sub kill_at
-{
-	my ($node, $what) = @_;
-	$cluster->wait_for("$what: the job to be there", sub { grep { PghaCluster::process_state($_) eq 'T' } $node->job_pids });
-	$node->stop_agent('KILL');
-	$node->kill_job;
-	return;
-}
-
 sub finish
 {
 	my ($node, $what) = @_;
@@ -105,17 +76,6 @@ sub finish
 	return;
 }
 
-# Rows that only the primary has.
-sub diverge
-{
-	my ($primary, $other) = @_;
-	my $sender = $cluster->wait_for('the standby to be connected',
-		sub { $primary->value("SELECT pid FROM pg_stat_replication WHERE application_name = '$other->{name}' AND state = 'streaming'") });
-	kill 'STOP', $sender;
-	$primary->sql('INSERT INTO probe VALUES (-1)');
-	return;
-}
-
 # ---- rewind ----
 # The two take turns.
 my ($primary, $other) = ($a, $b);
@@ -123,7 +83,7 @@ foreach my $point ('starting', 'stopping', 'saving lost WAL', 'rewinding', 'copy
 {
 	my $what = "rewind, $point";
 	arm($primary, $point);
-	diverge($primary, $other);
+	diverge($primary, $other, -1);
 	$primary->kill9;
 	is($cluster->wait_single_primary(among => [$other]), $other, "$what: the other node leads");
 	kill_at($primary, $what);
@@ -138,7 +98,7 @@ foreach my $point ('starting', 'stopping', 'saving lost WAL', 'rewinding', 'copy
 # auto_rejoin = rewind does not clone: it says what is to be done.
 $primary->set('pgha.auto_rejoin' => 'rewind');
 arm($primary, 'copying');
-diverge($primary, $other);
+diverge($primary, $other, -1);
 $primary->kill9;
 $cluster->wait_single_primary(among => [$other]);
 kill_at($primary, 'only rewind');
@@ -200,11 +160,9 @@ is($b->value('SELECT count(*) FROM spaced'), '301000', 'the tablespace is whole'
 
 # ---- clone in place ----
 $b->set('pgha.clone_in_place' => 'on');
-# As if there were no place beside: the parent cannot be written to.
-sub no_place_beside { my ($on) = @_; chmod $on ? 0555 : 0755, $base; return; }
 foreach my $point ('swapping', 'cloning', 'starting')
 {
-	no_place_beside(1);
+	no_place_beside($cluster, 1);
 	arm($b, $point);
 	my $mark = $b->agent_mark;
 	my $session = $a->background(q{SELECT pgha_recover_node('b', 'clone')});
@@ -212,6 +170,6 @@ foreach my $point ('swapping', 'cloning', 'starting')
 	like(substr($b->agent_text, $mark), qr/in place|empties/, 'in place');
 	finish($b, "in place, $point");
 }
-no_place_beside(0);
+no_place_beside($cluster, 0);
 
 done_testing();

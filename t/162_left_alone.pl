@@ -17,18 +17,8 @@ my ($a, $b) = $cluster->nodes;
 my $base = $cluster->{base};
 
 # The node has a tablespace elsewhere.
-my %space = map { $_->{name} => "$base/space_$_->{name}" } $cluster->nodes;
-foreach my $path (values %space) { make_path($path); PghaCluster::give_to_postgres($path); }
 $b->stop_agent;
-$b->stop;
-$a->sql("CREATE TABLESPACE space LOCATION '$space{a}'");
-$a->sql('CREATE TABLE spaced TABLESPACE space AS SELECT generate_series(1, 1000) v');
-PghaCluster::must_run([ 'rm', '-rf', $b->{data} ]);
-PghaCluster::must_run([ PghaCluster::as_postgres(), $b->program('pg_basebackup'), '-D', $b->{data}, '-h', $a->{host}, '-p', $a->{port},
-	'-U', 'postgres', '-c', 'fast', '--no-sync', "--tablespace-mapping=$space{a}=$space{b}" ]);
-PghaCluster::spew("$b->{data}/standby.signal", '');
-$b->configure;
-$b->start;
+my %space = tablespace_elsewhere($a, $b);
 $b->start_agent;
 $b->wait_streaming;
 

@@ -5,14 +5,17 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
 use IO::Select;
 use IPC::Open3;
 use JSON::PP;
+use PghaCluster::Host qw(poll_until);
 use Symbol qw(gensym);
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $dir = tempdir(CLEANUP => 1);
 my $http = HTTP::Tiny->new(timeout => 30, no_proxy => ['127.0.0.1']);
@@ -436,13 +439,10 @@ setting(expired_code => 'ExpiredToken');
 control('rotate', { instance => $a, lifetime => 2 });
 start('a', $a, {});
 is(ask('a', "prepare ec2 $vip"), 'yes', 'credentials with two seconds to live');
-foreach (1 .. 100)
-{
+ok(poll_until('', sub {
 	clear();
 	ask('a', 'check route 10.9.0.1 rtb-1');
-	last if codes() =~ /ExpiredToken/;
-	sleep 0.2;
-}
+	return codes() =~ /ExpiredToken/ }), 'credentials: they have ended');
 clear();
 like(ask('a', "take 3000 -1 ec2 $vip"), qr/^no AssignPrivateIpAddresses: .*ExpiredToken/, 'credentials ended: reported');
 is(scalar(requests('ec2')), 1, 'credentials ended: nothing to try again with');

@@ -7,11 +7,12 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use File::Path qw(make_path);
 use PghaCluster;
 use Test::More;
 
 our @EXPORT = qw(arm stopped_jobs await_stopped_job kill_at let_go order session_text
-  eventually read_again diverge pause no_place_beside rebuild lost_commits set_outside progress);
+  eventually read_again diverge pause tablespace_elsewhere no_place_beside rebuild lost_commits set_outside progress);
 
 # The agent is started so that its jobs stop themselves at the point.
 sub arm
@@ -139,6 +140,27 @@ sub set_outside
 	rename("$node->{data}/$name", "$directory/$name") or die "$node->{data}/$name: $!";
 	PghaCluster::must_run([ PghaCluster::as_postgres(), 'ln', '-s', "$directory/$name", "$node->{data}/$name" ]);
 	return;
+}
+
+# Has the standby with a tablespace, for which each node has a place of its own: the
+# places by node.  The standby is built anew; agents that are to run are the caller's.
+sub tablespace_elsewhere
+{
+	my ($primary, $standby) = @_;
+	my $base = $primary->{cluster}{base};
+	my %space = map { $_->{name} => "$base/space_$_->{name}" } $primary, $standby;
+	foreach my $path (values %space) { make_path($path); PghaCluster::give_to_postgres($path); }
+	$standby->stop;
+	$primary->sql("CREATE TABLESPACE space LOCATION '$space{$primary->{name}}'");
+	$primary->sql('CREATE TABLE spaced TABLESPACE space AS SELECT generate_series(1, 1000) v');
+	PghaCluster::must_run([ 'rm', '-rf', $standby->{data} ]);
+	PghaCluster::must_run([ PghaCluster::as_postgres(), $standby->program('pg_basebackup'), '-D', $standby->{data},
+		'-h', $primary->{host}, '-p', $primary->{port}, '-U', 'postgres', '-c', 'fast', '--no-sync',
+		"--tablespace-mapping=$space{$primary->{name}}=$space{$standby->{name}}" ]);
+	PghaCluster::spew("$standby->{data}/standby.signal", '');
+	$standby->configure;
+	$standby->start;
+	return %space;
 }
 
 # One column of what the given server knows of a node's recovery.
