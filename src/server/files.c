@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/file_perm.h"
+#include "port/pg_crc32c.h"
 #include "storage/fd.h"
 
 #include "files.h"
@@ -28,6 +29,17 @@ PghaReadFile(const char *path, char *buffer, int size)
 	CloseTransientFile(fd);
 	errno = save_errno;
 	return length;
+}
+
+uint32
+PghaChecksum(const char *text, size_t length)
+{
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, text, length);
+	FIN_CRC32C(crc);
+	return crc;
 }
 
 static bool

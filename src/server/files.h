@@ -22,4 +22,7 @@ extern bool PghaWriteFile(const char *path, int flags, const char *text, int len
 /* The same, and fsyncs it; the directory is the caller's. */
 extern bool PghaWriteFileSynced(const char *path, int flags, const char *text, int length);
 
+/* CRC-32C of what stands in front of it in such a file. */
+extern uint32 PghaChecksum(const char *text, size_t length);
+
 #endif							/* PGHA_FILES_H */

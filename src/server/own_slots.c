@@ -16,7 +16,6 @@
 
 #include <fcntl.h>
 
-#include "port/pg_crc32c.h"
 #include "storage/fd.h"
 
 #include "../core/node.h"
@@ -33,17 +32,6 @@ static int	own_count = 0;
 static bool loaded = false;
 static bool changed = false;
 static bool told = false;
-
-static uint32
-checksum(const char *text, size_t length)
-{
-	pg_crc32c	crc;
-
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, text, length);
-	FIN_CRC32C(crc);
-	return crc;
-}
 
 static void
 load(void)
@@ -65,7 +53,7 @@ load(void)
 		return;
 	}
 	sum = strstr(text, "crc=");
-	if (sum == NULL || strtoul(sum + 4, NULL, 16) != checksum(text, sum - text))
+	if (sum == NULL || strtoul(sum + 4, NULL, 16) != PghaChecksum(text, sum - text))
 	{
 		ereport(LOG,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -135,7 +123,7 @@ PghaOwnSlotsSave(void)
 		return;
 	for (int i = 0; i < own_count; i++)
 		length += snprintf(text + length, sizeof(text) - length, "%s\n", own[i]);
-	length += snprintf(text + length, sizeof(text) - length, "crc=%08X\n", checksum(text, length));
+	length += snprintf(text + length, sizeof(text) - length, "crc=%08X\n", PghaChecksum(text, length));
 	if (PghaWriteFileSynced(SLOTS_FILE_NEW, O_TRUNC, text, length) &&
 		rename(SLOTS_FILE_NEW, SLOTS_FILE) == 0 &&
 		fsync_fname_ext(".", true, false, LOG) == 0)

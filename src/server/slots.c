@@ -30,7 +30,6 @@
  */
 #include "postgres.h"
 
-
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "access/xlog_internal.h"

@@ -12,7 +12,6 @@
 #include <limits.h>
 
 #include "lib/stringinfo.h"
-#include "port/pg_crc32c.h"
 #include "storage/fd.h"
 
 #include "../common/fields.h"
@@ -24,17 +23,6 @@
 #define STATE_FILE_NEW	"pgha.state.new"
 #define STATE_HEADER	"pgha state 1"
 #define STATE_MAX		8192
-
-static uint32
-checksum(const char *text, size_t length)
-{
-	pg_crc32c	crc;
-
-	INIT_CRC32C(crc);
-	COMP_CRC32C(crc, text, length);
-	FIN_CRC32C(crc);
-	return crc;
-}
 
 /* Members of a bitmap by name: the numbering is that of one pgha.members. */
 static void
@@ -96,7 +84,7 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 
 	sum = strstr(text, "\ncrc=");
 	if (sum == NULL || strncmp(text, STATE_HEADER "\n", strlen(STATE_HEADER) + 1) != 0 ||
-		strtoul(sum + 5, NULL, 16) != checksum(text, sum + 1 - text))
+		strtoul(sum + 5, NULL, 16) != PghaChecksum(text, sum + 1 - text))
 	{
 		ereport(LOG,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -199,7 +187,7 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	append_names(&text, "sync_listed", settings, durable->sync.listed);
 	append_names(&text, "sync_current", settings, durable->sync.current);
 	appendStringInfo(&text, "leader_instance=%s\n", durable->leader_instance);
-	appendStringInfo(&text, "crc=%08X\n", checksum(text.data, text.len));
+	appendStringInfo(&text, "crc=%08X\n", PghaChecksum(text.data, text.len));
 
 	done = PghaWriteFileSynced(STATE_FILE_NEW, O_TRUNC, text.data, text.len);
 	if (!done)
