@@ -203,6 +203,12 @@ pgha_exists_in(const char *directory, const char *name)
 	return access(path, F_OK) == 0;
 }
 
+bool
+pgha_missing_in(const char *directory, const char *name)
+{
+	return !pgha_exists_in(directory, name) && (errno == ENOENT || errno == ENOTDIR);
+}
+
 void
 pgha_parent_of(const char *path, char *parent)
 {

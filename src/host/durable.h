@@ -38,6 +38,9 @@ extern bool pgha_remove_tree(const char *path, bool itself);
 /* Has the directory an entry of that name? */
 extern bool pgha_exists_in(const char *directory, const char *name);
 
+/* Has it none?  False as well if that cannot be told. */
+extern bool pgha_missing_in(const char *directory, const char *name);
+
 /* The directory that an absolute path is in; `parent` has PATH_MAX bytes. */
 extern void pgha_parent_of(const char *path, char *parent);
 

@@ -48,7 +48,7 @@ is_there(const PghaJobRun *run)
 	const char *data = run->conf->data;
 
 	return run->data_ok &&
-		(pgha_exists_in(data, "global") || pgha_exists_in(data, "base") || pgha_exists_in(data, "pg_wal"));
+		!(pgha_missing_in(data, "global") && pgha_missing_in(data, "base") && pgha_missing_in(data, "pg_wal"));
 }
 
 /* Does what is to be replaced belong to another cluster than the primary does? */

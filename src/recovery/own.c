@@ -482,7 +482,7 @@ pgha_own_ask(PghaJobRun *run, PGconn *leader, PghaOwnAnswer *answer)
 
 	/* What is not whole was given up before, and saved then; without its mark it is what somebody has put there since. */
 	if ((!run->data_ok && pgha_mark_is_set(data) == PGHA_MARK_SET) || is_unused_clone(run, leader) ||
-		(!pgha_exists_in(data, "global") && !pgha_exists_in(data, "base") && !pgha_exists_in(data, "pg_wal")))
+		(pgha_missing_in(data, "global") && pgha_missing_in(data, "base") && pgha_missing_in(data, "pg_wal")))
 		return PGHA_OWN_NOTHING;
 	return ask(run, leader, answer);
 }

@@ -231,7 +231,7 @@ pgha_swap_in(PghaJobRun *run)
 	run->new_directory[0] = '\0';
 	memset(&run->new_id, 0, sizeof(run->new_id));
 	run->new_whole = false;
-	if (access(aside, F_OK) != 0)
+	if (access(aside, F_OK) != 0 && errno == ENOENT)
 		aside[0] = '\0';
 	run->data_ok = true;
 	run->cloned = true;
@@ -579,7 +579,7 @@ fate_of_former(PghaJobRun *run)
 	pgha_found_directory(run, run->old_directory, &now);
 	former.listed = pgha_found_same(&now, &run->replaced) || pgha_objects_has(run->conf, run->old_directory);
 	if (now.written == 0 && (run->replaced.written == 0 ? term != 0 :
-							 run->deleting && !pgha_exists_in(run->old_directory, "global/pg_control")))
+							 run->deleting && pgha_missing_in(run->old_directory, "global/pg_control")))
 	{
 		/* It had no pg_control: what was not whole had been given up before.  Or it was being deleted. */
 		former.keep &= !run->deleting;
