@@ -42,6 +42,16 @@ PghaCluster::must_run([ 'rm', '-rf', @taken ]);
 like(order($a, $b, 'clone', 90), qr/^t$/m, 'without it the clone is made');
 $b->wait_streaming;
 
+# ---- clones that follow each other within a second, or over a clock that was set back ----
+@taken = map { "$space{b}/pgha-" . strftime('%Y%m%dT%H%M%SZ', gmtime(time + $_)) } 0 .. 120;
+make_directory($_) foreach @taken;
+my $objects = $b->agent_directory . '/objects';
+PghaCluster::spew($objects, PghaCluster::slurp($objects) . join('', map { sprintf "%d %d %s\n", (stat)[ 0, 1 ], $_ } @taken));
+PghaCluster::give_to_postgres($objects);
+like(order($a, $b, 'clone', 90), qr/^t$/m, 'what an earlier clone has made is not in the way of the next one');
+PghaCluster::must_run([ 'rm', '-rf', @taken ]);
+$b->wait_streaming;
+
 # ---- the exchange is done, the former data directory cannot be renamed ----
 # It is one that pgha made, too.
 arm($b, 'swapping');

@@ -28,6 +28,7 @@
 #include "../common/log.h"
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
+#include "objects.h"
 #include "rejoin.h"
 #include "report.h"
 
@@ -323,7 +324,9 @@ is_taken(const PghaJobRun *run)
 		if (access(path, F_OK) == 0)
 			return true;
 	}
-	return false;
+
+	/* The tablespaces of the clone in use have a time in their names, too. */
+	return pgha_objects_name(run->conf, run->stamp);
 }
 
 /* What an earlier process of this or another job left unfinished is carried over. */

@@ -116,6 +116,20 @@ pgha_objects_has(const PghaAgentConf *conf, const char *path)
 	return lstat(path, &st) == 0 && is_listed(conf, &st);
 }
 
+bool
+pgha_objects_name(const PghaAgentConf *conf, const char *stamp)
+{
+	char		file[PATH_MAX + 32];
+	char	   *text;
+	bool		found;
+
+	pgha_job_path(conf, "objects", file);
+	text = pgha_read_file(file, NULL);
+	found = text != NULL && strstr(text, stamp) != NULL;
+	free(text);
+	return found;
+}
+
 void
 pgha_objects_forget(const PghaAgentConf *conf, const struct stat *st)
 {

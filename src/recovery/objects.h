@@ -15,6 +15,9 @@ extern bool pgha_objects_make(const PghaAgentConf *conf, const char *path);
 /* Is what is there now listed?  The same device and inode, wherever it has been renamed to. */
 extern bool pgha_objects_has(const PghaAgentConf *conf, const char *path);
 
+/* Was one of them made with that time in its name? */
+extern bool pgha_objects_name(const PghaAgentConf *conf, const char *stamp);
+
 /*
  * Removes a listed directory with all that is in it, and takes it off the list.
  * What is not listed is removed only if it is empty; else it is told and stays:
