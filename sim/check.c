@@ -681,8 +681,9 @@ open_for_commits(const SimWorld *world, int node)
 
 /* A client is told that its commit is done. */
 static void
-check_acknowledged(SimWorld *world, int node)
+check_acknowledged(SimWorld *world, int node, int commit)
 {
+	(void) commit;
 	for (int j = 0; j < world->count; j++)
 	{
 		const SimNode *other = &world->node[j];

@@ -57,7 +57,17 @@ commit_done(SimWorld *world, int node, int commit)
 	}
 	if (!sim_leads(world, node) || !n->gate)
 		return;
-	sim_tell(world, acknowledged, (world, node));
+	if (pgha_in_force(&n->core))
+	{
+		if (sim_clock(world, node) >= n->gate_deadline && sim_rule(world, PGHA_RULE_POST))
+			return;
+		if (!sim_confirmed(world, node, commit))
+		{
+			sim_post(world, 10 * MS, SIM_COMMIT, node, commit, 0, 0);
+			return;
+		}
+	}
+	sim_tell(world, acknowledged, (world, node, commit));
 	world->commit[commit].acknowledged = true;
 	world->commit[commit].acknowledged_at = world->now;
 	world->acknowledged++;
@@ -77,6 +87,14 @@ look(SimWorld *world)
 	sim_post(world, SIM_LOOK_INTERVAL, SIM_LOOK, -1, 0, 0, 0);
 }
 
+/* Is it the monitor that has to attend to this? */
+static bool
+is_for_monitor(SimEventType type)
+{
+	return type == SIM_WAKE || type == SIM_ANSWER || type == SIM_LIMIT || type == SIM_RECEIVER_STOPPED ||
+		type == SIM_PROMOTION;
+}
+
 static void
 work_off(SimWorld *world, const SimEvent *event)
 {
@@ -89,6 +107,14 @@ work_off(SimWorld *world, const SimEvent *event)
 	if (n != NULL && n->frozen)
 	{
 		sim_put(&world->waiting[node], event);
+		return;
+	}
+	if (n != NULL && n->hung > world->now && is_for_monitor(event->type))
+	{
+		SimEvent	later = *event;
+
+		later.at = n->hung;
+		sim_put(&world->queue, &later);
 		return;
 	}
 	memset(&core, 0, sizeof(core));
@@ -166,10 +192,16 @@ work_off(SimWorld *world, const SimEvent *event)
 			break;
 		case SIM_WRITE:
 			write_some(world);
-			sim_post(world, sim_between(world, 50 * MS, 150 * MS), SIM_WRITE, -1, 0, 0, 0);
+			if (world->voting)
+				sim_post(world, sim_between(world, 5 * MS, 60 * MS), SIM_WRITE, -1, 0, 0, 0);
+			else
+				sim_post(world, sim_between(world, 50 * MS, 150 * MS), SIM_WRITE, -1, 0, 0, 0);
 			break;
 		case SIM_LOOK:
 			look(world);
+			break;
+		case SIM_START:
+			sim_start(world, node);
 			break;
 		case SIM_FAULT:
 			sim_tell(world, fault_due, (world, (int) event->a, (int) event->b));

@@ -33,6 +33,8 @@ observe(const SimWorld *world, int node)
 	local.agent = n->agent;
 	local.timeline = sim_timeline_of(world, n);
 	local.newest_timeline = sim_newest_file(n);
+	if (n->settings.voters > 0 && local.newest_timeline > 1)
+		local.newest_fork = world->timeline[local.newest_timeline].fork;
 	local.fork_lsn = n->in_recovery || local.timeline == 1 ? 0 :
 		world->timeline[local.timeline].fork;
 	local.wal_end = sim_end(world, node);
@@ -40,10 +42,16 @@ observe(const SimWorld *world, int node)
 	local.receiver = n->receiver;
 	local.upstream = n->receiver == PGHA_RECEIVER_STREAMING ? n->upstream : PGHA_NOBODY;
 	local.receiver_ended_clean = n->ended_clean;
-	local.receiver_heard = n->heard;
+	local.receiver_heard = sim_clock_at(world, node, n->heard);
 	local.upstream_end = n->upstream_end;
+	local.replaying = n->in_recovery && n->replayed < n->nwal;
 	if (!n->in_recovery)
+	{
 		local.sync = sim_sync_state(world, node);
+		for (int j = 0; j < world->members; j++)
+			if (n->sender[j].connection != 0)
+				local.flushed[j] = sim_end_of(world, n, n->sender[j].flushed);
+	}
 	return local;
 }
 
@@ -134,6 +142,9 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				n->gate = false;
 				n->gate_suspended = action->type == PGHA_ACT_SUSPEND_GATE;
 				break;
+			case PGHA_ACT_LEASE:
+				n->gate_deadline = action->until;
+				break;
 			case PGHA_ACT_STOP_RECEIVER:
 				n->receiver_stopped = true;
 				if (n->receiver != PGHA_RECEIVER_NONE)
@@ -167,12 +178,16 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				n->standby_signal = true;
 				sim_crash_restart(world, node);
 				return;
+			case PGHA_ACT_HAND_OVER:
+				n->standby_signal = true;
+				sim_hand_over(world, node);
+				return;
 			case PGHA_ACT_EVENT:
 				if (action->why.reason == PGHA_WHY_DIVERGED)
 					world->divergences++;
 				break;
 		}
-		if (action->type != PGHA_ACT_POLL && action->type != PGHA_ACT_EVENT)
+		if (action->type != PGHA_ACT_POLL && action->type != PGHA_ACT_EVENT && action->type != PGHA_ACT_LEASE)
 			crash_by_chance(world, node, action);
 		if (n->run != run)
 			return;
@@ -192,12 +207,12 @@ sim_step(SimWorld *world, int node, const PghaEvent *event)
 	n->state_before = n->core.state;
 	sim_tell(world, before_step, (world, node, event));
 	n->core.rules_off = world->rules_off;
-	pgha_step(&n->core, event, &local, world->now, &actions);
+	pgha_step(&n->core, event, &local, sim_clock(world, node), &actions);
 	if (world->trace != NULL)
 		sim_trace_step(world, node, event, &actions);
 	sim_tell(world, after_step, (world, node));
 	n->wake = ++world->numbers;
-	sim_post(world, n->core.wake_at > world->now ? n->core.wake_at - world->now : MS,
+	sim_post(world, sim_time_until(world, node, n->core.wake_at),
 			 SIM_WAKE, node, (int64_t) n->wake, 0, 0);
 	carry_out(world, node, &actions);
 }
@@ -238,6 +253,7 @@ sim_outcome(SimWorld *world, int node, int member, SimQuestion question, uint64_
 	{
 		event.type = PGHA_EV_REPLY;
 		event.contact = request->contact;
+		event.same_address = request->same_address;
 		event.report = request->contact == PGHA_CONTACT_ANSWERED ? &request->report : NULL;
 		sim_tell(world, outcome, (world, node, member, request->asked, request->contact, event.report));
 	}
@@ -349,8 +365,8 @@ sim_promotion(SimWorld *world, int node)
 			 * The signal is heeded when all that was received is replayed:
 			 * never, while the upstream goes on sending.
 			 */
-			if (n->receiver == PGHA_RECEIVER_STREAMING &&
-				world->now - n->heard < 200 * MS)
+			if ((n->receiver == PGHA_RECEIVER_STREAMING &&
+				 world->now - n->heard < 200 * MS) || n->replayed < n->nwal)
 			{
 				n->promotion = 1;
 				sim_post(world, 100 * MS, SIM_PROMOTION, node, 0, 0, 0);
@@ -434,7 +450,7 @@ sim_promote(SimWorld *world, int node, bool force)
 
 	if (n->phase != SIM_UP || n->frozen)
 		return why;
-	why = pgha_promote_refusal(&n->core, force, world->now);
+	why = pgha_promote_refusal(&n->core, force, sim_clock(world, node));
 	sim_trace(world, node, "pgha_promote(%s)%s", force ? "true" : "false",
 			  why.reason == PGHA_WHY_NONE ? "" : ": refused");
 	memset(&event, 0, sizeof(event));
@@ -443,6 +459,19 @@ sim_promote(SimWorld *world, int node, bool force)
 	if (why.reason == PGHA_WHY_NONE)
 		sim_step(world, node, &event);
 	return why;
+}
+
+void
+sim_switchover(SimWorld *world, int node, int target)
+{
+	PghaEvent	event;
+
+	if (!sim_leads(world, node) || world->node[node].frozen)
+		return;
+	memset(&event, 0, sizeof(event));
+	event.type = PGHA_EV_SWITCHOVER;
+	event.member = target;
+	sim_step(world, node, &event);
 }
 
 /* A reload: the settings of the node are taken over. */

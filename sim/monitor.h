@@ -20,6 +20,7 @@ extern void sim_promote_without_pgha(SimWorld *world, int node);
 
 extern void sim_pause(SimWorld *world, int node, bool pause);
 extern PghaWhy sim_promote(SimWorld *world, int node, bool force);
+extern void sim_switchover(SimWorld *world, int node, int target);
 extern void sim_configure(SimWorld *world, int node);
 
 #endif							/* SIM_MONITOR_H */

@@ -72,6 +72,7 @@ make_report(const SimWorld *world, int node, PghaReport *report)
 	if (!n->in_recovery)
 		report->sync = sim_sync_state(world, node);
 	report->slots = UINT32_MAX;
+	pgha_report_voting(core, report, sim_clock(world, node));
 	if (!n->no_instance)
 		snprintf(report->ec2_instance, sizeof(report->ec2_instance), "i-%d", node);
 }
@@ -83,7 +84,16 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 	SimNode    *n = &world->node[node];
 	SimRequest *request = &world->node[asker].request[question][node];
 
-	if (n->host_down || request->id != id || request->done)
+	if (request->id != id || request->done)
+		return;
+	if (world->node[asker].rejected[node] && question == SIM_ASK_REPORT)
+	{
+		/* Somebody on the way answers for it. */
+		request->contact = PGHA_CONTACT_REFUSED;
+		sim_post_to_host(world, sim_latency(world), SIM_ANSWER, asker, node, question, id);
+		return;
+	}
+	if (n->host_down)
 		return;
 	if (n->phase == SIM_RESTART)
 	{
@@ -96,6 +106,7 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 		case SIM_DOWN:
 		case SIM_BOOT:
 			request->contact = PGHA_CONTACT_REFUSED;
+			request->same_address = true;
 			break;
 		case SIM_RECOVERY:
 		case SIM_STOPPING:
@@ -236,6 +247,12 @@ sim_connected(SimWorld *world, int node)
 		sim_receiver_end(world, node, false, retry);
 		return;
 	}
+	if (world->voting && u->in_recovery && n->nwal > u->nwal)
+	{
+		sim_trace(world, node, "%s has less WAL", u->settings.name[upstream]);
+		sim_receiver_end(world, node, false, retry);
+		return;
+	}
 	sim_tell(world, stream, (world, node, upstream));
 	if (!sim_history_of(world, u, sim_timeline_of(world, u), &history) ||
 		!sim_lists_timeline(&history, sim_timeline_of(world, n)))
@@ -266,6 +283,21 @@ sim_connected(SimWorld *world, int node)
 	sim_changed(world, node);
 }
 
+/* What was received is replayed at once, unless a query holds it up. */
+static void
+replay(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	if (n->replay_held <= world->now && !n->behind)
+		n->replayed = n->nwal;
+	else if (!n->behind)
+	{
+		n->behind = true;
+		sim_post(world, n->replay_held - world->now, SIM_REPLAY, node, 0, 0, 0);
+	}
+}
+
 void
 sim_stream(SimWorld *world, int node)
 {
@@ -291,7 +323,7 @@ sim_stream(SimWorld *world, int node)
 		n->wal[n->nwal] = u->wal[n->nwal];
 		n->nwal++;
 	}
-	n->replayed = n->nwal;
+	replay(world, node);
 	n->heard = world->now;
 	n->upstream_end = sim_end(world, upstream);
 	sim_post(world, sim_latency(world), SIM_ACK, upstream, node, n->nwal, n->connection);
@@ -368,7 +400,7 @@ sim_receiver_lost(SimWorld *world, int node, bool clean, int records)
 			n->wal[n->nwal] = u->wal[n->nwal];
 			n->nwal++;
 		}
-		n->replayed = n->nwal;
+		replay(world, node);
 		n->upstream_end = sim_end(world, node);
 	}
 	sim_receiver_end(world, node, clean, sim_between(world, 100 * MS, 5 * SECOND));

@@ -25,6 +25,7 @@
 #include "network.h"
 #include "server.h"
 #include "trace.h"
+#include "vote_check.h"
 #include "wal.h"
 
 #include <stdlib.h>
@@ -98,13 +99,14 @@ is_on(const char *word)
 
 /* ---- commands ---- */
 
-/* cluster N [heartbeat=T] [failure_timeout=T] [startup_grace=T] */
+/* cluster N [witnesses=N] [heartbeat=T] [failure_timeout=T] [startup_grace=T] */
 static void
 run_cluster(Script *script, int count, char **word)
 {
 	SimWorld   *world = script->world;
 	FILE	   *trace = world->trace;
 	int			nodes = atoi(word[1]);
+	int			witnesses = -1;
 
 	if (nodes < 1 || nodes > SIM_MAX_NODES)
 	{
@@ -129,6 +131,8 @@ run_cluster(Script *script, int count, char **word)
 		{
 			PghaSettings *settings = &world->node[i].settings;
 
+			if (strcmp(word[w], "witnesses") == 0)
+				continue;
 			if (strcmp(word[w], "heartbeat") == 0)
 				settings->heartbeat_interval = duration(script, value);
 			else if (strcmp(word[w], "failure_timeout") == 0)
@@ -138,6 +142,14 @@ run_cluster(Script *script, int count, char **word)
 			else
 				complain(script, "no such setting", word[w]);
 		}
+		if (strcmp(word[w], "witnesses") == 0)
+			witnesses = atoi(value);
+	}
+	if (witnesses >= 0 && witnesses < nodes)
+	{
+		sim_add_witnesses(world, witnesses);
+		world->observers = 0;
+		sim_observe(world, &sim_vote_checks);
 	}
 }
 
@@ -171,6 +183,12 @@ static void
 forget_state(SimWorld *world, int node)
 {
 	memset(&world->node[node].disk, 0, sizeof(world->node[node].disk));
+}
+
+static void
+hand_over(SimWorld *world, int node)
+{
+	sim_switchover(world, node, PGHA_NOBODY);
 }
 
 static void
@@ -225,6 +243,7 @@ run_on_nodes(Script *script, int count, char **word)
 		{"drop-stream", sim_drop_stream},
 		{"lose-wal", sim_lose_wal},
 		{"freeze", sim_freeze},
+		{"switchover", hand_over},
 		{"thaw", sim_thaw},
 		{"pause", pause_failover},
 		{"resume", resume_failover},
@@ -448,14 +467,14 @@ run_status(Script *script, int count, char **word)
 				  core->local.timeline, n->gate ? "open" : "shut", pgha_receiver_name(n->receiver),
 				  n->receiver == PGHA_RECEIVER_STREAMING ? " from " : "",
 				  n->receiver == PGHA_RECEIVER_STREAMING ? n->settings.name[n->upstream] : "",
-				  core->local.in_recovery ? pgha_bar_text(core->bar) : "leads");
+				  n->witness ? "votes" : core->local.in_recovery ? pgha_bar_text(core->bar) : "leads");
 	}
 	fprintf(world->trace, "         * lost: %d acknowledged commits\n",
 			world->lost_async + world->lost_other);
 }
 
 static const Command commands[] = {
-	{"cluster", 2, run_cluster, "cluster N [heartbeat=T] [failure_timeout=T] [startup_grace=T]"},
+	{"cluster", 2, run_cluster, "cluster N [witnesses=N: the members vote, the last N have no data] [heartbeat=T] [failure_timeout=T] [startup_grace=T]"},
 	{"start", 2, run_on_nodes, "start NODE..."},
 	{"stop", 2, run_on_nodes, "stop NODE...: fast shutdown"},
 	{"kill", 2, run_on_nodes, "kill NODE...: SIGKILL of all processes"},
@@ -471,6 +490,7 @@ static const Command commands[] = {
 	{"resume", 2, run_on_nodes, "resume NODE: pgha_resume()"},
 	{"promote", 2, run_on_nodes, "promote NODE: pgha_promote()"},
 	{"promote-force", 2, run_on_nodes, "promote-force NODE: pgha_promote(true)"},
+	{"switchover", 2, run_on_nodes, "switchover NODE: pgha_switchover() there, to the best"},
 	{"pg_promote", 2, run_on_nodes, "pg_promote NODE: past pgha"},
 	{"cut", 3, run_cut, "cut NODE NODE [one-way]"},
 	{"heal", 1, run_heal, "heal"},

@@ -22,7 +22,7 @@ start_monitor(SimWorld *world, int node)
 	n->monitor = true;
 	n->settings.instance = ++world->numbers;
 	memset(n->request, 0, sizeof(n->request));
-	pgha_node_init(&n->core, &n->settings, &n->disk, world->now);
+	pgha_node_init(&n->core, &n->settings, &n->disk, sim_clock(world, node));
 	sim_tell(world, monitor_start, (world, node));
 	sim_changed(world, node);
 }
@@ -37,6 +37,13 @@ begin_recovery(SimWorld *world, int node)
 		duration = n->slow_recovery;
 
 	n->phase = SIM_RECOVERY;
+	n->behind = false;
+	if (n->witness)
+	{
+		start_monitor(world, node);
+		sim_post(world, duration, SIM_PHASE, node, 0, 0, 0);
+		return;
+	}
 	n->in_recovery = true;
 	sim_remove_placeholders(n);
 	n->replay_to = n->nwal;
@@ -114,7 +121,7 @@ sim_start(SimWorld *world, int node)
 		return;
 	sim_trace(world, node, "starts%s", n->standby_signal ? " (standby.signal)" : "");
 	n->host_down = false;
-	if (n->standby_signal)
+	if (n->standby_signal || n->witness)
 	{
 		begin_recovery(world, node);
 		return;
@@ -139,13 +146,17 @@ sim_next_phase(SimWorld *world, int node)
 			break;
 		case SIM_RESTART:
 			/* The boot check of a crash restart reads nothing but pgha.state. */
-			if (n->disk.fenced || n->disk.diverged ||
-				(n->disk.role == PGHA_ROLE_PRIMARY && !pgha_posted(&n->disk)))
-				n->standby_signal = true;
+			if (n->disk.fenced || n->disk.diverged || pgha_boots_undecided(&n->disk))
+				n->standby_signal = !n->witness;
 			begin_recovery(world, node);
 			break;
 		case SIM_RECOVERY:
 			n->phase = SIM_UP;
+			if (n->witness)
+			{
+				sim_trace(world, node, "is up as a witness");
+				break;
+			}
 			sim_trace(world, node, "is up%s", n->standby_signal ? " as a standby" : "");
 			if (n->standby_signal)
 			{
@@ -168,6 +179,21 @@ sim_replay_more(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
 
+	if (n->behind)
+	{
+		/* What held it up is over, or is not yet. */
+		if (n->replay_held > world->now)
+		{
+			sim_post(world, n->replay_held - world->now, SIM_REPLAY, node, 0, 0, 0);
+			return;
+		}
+		n->behind = false;
+		n->replayed = n->nwal;
+		if (n->receiver == PGHA_RECEIVER_NONE)
+			sim_post(world, sim_between(world, 2 * MS, 50 * MS), SIM_RECEIVER_START, node, 0, 0, 0);
+		sim_changed(world, node);
+		return;
+	}
 	n->replayed += (int) sim_between(world, 5, 40);
 	if (n->replayed >= n->replay_to)
 	{
@@ -208,6 +234,8 @@ end_processes(SimWorld *world, int node)
 	n->monitor = false;
 	n->gate = false;
 	n->gate_suspended = false;
+	n->gate_deadline = 0;
+	n->hung = 0;
 	n->promotion = 0;
 	n->stop_order = 0;
 	n->receiver = PGHA_RECEIVER_NONE;
@@ -259,7 +287,7 @@ sim_stop(SimWorld *world, int node)
 	if (n->phase != SIM_UP || n->frozen)
 		return;
 	sim_trace(world, node, "is shut down");
-	if (!n->in_recovery)
+	if (sim_leads(world, node))
 	{
 		sim_append(world, node, sim_timeline_of(world, n), -1);
 		for (int j = 0; j < world->count; j++)
@@ -278,6 +306,14 @@ sim_stop(SimWorld *world, int node)
 	end_processes(world, node);
 	n->phase = SIM_STOPPING;
 	sim_post(world, sim_between(world, 50 * MS, 600 * MS), SIM_PHASE, node, 0, 0, 0);
+}
+
+/* A planned hand-over: shut down, and started again at once by the agent. */
+void
+sim_hand_over(SimWorld *world, int node)
+{
+	sim_stop(world, node);
+	sim_post_to_host(world, sim_between(world, 700 * MS, 900 * MS), SIM_START, node, 0, 0, 0);
 }
 
 void

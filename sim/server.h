@@ -15,6 +15,7 @@ extern void sim_replay_more(SimWorld *world, int node);
 
 extern void sim_kill(SimWorld *world, int node, bool with_host);
 extern void sim_stop(SimWorld *world, int node);
+extern void sim_hand_over(SimWorld *world, int node);
 extern void sim_crash_restart(SimWorld *world, int node);
 extern void sim_backend_crash(SimWorld *world, int node);
 

@@ -19,7 +19,7 @@ sim_end_of(const SimWorld *world, const SimNode *n, int records)
 static bool
 knows_own_end(const SimNode *n)
 {
-	return !n->in_recovery || n->replayed >= n->nwal;
+	return !n->in_recovery || n->replayed >= n->nwal || n->behind;
 }
 
 pgha_lsn
@@ -33,7 +33,9 @@ sim_end(const SimWorld *world, int node)
 uint32_t
 sim_timeline_of(const SimWorld *world, const SimNode *n)
 {
-	return n->replayed == 0 ? 1 : world->record[n->wal[n->replayed - 1]].timeline;
+	int			records = n->behind ? n->nwal : n->replayed;
+
+	return records == 0 ? 1 : world->record[n->wal[records - 1]].timeline;
 }
 
 /* Is the WAL of `part` a beginning of that of `whole`? */
@@ -72,7 +74,7 @@ sim_leads(const SimWorld *world, int node)
 {
 	const SimNode *n = &world->node[node];
 
-	return n->phase == SIM_UP && !n->in_recovery;
+	return n->phase == SIM_UP && !n->in_recovery && !n->witness;
 }
 
 void
@@ -273,6 +275,35 @@ acknowledged_records(const SimWorld *world, int node)
 			flushed[j - 1] = swap;
 		}
 	return flushed[n->sync_names.k - 1];
+}
+
+/* Have enough of S, as one rule has it, flushed the commit? */
+static bool
+confirmed_by(const SimWorld *world, int node, const PghaVotingRule *rule, int position)
+{
+	const SimNode *n = &world->node[node];
+	int			count = 0;
+
+	for (int i = 0; i < rule->count; i++)
+		for (int j = 0; j < world->members; j++)
+			if ((rule->sync & (UINT32_C(1) << i)) != 0 && n->sender[j].flushed > position &&
+				strcmp(rule->voter[i], n->settings.name[j]) == 0)
+				count++;
+	return count >= rule->k;
+}
+
+/*
+ * The gate's check under quorum: the newest rule and the last one that is
+ * committed both have the confirmations that they ask for.
+ */
+bool
+sim_confirmed(const SimWorld *world, int node, int commit)
+{
+	const PghaNode *core = &world->node[node].core;
+	int			position = world->commit[commit].position;
+
+	return confirmed_by(world, node, &core->durable.rule, position) &&
+		(confirmed_by(world, node, &core->voting.committed, position) || !sim_rule(world, PGHA_RULE_COMMIT));
 }
 
 void

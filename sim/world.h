@@ -22,16 +22,19 @@
 
 #include <stdio.h>
 
+#include "../src/core/ballot.h"
 #include "../src/core/boot.h"
 #include "../src/core/claim.h"
 #include "../src/core/election.h"
 #include "../src/core/members.h"
+#include "../src/core/rule.h"
 #include "../src/core/step.h"
 
-#define SIM_MAX_NODES		5
+#define SIM_MAX_NODES		7	/* members, and witnesses behind them */
 #define SIM_MAX_RECORDS		16384
 #define SIM_MAX_COMMITS		16384
 #define SIM_MAX_TIMELINES	256
+#define SIM_MAX_TERMS		SIM_MAX_TIMELINES
 
 #define MS					INT64_C(1000)
 #define SECOND				INT64_C(1000000)
@@ -65,6 +68,7 @@ typedef struct SimCommit
 	int			position;		/* index in the writer's WAL */
 	bool		acknowledged;
 	bool		lost;			/* a later leader did without it */
+	bool		protected;		/* whoever asked was promised that no later leader would */
 	pgha_time	acknowledged_at;
 } SimCommit;
 
@@ -93,6 +97,7 @@ typedef struct SimRequest
 	bool		done;
 	uint32_t	timeline;
 	PghaContact contact;
+	bool		same_address;	/* it was refused where it was answered before */
 	PghaReport	report;
 	PghaHistory history;
 	bool		have_history;
@@ -144,6 +149,10 @@ typedef struct SimNode
 	bool		stop_fails;		/* its instance cannot be stopped */
 	bool		stop_answer_lost;	/* ... can, but whoever ordered it is not told */
 	int			impostor;		/* whom requests for this node reach; PGHA_NOBODY: itself */
+	bool		witness;
+	int			clock_rate;		/* millionths that its clock is too fast */
+	pgha_time	clock_offset;
+	bool		rejected[SIM_MAX_NODES];	/* a firewall refuses its requests to that node */
 
 	/* the server */
 	SimPhase	phase;
@@ -165,6 +174,12 @@ typedef struct SimNode
 	int			replay_to;		/* local WAL to replay before a receiver is started */
 	int			wal[SIM_MAX_RECORDS];
 	pgha_time	throttle;		/* time that each record takes to arrive; 0 = none */
+	pgha_time	replay_held;	/* a query holds up replay until then; the receiver goes on */
+	bool		behind;			/* ... and it has not caught up yet */
+	pgha_time	hung;			/* the monitor does not go on until then */
+	uint64_t	shown_run;		/* vote_check.c: the run in which it has opened as a leader */
+	pgha_time	unled_since;	/* vote_check.c: leads without a lease */
+	pgha_time	beside_since;	/* vote_check.c: leads beside a later leader that it sees */
 	pgha_time	slow_recovery;	/* how long it starts up; 0 = chance */
 	int			crash_at_stage; /* of the next promotion; 0 = none */
 	bool		disk_full;
@@ -173,6 +188,7 @@ typedef struct SimNode
 	uint32_t	promote_from;
 	bool		gate;			/* open */
 	bool		gate_suspended; /* shut, but commits wait for it */
+	pgha_time	gate_deadline;	/* quorum: open until then, by its own clock */
 	uint64_t	stop_order;		/* of another's instance, under way; 0: none */
 
 	/* the WAL receiver */
@@ -256,6 +272,7 @@ typedef enum SimEventType
 	SIM_COMMIT,					/* a = commit: flushed, and replicated if need be */
 	SIM_WRITE,					/* clients */
 	SIM_LOOK,					/* periodic checks */
+	SIM_START,					/* the agent starts the server again */
 	SIM_FAULT					/* a = kind, b = node (fault.c) */
 } SimEventType;
 
@@ -306,7 +323,7 @@ typedef struct SimObserver
 	void		(*new_timeline) (SimWorld *world, int node, uint32_t timeline);	/* is about to be made */
 	void		(*stream) (SimWorld *world, int node, int upstream);	/* is about to get WAL */
 	void		(*receiver_ended) (SimWorld *world, int node);
-	void		(*acknowledged) (SimWorld *world, int node);	/* a commit is about to be */
+	void		(*acknowledged) (SimWorld *world, int node, int commit);	/* is about to be */
 	void		(*gate_opened) (SimWorld *world, int node);
 	void		(*server_ended) (SimWorld *world, int node);
 	void		(*instance_stopped) (SimWorld *world, int node, pgha_time back);
@@ -340,6 +357,8 @@ struct SimWorld
 	SimEvents	waiting[SIM_MAX_NODES]; /* for a frozen node to thaw */
 
 	int			count;
+	int			members;		/* of them; the others are witnesses */
+	int			wished;			/* voters that the files shall list */
 	SimNode		node[SIM_MAX_NODES];
 	bool		cut[SIM_MAX_NODES][SIM_MAX_NODES];	/* from, to */
 	pgha_time	latency;		/* greatest of a message */
@@ -357,6 +376,15 @@ struct SimWorld
 	int			ncommit;
 	SimCommit	commit[SIM_MAX_COMMITS];
 	SimTimeline timeline[SIM_MAX_TIMELINES];
+
+	/* vote_check.c */
+	bool		voting;			/* quorum is in force everywhere */
+	int			winner[SIM_MAX_TERMS];	/* by term: node + 1 */
+	uint64_t	elected[SIM_MAX_NODES]; /* the last term each was elected in, unless given up unused */
+	uint64_t	acknowledged_term;	/* the greatest that a commit was acknowledged in */
+	int			elections;
+	int			switchovers;
+	int			rewinds;
 
 	/* check.c */
 	char		violation[400]; /* empty: none */
@@ -389,11 +417,15 @@ extern void sim_post_to_host(SimWorld *world, pgha_time delay, SimEventType type
 							 int64_t a, int64_t b, uint64_t c);
 extern void sim_changed(SimWorld *world, int node);
 
+extern pgha_time sim_clock(const SimWorld *world, int node);
+extern pgha_time sim_clock_at(const SimWorld *world, int node, pgha_time at);
+extern pgha_time sim_time_until(const SimWorld *world, int node, pgha_time clock);
 extern pgha_time sim_latency(SimWorld *world);
 extern bool sim_linked(const SimWorld *world, int a, int b);
 extern bool sim_rule(const SimWorld *world, PghaRule rule);
 
 extern void sim_world_init(SimWorld *world, uint64_t seed, int count);
+extern void sim_add_witnesses(SimWorld *world, int witnesses);
 extern void sim_observe(SimWorld *world, const SimObserver *observer);
 extern void sim_world_free(SimWorld *world);
 

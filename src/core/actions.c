@@ -88,7 +88,7 @@ pgha_ask_members(PghaStep *step, pgha_time interval, pgha_time since)
 {
 	PghaNode   *node = step->node;
 
-	for (int i = 0; i < node->settings.count; i++)
+	for (int i = 0; i < pgha_everybody(node); i++)
 	{
 		PghaMember *m = &node->member[i];
 

@@ -8,6 +8,47 @@
 #include "boot.h"
 #include "claim.h"
 
+bool
+pgha_boots_undecided(const PghaDurable *durable)
+{
+	return (durable->role == PGHA_ROLE_PRIMARY && !pgha_posted(durable)) ||
+		(durable->rule.term != 0 &&
+		 (durable->role != PGHA_ROLE_PRIMARY || durable->won > durable->claim.term));
+}
+
+/*
+ * Quorum is in force (F2): the leader goes on if a majority, itself included,
+ * still supports it and waits for no other; a minority need not answer.
+ */
+static PghaBootDecision
+decide_by_votes(const PghaSettings *settings, const PghaDurable *durable,
+				const PghaContact *contact, const PghaReport *const *report)
+{
+	const char *self = settings->name[settings->self];
+	const PghaVotingRule *rule = &durable->rule;
+	int			support = 1;
+
+	if (durable->role != PGHA_ROLE_PRIMARY || durable->support.term != durable->claim.term ||
+		strcmp(durable->support.name, self) != 0)
+		return PGHA_BOOT_UNDECIDED;
+	for (int i = 0; i < rule->count; i++)
+	{
+		for (int j = 0; j < settings->voters; j++)
+		{
+			if (j == settings->self || strcmp(settings->name[j], rule->voter[i]) != 0 ||
+				contact[j] != PGHA_CONTACT_ANSWERED || report[j] == NULL ||
+				strcmp(report[j]->node, rule->voter[i]) != 0 ||
+				report[j]->system_identifier != settings->system_identifier)
+				continue;
+			if (report[j]->support.term != durable->claim.term || report[j]->vote_open ||
+				strcmp(report[j]->support.name, self) != 0)
+				return PGHA_BOOT_UNDECIDED;
+			support++;
+		}
+	}
+	return support > rule->count / 2 ? PGHA_BOOT_PRIMARY : PGHA_BOOT_UNDECIDED;
+}
+
 PghaBootDecision
 pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 				   const PghaContact *contact, const PghaReport *const *report, int *who)
@@ -20,8 +61,10 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 		return PGHA_BOOT_STANDBY;
 
 	/* Crashed in the middle of a promotion: whose timeline this is must be found out. */
-	if (durable->role == PGHA_ROLE_PRIMARY && !pgha_posted(durable))
+	if (pgha_boots_undecided(durable))
 		return PGHA_BOOT_UNDECIDED;
+	if (durable->rule.term != 0)
+		return decide_by_votes(settings, durable, contact, report);
 	for (int i = 0; i < settings->count; i++)
 	{
 		const PghaReport *r = report[i];

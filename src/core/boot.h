@@ -18,6 +18,13 @@ typedef enum PghaBootDecision
 } PghaBootDecision;
 
 /*
+ * Was it in the middle of a promotion when it was last running?  Then it is not
+ * known whose timeline this is: never to be started as a primary.  Nor is, under
+ * quorum, who gave up leadership and did not get to write standby.signal.
+ */
+extern bool pgha_boots_undecided(const PghaDurable *durable);
+
+/*
  * The boot check.  contact[i] and report[i] are the outcome for member i
  * (report NULL unless ANSWERED).  Sets *who to the member that decided.
  */

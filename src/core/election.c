@@ -8,6 +8,7 @@
  * ended.
  */
 #include "election.h"
+#include "ballot.h"
 #include "claim.h"
 #include "eligibility.h"
 #include "fencing.h"
@@ -45,12 +46,30 @@ pgha_continue_promotion(PghaStep *step)
 	PghaAction *action = pgha_act(step, PGHA_ACT_PROMOTE);
 
 	action->parent = node->local.timeline;
-	if (RULE(node, PGHA_RULE_TIMELINE))
+	if (pgha_in_force(node))
+		action->timeline = RULE(node, PGHA_RULE_TERM_ID) ? (uint32_t) node->durable.won : node->local.timeline + 1;
+	else if (RULE(node, PGHA_RULE_TIMELINE))
 		action->timeline = pgha_reserve_timeline(newest, pgha_sorted_position(&node->settings),
 												 node->settings.count);
 	else
 		action->timeline = node->local.timeline + 1;
 	pgha_enter(step, PGHA_PROMOTING, pgha_because(PGHA_WHY_PROMOTING, PGHA_NOBODY));
+}
+
+/*
+ * An administrator's decision in the place of votes: a term that nobody has
+ * voted in.  Voters come to support its leader when they see it lead.
+ */
+static void
+choose_term_by_hand(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	uint64_t	term = pgha_later((pgha_time) pgha_highest_term(node), pgha_newest_timeline(node));
+
+	node->voting.candidacy = 0;
+	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
+	node->durable.won_before = node->durable.won;
+	node->durable.won = term + 1;
 }
 
 void
@@ -65,14 +84,19 @@ pgha_begin_promotion(PghaStep *step, PghaWhy why)
 	node->stopped = PGHA_NOBODY;
 	pgha_forget_attempts(node);
 	node->former = node->durable;
-	node->durable.role = PGHA_ROLE_PRIMARY;
-	node->durable.fenced = false;
-	node->durable.diverged = false;
-	if (RULE(node, PGHA_RULE_TERM))
-		claim->term = node->max_term = pgha_later(node->max_term, 1) + 1;	/* 1 is a first primary's */
-	claim->fork_lsn = 0;
-	strcpy(claim->leader, node->settings.name[node->settings.self]);
-	node->durable.leader_instance[0] = '\0';
+	if (pgha_in_force(node))
+		choose_term_by_hand(step);
+	else
+	{
+		node->durable.role = PGHA_ROLE_PRIMARY;
+		node->durable.fenced = false;
+		node->durable.diverged = false;
+		if (RULE(node, PGHA_RULE_TERM))
+			claim->term = node->max_term = pgha_later(node->max_term, 1) + 1;	/* 1 is a first primary's */
+		claim->fork_lsn = 0;
+		strcpy(claim->leader, node->settings.name[node->settings.self]);
+		node->durable.leader_instance[0] = '\0';
+	}
 	node->upstream = PGHA_NOBODY;
 	pgha_tell(step, why);
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
@@ -102,6 +126,7 @@ pgha_promotion_done(PghaStep *step, bool checked)
 		node->durable.fenced = node->former.fenced;
 		node->durable.diverged = node->former.diverged;
 		strcpy(node->durable.leader_instance, node->former.leader_instance);
+		node->durable.won = node->former.won;
 		node->held_off = node->awake = step->now;
 		node->held_off_for = node->settings.startup_grace;
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
@@ -115,6 +140,11 @@ pgha_promotion_done(PghaStep *step, bool checked)
 	{
 		node->durable.diverged = true;
 		pgha_fence_self(step, pgha_because(PGHA_WHY_PROMOTION_FAILED, PGHA_NOBODY));
+		return;
+	}
+	if (pgha_in_force(node))
+	{
+		pgha_take_office(step, pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY));
 		return;
 	}
 	node->durable.claim.fork_lsn = node->local.fork_lsn;
@@ -230,6 +260,9 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_TOO_LOW, PGHA_ACTIVE};
 	if (force)
 		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	if (pgha_in_force(node))
+		return pgha_leader_to_follow(node, now) == PGHA_NOBODY ? pgha_because(PGHA_WHY_NONE, PGHA_NOBODY) :
+			pgha_because(PGHA_WHY_PRIMARY_ANSWERS, pgha_leader_to_follow(node, now));
 	if (node->durable.diverged || node->durable.fenced)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY,
 			node->durable.diverged ? PGHA_BAR_DIVERGED : PGHA_BAR_FENCED, PGHA_ACTIVE};

@@ -9,6 +9,7 @@
 #include "claim.h"
 #include "fencing.h"
 #include "members.h"
+#include "rule.h"
 
 bool
 pgha_is_behind_fork(const PghaNode *node)
@@ -16,13 +17,38 @@ pgha_is_behind_fork(const PghaNode *node)
 	/* No history was read since the start: the leader's timeline or the files must tell. */
 	if (node->history.timeline == 0)
 		return node->local.newest_timeline > node->local.timeline &&
-			node->upstream_timeline != node->local.timeline;
+			node->upstream_timeline != node->local.timeline &&
+			(node->local.newest_fork == 0 || node->local.newest_fork != node->local.wal_end);
 	for (int i = 0; i < node->history.count; i++)
 	{
 		if (node->history.entry[i].timeline == node->local.timeline)
 			return node->local.wal_end < node->history.entry[node->history.count - 1].end;
 	}
 	return node->history.shortened && node->local.timeline < node->history.entry[0].timeline;
+}
+
+/* Where votes decide, this node says only what it knows better than the voters. */
+static PghaBar
+bar_under_quorum(const PghaNode *node)
+{
+	const PghaVotingRule *rule = &node->durable.rule;
+
+	if (!pgha_is_among(rule, rule->eligible, node->settings.name[node->settings.self]) &&
+		RULE(node, PGHA_RULE_ELIGIBLE))
+		return PGHA_BAR_NOT_LISTED;
+	if (pgha_is_behind_fork(node))
+		return PGHA_BAR_BEHIND_FORK;
+	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
+		return PGHA_BAR_PRIORITY;
+	if (node->durable.paused && RULE(node, PGHA_RULE_PAUSED))
+		return PGHA_BAR_PAUSED;
+	if (!node->settings.auto_failover && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+		return PGHA_BAR_AUTO_FAILOVER;
+	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
+		return PGHA_BAR_APPLY_DELAY;
+	if (node->local.too_low && RULE(node, PGHA_RULE_TOO_LOW))
+		return PGHA_BAR_TOO_LOW;
+	return PGHA_MAY_PROMOTE;
 }
 
 pgha_lsn
@@ -67,7 +93,7 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	{
 		if (durable->diverged)
 			return PGHA_BAR_DIVERGED;
-		if (durable->fenced)
+		if (durable->fenced && !pgha_in_force(node))
 			return PGHA_BAR_FENCED;
 	}
 
@@ -90,6 +116,8 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	 */
 	if (durable->role == PGHA_ROLE_PRIMARY)
 		return PGHA_MAY_PROMOTE;
+	if (pgha_in_force(node))
+		return bar_under_quorum(node);
 
 	if (durable->claim.term == 0)
 		return PGHA_BAR_NEVER_FOLLOWED;

@@ -225,6 +225,18 @@ pgha_find_passive(const PghaNode *node)
 	return others && !ours ? PGHA_PASSIVE_OTHER_SYSTEM : PGHA_ACTIVE;
 }
 
+/* A member or a witness. */
+static int
+find_anybody(const PghaNode *node, const char *name)
+{
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		if (strcmp(node->settings.name[i], name) == 0)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
 /* A set of members in the numbering of new settings. */
 static uint32_t
 renumber(const PghaNode *old, const PghaSettings *settings, uint32_t members)
@@ -248,9 +260,9 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 
 	node->settings = *settings;
 	memset(node->member, 0, sizeof(node->member));
-	for (int i = 0; i < settings->count; i++)
+	for (int i = 0; i < pgha_everybody(node); i++)
 	{
-		int			was = pgha_find_member(&old, settings->name[i]);
+		int			was = find_anybody(&old, settings->name[i]);
 
 		if (was != PGHA_NOBODY)
 			node->member[i] = old.member[was];
@@ -271,5 +283,7 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 	node->stopped = PGHA_NOBODY;
 	if (old.stopping != PGHA_NOBODY)
 		node->stopping = pgha_find_member(node, old.settings.name[old.stopping]);
+	if (old.voting.handover != PGHA_NOBODY)
+		node->voting.handover = pgha_find_member(node, old.settings.name[old.voting.handover]);
 	node->not_fenced = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 }

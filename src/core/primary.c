@@ -8,10 +8,31 @@
  */
 #include "primary.h"
 #include "claim.h"
+#include "lease.h"
 #include "members.h"
+#include "rule.h"
+#include "switchover.h"
 
 /* Fencing that failed (disk full?) is tried again after this time. */
 #define FENCE_INTERVAL		1000000
+
+/* F1: a voter that supports a later leader. */
+static int
+later_support(const PghaNode *node)
+{
+	if (!pgha_in_force(node) || !RULE(node, PGHA_RULE_LATER))
+		return PGHA_NOBODY;
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) &&
+			m->report.support.term > node->durable.claim.term &&
+			m->report.support.name[0] != '\0')
+			return i;
+	}
+	return PGHA_NOBODY;
+}
 
 int
 pgha_greater_claim(const PghaNode *node)
@@ -25,6 +46,15 @@ pgha_greater_claim(const PghaNode *node)
 
 		if (pgha_is_self(node, i) || !pgha_counts(node, m) || pgha_is_void(&m->report))
 			continue;
+
+		/* F1: one that votes have made; a vote that is given alone, or a promotion by hand, changes nothing. */
+		if (pgha_in_force(node))
+		{
+			if (RULE(node, PGHA_RULE_LATER) && m->report.posted && !m->report.in_recovery &&
+				m->report.won >= claim->term && claim->term > own->term)
+				return i;
+			continue;
+		}
 		if (claim->term > own->term && RULE(node, PGHA_RULE_FENCE))
 			return i;
 		if (claim->term == own->term && pgha_posted(&node->durable) &&
@@ -34,7 +64,7 @@ pgha_greater_claim(const PghaNode *node)
 			pgha_claim_compare(claim, own) > 0)
 			return i;
 	}
-	return PGHA_NOBODY;
+	return later_support(node);
 }
 
 void
@@ -152,6 +182,180 @@ decide_to_lead(PghaStep *step)
 			  pgha_because(PGHA_WHY_PROMOTED_BY_HAND, PGHA_NOBODY));
 }
 
+/* ---- under quorum ---- */
+
+void
+pgha_lead_by_votes(PghaStep *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+
+	node->posted = true;
+	voting->lease_deadline = voting->gate_deadline = voting->lease_missed = 0;
+	voting->opened = false;
+	voting->open_at = 0;
+	memset(&voting->committed, 0, sizeof(voting->committed));
+	for (int i = 0; i < pgha_everybody(node); i++)
+		node->member[i].echoed = 0;
+	pgha_tell(step, why);
+	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	pgha_enter(step, PGHA_PRIMARY, pgha_because(PGHA_WHY_WAITING_LEASE, PGHA_NOBODY));
+}
+
+void
+pgha_take_office(PghaStep *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+	PghaDurable *durable = &node->durable;
+	const char *self = node->settings.name[node->settings.self];
+
+	durable->claim.term = durable->won;
+	durable->claim.fork_lsn = node->local.fork_lsn;
+	memset(durable->claim.leader, 0, PGHA_NAME_SIZE);
+	strcpy(durable->claim.leader, self);
+	durable->leader_instance[0] = '\0';
+	durable->role = PGHA_ROLE_PRIMARY;
+	durable->fenced = false;
+	durable->diverged = false;
+	memset(&durable->sync, 0, sizeof(durable->sync));
+	durable->support.term = durable->won;
+	memcpy(durable->support.name, durable->claim.leader, PGHA_NAME_SIZE);
+	durable->vote_open = false;
+	pgha_begin_rule(node);
+	pgha_lead_by_votes(step, why);
+}
+
+/* Gives up without having been replaced: it may be elected again (L4). */
+static void
+step_down(PghaStep *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+
+	pgha_close_gate(step);
+	node->posted = false;
+	node->durable.role = PGHA_ROLE_STANDBY;
+	pgha_tell(step, why);
+	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	pgha_enter(step, PGHA_FENCING, why);
+	node->fence_tried = step->now;
+	pgha_act(step, PGHA_ACT_FENCE);
+}
+
+/* A server came up out of recovery, or its worker did: may it go on as the leader that it was? */
+static void
+decide_by_votes(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaDurable *durable = &node->durable;
+	const char *self = node->settings.name[node->settings.self];
+
+	if (node->local.fork_unknown)
+		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_CHECKING_HISTORY, node->settings.self));
+	else if ((durable->fenced || durable->diverged) && !node->was_standby)
+		pgha_fence_self(step, pgha_because(PGHA_WHY_FENCED, PGHA_NOBODY));
+
+	/* Elected, promoted, and the worker died before it was checked. */
+	else if (durable->won > durable->claim.term && node->local.timeline == durable->won)
+		pgha_take_office(step, pgha_because(PGHA_WHY_RESUMED, PGHA_NOBODY));
+	else if (durable->won <= durable->claim.term && pgha_posted(durable) && strcmp(durable->claim.leader, self) == 0 &&
+			 node->local.fork_lsn == durable->claim.fork_lsn)
+		pgha_lead_by_votes(step, pgha_because(PGHA_WHY_RESUMED, PGHA_NOBODY));
+
+	/* Stepped down or handed over, and did not get to go down. */
+	else if (durable->won <= durable->claim.term && strcmp(durable->claim.leader, self) == 0 &&
+			 node->local.fork_lsn == durable->claim.fork_lsn && !node->was_standby)
+		step_down(step, pgha_because(PGHA_WHY_FENCED, PGHA_NOBODY));
+	else
+	{
+		durable->diverged = true;
+		pgha_fence_self(step, pgha_because(PGHA_WHY_NOT_ELECTED, PGHA_NOBODY));
+	}
+}
+
+/*
+ * A leader that was not elected, as there was no quorum yet: the members vote
+ * from now on if a majority of them knows how to, and promises to follow.
+ */
+static void
+begin_quorum(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaVotingRule rule;
+
+	if (node->settings.voters < 3 || !node->gate_open)
+		return;
+	rule = pgha_rule_of_file(node);
+	if (step->now >= pgha_lease_under(node, &rule, step->now))
+		return;
+	node->durable.rule = rule;
+	node->durable.won = node->durable.claim.term;
+	node->voting.opened = true;
+	pgha_tell(step, pgha_because(PGHA_WHY_VOTING_BEGINS, PGHA_NOBODY));
+	pgha_act(step, PGHA_ACT_WRITE_STATE);
+}
+
+/*
+ * B5: a voter whose vote for a later term was never resolved can neither follow
+ * nor promise in this one.  If it stays so, the leader hands over, so that a
+ * later term begins.
+ */
+static void
+renew_term(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+	uint64_t	term = node->durable.claim.term;
+	bool		unsupported = false;
+
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		const PghaMember *m = &node->member[i];
+		const PghaReport *report = &m->report;
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) &&
+			pgha_voter_named(&node->durable.rule, report->node) != PGHA_NOBODY &&
+			((report->vote_open && report->vote.term > term && report->candidacy == 0) ||
+			 (report->support.term > term && report->support.name[0] == '\0')))
+			unsupported = true;
+	}
+	if (!unsupported)
+		voting->unsupported = 0;
+	else if (voting->unsupported == 0)
+		voting->unsupported = step->now;
+	else if (step->now - pgha_later(voting->unsupported, node->awake) >= 10 * node->settings.failure_timeout &&
+			 pgha_switchover_refusal(node, PGHA_NOBODY, step->now).reason == PGHA_WHY_NONE)
+	{
+		voting->unsupported = 0;
+		pgha_begin_switchover(step, PGHA_NOBODY);
+	}
+}
+
+static void
+lead_on(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	pgha_time	missed;
+
+	if (node->voting.released == 0)
+		pgha_beat(step);
+	if (!pgha_in_force(node))
+	{
+		begin_quorum(step);
+		return;
+	}
+	pgha_tend_rule(step);
+	pgha_hold_gate(step);
+	renew_term(step);
+	pgha_tend_switchover(step);
+	if (node->state != PGHA_PRIMARY)
+		return;
+	missed = pgha_lease_missed(step);
+	node->why = pgha_because(node->gate_open && missed == 0 ? PGHA_WHY_LEADING : PGHA_WHY_WAITING_LEASE,
+							 PGHA_NOBODY);
+	if (missed != 0 && step->now - missed >= node->settings.failure_timeout && RULE(node, PGHA_RULE_STEP_DOWN))
+		step_down(step, pgha_because(PGHA_WHY_NO_LEASE, PGHA_NOBODY));
+}
+
 void
 pgha_primary_side(PghaStep *step)
 {
@@ -166,7 +370,7 @@ pgha_primary_side(PghaStep *step)
 		{
 			node->fence_tried = step->now;
 			pgha_act(step, PGHA_ACT_WRITE_STATE);
-			pgha_act(step, PGHA_ACT_FENCE);
+			pgha_act(step, node->voting.released != 0 ? PGHA_ACT_HAND_OVER : PGHA_ACT_FENCE);
 		}
 		return;
 	}
@@ -185,6 +389,10 @@ pgha_primary_side(PghaStep *step)
 		pgha_fence_self(step, pgha_because(PGHA_WHY_GREATER_CLAIM, greater));
 		return;
 	}
-	if (node->state != PGHA_PRIMARY)
+	if (node->state != PGHA_PRIMARY && pgha_in_force(node))
+		decide_by_votes(step);
+	else if (node->state != PGHA_PRIMARY)
 		decide_to_lead(step);
+	if (node->state == PGHA_PRIMARY && pgha_takes_part(node))
+		lead_on(step);
 }

@@ -6,6 +6,8 @@
  * an upstream before the WAL here was compared with the leader's history.
  */
 #include "standby.h"
+#include "ballot.h"
+#include "candidacy.h"
 #include "claim.h"
 #include "election.h"
 #include "eligibility.h"
@@ -444,6 +446,29 @@ begin_without_wal(PghaStep *step)
 	pgha_enter(step, node->state, why);
 }
 
+/* The leader that votes have made is followed; if there is none, one is elected. */
+static void
+under_quorum(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	int			leader = pgha_leader_to_follow(node, step->now);
+
+	/* What comes from a leader that is not to be followed must not be confirmed. */
+	if (node->upstream != PGHA_NOBODY && RULE(node, PGHA_RULE_FOLLOW) &&
+		(node->upstream != pgha_supported(node) ||
+		 (pgha_counts(node, &node->member[node->upstream]) && node->member[node->upstream].report.in_recovery)))
+		pgha_unfollow(step);
+	if (leader == PGHA_NOBODY || node->voting.candidacy != 0)
+	{
+		pgha_seek_election(step);
+		return;
+	}
+	if (node->durable.diverged && node->state == PGHA_STARTING)
+		pgha_enter(step, PGHA_DIVERGED, pgha_because(PGHA_WHY_CHECKING_HISTORY, leader));
+	if (node->voting.receiver == PGHA_NOT_STOPPED)
+		follow(step, leader);
+}
+
 void
 pgha_standby_side(PghaStep *step)
 {
@@ -477,6 +502,11 @@ pgha_standby_side(PghaStep *step)
 	if (node->state == PGHA_PASSIVE)
 		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_STARTED, PGHA_NOBODY));
 
+	if (pgha_in_force(node))
+	{
+		under_quorum(step);
+		return;
+	}
 	if (remember_own_claim(step))
 		return;
 	if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced)

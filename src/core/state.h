@@ -24,7 +24,57 @@ typedef struct PghaMember
 	bool		misnamed;		/* a server answers there, but it is not this member */
 	bool		was_primary;	/* answered as a primary, or streamed to us, since this node started */
 	PghaReport	report;			/* valid if heard != 0 */
+
+	/* The members vote. */
+	uint64_t	beat;			/* the last one heard, ... */
+	uint64_t	beat_instance;	/* ... of that instance, ... */
+	pgha_time	beat_heard;		/* ... and when it was new; 0 = not since start */
+	pgha_time	echoed;			/* when the own beat that it promised on was published; 0 = it has not */
+	pgha_time	disproved;		/* when it last refused, by the address where it answered before; 0 = not since it answered */
 } PghaMember;
+
+/* Of so many beats it is remembered when they were published. */
+#define PGHA_BEATS			32
+
+/* The WAL receiver of a node that votes, or stands. */
+typedef enum PghaStopping
+{
+	PGHA_NOT_STOPPED,
+	PGHA_STOP_ORDERED,
+	PGHA_STOPPED
+} PghaStopping;
+
+/* What a voter knows of the vote that does not outlive a restart (quorum.md, 3). */
+typedef struct PghaVoting
+{
+	PghaPromise promise;		/* the last one given */
+	pgha_time	promised;		/* when */
+	pgha_time	promise_until;
+	pgha_time	voted_at;
+	PghaStopping receiver;
+	bool		stop_wanted;	/* in this step there was a reason to have it stopped */
+	uint64_t	candidacy;		/* the term this node stands for; 0: it does not */
+	pgha_time	stood_at;
+	pgha_time	next_try;
+	int			tries;			/* in vain, since a leader was last seen */
+
+	/* A leader's. */
+	uint64_t	beat;
+	pgha_time	beat_at[PGHA_BEATS];
+	pgha_time	lease_deadline; /* 0: none */
+	pgha_time	gate_deadline;	/* as the gate was told */
+	pgha_time	lease_missed;	/* since when there has been none; 0: there is one */
+	PghaVotingRule committed;	/* newest rule that is; term 0: none since the start */
+	bool		opened;			/* all that it shows is as safe as its rule promises (S5) */
+	pgha_lsn	open_at;		/* ... once this is flushed; 0: not known yet */
+	pgha_lsn	change_at;		/* a change of S waits until the new ones have flushed this; 0: none waits */
+	PghaVotingRule change;		/* ... that one */
+	pgha_time	unsupported;	/* since when a voter answers that cannot support it in this term; 0: none */
+	uint64_t	released;		/* term; the gate stays closed */
+	int			handover;		/* to that member, or PGHA_NOBODY */
+	pgha_time	handover_since;
+	pgha_lsn	handover_lsn;	/* 0: commits are not held yet */
+} PghaVoting;
 
 typedef struct PghaNode
 {
@@ -81,7 +131,8 @@ typedef struct PghaNode
 	pgha_time	stopped_at;
 	PghaWhy		not_fenced;		/* why the last attempt came to nothing; PGHA_WHY_NONE */
 	uint64_t	stop_told;		/* reasons told since a leader was last visible, a bit each */
-	PghaMember	member[PGHA_MAX_MEMBERS];
+	PghaVoting	voting;
+	PghaMember	member[PGHA_MAX_MEMBERS];	/* and witnesses, behind the members */
 	pgha_time	wake_at;		/* call again with PGHA_EV_TICK by then */
 #ifdef PGHA_SIM
 	uint64_t	rules_off;		/* mutations: bit per PghaRule */
@@ -125,8 +176,43 @@ typedef enum PghaRule
 	PGHA_RULE_STOP_OLD,			/* with fence: the old primary's instance is stopped before */
 	PGHA_RULE_RETURN_HEARD,		/* with fence: a former primary waits for all that may lead */
 	PGHA_RULE_NO_WAL,			/* a standby without its first WAL follows all the same */
+
+	/* The members vote: names and numbers are those of quorum.md. */
+	PGHA_RULE_ONCE,				/* B1 one vote a term */
+	PGHA_RULE_BOUND,			/* B2, P2 an open vote: no promise */
+	PGHA_RULE_FREE,				/* B2 a vote does not close by itself */
+	PGHA_RULE_WON,				/* B2 (b) a term that was led in is not withdrawn */
+	PGHA_RULE_DROP,				/* B2 (c) a second vote hides no open one */
+	PGHA_RULE_FOLLOW,			/* B4 only the leader supported is followed */
+	PGHA_RULE_PROMISE,			/* V2 no vote before the promise is over */
+	PGHA_RULE_MARGIN,			/* W is longer than the lease */
+	PGHA_RULE_START,			/* a promise may have been given before the start */
+	PGHA_RULE_INSTANCE,			/* L1, L5 an echo of the own instance */
+	PGHA_RULE_LEASE,			/* L2 the lease is that of a majority */
+	PGHA_RULE_POST,				/* L3 the lease is checked before an acknowledgement */
+	PGHA_RULE_STEP_DOWN,		/* L4 without a lease for failure_timeout */
+	PGHA_RULE_REFUSED,			/* E1 a refusal counts from the proved address only */
+	PGHA_RULE_RELEASE,			/* E2 released is said after the gate is closed */
+	PGHA_RULE_FAST,				/* S4 is for k > 0 */
+	PGHA_RULE_STOP,				/* C2, V5 the receiver is stopped before a vote */
+	PGHA_RULE_MAJORITY,			/* C3 elected by a majority */
+	PGHA_RULE_ENOUGH,			/* S3 enough of S among the voters */
+	PGHA_RULE_TERM_ID,			/* C4 the timeline's id is the term */
+	PGHA_RULE_RULE_AGE,			/* V3 no vote under an older rule */
+	PGHA_RULE_ELIGIBLE,			/* V3, S2 only who is eligible */
+	PGHA_RULE_UP_TO_DATE,		/* V4 no vote for less WAL than the own */
+	PGHA_RULE_DURABLE,			/* V6 a vote is durable before it is published */
+	PGHA_RULE_COMMIT,			/* R1, R3 the gate waits for the rule */
+	PGHA_RULE_STORE,			/* R2, R3 a rule counts where its leader is supported */
+	PGHA_RULE_OPEN,				/* S5 */
+	PGHA_RULE_CATCH_UP,			/* S6 */
+	PGHA_RULE_LATER,			/* F1 a leader yields to a later one */
+	PGHA_RULE_POLITE,			/* whoever stands waits for better ones, vetoes and outcomes: no rule of
+								 * safety, and off in many schedules */
 	PGHA_RULE_COUNT
 } PghaRule;
+
+_Static_assert(PGHA_RULE_COUNT <= 64, "rules are kept in a 64 bit set");
 
 #ifdef PGHA_SIM
 #define RULE(node, rule)	(((node)->rules_off & (UINT64_C(1) << (rule))) == 0)
@@ -152,6 +238,33 @@ static inline bool
 pgha_is_self(const PghaNode *node, int member)
 {
 	return member == node->settings.self;
+}
+
+/* Members and witnesses that the file lists. */
+static inline int
+pgha_everybody(const PghaNode *node)
+{
+	return node->settings.voters > node->settings.count ? node->settings.voters : node->settings.count;
+}
+
+static inline bool
+pgha_is_witness(const PghaNode *node)
+{
+	return node->settings.self >= node->settings.count;
+}
+
+/* Is quorum in force here: do terms begin with an election? */
+static inline bool
+pgha_in_force(const PghaNode *node)
+{
+	return node->durable.rule.term != 0;
+}
+
+/* Do its settings or what it has stored let this node take part in votes? */
+static inline bool
+pgha_takes_part(const PghaNode *node)
+{
+	return node->settings.voters > 0 || pgha_in_force(node);
 }
 
 #endif							/* PGHA_CORE_STATE_H */

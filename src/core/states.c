@@ -12,6 +12,7 @@ static const PghaTransition transitions[] = {
 	{PGHA_STARTING, PGHA_RETURNING, "in recovery, and led when last running"},
 	{PGHA_STARTING, PGHA_DIVERGED, "in recovery, known to be past the fork"},
 	{PGHA_STARTING, PGHA_PASSIVE, "not to be managed"},
+	{PGHA_STARTING, PGHA_WITNESS, "one of the witnesses"},
 
 	{PGHA_PRIMARY, PGHA_FENCING, "a member holds a greater claim"},
 	{PGHA_PRIMARY, PGHA_STARTING, "slept: asks the members again before it goes on"},
@@ -82,6 +83,7 @@ pgha_state_name(PghaState state)
 		[PGHA_RETURNING] = "returning",
 		[PGHA_DIVERGED] = "diverged",
 		[PGHA_PASSIVE] = "passive",
+		[PGHA_WITNESS] = "witness",
 	};
 
 	return WORD(names, state);
@@ -179,6 +181,7 @@ pgha_action_name(PghaActionType type)
 		[PGHA_ACT_OPEN_GATE] = "open gate",
 		[PGHA_ACT_CLOSE_GATE] = "close gate",
 		[PGHA_ACT_SUSPEND_GATE] = "suspend gate",
+		[PGHA_ACT_LEASE] = "lease",
 		[PGHA_ACT_STOP_RECEIVER] = "stop receiver",
 		[PGHA_ACT_RELEASE_RECEIVER] = "release receiver",
 		[PGHA_ACT_FOLLOW] = "follow",
@@ -187,6 +190,7 @@ pgha_action_name(PghaActionType type)
 		[PGHA_ACT_FORGET_STOP] = "forget stop",
 		[PGHA_ACT_PROMOTE] = "promote",
 		[PGHA_ACT_FENCE] = "fence",
+		[PGHA_ACT_HAND_OVER] = "hand over",
 		[PGHA_ACT_EVENT] = "event",
 	};
 
@@ -246,6 +250,16 @@ static const struct
 	[PGHA_WHY_PASSIVE] = {"passive", "is not managed"},
 	[PGHA_WHY_PAUSED] = {"pause", "failover is paused"},
 	[PGHA_WHY_RESUMED_FAILOVER] = {"pause", "failover is resumed"},
+	[PGHA_WHY_VOTING_BEGINS] = {"lead", "the members vote from now on"},
+	[PGHA_WHY_WAITING_LEASE] = {"wait", "leads, and waits for a majority of the voters before it accepts commits"},
+	[PGHA_WHY_NO_LEASE] = {"fence", "gives up: no majority of the voters was heard for pgha.failure_timeout"},
+	[PGHA_WHY_NOT_ELECTED] = {"fence", "was promoted without the votes of the members: gives up"},
+	[PGHA_WHY_FEW_VOTERS] = {"wait", "too few voters answer to elect anybody"},
+	[PGHA_WHY_PROMISED] = {"wait", "has promised to follow %s for a while yet"},
+	[PGHA_WHY_VOTED] = {"wait", "voted for %s, and waits for what becomes of it"},
+	[PGHA_WHY_STANDING] = {"wait", "stands for election"},
+	[PGHA_WHY_WITNESS] = {"start", "is a witness: votes, and has no data"},
+	[PGHA_WHY_HANDING_OVER] = {"promote", "hands over to %s"},
 };
 
 const char *

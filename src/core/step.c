@@ -13,9 +13,13 @@
  *
  *	step
  *	standby						in recovery: follow, diverged, return to lead
+ *	candidacy					under quorum: stand for election, be elected
  *	election					candidate, promotion, by hand
+ *	switchover					hand over as planned
  *	primary, eligibility		out of recovery: lead, fence; may it be promoted
  *	fencing						the old primary's instance is stopped first
+ *	ballot						under quorum: support, votes, promises
+ *	lease, rule					a leader's lease and gate; who votes, who confirms
  *	members						what the members say
  *	actions, claim				the only way out; claims and histories
  *	state, node					what all of them look at
@@ -26,12 +30,16 @@
  * does I/O, reads a clock or keeps state outside PghaNode.
  */
 #include "step.h"
+#include "ballot.h"
+#include "candidacy.h"
 #include "election.h"
 #include "eligibility.h"
 #include "fencing.h"
 #include "members.h"
 #include "primary.h"
+#include "rule.h"
 #include "standby.h"
+#include "switchover.h"
 
 /* While the primary is missing, members are asked this often. */
 #define URGENT_INTERVAL		20000
@@ -57,7 +65,9 @@ notice_sleep(PghaStep *step)
 	node->deciding_since = step->now;
 	pgha_forget_stop(step);
 	node->stopped = PGHA_NOBODY;
-	if (node->state == PGHA_PRIMARY && slept >= node->settings.failure_timeout)
+
+	/* Under quorum the lease has ended long ago: that is enough. */
+	if (node->state == PGHA_PRIMARY && slept >= node->settings.failure_timeout && !pgha_in_force(node))
 	{
 		node->gate_open = false;
 		pgha_act(step, PGHA_ACT_SUSPEND_GATE);
@@ -109,6 +119,7 @@ pgha_node_init(PghaNode *node, const PghaSettings *settings,
 	node->history_of = node->compared.with = PGHA_NOBODY;
 	node->stopping = node->stopped = PGHA_NOBODY;
 	node->wake_at = now;
+	pgha_begin_voting(node, now);
 }
 
 static void
@@ -122,6 +133,8 @@ take_event(PghaStep *step, const PghaEvent *event)
 			break;
 		case PGHA_EV_REPLY:
 			pgha_take_reply(step, event);
+			if (pgha_takes_part(node))
+				pgha_hear_voter(step, event);
 			break;
 		case PGHA_EV_HISTORY:
 			node->history_asked = false;
@@ -134,7 +147,9 @@ take_event(PghaStep *step, const PghaEvent *event)
 				node->compared.outcome = event->compared;
 			break;
 		case PGHA_EV_RECEIVER_STOPPED:
-			if (node->state == PGHA_PROMOTING)
+			if (node->voting.receiver == PGHA_STOP_ORDERED)
+				node->voting.receiver = PGHA_STOPPED;
+			else if (node->state == PGHA_PROMOTING)
 				pgha_continue_promotion(step);
 			break;
 		case PGHA_EV_PROMOTED:
@@ -155,8 +170,18 @@ take_event(PghaStep *step, const PghaEvent *event)
 										 PGHA_NOBODY));
 			break;
 		case PGHA_EV_PROMOTE:
-			if (pgha_promote_refusal(node, event->flag, step->now).reason == PGHA_WHY_NONE)
+			if (pgha_promote_refusal(node, event->flag, step->now).reason != PGHA_WHY_NONE)
+				break;
+
+			/* Without force it is left to the votes; but it need not wait for its turn. */
+			if (pgha_in_force(node) && !event->flag)
+				node->voting.next_try = 0;
+			else
 				pgha_begin_promotion(step, pgha_because(PGHA_WHY_BY_HAND, PGHA_NOBODY));
+			break;
+		case PGHA_EV_SWITCHOVER:
+			if (pgha_switchover_refusal(node, event->member, step->now).reason == PGHA_WHY_NONE)
+				pgha_begin_switchover(step, event->member);
 			break;
 	}
 }
@@ -171,7 +196,7 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 
 	if (settings->heartbeat_interval > settings->failure_timeout / 4)
 		wake = now + settings->failure_timeout / 4;
-	for (int i = 0; i < settings->count; i++)
+	for (int i = 0; i < pgha_everybody(node); i++)
 	{
 		const PghaMember *m = &node->member[i];
 		pgha_time	due = m->asked + interval;
@@ -195,7 +220,36 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 	for (int k = 2; k < 4; k++)
 		if (deadline[k] > now && deadline[k] < wake)
 			wake = deadline[k];
+	if (pgha_in_force(node))
+	{
+		pgha_time	due = pgha_election_due(node, now);
+
+		if (wake > now + interval)
+			wake = now + interval;
+		if (due != 0 && due < wake)
+			wake = due;
+	}
 	return wake;
+}
+
+/*
+ * Under quorum beats and their echoes must be around in time, and while anything
+ * is being decided by votes or stored rules each answer matters.
+ */
+static pgha_time
+voting_interval(const PghaNode *node, pgha_time now, pgha_time interval, pgha_time *since)
+{
+	const PghaVoting *voting = &node->voting;
+	bool		urgent = node->durable.vote_open || node->state == PGHA_CANDIDATE ||
+		node->state == PGHA_PROMOTING;
+
+	if (node->state == PGHA_CANDIDATE)
+		*since = node->state_since;
+	if (node->posted)
+		urgent |= pgha_rule_compare(&voting->committed, &node->durable.rule) != 0 || now >= voting->lease_deadline;
+	if (urgent && now - node->state_since < 10 * node->settings.failure_timeout)
+		return URGENT_INTERVAL;
+	return interval < node->settings.heartbeat_interval / 2 ? interval : node->settings.heartbeat_interval / 2;
 }
 
 void
@@ -221,7 +275,11 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	if (was_passive != PGHA_ACTIVE && node->passive == PGHA_ACTIVE && node->state == PGHA_PASSIVE)
 		pgha_enter(&step, PGHA_STARTING, pgha_because(PGHA_WHY_STARTED, PGHA_NOBODY));
 
-	if (node->local.in_recovery)
+	if (pgha_takes_part(node))
+		pgha_tend_ballot(&step);
+	if (pgha_is_witness(node))
+		pgha_enter(&step, PGHA_WITNESS, pgha_because(PGHA_WHY_WITNESS, PGHA_NOBODY));
+	else if (node->local.in_recovery)
 		pgha_standby_side(&step);
 	else
 	{
@@ -248,9 +306,13 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	}
 	else if (!node->local.in_recovery && node->state == PGHA_STARTING)
 		since = node->deciding_since;
+	if (pgha_in_force(node))
+		interval = voting_interval(node, now, interval, &since);
 	if (interval > node->settings.heartbeat_interval)
 		interval = node->settings.heartbeat_interval;
 	pgha_ask_members(&step, interval, since);
+	if (pgha_takes_part(node))
+		pgha_release_receiver(&step);
 
 	node->stepped = now;
 	node->wake_at = next_wake(node, now, interval);

@@ -3,8 +3,8 @@
  *		PGDATA/pgha.state as read while the server is down.
  *
  * The server writes it (server/state.c): lines key=value, and the checksum of
- * all of them at the end.  Here it is only read.  A file that is damaged says
- * nothing, also where a line looks sound.
+ * all of them at the end.  Here it is only read.  A file that is damaged, or of
+ * a later version than is known here, says nothing, also where a line looks sound.
  */
 #include "state_file.h"
 
@@ -17,7 +17,8 @@
 #include "../common/fields.h"
 #include "durable.h"
 
-#define HEADER	"pgha state 1\n"
+#define HEADER	"pgha state "
+#define NEWEST	2				/* it has votes besides, which are of no account here */
 
 /* CRC-32C, as PostgreSQL's COMP_CRC32C(). */
 static uint32_t
@@ -89,8 +90,12 @@ pgha_state_file_read(const char *data, PghaStateFacts *facts)
 		strtoul(sum + 5, NULL, 16) == checksum(text, (size_t) (sum + 1 - text));
 	if (good)
 	{
+		uint64_t	version = 0;
+
 		*sum = '\0';
 		rest = text + strlen(HEADER);
+		line = strsep(&rest, "\n");
+		good = pgha_parse_uint64(line, &version) && version <= NEWEST;
 		while ((line = strsep(&rest, "\n")) != NULL)
 			good &= take_line(facts, line);
 	}

@@ -167,8 +167,7 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 		durable.role = PGHA_ROLE_PRIMARY;
 	if (crash_restart && file != PGHA_STATE_UNUSABLE)
 	{
-		if (!durable.fenced && !durable.diverged &&
-			(durable.role != PGHA_ROLE_PRIMARY || pgha_posted(&durable)))
+		if (!durable.fenced && !durable.diverged && !pgha_boots_undecided(&durable))
 			return;
 		boot = durable.fenced || durable.diverged ? PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
 	}

@@ -5,6 +5,11 @@
  * A text file of key=value lines that ends with a checksum line, small enough
  * to be written as a whole each time.  Only the monitor writes it, and the
  * postmaster while it starts, when there is no monitor.
+ *
+ * There are two versions.  The second one has what a voter must not forget
+ * besides (quorum.md, 3), and is written by those who have anything of that:
+ * where nobody votes an older pgha can go on with the file.  A later version is
+ * refused, not ignored: what it says may be what keeps two servers from leading.
  */
 #include "postgres.h"
 
@@ -21,7 +26,9 @@
 
 #define STATE_FILE		"pgha.state"
 #define STATE_FILE_NEW	"pgha.state.new"
-#define STATE_HEADER	"pgha state 1"
+#define STATE_HEADER	"pgha state "
+#define STATE_VERSION	1
+#define STATE_VERSION_VOTES	2
 #define STATE_MAX		8192
 
 /* Members of a bitmap by name: the numbering is that of one pgha.members. */
@@ -60,6 +67,134 @@ parse_names(char *value, const PghaSettings *settings)
 	return set;
 }
 
+/* Has this node anything to remember of votes? */
+static bool
+has_voted(const PghaDurable *durable)
+{
+	return durable->support.term != 0 || durable->vote.term != 0 || durable->highest != 0 ||
+		durable->withdrawn != 0 || durable->won != 0 || durable->rule.term != 0;
+}
+
+/* Voters of a set of the rule by name. */
+static void
+append_voters(StringInfo text, const char *key, const PghaVotingRule *rule, uint32 set)
+{
+	const char *separator = "";
+
+	appendStringInfo(text, "%s=", key);
+	for (int i = 0; i < rule->count; i++)
+	{
+		if (set & (UINT32_C(1) << i))
+		{
+			appendStringInfo(text, "%s%s", separator, rule->voter[i]);
+			separator = ",";
+		}
+	}
+	appendStringInfoChar(text, '\n');
+}
+
+static void
+append_votes(StringInfo text, const PghaDurable *durable)
+{
+	const PghaVotingRule *rule = &durable->rule;
+
+	appendStringInfo(text, "support_term=%llu\n", (unsigned long long) durable->support.term);
+	appendStringInfo(text, "support=%s\n", durable->support.name);
+	appendStringInfo(text, "vote_term=%llu\n", (unsigned long long) durable->vote.term);
+	appendStringInfo(text, "vote=%s\n", durable->vote.name);
+	appendStringInfo(text, "vote_open=%d\n", durable->vote_open);
+	appendStringInfo(text, "highest=%llu\n", (unsigned long long) durable->highest);
+	appendStringInfo(text, "withdrawn=%llu\n", (unsigned long long) durable->withdrawn);
+	appendStringInfo(text, "won=%llu\n", (unsigned long long) durable->won);
+	appendStringInfo(text, "won_before=%llu\n", (unsigned long long) durable->won_before);
+	appendStringInfo(text, "rule_term=%llu\n", (unsigned long long) rule->term);
+	appendStringInfo(text, "rule_epoch=%u\n", rule->epoch);
+	append_voters(text, "rule_voters", rule, PG_UINT32_MAX);
+	append_voters(text, "rule_witnesses", rule, rule->witnesses);
+	append_voters(text, "rule_eligible", rule, rule->eligible);
+	append_voters(text, "rule_sync", rule, rule->sync);
+	appendStringInfo(text, "rule_k=%d\n", rule->k);
+}
+
+/* The names of a rule's voters, which come before the sets of them. */
+static bool
+parse_voters(char *value, PghaVotingRule *rule)
+{
+	char	   *rest = *value == '\0' ? NULL : value;
+	char	   *name;
+
+	while ((name = strsep(&rest, ",")) != NULL)
+	{
+		if (rule->count == PGHA_MAX_MEMBERS ||
+			strlcpy(rule->voter[rule->count++], name, PGHA_NAME_SIZE) >= PGHA_NAME_SIZE)
+			return false;
+	}
+	return true;
+}
+
+static bool
+parse_voter_set(char *value, const PghaVotingRule *rule, uint32 *set)
+{
+	char	   *rest = *value == '\0' ? NULL : value;
+	char	   *name;
+
+	while ((name = strsep(&rest, ",")) != NULL)
+	{
+		int			voter = 0;
+
+		while (voter < rule->count && strcmp(rule->voter[voter], name) != 0)
+			voter++;
+		if (voter == rule->count)
+			return false;
+		*set |= UINT32_C(1) << voter;
+	}
+	return true;
+}
+
+/* A line that the second version adds.  *known is false if it is none of them. */
+static bool
+take_vote(PghaDurable *durable, const char *key, char *value, bool is_number, uint64 number, bool *known)
+{
+	PghaVotingRule *rule = &durable->rule;
+
+	*known = true;
+	if (strcmp(key, "support") == 0)
+		return strlcpy(durable->support.name, value, PGHA_NAME_SIZE) < PGHA_NAME_SIZE;
+	if (strcmp(key, "vote") == 0)
+		return strlcpy(durable->vote.name, value, PGHA_NAME_SIZE) < PGHA_NAME_SIZE;
+	if (strcmp(key, "rule_voters") == 0)
+		return parse_voters(value, rule);
+	if (strcmp(key, "rule_witnesses") == 0)
+		return parse_voter_set(value, rule, &rule->witnesses);
+	if (strcmp(key, "rule_eligible") == 0)
+		return parse_voter_set(value, rule, &rule->eligible);
+	if (strcmp(key, "rule_sync") == 0)
+		return parse_voter_set(value, rule, &rule->sync);
+	if (strcmp(key, "support_term") == 0)
+		durable->support.term = number;
+	else if (strcmp(key, "vote_term") == 0)
+		durable->vote.term = number;
+	else if (strcmp(key, "vote_open") == 0)
+		durable->vote_open = number != 0;
+	else if (strcmp(key, "highest") == 0)
+		durable->highest = number;
+	else if (strcmp(key, "withdrawn") == 0)
+		durable->withdrawn = number;
+	else if (strcmp(key, "won") == 0)
+		durable->won = number;
+	else if (strcmp(key, "won_before") == 0)
+		durable->won_before = number;
+	else if (strcmp(key, "rule_term") == 0)
+		rule->term = number;
+	else if (strcmp(key, "rule_epoch") == 0)
+		rule->epoch = (uint32) number;
+	else if (strcmp(key, "rule_k") == 0)
+		rule->k = (int) Min(number, PGHA_MAX_MEMBERS);
+	else
+		*known = false;
+	return !*known || is_number;
+}
+
 PghaStateFile
 PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 {
@@ -69,6 +204,7 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	char	   *line;
 	char		node[PGHA_NAME_SIZE] = "";
 	uint64		system_identifier = 0;
+	uint64		version = 0;
 	bool		good = true;
 
 	memset(durable, 0, sizeof(*durable));
@@ -83,7 +219,7 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	}
 
 	sum = strstr(text, "\ncrc=");
-	if (sum == NULL || strncmp(text, STATE_HEADER "\n", strlen(STATE_HEADER) + 1) != 0 ||
+	if (sum == NULL || strncmp(text, STATE_HEADER, strlen(STATE_HEADER)) != 0 ||
 		strtoul(sum + 5, NULL, 16) != PghaChecksum(text, sum + 1 - text))
 	{
 		ereport(LOG,
@@ -95,12 +231,19 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 
 	*sum = '\0';
 	rest = text;
-	strsep(&rest, "\n");		/* the header */
+	line = strsep(&rest, "\n");
+	if (!pgha_parse_uint64(line + strlen(STATE_HEADER), &version) || version > STATE_VERSION_VOTES)
+		ereport(FATAL,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("file \"%s\" was written by a later version of pgha (\"%s\")", STATE_FILE, line),
+				 errdetail("It says whom this server has voted for or promised to follow, which this version cannot read."),
+				 errhint("Install the later version of pgha again.")));
 	while ((line = strsep(&rest, "\n")) != NULL)
 	{
 		char	   *value = strchr(line, '=');
 		uint64		number = 0;
 		bool		is_number;
+		bool		known;
 
 		if (value == NULL)
 		{
@@ -109,6 +252,9 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 		}
 		*value++ = '\0';
 		is_number = pgha_parse_uint64(value, &number);
+		good &= take_vote(durable, line, value, is_number, number, &known);
+		if (known)
+			continue;
 
 		if (strcmp(line, "node") == 0)
 			strlcpy(node, value, sizeof(node));
@@ -170,7 +316,7 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	bool		done;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "%s\n", STATE_HEADER);
+	appendStringInfo(&text, "%s%d\n", STATE_HEADER, has_voted(durable) ? STATE_VERSION_VOTES : STATE_VERSION);
 	appendStringInfo(&text, "node=%s\n", settings->name[settings->self]);
 	appendStringInfo(&text, "system_identifier=%llu\n", (unsigned long long) settings->system_identifier);
 	appendStringInfo(&text, "term=%llu\n", (unsigned long long) durable->claim.term);
@@ -187,6 +333,8 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	append_names(&text, "sync_listed", settings, durable->sync.listed);
 	append_names(&text, "sync_current", settings, durable->sync.current);
 	appendStringInfo(&text, "leader_instance=%s\n", durable->leader_instance);
+	if (has_voted(durable))
+		append_votes(&text, durable);
 	appendStringInfo(&text, "crc=%08X\n", PghaChecksum(text.data, text.len));
 
 	done = PghaWriteFileSynced(STATE_FILE_NEW, O_TRUNC, text.data, text.len);

@@ -119,6 +119,10 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 		case PGHA_ACT_SUSPEND_GATE:
 			PghaGateSuspend();
 			break;
+		case PGHA_ACT_LEASE:
+		case PGHA_ACT_HAND_OVER:
+			/* Of clusters whose members vote, which no setting makes yet. */
+			break;
 		case PGHA_ACT_STOP_RECEIVER:
 			PghaPromotionStopReceiver(pgha_clock_us());
 			break;

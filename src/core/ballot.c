@@ -1,0 +1,505 @@
+/*
+ * ballot.c
+ *		Support, votes and promises: a voter's part.
+ *
+ * Called once a step by whoever takes part in votes, and when a voter has
+ * answered (quorum.md, 4 B, P, E, V).  Nobody writes to another node: what is
+ * decided here is published by the report, and read by those whom it concerns.
+ * Never publishes anything of what must outlive a restart before it is durable:
+ * the report follows the actions of the step.
+ */
+#include "ballot.h"
+#include "claim.h"
+#include "lease.h"
+#include "members.h"
+#include "rule.h"
+
+/* Clocks run within 2 % of real time (A3); a promise outlives the lease that is built on it. */
+#define MARGIN(ttl)			((ttl) / 50 * 3 + 100000)
+
+static pgha_time
+promise_time(const PghaNode *node)
+{
+	pgha_time	ttl = node->settings.lease_ttl;
+
+	return RULE(node, PGHA_RULE_MARGIN) ? ttl + MARGIN(ttl) : ttl / 4 * 3;
+}
+
+void
+pgha_begin_voting(PghaNode *node, pgha_time now)
+{
+	node->voting.handover = PGHA_NOBODY;
+	if (RULE(node, PGHA_RULE_START))
+		node->voting.promise_until = now + promise_time(node);
+}
+
+int
+pgha_supported(const PghaNode *node)
+{
+	int			member = node->durable.support.term == 0 ? PGHA_NOBODY :
+		pgha_find_voter(node, node->durable.support.name);
+
+	return member != PGHA_NOBODY && pgha_is_self(node, member) ? PGHA_NOBODY : member;
+}
+
+int
+pgha_leader_to_follow(const PghaNode *node, pgha_time now)
+{
+	int			leader = pgha_supported(node);
+	const PghaMember *m;
+
+	if (!RULE(node, PGHA_RULE_FOLLOW))
+		return pgha_visible_leader(node, now);
+	if (leader == PGHA_NOBODY || node->durable.vote_open)
+		return PGHA_NOBODY;
+	m = &node->member[leader];
+	if (!pgha_counts(node, m) || m->report.in_recovery || !m->report.posted ||
+		m->report.claim.term != node->durable.support.term || m->report.released != 0 ||
+		now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout)
+		return PGHA_NOBODY;
+	return leader;
+}
+
+int
+pgha_wal_compare(uint32_t timeline, pgha_lsn end, uint32_t other_timeline, pgha_lsn other_end)
+{
+	if (timeline != other_timeline)
+		return timeline < other_timeline ? -1 : 1;
+	if (end != other_end)
+		return end < other_end ? -1 : 1;
+	return 0;
+}
+
+uint64_t
+pgha_highest_term(const PghaNode *node)
+{
+	uint64_t	highest = node->durable.highest;
+
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		const PghaReport *report = &node->member[i].report;
+
+		if (node->member[i].heard == 0 || !pgha_counts(node, &node->member[i]))
+			continue;
+		if (report->highest > highest)
+			highest = report->highest;
+		if (report->claim.term > highest)
+			highest = report->claim.term;
+	}
+	if (node->max_term > highest)
+		highest = node->max_term;
+	return highest;
+}
+
+/* ---- promises (P, E) ---- */
+
+/* May this node's word hold anybody back? */
+static bool
+may_promise(const PghaNode *node)
+{
+	if (!RULE(node, PGHA_RULE_BOUND))
+		return node->local.in_recovery || pgha_is_witness(node);
+	if (node->durable.vote_open || node->voting.candidacy != 0 || node->state == PGHA_PROMOTING)
+		return false;
+	return pgha_is_witness(node) || (node->local.in_recovery && !node->local.crash_recovery);
+}
+
+/* P1: the supported leader has published a new beat. */
+static void
+promise(PghaStep *step, int leader)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+	const PghaReport *report = &node->member[leader].report;
+	pgha_time	until = step->now + promise_time(node);
+
+	if (leader != pgha_supported(node) || !report->posted || report->in_recovery || report->released != 0 ||
+		report->claim.term != node->durable.support.term || !may_promise(node))
+		return;
+	voting->promise_until = pgha_later(voting->promise_until, until);
+	voting->promise = (PghaPromise) {.leader = node->durable.support, .instance = report->instance,
+		.beat = report->beat};
+	voting->promised = step->now;
+}
+
+bool
+pgha_promise_ended(const PghaNode *node)
+{
+	const PghaVoting *voting = &node->voting;
+	int			leader = pgha_find_voter(node, voting->promise.leader.name);
+	const PghaMember *m;
+
+	/* One that was given before the start lasts its time. */
+	if (voting->promise.leader.term == 0 || leader == PGHA_NOBODY)
+		return false;
+	m = &node->member[leader];
+
+	/* E1: nothing listens any more where it answered, asked after its last beat was read. */
+	if (node->settings.refused_is_down && m->disproved > voting->promised)
+		return true;
+
+	/* E2; and no lease outlives its instance (L5). */
+	return m->heard > voting->promised &&
+		(m->report.instance != voting->promise.instance ||
+		 m->report.released == voting->promise.leader.term);
+}
+
+bool
+pgha_may_break_promise(const PghaNode *node, int member, pgha_time now)
+{
+	const PghaVoting *voting = &node->voting;
+
+	if (!RULE(node, PGHA_RULE_PROMISE) || now >= voting->promise_until)
+		return true;
+	if (pgha_promise_ended(node))
+		return true;
+
+	/* S4: the old leader needs confirmations, which end with the votes. */
+	if (node->durable.rule.k > 0 || !RULE(node, PGHA_RULE_FAST))
+		return true;
+	return voting->promise.leader.term != 0 &&
+		strcmp(voting->promise.leader.name, node->settings.name[member]) == 0;
+}
+
+void
+pgha_hear_voter(PghaStep *step, const PghaEvent *event)
+{
+	PghaNode   *node = step->node;
+	PghaMember *m = &node->member[event->member];
+	const PghaReport *report = &m->report;
+
+	if (pgha_is_self(node, event->member))
+		return;
+	if (m->contact == PGHA_CONTACT_REFUSED)
+	{
+		/* Of another address it says nothing of the server that was the leader. */
+		if (event->same_address || !RULE(node, PGHA_RULE_REFUSED))
+			m->disproved = m->told;
+		return;
+	}
+	if (m->contact != PGHA_CONTACT_ANSWERED || !pgha_counts(node, m))
+		return;
+	m->disproved = 0;
+	pgha_take_echo(step, event->member);
+	if (report->beat == 0 || (report->beat == m->beat && report->instance == m->beat_instance))
+		return;
+	m->beat = report->beat;
+	m->beat_instance = report->instance;
+	m->beat_heard = step->now;
+}
+
+/* ---- support (B) ---- */
+
+/* Was this member made the leader of its claim's term by votes, if votes are needed for that here? */
+static bool
+leads_by_votes(const PghaNode *node, const PghaReport *report)
+{
+	return report->posted && !report->in_recovery && report->votes != 0 &&
+		strcmp(report->claim.leader, report->node) == 0 &&
+		(!pgha_in_force(node) || report->won >= report->claim.term);
+}
+
+static void
+support(PghaNode *node, uint64_t term, const char *name)
+{
+	PghaDurable *durable = &node->durable;
+
+	durable->support.term = term;
+	memset(durable->support.name, 0, PGHA_NAME_SIZE);
+	strcpy(durable->support.name, name);
+	if (durable->highest < term)
+		durable->highest = term;
+	if (durable->vote.term <= term)
+		durable->vote_open = false;
+}
+
+void
+pgha_withdraw(PghaNode *node)
+{
+	PghaDurable *durable = &node->durable;
+
+	node->voting.candidacy = 0;
+	if (durable->withdrawn < durable->vote.term)
+		durable->withdrawn = durable->vote.term;
+	if (durable->won >= durable->vote.term)
+		durable->won = durable->won_before;
+	durable->vote_open = false;
+}
+
+/*
+ * The own vote is open, and this node does not stand: it was elected or stood
+ * before a restart, or its promotion was given up.  Where WAL of that term was
+ * written, it stays the vote for a leader.
+ */
+static void
+settle_own_vote(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaDurable *durable = &node->durable;
+
+	if (!durable->vote_open || node->voting.candidacy != 0 || node->state == PGHA_PROMOTING ||
+		strcmp(durable->vote.name, node->settings.name[node->settings.self]) != 0)
+		return;
+	if (durable->won >= durable->vote.term &&
+		(!node->local.in_recovery || !node->replayed_all || node->local.timeline >= durable->vote.term))
+		return;
+	pgha_withdraw(node);
+	pgha_act(step, PGHA_ACT_WRITE_STATE);
+}
+
+/* B2 (b): the candidate says that its term will never be led in. */
+static bool
+is_withdrawn(const PghaNode *node, const PghaReport *report)
+{
+	const PghaDurable *durable = &node->durable;
+
+	return report->withdrawn >= durable->vote.term &&
+		(report->won < durable->vote.term || !RULE(node, PGHA_RULE_WON));
+}
+
+/*
+ * B3: a later leader than the one supported.  An open vote for a later term stays
+ * open, and binds as before; where a vote was hidden by another one, support is
+ * of its term and of nobody.
+ */
+static bool
+may_support(const PghaNode *node, uint64_t term)
+{
+	const PghaDurable *durable = &node->durable;
+
+	return term > durable->support.term ||
+		(term == durable->support.term && durable->support.name[0] == '\0');
+}
+
+/* What one member's report says of leaders, votes and rules. */
+static bool
+take_in(PghaStep *step, int member)
+{
+	PghaNode   *node = step->node;
+	PghaDurable *durable = &node->durable;
+	const PghaReport *report = &node->member[member].report;
+	bool		news = false;
+
+	if (leads_by_votes(node, report) && may_support(node, report->claim.term) &&
+		node->local.in_recovery + pgha_is_witness(node) > 0 && node->state != PGHA_PROMOTING)
+	{
+		/* B3, and C5: the own candidacy is over. */
+		if (node->voting.candidacy != 0 && durable->vote_open)
+			pgha_withdraw(node);
+		support(node, report->claim.term, report->node);
+		node->voting.tries = 0;
+		news = true;
+	}
+	if (durable->vote_open && strcmp(durable->vote.name, report->node) == 0 &&
+		(is_withdrawn(node, report) || !RULE(node, PGHA_RULE_FREE)))
+	{
+		durable->vote_open = false;
+		news = true;
+	}
+
+	/* R2: the rule of the leader that is supported; R5: and what others have stored. */
+	if (pgha_rule_compare(&report->rule, &durable->rule) > 0 && node->state != PGHA_PROMOTING &&
+		node->local.in_recovery + pgha_is_witness(node) > 0 &&
+		(report->posted ? (report->claim.term == durable->support.term && !durable->vote_open &&
+						   strcmp(report->node, durable->support.name) == 0) ||
+		 !RULE(node, PGHA_RULE_STORE) : true))
+	{
+		durable->rule = report->rule;
+		news = true;
+	}
+	return news;
+}
+
+/* ---- votes (V) ---- */
+
+/* Is this node in a position to vote for others at all?  It must know what WAL it has. */
+static bool
+may_vote(const PghaNode *node)
+{
+	if (node->passive != PGHA_ACTIVE || node->voting.candidacy != 0 || !pgha_in_force(node))
+		return false;
+	if (pgha_is_witness(node))
+		return true;
+	return node->local.in_recovery && !node->local.crash_recovery && node->replayed_all &&
+		node->state != PGHA_PROMOTING && node->state != PGHA_FENCING;
+}
+
+/* Is it worth waiting for what becomes of the candidate that was voted for? */
+static bool
+waits_for_outcome(const PghaNode *node, pgha_time now)
+{
+	int			member = pgha_find_voter(node, node->durable.vote.name);
+	const PghaMember *m;
+
+	if (!node->durable.vote_open || member == PGHA_NOBODY || !RULE(node, PGHA_RULE_POLITE))
+		return false;
+	m = &node->member[member];
+	return m->contact == PGHA_CONTACT_ANSWERED &&
+		now - node->voting.voted_at < 2 * node->settings.failure_timeout;
+}
+
+/* V1 to V5 but for the receiver. */
+static bool
+deserves_vote(const PghaNode *node, int member, pgha_time now)
+{
+	const PghaMember *m = &node->member[member];
+	const PghaReport *report = &m->report;
+	const PghaDurable *durable = &node->durable;
+
+	if (report->candidacy == 0 ||
+		(report->candidacy < durable->highest + 1 &&
+		 (RULE(node, PGHA_RULE_ONCE) || report->candidacy < durable->highest)))
+		return false;
+	if (!RULE(node, PGHA_RULE_ONCE) && durable->vote_open && strcmp(durable->vote.name, report->node) == 0 &&
+		durable->vote.term == report->candidacy)
+		return false;
+	if (!pgha_may_break_promise(node, member, now))
+		return false;
+	if (pgha_rule_compare(&report->rule, &durable->rule) < 0 && RULE(node, PGHA_RULE_RULE_AGE))
+		return false;
+	if (!pgha_is_among(&report->rule, report->rule.eligible, report->node) && RULE(node, PGHA_RULE_ELIGIBLE))
+		return false;
+	return pgha_is_witness(node) || !RULE(node, PGHA_RULE_UP_TO_DATE) ||
+		pgha_wal_compare(report->timeline, report->wal_end, node->local.timeline, node->local.wal_end) >= 0;
+}
+
+bool
+pgha_receiver_is_stopped(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+
+	voting->stop_wanted = true;
+	if (pgha_is_witness(node) || !RULE(node, PGHA_RULE_STOP))
+		return true;
+	if (voting->receiver == PGHA_NOT_STOPPED)
+	{
+		pgha_unfollow(step);
+		node->upstream = PGHA_NOBODY;
+		pgha_act(step, PGHA_ACT_STOP_RECEIVER);
+		voting->receiver = PGHA_STOP_ORDERED;
+	}
+	return voting->receiver == PGHA_STOPPED;
+}
+
+void
+pgha_cast_vote(PghaStep *step, uint64_t term, const char *name)
+{
+	PghaDurable *durable = &step->node->durable;
+
+	/* B2 (c): the former vote may have been decisive; no leader before that one's term is supported again. */
+	if (durable->vote_open && RULE(step->node, PGHA_RULE_DROP))
+	{
+		memset(&durable->support, 0, sizeof(durable->support));
+		durable->support.term = durable->vote.term;
+	}
+	durable->vote.term = term;
+	memset(durable->vote.name, 0, PGHA_NAME_SIZE);
+	strcpy(durable->vote.name, name);
+	durable->vote_open = true;
+	durable->highest = term;
+	step->node->voting.voted_at = step->now;
+}
+
+static void
+vote(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	int			best = PGHA_NOBODY;
+
+	if (!may_vote(node) || waits_for_outcome(node, step->now))
+		return;
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		const PghaReport *report = &node->member[i].report;
+
+		if (pgha_is_self(node, i) || node->member[i].heard == 0 || !pgha_counts(node, &node->member[i]) ||
+			!deserves_vote(node, i, step->now))
+			continue;
+		if (best == PGHA_NOBODY ||
+			pgha_wal_compare(report->timeline, report->wal_end, node->member[best].report.timeline,
+							 node->member[best].report.wal_end) > 0)
+			best = i;
+	}
+	if (best == PGHA_NOBODY || !pgha_receiver_is_stopped(step))
+		return;
+	pgha_cast_vote(step, node->member[best].report.candidacy, node->settings.name[best]);
+	if (RULE(node, PGHA_RULE_DURABLE))
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+}
+
+void
+pgha_tend_ballot(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	bool		news = false;
+
+	node->voting.stop_wanted = false;
+	settle_own_vote(step);
+	if (node->posted && node->durable.claim.term > node->durable.support.term)
+	{
+		support(node, node->durable.claim.term, node->settings.name[node->settings.self]);
+		news = true;
+	}
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		if (!pgha_is_self(node, i) && node->member[i].heard != 0 && pgha_counts(node, &node->member[i]))
+			news |= take_in(step, i);
+	}
+	if (news)
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		/* A beat that was heard in this step. */
+		if (!pgha_is_self(node, i) && node->member[i].beat_heard == step->now)
+			promise(step, i);
+	}
+	vote(step);
+}
+
+void
+pgha_release_receiver(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+
+	if (voting->receiver != PGHA_STOPPED || voting->stop_wanted ||
+		(node->durable.vote_open && RULE(node, PGHA_RULE_FOLLOW)) ||
+		voting->candidacy != 0 || node->state == PGHA_PROMOTING || !node->local.in_recovery)
+		return;
+	voting->receiver = PGHA_NOT_STOPPED;
+	pgha_act(step, PGHA_ACT_RELEASE_RECEIVER);
+}
+
+void
+pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
+{
+	const PghaVoting *voting = &node->voting;
+	const PghaDurable *durable = &node->durable;
+
+	if (!pgha_takes_part(node))
+		return;
+	report->votes = PGHA_VOTES;
+	report->support = durable->support;
+	report->vote = durable->vote;
+	report->vote_open = durable->vote_open;
+	report->highest = durable->highest;
+	report->withdrawn = durable->withdrawn;
+	report->won = durable->won;
+	report->rule = durable->rule;
+	report->candidacy = voting->candidacy;
+	if (node->local.in_recovery && node->local.wal_end > node->local.replayed)
+		report->replay_lag = node->local.wal_end - node->local.replayed;
+	if (node->posted)
+		report->beat = voting->beat;
+	report->leased = node->posted && now < voting->lease_deadline;
+	report->promise = voting->promise;
+	report->promise_age = now - voting->promised;
+	report->released = voting->released;
+	if (voting->released != 0 && voting->handover != PGHA_NOBODY)
+	{
+		report->handover.term = voting->released;
+		strcpy(report->handover.name, node->settings.name[voting->handover]);
+		report->handover_lsn = voting->handover_lsn;
+	}
+}
