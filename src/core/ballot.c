@@ -21,6 +21,7 @@
 static pgha_time
 promise_time(const PghaNode *node, pgha_time ttl)
 {
+	(void) node;				/* asked in the simulator only */
 	return RULE(node, PGHA_RULE_MARGIN) ? ttl + MARGIN(ttl) : ttl / 4 * 3;
 }
 
