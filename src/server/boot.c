@@ -41,6 +41,7 @@
 #include "promote.h"
 #include "shmem.h"
 #include "state.h"
+#include "witness.h"
 
 /* Written by the agent (recovery/rejoin.c). */
 #define FOLLOW_FILE		"pgha.follow"
@@ -338,6 +339,12 @@ boot(void)
 		config = now;
 	config.settings.instance = PghaShmem->instance;
 	on_shmem_exit(keep_config, (Datum) 0);
+
+	if (PghaIsWitness())
+	{
+		PghaWitnessBoot();
+		return;
+	}
 
 	/* PostgreSQL does this at a start only; a crash restart must not promote either. */
 	RemovePromoteSignalFiles();

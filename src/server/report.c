@@ -99,6 +99,7 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->paused = view->durable.paused;
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
+		report->system_identifier = view->settings.system_identifier;
 		report->slots = view->slots;
 	}
 	else
@@ -119,7 +120,8 @@ fill(PghaReport *report, PghaMembers *members)
 	copy_published(report, members);
 
 	strlcpy(report->node, pgha_node, sizeof(report->node));
-	report->system_identifier = GetSystemIdentifier();
+	if (!PghaIsWitness())
+		report->system_identifier = GetSystemIdentifier();
 	report->instance = PghaShmem->instance;
 	report->in_recovery = RecoveryInProgress();
 

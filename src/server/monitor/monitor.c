@@ -49,6 +49,7 @@
 #include "../slots.h"
 #include "../walreceiver.h"
 #include "act.h"
+#include "cluster.h"
 #include "context.h"
 #include "monitor.h"
 #include "observe.h"
@@ -221,6 +222,8 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
+	if (PghaIsWitness())
+		return;
 	PghaWalReceiverHeartbeat();
 
 	/* The startup process must have restored the slots from disk before. */
@@ -379,6 +382,7 @@ start(void)
 	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
 	PghaActInit(&monitor.config.settings, &durable);
 	PghaConfigKeepVoters(&monitor.config, &durable);
+	PghaClusterRecall(&monitor);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
 	monitor.state_since = GetCurrentTimestamp();
 }
@@ -414,6 +418,7 @@ PghaMonitorMain(Datum arg)
 		tend_agents();
 		tend_stop();
 		PghaPeersTend(&monitor.config);
+		PghaClusterTend(&monitor);
 		tend_promotion();
 		tend_heartbeat(pgha_clock_us());
 		tend_archive(pgha_clock_us());

@@ -191,6 +191,18 @@ contact_of(const char *outcome)
 	return PGHA_CONTACT_ERROR;
 }
 
+/* A witness knows of a cluster only from its members. */
+static const char *
+other_system(const PghaConfig *config, int member, const PghaReport *report)
+{
+	if (config->settings.system_identifier == 0)
+		return "this witness does not know yet which cluster it serves";
+	if (report->system_identifier == 0)
+		return "does not know yet which cluster it serves";
+	return member < config->settings.count ? "belongs to another database cluster: system identifiers differ" :
+		"serves another database cluster: system identifiers differ";
+}
+
 static void
 take_record(const PghaRecord *record, void *arg)
 {
@@ -237,7 +249,7 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 			snprintf(p->error, sizeof(p->error), "the server at this address calls itself \"%s\"",
 					 report.node);
 		else if (report.system_identifier != config->settings.system_identifier)
-			set_error(p, "belongs to another database cluster: system identifiers differ");
+			set_error(p, other_system(config, member, &report));
 		else if (PghaConfigDiffers(&config->settings, member, report.config_hash))
 			set_error(p, "its pgha.* configuration differs from this node's");
 		else
@@ -314,7 +326,7 @@ tend_comparison(void)
 void
 PghaPeersTend(const PghaConfig *config)
 {
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		Peer	   *p = &peer[i];
 		pgha_time	now = pgha_clock_us();
@@ -369,7 +381,7 @@ PghaPeersDue(const PghaConfig *config)
 {
 	pgha_time	due = PG_INT64_MAX;
 
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		if (peer[i].child.request != 0)
 			due = Min(due, peer[i].child.deadline);
@@ -389,7 +401,7 @@ build_wait_set(const PghaConfig *config)
 	wait_set = compat_wait_event_set(PGHA_MAX_MEMBERS + 3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		if (peer[i].child.fd >= 0)
 			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i].readable);
