@@ -73,6 +73,7 @@ pgha_presence(const PghaNode *node, const PghaMember *member, pgha_time since, p
 				return PGHA_PRESENCE_ABSENT;
 			case PGHA_CONTACT_NEVER:
 			case PGHA_CONTACT_SILENT:
+			case PGHA_CONTACT_UNLEARNT:
 				break;
 		}
 	}

@@ -234,7 +234,9 @@ typedef enum PghaContact
 	PGHA_CONTACT_REFUSED,		/* connection refused: nothing listens */
 	PGHA_CONTACT_SILENT,		/* no answer within the limit */
 	PGHA_CONTACT_STARTING,		/* starting up, in recovery mode or shutting down */
-	PGHA_CONTACT_ERROR			/* an answer without a report: too many clients, login refused, no pgha */
+	PGHA_CONTACT_ERROR,			/* an answer without a report: too many clients, login refused, no pgha */
+	PGHA_CONTACT_UNLEARNT		/* nothing was learnt, by a fault of this node's own: a name that could not
+								 * be looked up, no free descriptor, a child that could not be started */
 } PghaContact;
 
 /* What the server under us is doing. */
