@@ -21,6 +21,8 @@ start_monitor(SimWorld *world, int node)
 
 	n->monitor = true;
 	n->settings.instance = ++world->numbers;
+	if (world->ttls)
+		n->settings.lease_ttl = n->settings.failure_timeout * sim_between(world, 1, 3);
 	memset(n->request, 0, sizeof(n->request));
 	pgha_node_init(&n->core, &n->settings, &n->disk, sim_clock(world, node));
 	sim_tell(world, monitor_start, (world, node));

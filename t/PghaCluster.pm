@@ -304,7 +304,7 @@ sub start_writer
 		$option{netns} ? $self->in_netns($option{netns}) : (),
 		writer_program(), '--log', $log, '--writer', $number,
 		'--interval', $option{interval} // 5, '--timeout', $option{timeout} // 1000,
-		'--pause', $option{pause} // 10, @targets);
+		'--pause', $option{pause} // 10, $option{timeline} ? '--timeline' : (), @targets);
 	croak writer_program() . ' is missing: run make build/writer' unless -x writer_program();
 	my $pid = spawn(\@command, log => "$log.err");
 	my $writer = bless { pid => $pid, log => $log, number => $number, cluster => $self }, 'PghaCluster::Writer';

@@ -109,6 +109,7 @@ typedef struct PghaPromise
 	PghaBallot	leader;			/* term 0: none given */
 	uint64_t	instance;		/* of the leader, that the beat is of */
 	uint64_t	beat;
+	pgha_time	ttl;			/* of a lease that it outlives: lease_ttl may differ from node to node */
 } PghaPromise;
 
 /* What pgha.state keeps over a restart and decisions depend on. */
@@ -131,6 +132,7 @@ typedef struct PghaDurable
 	uint64_t	withdrawn;		/* greatest term of an own candidacy that was given up */
 	uint64_t	won;			/* greatest term this node was elected in, unless it was given up unused */
 	uint64_t	won_before;		/* ... and the one before: what it is again when that is given up */
+	pgha_time	promised_ttl;	/* longest lease that a promise was given for, and that may still run */
 	PghaVotingRule rule;		/* newest one stored */
 } PghaDurable;
 
@@ -319,7 +321,8 @@ typedef struct PghaSettings
 	bool		auto_failover;
 	bool		fence;			/* stop the old primary's instance unless it is known to be gone */
 	pgha_time	fence_timeout;
-	uint64_t	config_hash;
+	uint64_t	config_hash;	/* of what all members, ... */
+	uint64_t	witness_hash;	/* ... and what all witnesses must agree on with them */
 	uint64_t	system_identifier;
 	uint64_t	instance;
 } PghaSettings;

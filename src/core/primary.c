@@ -196,7 +196,7 @@ pgha_lead_by_votes(PghaStep *step, PghaWhy why)
 	voting->open_at = 0;
 	memset(&voting->committed, 0, sizeof(voting->committed));
 	for (int i = 0; i < pgha_everybody(node); i++)
-		node->member[i].echoed = 0;
+		node->member[i].granted = 0;
 	pgha_tell(step, why);
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
 	pgha_enter(step, PGHA_PRIMARY, pgha_because(PGHA_WHY_WAITING_LEASE, PGHA_NOBODY));

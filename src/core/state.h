@@ -29,7 +29,7 @@ typedef struct PghaMember
 	uint64_t	beat;			/* the last one heard, ... */
 	uint64_t	beat_instance;	/* ... of that instance, ... */
 	pgha_time	beat_heard;		/* ... and when it was new; 0 = not since start */
-	pgha_time	echoed;			/* when the own beat that it promised on was published; 0 = it has not */
+	pgha_time	granted;		/* until when its promise lets this node lead; 0 = it has given none */
 	pgha_time	disproved;		/* when it last refused, by the address where it answered before; 0 = not since it answered */
 } PghaMember;
 
@@ -50,6 +50,8 @@ typedef struct PghaVoting
 	PghaPromise promise;		/* the last one given */
 	pgha_time	promised;		/* when */
 	pgha_time	promise_until;
+	pgha_time	start_until;	/* a promise from before the start lasts until then */
+	pgha_time	longest_ttl;	/* of all promises since */
 	pgha_time	voted_at;
 	PghaStopping receiver;
 	bool		stop_wanted;	/* in this step there was a reason to have it stopped */

@@ -72,7 +72,7 @@ static bool
 has_voted(const PghaDurable *durable)
 {
 	return durable->support.term != 0 || durable->vote.term != 0 || durable->highest != 0 ||
-		durable->withdrawn != 0 || durable->won != 0 || durable->rule.term != 0;
+		durable->withdrawn != 0 || durable->won != 0 || durable->promised_ttl != 0 || durable->rule.term != 0;
 }
 
 /* Voters of a set of the rule by name. */
@@ -107,6 +107,7 @@ append_votes(StringInfo text, const PghaDurable *durable)
 	appendStringInfo(text, "withdrawn=%llu\n", (unsigned long long) durable->withdrawn);
 	appendStringInfo(text, "won=%llu\n", (unsigned long long) durable->won);
 	appendStringInfo(text, "won_before=%llu\n", (unsigned long long) durable->won_before);
+	appendStringInfo(text, "promised_ttl_us=%llu\n", (unsigned long long) durable->promised_ttl);
 	appendStringInfo(text, "rule_term=%llu\n", (unsigned long long) rule->term);
 	appendStringInfo(text, "rule_epoch=%u\n", rule->epoch);
 	append_voters(text, "rule_voters", rule, PG_UINT32_MAX);
@@ -184,6 +185,8 @@ take_vote(PghaDurable *durable, const char *key, char *value, bool is_number, ui
 		durable->won = number;
 	else if (strcmp(key, "won_before") == 0)
 		durable->won_before = number;
+	else if (strcmp(key, "promised_ttl_us") == 0)
+		durable->promised_ttl = (pgha_time) number;
 	else if (strcmp(key, "rule_term") == 0)
 		rule->term = number;
 	else if (strcmp(key, "rule_epoch") == 0)

@@ -270,8 +270,7 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 					 report.node);
 		else if (is_of_other_system(config, member, &report))
 			set_error(p, "belongs to another database cluster: system identifiers differ");
-		else if (report.config_hash != config->settings.config_hash &&
-				 member != config->settings.self)
+		else if (PghaConfigDiffers(&config->settings, member, report.config_hash))
 			set_error(p, "its pgha.* configuration differs from this node's");
 		else
 			p->error[0] = '\0';
