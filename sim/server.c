@@ -238,6 +238,7 @@ end_processes(SimWorld *world, int node)
 	n->gate_suspended = false;
 	n->gate_deadline = 0;
 	n->hung = 0;
+	n->unable = 0;
 	n->promotion = 0;
 	n->stop_order = 0;
 	n->receiver = PGHA_RECEIVER_NONE;
@@ -337,6 +338,15 @@ sim_backend_crash(SimWorld *world, int node)
 }
 
 /* ---- freeze ---- */
+
+void
+sim_hang(SimWorld *world, int node, pgha_time duration)
+{
+	SimNode    *n = &world->node[node];
+
+	n->hung = world->now + duration;
+	sim_trace(world, node, "has its monitor hung for %.3f s", (double) duration / SECOND);
+}
 
 void
 sim_freeze(SimWorld *world, int node)

@@ -170,7 +170,8 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 	{
 		if (!durable.fenced && !durable.diverged && !pgha_boots_undecided(&durable))
 			return;
-		boot = durable.fenced || durable.diverged ? PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
+		boot = (durable.fenced && durable.role != PGHA_ROLE_PRIMARY) || durable.diverged ?
+			PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
 	}
 	else
 	{
@@ -241,7 +242,7 @@ take_advice(PghaDurable *durable)
 		return;
 	text[length] = '\0';
 	term = strtoull(text, NULL, 10);
-	if (durable->role == PGHA_ROLE_PRIMARY && !durable->fenced && term > durable->claim.term)
+	if (durable->role == PGHA_ROLE_PRIMARY && term > durable->claim.term)
 	{
 		ereport(LOG,
 				(errmsg("pgha: the agent knows of a leader of term %llu, starting as a standby",
