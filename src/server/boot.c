@@ -78,6 +78,7 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 				*contact = PGHA_CONTACT_ANSWERED;
 			else
 				*contact = strcmp(outcome, "silent") == 0 ? PGHA_CONTACT_SILENT :
+					strcmp(outcome, "unlearnt") == 0 ? PGHA_CONTACT_NEVER :
 					strcmp(outcome, "refused") == 0 ? PGHA_CONTACT_REFUSED : PGHA_CONTACT_ERROR;
 			return true;
 	}

@@ -91,7 +91,9 @@ typedef struct PghaView
 	PghaSettings settings;		/* in force */
 	PghaMembers members;
 	uint32		slots;			/* members a slot is kept for */
-	PghaMemberView member[PGHA_MAX_MEMBERS];
+	PghaReport	voting;			/* its part of the vote, as of `published` */
+	pgha_time	lease_deadline; /* of a leader's lease; 0: none */
+	PghaMemberView member[PGHA_MAX_MEMBERS];	/* and witnesses, behind the members */
 } PghaView;
 
 /* What a SQL function asks of the monitor, one at a time (functions.c). */
@@ -123,7 +125,8 @@ typedef struct PghaShared
 	LWLock	   *lock;
 	pid_t		monitor_pid;	/* 0: not running */
 	Latch	   *monitor_latch;	/* under lock; NULL if it is not running */
-	uint64		instance;		/* random, new at each start */
+	uint64		instance;		/* random, new at each start, not with a new monitor: backends go on */
+	uint64		beat;			/* the last one that a monitor of this instance has published */
 	PghaPassive boot_passive;	/* signal files found at start that pgha leaves alone */
 	PghaGate	gate;
 	PghaWalReceiver receiver;
