@@ -91,6 +91,7 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
+	PghaGateAlive(PghaAlive(&monitor));
 
 	/* A decision that leaves a gate shut that was not open: no commit need wait for another. */
 	if (monitor.node.state != before && monitor.node.state == PGHA_PASSIVE && !local.in_recovery)
@@ -330,6 +331,7 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
