@@ -28,7 +28,9 @@
  */
 typedef struct PghaGate
 {
-	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time */
+	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time: the lesser of the two below */
+	pg_atomic_uint64 lease;		/* what the votes allow; NO_LIMIT: the members do not vote */
+	pg_atomic_uint64 alive;		/* by then the monitor would have been round again; 0: has not been yet */
 	pg_atomic_uint32 decided;	/* the monitor has made its first decision */
 	ConditionVariable changed;	/* broadcast when the gate opens or the decision is made */
 } PghaGate;
