@@ -32,7 +32,15 @@ CREATE FUNCTION pgha_status(
 	OUT last_change_reason text,
 	OUT paused boolean,
 	OUT config_error text,
-	OUT address_state text)
+	OUT address_state text,
+	OUT quorum text,
+	OUT voters text,
+	OUT lease_ms bigint,
+	OUT rule text,
+	OUT vote text,
+	OUT promise text,
+	OUT candidacy bigint,
+	OUT refusal text)
 RETURNS record
 AS 'MODULE_PATHNAME', 'pgha_sql_status'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED;
@@ -57,7 +65,11 @@ CREATE FUNCTION pgha_cluster(
 	OUT error text,
 	OUT agent boolean,
 	OUT instance text,
-	OUT address_state text)
+	OUT address_state text,
+	OUT witness boolean,
+	OUT votes boolean,
+	OUT supports text,
+	OUT vote text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgha_sql_cluster'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED

@@ -44,6 +44,14 @@ typedef enum PghaStopping
 	PGHA_STOPPED
 } PghaStopping;
 
+/* The last candidate that this node did not vote for, and why. */
+typedef struct PghaRefusal
+{
+	pgha_time	at;				/* 0: none */
+	PghaBallot	candidate;
+	PghaWhy		why;
+} PghaRefusal;
+
 /* What a voter knows of the vote that does not outlive a restart (quorum.md, 3). */
 typedef struct PghaVoting
 {
@@ -51,6 +59,7 @@ typedef struct PghaVoting
 	pgha_time	promised;		/* when */
 	pgha_time	promise_until;
 	pgha_time	voted_at;
+	PghaRefusal refusal;
 	PghaStopping receiver;
 	bool		stop_wanted;	/* in this step there was a reason to have it stopped */
 	uint64_t	candidacy;		/* the term this node stands for; 0: it does not */

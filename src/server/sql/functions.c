@@ -28,6 +28,7 @@
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
+#include "../../core/ballot.h"
 #include "../agents.h"
 #include "../compat.h"
 #include "../config.h"
@@ -41,6 +42,7 @@
 #include "../sync.h"
 #include "../wait.h"
 #include "rows.h"
+#include "voting.h"
 
 /* How long pgha_promote() watches a promotion that was accepted. */
 #define PROMOTE_TIMEOUT_MS	60000
@@ -64,6 +66,7 @@ typedef struct Published
 	bool		enabled;		/* pgha manages this server */
 	bool		running;		/* so does a monitor right now */
 	PghaView	view;
+	PghaNode	node;			/* the same, as the core knows it */
 } Published;
 
 static Published *
@@ -76,6 +79,7 @@ read_published(void)
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	published->running = PghaShmem->monitor_pid != 0;
 	published->view = PghaShmem->view;
+	published->node = PghaShmem->node;
 	LWLockRelease(PghaShmem->lock);
 	if (!published->enabled)
 		published->view.valid = false;
@@ -170,7 +174,8 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 
 	PghaPutText(&row, pgha_node);
-	PghaPutText(&row, !published->enabled ? "none" : in_recovery ? "standby" : "primary");
+	PghaPutText(&row, !published->enabled ? "none" : in_recovery ? "standby" :
+				view->valid && pgha_is_witness(&published->node) ? "witness" : "primary");
 	PghaPutText(&row, own_state(published));
 	if (view->valid)
 		PghaPutInt64(&row, (int64) view->durable.claim.term);
@@ -208,6 +213,7 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 	PghaPutTextOrNull(&row, view->valid ? view->config_error : "");
 	PghaHostRead(instance, address);
 	PghaPutTextOrNull(&row, published->enabled ? address : "");
+	PghaPutVoting(&row, view->valid ? &published->node : NULL, pgha_clock_us());
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
 													  row.value, row.null)));
@@ -215,7 +221,7 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 
 /* A word for what another member looks like from here. */
 static const char *
-member_state(const PghaMemberView *member)
+member_state(const PghaMemberView *member, bool witness)
 {
 	const PghaReport *report = &member->report;
 
@@ -235,6 +241,8 @@ member_state(const PghaMemberView *member)
 	}
 	if (report->passive != PGHA_ACTIVE)
 		return pgha_state_name(PGHA_PASSIVE);
+	if (witness)
+		return pgha_state_name(PGHA_WITNESS);
 	if (!report->in_recovery)
 		return pgha_state_name(report->posted ? PGHA_PRIMARY : PGHA_STARTING);
 	if (report->diverged)
@@ -246,9 +254,11 @@ member_state(const PghaMemberView *member)
 
 /* Puts one member's row; `leader_end` is 0 if the leader's position is unknown. */
 static void
-put_member(PghaRow *row, const PghaView *view, int index, XLogRecPtr leader_end, bool in_recovery)
+put_member(PghaRow *row, const Published *published, int index, XLogRecPtr leader_end, bool in_recovery)
 {
+	const PghaView *view = &published->view;
 	const PghaMemberView *member = &view->member[index];
+	bool		witness = index >= view->members.count;
 	const PghaReport *report = &member->report;
 	bool		self = index == view->settings.self;
 	bool		reachable = member->contact == PGHA_CONTACT_ANSWERED;
@@ -256,12 +266,12 @@ put_member(PghaRow *row, const PghaView *view, int index, XLogRecPtr leader_end,
 	PghaPutText(row, member->name);
 	PghaPutText(row, member->address);
 	if (member->known)
-		PghaPutText(row, report->in_recovery ? "standby" : "primary");
+		PghaPutText(row, witness ? "witness" : report->in_recovery ? "standby" : "primary");
 	else
 		PghaPutText(row, "none");
-	PghaPutText(row, self ? pgha_state_name(view->state) : member_state(member));
+	PghaPutText(row, self ? pgha_state_name(view->state) : member_state(member, witness));
 	PghaPutBool(row, reachable);
-	if (member->known)
+	if (member->known && !witness)
 	{
 		PghaPutInt64(row, (int64) report->claim.term);
 		PghaPutTimeline(row, report->timeline);
@@ -293,18 +303,21 @@ put_member(PghaRow *row, const PghaView *view, int index, XLogRecPtr leader_end,
 		PghaPutNull(row);
 	PghaPutTextOrNull(row, member->known ? report->ec2_instance : "");
 	PghaPutTextOrNull(row, member->known ? report->address_state : "");
+	PghaPutMemberVoting(row, &published->node, index, member->known ? report : NULL);
 }
 
 /* Of itself a node knows what it would report, whatever its monitor has heard. */
 static void
-look_at_self(PghaView *view)
+look_at_self(Published *published)
 {
+	PghaView   *view = &published->view;
 	PghaMemberView *self = &view->member[view->settings.self];
 
 	self->contact = PGHA_CONTACT_ANSWERED;
 	self->heard = GetCurrentTimestamp();
 	self->known = true;
 	PghaReportFill(&self->report);
+	pgha_report_voting(&published->node, &self->report, pgha_clock_us());
 }
 
 /*
@@ -324,7 +337,7 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 	if (!view->valid)
 		return (Datum) 0;
 
-	look_at_self(view);
+	look_at_self(published);
 	if (view->leader >= 0 && view->leader < view->members.count &&
 		view->member[view->leader].known)
 		leader_end = view->member[view->leader].report.wal_end;
@@ -332,7 +345,7 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 	{
 		PghaRow		row = {0};
 
-		put_member(&row, view, i, leader_end, in_recovery);
+		put_member(&row, published, i, leader_end, in_recovery);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}
 	return (Datum) 0;
