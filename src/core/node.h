@@ -317,7 +317,8 @@ typedef struct PghaSettings
 	bool		auto_failover;
 	bool		fence;			/* stop the old primary's instance unless it is known to be gone */
 	pgha_time	fence_timeout;
-	uint64_t	config_hash;
+	uint64_t	config_hash;	/* of what all members, ... */
+	uint64_t	witness_hash;	/* ... and what all witnesses must agree on with them */
 	uint64_t	system_identifier;
 	uint64_t	instance;
 } PghaSettings;

@@ -357,6 +357,7 @@ boot(void)
 	set_upstream();
 	PghaArchiveGuard();
 	file = PghaStateRead(&config.settings, &durable);
+	PghaConfigKeepVoters(&config, &durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))
 		decide(&durable, file, crash_restart);

@@ -92,6 +92,10 @@ step(const PghaEvent *event)
 	}
 	monitor.promoted = false;
 
+	/* A rule may have come into force here just now. */
+	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
+	monitor.node.settings.voters = monitor.config.settings.voters;
+
 	/* A decision that leaves a gate shut that was not open: no commit need wait for another. */
 	if (monitor.node.state != before && monitor.node.state == PGHA_PASSIVE && !local.in_recovery)
 		PghaGateDecided();
@@ -277,6 +281,7 @@ configure(void)
 		return;
 	}
 	monitor.config_error[0] = '\0';
+	PghaConfigKeepVoters(&next, &monitor.node.durable);
 	PghaShmem->config = next;
 	if (memcmp(&next.members, &monitor.config.members, sizeof(next.members)) != 0 ||
 		strcmp(next.conninfo, monitor.config.conninfo) != 0)
@@ -373,6 +378,7 @@ start(void)
 	}
 	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
 	PghaActInit(&monitor.config.settings, &durable);
+	PghaConfigKeepVoters(&monitor.config, &durable);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
 	monitor.state_since = GetCurrentTimestamp();
 }

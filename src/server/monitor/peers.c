@@ -87,9 +87,9 @@ PghaPeersRenumber(const PghaMembers *before, const PghaMembers *members)
 	TimestampTz heard[PGHA_MAX_MEMBERS] = {0};
 
 	PghaPeersStop();
-	for (int i = 0; i < members->count; i++)
+	for (int i = 0; i < members->voters; i++)
 	{
-		int			was = pgha_members_find(before, members->member[i].name);
+		int			was = pgha_voters_find(before, members->member[i].name);
 
 		if (was != PGHA_NOBODY)
 			heard[i] = peer[was].heard;
@@ -238,8 +238,7 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 					 report.node);
 		else if (report.system_identifier != config->settings.system_identifier)
 			set_error(p, "belongs to another database cluster: system identifiers differ");
-		else if (report.config_hash != config->settings.config_hash &&
-				 member != config->settings.self)
+		else if (PghaConfigDiffers(&config->settings, member, report.config_hash))
 			set_error(p, "its pgha.* configuration differs from this node's");
 		else
 			p->error[0] = '\0';
