@@ -13,6 +13,7 @@
 #include "ballot.h"
 #include "candidacy.h"
 #include "eligibility.h"
+#include "fencing.h"
 #include "members.h"
 #include "rule.h"
 
@@ -311,6 +312,8 @@ pgha_foresee(const PghaNode *node, PghaLossKind kind, pgha_time now, PghaNode *s
 		if (outlook->elected == PGHA_NOBODY)
 			count_anyway(&scene, outlook);
 	}
+	if (outlook->elected != PGHA_NOBODY)
+		outlook->stops_old = pgha_needs_stop(stand_at(&scene, outlook->elected));
 	leader = report_of_leader(&scene);
 	outlook->safe = outlook->by_votes ? node->durable.rule.k > 0 :
 		(leader != NULL && !leader->in_recovery ? leader->sync : node->durable.sync).method != PGHA_SYNC_NONE;

@@ -33,7 +33,8 @@ typedef struct PghaOutlook
 	int			elected;		/* who leads next, or PGHA_NOBODY */
 	int			best;			/* the same, or who would if it got the votes */
 	pgha_time	wait;			/* until its election, or its promotion, begins */
-	bool		safe;			/* it has every commit that was acknowledged */
+	bool		safe;			/* it has every commit that standbys confirmed */
+	bool		stops_old;		/* with pgha.fence: the instance of the old one is stopped first */
 	int			voters;
 	int			needed;
 	int			votes;			/* for `best`, its own included */

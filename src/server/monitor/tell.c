@@ -166,7 +166,7 @@ PghaPublish(const PghaMonitor *monitor)
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		PghaMemberView *m = &view.member[i];
 		const PghaAddress *address = &config->members.member[i];

@@ -28,7 +28,6 @@
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
-#include "../../core/ballot.h"
 #include "../agents.h"
 #include "../compat.h"
 #include "../config.h"
@@ -41,6 +40,7 @@
 #include "../shmem.h"
 #include "../sync.h"
 #include "../wait.h"
+#include "published.h"
 #include "rows.h"
 #include "voting.h"
 
@@ -61,33 +61,8 @@ PG_FUNCTION_INFO_V1(pgha_sql_promote);
  * ---------- what the monitor published ----------
  */
 
-typedef struct Published
-{
-	bool		enabled;		/* pgha manages this server */
-	bool		running;		/* so does a monitor right now */
-	PghaView	view;
-	PghaNode	node;			/* the same, as the core knows it */
-} Published;
-
-static Published *
-read_published(void)
-{
-	Published  *published = palloc(sizeof(Published));
-
-	PghaRequireShmem();
-	published->enabled = PghaEnabled();
-	LWLockAcquire(PghaShmem->lock, LW_SHARED);
-	published->running = PghaShmem->monitor_pid != 0;
-	published->view = PghaShmem->view;
-	published->node = PghaShmem->node;
-	LWLockRelease(PghaShmem->lock);
-	if (!published->enabled)
-		published->view.valid = false;
-	return published;
-}
-
 static const char *
-own_state(const Published *published)
+own_state(const PghaPublished *published)
 {
 	if (!published->enabled)
 		return "disabled";
@@ -103,7 +78,7 @@ is_candidate(const PghaView *view, bool in_recovery)
 
 /* Why in this state or what for; and why not a candidate, if that adds to it. */
 static const char *
-own_reason(const Published *published, bool in_recovery)
+own_reason(const PghaPublished *published, bool in_recovery)
 {
 	const PghaView *view = &published->view;
 	StringInfoData text;
@@ -160,7 +135,7 @@ standby_sync_state(const PghaView *view)
 Datum
 pgha_sql_status(PG_FUNCTION_ARGS)
 {
-	Published  *published = read_published();
+	PghaPublished *published = PghaReadPublished();
 	const PghaView *view = &published->view;
 	bool		in_recovery = RecoveryInProgress();
 	TimeLineID	timeline;
@@ -254,7 +229,7 @@ member_state(const PghaMemberView *member, bool witness)
 
 /* Puts one member's row; `leader_end` is 0 if the leader's position is unknown. */
 static void
-put_member(PghaRow *row, const Published *published, int index, XLogRecPtr leader_end, bool in_recovery)
+put_member(PghaRow *row, const PghaPublished *published, int index, XLogRecPtr leader_end, bool in_recovery)
 {
 	const PghaView *view = &published->view;
 	const PghaMemberView *member = &view->member[index];
@@ -263,7 +238,7 @@ put_member(PghaRow *row, const Published *published, int index, XLogRecPtr leade
 	bool		self = index == view->settings.self;
 	bool		reachable = member->contact == PGHA_CONTACT_ANSWERED;
 
-	PghaPutText(row, member->name);
+	PghaPutText(row, view->members.member[index].name);
 	PghaPutText(row, member->address);
 	if (member->known)
 		PghaPutText(row, witness ? "witness" : report->in_recovery ? "standby" : "primary");
@@ -306,20 +281,6 @@ put_member(PghaRow *row, const Published *published, int index, XLogRecPtr leade
 	PghaPutMemberVoting(row, &published->node, index, member->known ? report : NULL);
 }
 
-/* Of itself a node knows what it would report, whatever its monitor has heard. */
-static void
-look_at_self(Published *published)
-{
-	PghaView   *view = &published->view;
-	PghaMemberView *self = &view->member[view->settings.self];
-
-	self->contact = PGHA_CONTACT_ANSWERED;
-	self->heard = GetCurrentTimestamp();
-	self->known = true;
-	PghaReportFill(&self->report);
-	pgha_report_voting(&published->node, &self->report, pgha_clock_us());
-}
-
 /*
  * pgha_cluster(): a row for each member, as this node sees it.  What an
  * unreachable member last said is shown as it was at last_heard.
@@ -328,7 +289,7 @@ Datum
 pgha_sql_cluster(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Published  *published = read_published();
+	PghaPublished *published = PghaReadPublished();
 	PghaView   *view = &published->view;
 	bool		in_recovery = RecoveryInProgress();
 	XLogRecPtr	leader_end = 0;
@@ -337,11 +298,11 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 	if (!view->valid)
 		return (Datum) 0;
 
-	look_at_self(published);
+	PghaLookAtSelf(published);
 	if (view->leader >= 0 && view->leader < view->members.count &&
 		view->member[view->leader].known)
 		leader_end = view->member[view->leader].report.wal_end;
-	for (int i = 0; i < view->members.count; i++)
+	for (int i = 0; i < view->members.voters; i++)
 	{
 		PghaRow		row = {0};
 

@@ -70,13 +70,13 @@ not_yet(const PghaNode *node)
 const char *
 PghaQuorumText(const PghaNode *node)
 {
-	const char *wish = GetConfigOption("pgha.quorum", true, false);
+	bool		off = strcmp(GetConfigOption("pgha.quorum", false, false), "off") == 0;
 
-	if (node->durable.rule.term != 0)
-		return node->settings.voters > 0 ? "in force" : "in force, though the settings here say off";
+	if (pgha_in_force(node))
+		return off ? "in force, though pgha.quorum is off" : "in force";
 	if (node->settings.voters > 0)
 		return not_yet(node);
-	if (wish != NULL && strcmp(wish, "off") == 0)
+	if (off)
 		return "off: pgha.quorum is off";
 	return "off: there are fewer than three voters";
 }
