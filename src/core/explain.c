@@ -286,14 +286,44 @@ find_leader(const PghaNode *node, pgha_time now, bool *lost)
 	return pgha_in_force(node) ? pgha_supported(node) : pgha_known_leader(node);
 }
 
+/*
+ * Of two standbys that keep up the one whose report is younger would look like the
+ * better one.  So all of them are taken to be as far behind the leader as they
+ * were, at least, when they were asked.
+ */
+static void
+level(PghaNode *node, const PghaReport *own, int leader)
+{
+	pgha_lsn	end = pgha_end_of_leader(node);
+
+	node->member[node->settings.self].report = *own;
+	if (leader == PGHA_NOBODY || pgha_is_self(node, leader))
+		end = node->local.wal_end > end ? node->local.wal_end : end;
+	else if (node->member[leader].report.wal_end > end)
+		end = node->member[leader].report.wal_end;
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		PghaMember *m = &node->member[i];
+		PghaReport *report = &m->report;
+		pgha_lsn	then = pgha_is_self(node, i) ? pgha_end_of_leader(node) : m->told_end;
+
+		if (i == leader)
+			report->wal_end = end;
+		else if (report->in_recovery && report->receiver == PGHA_RECEIVER_STREAMING && leader != PGHA_NOBODY &&
+				 report->timeline == node->member[leader].report.timeline && then != 0)
+			report->wal_end = then > report->wal_end ? end - (then - report->wal_end) : end;
+	}
+}
+
 void
-pgha_foresee(const PghaNode *node, PghaLossKind kind, pgha_time now, PghaNode *scratch, PghaOutlook *outlook)
+pgha_foresee(PghaNode *node, const PghaReport *own, PghaLossKind kind, pgha_time now, PghaNode *scratch, PghaOutlook *outlook)
 {
 	Scene		scene = {.here = node, .kind = kind, .now = now, .patient = true, .there = scratch};
 	const PghaReport *leader;
 
 	memset(outlook, 0, sizeof(*outlook));
 	outlook->leader = scene.leader = find_leader(node, now, &outlook->lost);
+	level(node, own, scene.leader);
 	outlook->elected = outlook->best = PGHA_NOBODY;
 	outlook->by_votes = pgha_in_force(node);
 	outlook->wait = waiting_time(&scene, outlook);

@@ -42,11 +42,11 @@ typedef struct PghaOutlook
 } PghaOutlook;
 
 /*
- * `node` is a copy of what a monitor knows, or the very thing: member[self].report
- * must be what this node says of itself at the moment.  What others know is taken
- * to be what is known here.  `scratch` is overwritten.
+ * `node` is a copy of what a monitor knows, and is changed: what this node says of
+ * itself at the moment, `own`, is taken in.  What others know is taken to be what
+ * is known here.  `scratch` is overwritten.
  */
-extern void pgha_foresee(const PghaNode *node, PghaLossKind kind, pgha_time now,
+extern void pgha_foresee(PghaNode *node, const PghaReport *own, PghaLossKind kind, pgha_time now,
 						 PghaNode *scratch, PghaOutlook *outlook);
 
 #endif							/* PGHA_CORE_EXPLAIN_H */

@@ -20,6 +20,8 @@ typedef struct PghaMember
 	pgha_time	alive;			/* when it last answered in any way, reports or not; 0 = not since start */
 	pgha_time	asked;			/* when the request under way, or the last one, was sent */
 	pgha_time	told;			/* when the request behind the last outcome was sent */
+	pgha_lsn	asked_end;		/* how far the leader was known to be when it was asked ... */
+	pgha_lsn	told_end;		/* ... for the last outcome: of a standby that keeps up wal_end is no less */
 	bool		asking;			/* a request is under way */
 	bool		misnamed;		/* a server answers there, but it is not this member */
 	bool		was_primary;	/* answered as a primary, or streamed to us, since this node started */

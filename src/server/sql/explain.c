@@ -225,7 +225,7 @@ pgha_sql_explain(PG_FUNCTION_ARGS)
 	for (int kind = PGHA_LOSS_KILLED; kind <= PGHA_LOSS_SILENT; kind++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		pgha_foresee(&published->node, (PghaLossKind) kind, now, scratch, &outlook);
+		pgha_foresee(&published->node, &published->view.member[published->view.settings.self].report, (PghaLossKind) kind, now, scratch, &outlook);
 		answers.kind = (PghaLossKind) kind;
 		answers.event = outlook.lost ? "now" : kind == PGHA_LOSS_KILLED ? "killed" : "silent";
 		if (outlook.lost && kind == PGHA_LOSS_KILLED)

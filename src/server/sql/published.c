@@ -41,5 +41,4 @@ PghaLookAtSelf(PghaPublished *published)
 	member->known = true;
 	PghaReportFill(&member->report);
 	pgha_report_voting(&published->node, &member->report, pgha_clock_us());
-	published->node.member[self].report = member->report;
 }
