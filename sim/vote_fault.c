@@ -247,8 +247,7 @@ strike(SimWorld *world, int kind, int node)
 		case VOTE_HANG:
 			if (n->hung > world->now)
 				break;
-			n->hung = world->now + sim_some_time(world);
-			sim_trace(world, node, "has its monitor hung for %.3f s", (double) (n->hung - world->now) / SECOND);
+			sim_hang(world, node, sim_some_time(world));
 			break;
 		case VOTE_REJECT:
 			sim_trace(world, node, "is rejected on its way to %s", n->settings.name[other]);

@@ -105,6 +105,8 @@ startup_hook(void)
 		if (!pg_strong_random(&shared->instance, sizeof(shared->instance)))
 			shared->instance = (uint64) pgha_clock_us() ^ ((uint64) MyProcPid << 48);
 		pg_atomic_init_u64(&shared->gate.deadline, PGHA_GATE_CLOSED);
+		pg_atomic_init_u64(&shared->gate.lease, 0);
+		pg_atomic_init_u64(&shared->gate.alive, 0);
 		pg_atomic_init_u32(&shared->gate.decided, 0);
 		ConditionVariableInit(&shared->gate.changed);
 		pg_atomic_init_u32(&shared->receiver.stop, 0);

@@ -93,6 +93,7 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
+	PghaGateAlive(PghaAlive(&monitor));
 
 	/* A rule may have come into force here just now. */
 	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
@@ -227,6 +228,10 @@ tend_heartbeat(pgha_time now)
 		return;
 	PghaWalReceiverHeartbeat();
 
+	/* Nobody streams from a witness. */
+	if (monitor.config.settings.self >= monitor.config.settings.count)
+		return;
+
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
 		(monitor.node.local.in_recovery && !HotStandbyActive()))
@@ -317,6 +322,8 @@ next_time(pgha_time now)
 
 	if (monitor.node.local.in_recovery && PghaWalReceiverEnding())
 		next = Min(next, now + 1000);
+	if (monitor.node.voting.receiver == PGHA_STOP_ORDERED)
+		next = Min(next, now + 1000);
 	if (monitor.node.state == PGHA_PROMOTING)
 		return now + (now - monitor.node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	next = Min(next, PghaKickDue(&monitor.node.local, now));
@@ -339,6 +346,7 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
@@ -385,6 +393,9 @@ start(void)
 	PghaConfigKeepVoters(&monitor.config, &durable);
 	PghaClusterRecall(&monitor);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
+
+	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
+	monitor.node.voting.beat = PghaShmem->beat;
 	monitor.state_since = GetCurrentTimestamp();
 }
 

@@ -5,7 +5,8 @@
  * For monitor.c: it says what is to be asked, and is called back with what the
  * core should know: a report, a history, a comparison, or why there is none.  A child that
  * cannot run must never look like a member that is silent, as silence is what
- * starts a failover.  The only wait is in PghaPeersWait(), where the monitor
+ * starts a failover; and a refusal only says that a member is gone if it comes
+ * from where that member, and nobody else, answered last.  The only wait is in PghaPeersWait(), where the monitor
  * sleeps.
  */
 #include "postgres.h"
@@ -41,6 +42,8 @@ typedef struct Peer
 	bool		failed;			/* the outcome of a poll that could not be sent is due */
 	char		error[256];
 	TimestampTz heard;
+	char		proved[80];		/* address and port where it, and nobody else, answered last; empty: nowhere yet */
+	bool		same_address;	/* a refusal just now came from there */
 } Peer;
 
 static Peer peer[PGHA_MAX_MEMBERS];
@@ -188,6 +191,8 @@ contact_of(const char *outcome)
 		return PGHA_CONTACT_SILENT;
 	if (strcmp(outcome, "starting") == 0)
 		return PGHA_CONTACT_STARTING;
+	if (strcmp(outcome, "unlearnt") == 0)
+		return PGHA_CONTACT_UNLEARNT;
 	return PGHA_CONTACT_ERROR;
 }
 
@@ -210,13 +215,30 @@ take_record(const PghaRecord *record, void *arg)
 	(void) PghaEventsAddRemote(record);
 }
 
+/* Is this address among those of a list with commas? */
+static bool
+is_among(const char *list, const char *address)
+{
+	size_t		length = strlen(address);
+
+	while (length > 0 && *list != '\0')
+	{
+		size_t		next = strcspn(list, ",");
+
+		if (next == length && strncmp(list, address, length) == 0)
+			return true;
+		list += next + (list[next] == ',');
+	}
+	return false;
+}
+
 /* Tells the core the outcome of the request under way. */
 static void
 deliver(int member, PghaContact contact, const PghaReport *report, const PghaHistory *history)
 {
 	Peer	   *p = &peer[member];
 	PghaEvent	event = {.type = p->asked_history ? PGHA_EV_HISTORY : PGHA_EV_REPLY,
-		.member = member, .contact = contact, .report = report, .history = history};
+		.member = member, .contact = contact, .report = report, .same_address = p->same_address, .history = history};
 
 	p->asked_history = false;
 	tell_core(&event);
@@ -232,7 +254,9 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 	if (strcmp(outcome, "ok") != 0)
 	{
 		set_error(p, text);
+		p->same_address = is_among(p->child.where, p->proved);
 		deliver(member, contact_of(outcome), NULL, NULL);
+		p->same_address = false;
 	}
 	else if (p->asked_history)
 		deliver(member, PGHA_CONTACT_ANSWERED, NULL,
@@ -255,6 +279,8 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 		else
 			p->error[0] = '\0';
 		p->heard = GetCurrentTimestamp();
+		if (strcmp(report.node, config->settings.name[member]) == 0 && report.system_identifier == config->settings.system_identifier)
+			strlcpy(p->proved, p->child.where, sizeof(p->proved));
 		deliver(member, PGHA_CONTACT_ANSWERED, &report, NULL);
 	}
 }
@@ -349,9 +375,8 @@ PghaPeersTend(const PghaConfig *config)
 					p->retry_at = now + CHILD_RETRY;
 					if (busy)
 					{
-						/* Nothing was learnt: that must not look like silence. */
 						set_error(p, "\"pgha io\" ended unexpectedly");
-						deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
+						deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 					}
 					break;
 				case PGHA_CHILD_NOTHING:
@@ -359,17 +384,18 @@ PghaPeersTend(const PghaConfig *config)
 					{
 						PghaChildStop(&p->child);
 						wait_set_stale = true;
+						/* It keeps the limits itself, but for the look-up of a name. */
 						set_error(p, "\"pgha io\" did not answer in time");
-						deliver(i, PGHA_CONTACT_SILENT, NULL, NULL);
+						deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 					}
 					break;
 			}
 		}
 		if (p->failed && (p->child.pid != 0 || pgha_clock_us() >= p->retry_at))
 		{
-			/* As the program cannot run, nothing is known: that must not look like silence. */
+			/* The program cannot run. */
 			p->failed = false;
-			deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
+			deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 		}
 		send_request(config, i);
 	}
