@@ -51,6 +51,11 @@ check_one_member(PghaDoctor *doctor, const PghaMemberView *member)
 			PghaDoctorFind(doctor, PGHA_WARNING, "Wait until it is up; its log tells how far it is.",
 						   "\"%s\" (%s) is starting up or shutting down", member->name, member->address);
 			break;
+		case PGHA_CONTACT_UNLEARNT:
+			PghaDoctorFind(doctor, PGHA_ERROR,
+						   "The fault is here: a name that this host cannot look up, no free file descriptor, no process that could be started. Until it is mended a failure of that member is not noticed.",
+						   "this server cannot ask \"%s\" (%s): %s", member->name, member->address, said);
+			break;
 		case PGHA_CONTACT_NEVER:
 		case PGHA_CONTACT_REFUSED:
 		case PGHA_CONTACT_SILENT:

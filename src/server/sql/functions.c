@@ -222,6 +222,7 @@ member_state(const PghaMemberView *member)
 	switch (member->contact)
 	{
 		case PGHA_CONTACT_NEVER:
+		case PGHA_CONTACT_UNLEARNT:
 			return "unknown";
 		case PGHA_CONTACT_REFUSED:
 		case PGHA_CONTACT_SILENT:
