@@ -609,7 +609,7 @@ choose_settings(SimWorld *world)
 			n->settings.priority = (int) sim_between(world, 50, 150);
 	}
 	world->wished = world->count;
-	world->keep_wal = profile == PROFILE_SYNC || profile == PROFILE_MEMBERS || profile == PROFILE_MIXED;
+	world->keep_wal = profile != PROFILE_CRASH && profile != PROFILE_FREEZE && profile != PROFILE_SWITCHOVER;
 	if (profile == PROFILE_SYNC || (profile == PROFILE_MIXED && sim_chance(world, 400)))
 		choose_names(world);
 	if (profile == PROFILE_CRASH || profile == PROFILE_MIXED)
