@@ -224,12 +224,10 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
-	if (PghaIsWitness())
-		return;
 	PghaWalReceiverHeartbeat();
 
 	/* Nobody streams from a witness. */
-	if (monitor.config.settings.self >= monitor.config.settings.count)
+	if (PghaIsWitness())
 		return;
 
 	/* The startup process must have restored the slots from disk before. */
