@@ -262,7 +262,7 @@ static pgha_time
 waiting_time(const Scene *scene, const PghaOutlook *outlook)
 {
 	const PghaSettings *settings = &scene->here->settings;
-	pgha_time	promise = pgha_promise_time(scene->here);
+	pgha_time	promise = pgha_promise_time(scene->here, scene->here->settings.lease_ttl);
 	bool		refused = scene->kind == PGHA_LOSS_KILLED && (!outlook->by_votes || settings->refused_is_down);
 
 	if (refused)

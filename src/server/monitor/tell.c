@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
+#include "../../core/ballot.h"
 #include "../../core/claim.h"
 #include "../events.h"
 #include "../promote.h"
@@ -42,6 +43,13 @@ PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
 	}
 }
 
+/* The term that this node leads in, or follows a leader of, or was just elected for. */
+static uint64
+term_of(const PghaNode *node)
+{
+	return node->state == PGHA_PROMOTING ? Max(node->durable.claim.term, node->durable.won) : node->durable.claim.term;
+}
+
 /* One line in the log, one record in pgha.events. */
 static void
 tell(const PghaNode *node, const char *kind, const char *what)
@@ -49,7 +57,7 @@ tell(const PghaNode *node, const char *kind, const char *what)
 	ereport(LOG, (errmsg("pgha: %s", what)));
 	strlcpy(last_change, what, sizeof(last_change));
 	last_change_at = GetCurrentTimestamp();
-	(void) PghaEventsAdd(kind, node->durable.claim.term, what);
+	(void) PghaEventsAdd(kind, term_of(node), what);
 }
 
 void
@@ -66,7 +74,7 @@ PghaTellEvent(const PghaMonitor *monitor, const PghaWhy *why)
 		promotion_why = *why;
 		strlcpy(cause, what, sizeof(cause));
 		snprintf(what, sizeof(what), "promoting to primary of term %llu: %s",
-				 (unsigned long long) node->durable.claim.term, cause);
+				 (unsigned long long) term_of(node), cause);
 	}
 	else if (why->reason == PGHA_WHY_LEADING && monitor->promoted)
 	{
@@ -166,6 +174,8 @@ PghaPublish(const PghaMonitor *monitor)
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;
+	view.lease_deadline = node->posted ? node->voting.lease_deadline : 0;
+	pgha_report_voting(node, &view.voting, view.published);
 	for (int i = 0; i < config->members.voters; i++)
 	{
 		PghaMemberView *m = &view.member[i];
@@ -182,6 +192,7 @@ PghaPublish(const PghaMonitor *monitor)
 
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
 	memcpy(&PghaShmem->view, &view, sizeof(view));
+	PghaShmem->beat = Max(PghaShmem->beat, node->voting.beat);
 	publish_node(&PghaShmem->node, node);
 	LWLockRelease(PghaShmem->lock);
 }
