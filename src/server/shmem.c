@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "config.h"
 #include "shmem.h"
+#include "witness.h"
 
 PghaShared *PghaShmem = NULL;
 

@@ -67,6 +67,7 @@ typedef struct PghaMemberView
 	char		name[PGHA_NAME_SIZE];
 	char		address[PGHA_HOST_SIZE + 16];
 	PghaContact contact;
+	pgha_time	told;			/* when it was asked what `contact` is the outcome of; 0: never */
 	char		error[256];		/* text of the last failed request */
 	TimestampTz heard;			/* 0: never */
 	bool		known;			/* report is valid */

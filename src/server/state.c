@@ -20,7 +20,6 @@
 #include "storage/fd.h"
 
 #include "../common/fields.h"
-#include "config.h"
 #include "files.h"
 #include "state.h"
 #include "text.h"

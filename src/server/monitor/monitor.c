@@ -48,6 +48,7 @@
 #include "../shmem.h"
 #include "../slots.h"
 #include "../walreceiver.h"
+#include "../witness.h"
 #include "act.h"
 #include "cluster.h"
 #include "context.h"
