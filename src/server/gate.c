@@ -56,7 +56,7 @@
  * stopped between that look and its system call, an answer so large that it
  * was sent before it was complete, and packets on their way.
  *
- * Nothing here does I/O, but for that flush.
+ * Nothing here does I/O, but for that flush.  On a witness nothing of this is done.
  */
 #include "postgres.h"
 
@@ -594,7 +594,7 @@ gate_xact_callback(XactEvent event, void *arg)
 {
 	(void) arg;
 
-	if (unlikely(!PghaEnabled()))
+	if (unlikely(!PghaHasData()))
 		return;
 
 	switch (event)
@@ -673,7 +673,7 @@ gate_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTr
 	Node	   *statement = pstmt->utilityStmt;
 
 	/* In recovery PostgreSQL refuses all of these itself. */
-	if (!leaves_traces(statement) || !PghaEnabled() || RecoveryInProgress())
+	if (!leaves_traces(statement) || !PghaHasData() || RecoveryInProgress())
 	{
 		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;

@@ -14,7 +14,7 @@
 
 #include "../common/conninfo.h"
 #include "../common/report.h"
-#include "../core/states.h"
+#include "../core/state.h"
 #include "board.h"
 #include "config.h"
 #include "sync.h"
@@ -110,7 +110,9 @@ typedef struct PghaView
 	PghaSettings settings;		/* in force */
 	PghaMembers members;
 	uint32		slots;			/* members a slot is kept for */
-	PghaMemberView member[PGHA_MAX_MEMBERS];
+	PghaReport	voting;			/* its part of the vote, as of `published` */
+	pgha_time	lease_deadline; /* of a leader's lease; 0: none */
+	PghaMemberView member[PGHA_MAX_MEMBERS];	/* and witnesses, behind the members */
 } PghaView;
 
 /* What a SQL function asks of the monitor, one at a time (functions.c). */
@@ -142,7 +144,8 @@ typedef struct PghaShared
 	LWLock	   *lock;
 	pid_t		monitor_pid;	/* 0: not running */
 	Latch	   *monitor_latch;	/* under lock; NULL if it is not running */
-	uint64		instance;		/* random, new at each start */
+	uint64		instance;		/* random, new at each start, not with a new monitor: backends go on */
+	uint64		beat;			/* the last one that a monitor of this instance has published */
 	PghaPassive boot_passive;	/* signal files found at start that pgha leaves alone */
 	PghaGate	gate;
 	LWLock	   *confirm_lock;
@@ -151,6 +154,7 @@ typedef struct PghaShared
 	PghaWalReceiver receiver;
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
+	PghaNode	node;			/* what the monitor knows, but for histories; valid and under `lock` as the view is */
 	PghaOrder	order;
 	PghaBoard	board;			/* agents and their jobs; has a lock of its own */
 	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */
@@ -164,11 +168,17 @@ extern void PghaShmemInit(void);
 /* Is this server managed: preloaded by a postmaster, not -b, pgha.node given? */
 extern bool PghaEnabled(void);
 
+/* ... and has it data of the cluster, so that it is no witness? */
+extern bool PghaHasData(void);
+
 /* Raises object_not_in_prerequisite_state with a hint unless the library is preloaded. */
 extern void PghaRequireShmem(void);
 
 /* ... and also unless this server is managed (pgha.node is set). */
 extern void PghaRequireEnabled(void);
+
+/* ... and also unless it has data of the cluster: a witness has none. */
+extern void PghaRequireData(void);
 
 /* Wakes the monitor; callable from any process, also at exit. */
 extern void PghaWakeMonitor(void);

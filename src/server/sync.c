@@ -29,6 +29,9 @@
 /* More standbys than this cannot be told apart; PostgreSQL users have a handful. */
 #define MAX_CURRENT		64
 
+/* Walsenders behind this place in PostgreSQL's array are not looked at: members take the first ones that are free. */
+#define PGHA_SENDERS_LOOKED_AT	256
+
 typedef struct Current
 {
 	int			count;
@@ -203,7 +206,7 @@ member_of(const PghaMembers *members, pid_t pid)
 int
 PghaSyncSenders(const PghaMembers *members, PghaSender *sender)
 {
-	static PghaSender seen[PGHA_MAX_SENDERS];
+	static PghaSender seen[PGHA_SENDERS_LOOKED_AT];
 	static PghaMembers seen_for;
 	int			count = 0;
 
@@ -212,7 +215,7 @@ PghaSyncSenders(const PghaMembers *members, PghaSender *sender)
 		memset(seen, 0, sizeof(seen));
 		seen_for = *members;
 	}
-	for (int i = 0; i < Min(max_wal_senders, PGHA_MAX_SENDERS); i++)
+	for (int i = 0; i < Min(max_wal_senders, PGHA_SENDERS_LOOKED_AT) && count < PGHA_MAX_SENDERS; i++)
 	{
 		WalSnd	   *walsender = &WalSndCtl->walsnds[i];
 		pid_t		pid;
@@ -234,6 +237,26 @@ PghaSyncSenders(const PghaMembers *members, PghaSender *sender)
 			sender[count++] = seen[i];
 	}
 	return count;
+}
+
+void
+PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed)
+{
+	PghaSender	sender[PGHA_MAX_SENDERS];
+	int			count = PghaSyncSenders(members, sender);
+
+	memset(flushed, 0, PGHA_MAX_MEMBERS * sizeof(*flushed));
+	for (int i = 0; i < count; i++)
+	{
+		WalSnd	   *walsender = &WalSndCtl->walsnds[sender[i].place];
+		XLogRecPtr	flush = 0;
+
+		SpinLockAcquire(&walsender->mutex);
+		if (walsender->pid == sender[i].pid)
+			flush = walsender->flush;
+		SpinLockRelease(&walsender->mutex);
+		flushed[sender[i].member] = Max(flushed[sender[i].member], flush);
+	}
 }
 
 void

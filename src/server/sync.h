@@ -19,7 +19,7 @@ typedef struct PghaSender
 	int			member;
 } PghaSender;
 
-/* More of them are not looked at. */
+/* More of them are not told. */
 #define PGHA_MAX_SENDERS	64
 
 /*
@@ -41,5 +41,11 @@ extern void PghaSyncDescribe(StringInfo text);
  * it remembers the names that it has looked up.
  */
 extern int	PghaSyncSenders(const PghaMembers *members, PghaSender *sender);
+
+/*
+ * What the receiver of each member that streams from here has confirmed to have
+ * flushed, by its number; 0: none is connected.
+ */
+extern void PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed);
 
 #endif							/* PGHA_SYNC_H */
