@@ -40,6 +40,7 @@
 #include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
+#include "../confirm.h"
 #include "../events.h"
 #include "../gate.h"
 #include "../host.h"
@@ -76,6 +77,7 @@ step(const PghaEvent *event)
 
 	PghaObserve(&monitor.config, now, &local);
 	pgha_step(&monitor.node, event, &local, now, &actions);
+	PghaConfirmSet(&monitor.node, &monitor.config.members);
 	if (monitor.node.state != before)
 	{
 		monitor.state_since = GetCurrentTimestamp();
