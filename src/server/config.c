@@ -598,9 +598,6 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 	settings->config_hash = is_witness(config) ? settings->witness_hash : hash_config(&config->members, true);
 	settings->system_identifier = GetSystemIdentifier();
 	settings->instance = instance;
-	settings->voters = config->members.count >= 3 ? config->members.count : 0;	/* XXX until h-settings */
-	settings->lease_ttl = settings->failure_timeout;
-	settings->refused_is_down = true;
 	return true;
 }
 
