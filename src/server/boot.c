@@ -41,6 +41,7 @@
 #include "promote.h"
 #include "shmem.h"
 #include "state.h"
+#include "witness.h"
 
 /* Written by the agent (recovery/rejoin.c). */
 #define FOLLOW_FILE		"pgha.follow"
@@ -321,6 +322,24 @@ set_upstream(void)
 	SetConfigOption("recovery_target_timeline", "latest", PGC_POSTMASTER, PGC_S_OVERRIDE);
 }
 
+/* What is on disk must be a witness's: FATAL if not. */
+static void
+boot_witness(void)
+{
+	if (file_exists(STANDBY_SIGNAL_FILE) || file_exists(RECOVERY_SIGNAL_FILE))
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is one of pgha.witnesses, but has been told to recover"),
+				 errhint("A witness has no data of the cluster: make one with \"pgha witness init\".")));
+
+	/* A member keeps its own system identifier there, a witness that of the cluster. */
+	if (PghaStateSystem() == GetSystemIdentifier())
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is one of pgha.witnesses, but has the data of a member"),
+				 errhint("Make a witness with \"pgha witness init\", or write this node's name in pgha.members only.")));
+}
+
 /* FATAL if the configuration is bad or a decision cannot be carried out. */
 static void
 boot(void)
@@ -340,6 +359,12 @@ boot(void)
 		config = now;
 	config.settings.instance = PghaShmem->instance;
 	on_shmem_exit(keep_config, (Datum) 0);
+
+	if (PghaIsWitness())
+	{
+		boot_witness();
+		return;
+	}
 
 	/* PostgreSQL does this at a start only; a crash restart must not promote either. */
 	RemovePromoteSignalFiles();

@@ -79,10 +79,4 @@ extern void PghaConfigKeepVoters(PghaConfig *config, const PghaDurable *durable)
  */
 extern bool PghaConfigDiffers(const PghaSettings *settings, int member, uint64 hash);
 
-/* FNV-1a: tells sets apart that should be the same on all members. */
-extern uint64 PghaConfigHashText(uint64 hash, const char *text);
-
-/* Takes the full stop off a sentence that becomes part of a message; returns it. */
-extern char *PghaConfigPhrase(char *sentence);
-
 #endif							/* PGHA_CONFIG_H */

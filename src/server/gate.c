@@ -38,7 +38,7 @@
  * The monitor alone opens and closes the gate (shmem.h).  Commits read it
  * without a lock; the usual cost is one atomic read.  While the monitor has not
  * decided (after a start, or suspended), both checks wait for it, at most
- * failure_timeout.  Nothing here does I/O.
+ * failure_timeout.  Nothing here does I/O.  On a witness nothing of this is done.
  */
 #include "postgres.h"
 
@@ -368,7 +368,7 @@ gate_xact_callback(XactEvent event, void *arg)
 {
 	(void) arg;
 
-	if (unlikely(!PghaEnabled()))
+	if (unlikely(!PghaHasData()))
 		return;
 
 	switch (event)
@@ -447,7 +447,7 @@ gate_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTr
 	Node	   *statement = pstmt->utilityStmt;
 
 	/* In recovery PostgreSQL refuses all of these itself. */
-	if (!leaves_traces(statement) || !PghaEnabled() || RecoveryInProgress())
+	if (!leaves_traces(statement) || !PghaHasData() || RecoveryInProgress())
 	{
 		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;

@@ -36,6 +36,7 @@
 #include "shmem.h"
 #include "sync.h"
 #include "walreceiver.h"
+#include "witness.h"
 
 /*
  * The io child hands the report on as one escaped field of a line of
@@ -111,6 +112,7 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->paused = view->durable.paused;
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
+		report->system_identifier = view->settings.system_identifier;
 		report->slots = view->slots;
 	}
 	else
@@ -139,7 +141,8 @@ fill(PghaReport *report, PghaMembers *members)
 	copy_published(report, members);
 
 	strlcpy(report->node, pgha_node, sizeof(report->node));
-	report->system_identifier = GetSystemIdentifier();
+	if (!PghaIsWitness())
+		report->system_identifier = GetSystemIdentifier();
 	report->instance = PghaShmem->instance;
 	report->in_recovery = RecoveryInProgress();
 

@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "config.h"
 #include "shmem.h"
+#include "witness.h"
 
 PghaShared *PghaShmem = NULL;
 
@@ -29,6 +30,12 @@ PghaEnabled(void)
 {
 	return PghaShmem != NULL && IsPostmasterEnvironment && !IsBinaryUpgrade &&
 		pgha_node != NULL && pgha_node[0] != '\0';
+}
+
+bool
+PghaHasData(void)
+{
+	return PghaEnabled() && !PghaIsWitness();
 }
 
 void
@@ -50,6 +57,17 @@ PghaRequireEnabled(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pgha does not manage this server"),
 				 errhint("Set pgha.node and pgha.members in postgresql.conf and restart the server.")));
+}
+
+void
+PghaRequireData(void)
+{
+	PghaRequireEnabled();
+	if (PghaIsWitness())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is a witness: it votes, and has no data of the cluster"),
+				 errhint("Call this on one of the members; pgha_cluster() shows them.")));
 }
 
 void

@@ -145,11 +145,17 @@ extern void PghaShmemInit(void);
 /* Is this server managed: preloaded by a postmaster, not -b, pgha.node given? */
 extern bool PghaEnabled(void);
 
+/* ... and has it data of the cluster, so that it is no witness? */
+extern bool PghaHasData(void);
+
 /* Raises object_not_in_prerequisite_state with a hint unless the library is preloaded. */
 extern void PghaRequireShmem(void);
 
 /* ... and also unless this server is managed (pgha.node is set). */
 extern void PghaRequireEnabled(void);
+
+/* ... and also unless it has data of the cluster: a witness has none. */
+extern void PghaRequireData(void);
 
 /* Wakes the monitor; callable from any process, also at exit. */
 extern void PghaWakeMonitor(void);

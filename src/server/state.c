@@ -23,6 +23,7 @@
 #include "files.h"
 #include "state.h"
 #include "text.h"
+#include "witness.h"
 
 #define STATE_FILE		"pgha.state"
 #define STATE_FILE_NEW	"pgha.state.new"
@@ -295,8 +296,11 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 			durable->sync.num_listed = (int) Min(number, INT_MAX);
 	}
 
-	if (strcmp(node, settings->name[settings->self]) != 0 ||
-		system_identifier != settings->system_identifier)
+	if (strcmp(node, settings->name[settings->self]) == 0 && good &&
+		PghaIsWitness() && settings->system_identifier == 0)
+		PghaWitnessServe(system_identifier);
+	else if (strcmp(node, settings->name[settings->self]) != 0 ||
+			 system_identifier != settings->system_identifier)
 	{
 		ereport(LOG,
 				(errmsg("file \"%s\" belongs to node \"%s\" of system %llu and is ignored",
@@ -310,6 +314,19 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 		return PGHA_STATE_UNUSABLE;
 	}
 	return PGHA_STATE_READ;
+}
+
+uint64
+PghaStateSystem(void)
+{
+	static const char key[] = "\nsystem_identifier=";
+	char		text[STATE_MAX];
+	const char *line;
+
+	if (PghaReadFile(STATE_FILE, text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, key);
+	return line != NULL ? strtoull(line + sizeof(key) - 1, NULL, 10) : 0;
 }
 
 bool

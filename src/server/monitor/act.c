@@ -46,11 +46,12 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 	written_with = *settings;
 }
 
-/* Do the same bits stand for the same members as when pgha.state was written? */
+/* Do the same bits stand for the same members of the same cluster as when pgha.state was written? */
 static bool
 same_members(const PghaSettings *settings)
 {
 	return settings->count == written_with.count &&
+		settings->system_identifier == written_with.system_identifier &&
 		memcmp(settings->name, written_with.name, sizeof(settings->name)) == 0;
 }
 

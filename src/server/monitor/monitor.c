@@ -48,7 +48,9 @@
 #include "../shmem.h"
 #include "../slots.h"
 #include "../walreceiver.h"
+#include "../witness.h"
 #include "act.h"
+#include "cluster.h"
 #include "context.h"
 #include "monitor.h"
 #include "observe.h"
@@ -221,11 +223,9 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
-	PghaWalReceiverHeartbeat();
-
-	/* Nobody streams from a witness. */
-	if (monitor.config.settings.self >= monitor.config.settings.count)
+	if (PghaIsWitness())
 		return;
+	PghaWalReceiverHeartbeat();
 
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
@@ -385,6 +385,7 @@ start(void)
 	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
 	PghaActInit(&monitor.config.settings, &durable);
 	PghaConfigKeepVoters(&monitor.config, &durable);
+	PghaClusterRecall(&monitor);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
 
 	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
@@ -423,6 +424,7 @@ PghaMonitorMain(Datum arg)
 		tend_agents();
 		tend_stop();
 		PghaPeersTend(&monitor.config);
+		PghaClusterTend(&monitor);
 		tend_promotion();
 		tend_heartbeat(pgha_clock_us());
 		tend_archive(pgha_clock_us());

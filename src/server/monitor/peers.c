@@ -196,6 +196,18 @@ contact_of(const char *outcome)
 	return PGHA_CONTACT_ERROR;
 }
 
+/* A witness knows of a cluster only from its members. */
+static const char *
+other_system(const PghaConfig *config, int member, const PghaReport *report)
+{
+	if (config->settings.system_identifier == 0)
+		return "this witness does not know yet which cluster it serves";
+	if (report->system_identifier == 0)
+		return "does not know yet which cluster it serves";
+	return member < config->settings.count ? "belongs to another database cluster: system identifiers differ" :
+		"serves another database cluster: system identifiers differ";
+}
+
 static void
 take_record(const PghaRecord *record, void *arg)
 {
@@ -232,14 +244,6 @@ deliver(int member, PghaContact contact, const PghaReport *report, const PghaHis
 	tell_core(&event);
 }
 
-/* A witness has no data, and so no part in the cluster's system identifier. */
-static bool
-is_of_other_system(const PghaConfig *config, int member, const PghaReport *report)
-{
-	return member < config->members.count && config->settings.self < config->members.count &&
-		report->system_identifier != config->settings.system_identifier;
-}
-
 static void
 take_answer(const PghaConfig *config, int member, const char *outcome, char *text)
 {
@@ -268,14 +272,15 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 		if (strcmp(report.node, config->settings.name[member]) != 0)
 			snprintf(p->error, sizeof(p->error), "the server at this address calls itself \"%s\"",
 					 report.node);
-		else if (is_of_other_system(config, member, &report))
-			set_error(p, "belongs to another database cluster: system identifiers differ");
+		else if (report.system_identifier != config->settings.system_identifier)
+			set_error(p, other_system(config, member, &report));
 		else if (PghaConfigDiffers(&config->settings, member, report.config_hash))
 			set_error(p, "its pgha.* configuration differs from this node's");
 		else
 			p->error[0] = '\0';
 		p->heard = GetCurrentTimestamp();
-		if (strcmp(report.node, config->settings.name[member]) == 0 && !is_of_other_system(config, member, &report))
+		if (strcmp(report.node, config->settings.name[member]) == 0 &&
+			report.system_identifier == config->settings.system_identifier)
 			strlcpy(p->proved, p->child.where, sizeof(p->proved));
 		deliver(member, PGHA_CONTACT_ANSWERED, &report, NULL);
 	}
