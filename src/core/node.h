@@ -132,6 +132,7 @@ typedef struct PghaDurable
 	uint64_t	won;			/* greatest term this node was elected in, unless it was given up unused */
 	uint64_t	won_before;		/* ... and the one before: what it is again when that is given up */
 	PghaVotingRule rule;		/* newest one stored */
+	bool		forgot;			/* what it has voted in is not known: the vote is an open one of any term (recall.c) */
 } PghaDurable;
 
 typedef enum PghaReceiver
@@ -165,7 +166,8 @@ typedef enum PghaBar
 	PGHA_BAR_STARTED_LATE,		/* has not met the primary since its start, and gives it time to come */
 	PGHA_BAR_LAG,				/* further behind than pgha.max_failover_lag */
 	PGHA_BAR_NOT_LISTED,		/* not in the primary's synchronous_standby_names */
-	PGHA_BAR_NOT_SYNC			/* FIRST: was not synchronous when the primary was last heard */
+	PGHA_BAR_NOT_SYNC,			/* FIRST: was not synchronous when the primary was last heard */
+	PGHA_BAR_FORGOT				/* does not know what it has voted in */
 } PghaBar;
 
 typedef enum PghaPassive
@@ -437,6 +439,7 @@ typedef enum PghaReason
 	PGHA_WHY_STANDING,			/* waits for votes */
 	PGHA_WHY_WITNESS,			/* votes, and has no data */
 	PGHA_WHY_HANDING_OVER,		/* to member */
+	PGHA_WHY_FORGOT,			/* does not know what it has voted in, and has not heard of member */
 	PGHA_WHY_COUNT
 } PghaReason;
 

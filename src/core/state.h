@@ -50,6 +50,7 @@ typedef struct PghaVoting
 	PghaPromise promise;		/* the last one given */
 	pgha_time	promised;		/* when */
 	pgha_time	promise_until;
+	bool		forgot_told;
 	pgha_time	voted_at;
 	PghaStopping receiver;
 	bool		stop_wanted;	/* in this step there was a reason to have it stopped */
@@ -207,6 +208,7 @@ typedef enum PghaRule
 	PGHA_RULE_OPEN,				/* S5 */
 	PGHA_RULE_CATCH_UP,			/* S6 */
 	PGHA_RULE_LATER,			/* F1 a leader yields to a later one */
+	PGHA_RULE_FORGOT,			/* B1, B2 who has lost its votes may have an open one */
 	PGHA_RULE_POLITE,			/* whoever stands waits for better ones, vetoes and outcomes: no rule of
 								 * safety, and off in many schedules */
 	PGHA_RULE_COUNT
@@ -251,6 +253,14 @@ static inline bool
 pgha_is_witness(const PghaNode *node)
 {
 	return node->settings.self >= node->settings.count;
+}
+
+/* Is it to be taken for one that has an open vote, as it does not know what it has voted in? */
+static inline bool
+pgha_is_unaware(const PghaNode *node)
+{
+	return node->durable.forgot && (node->settings.voters > 0 || node->durable.rule.term != 0) &&
+		RULE(node, PGHA_RULE_FORGOT);
 }
 
 /* Is quorum in force here: do terms begin with an election? */
