@@ -62,6 +62,10 @@ static const Rule rules[] = {
 	{PGHA_RULE_STOP_OLD, "stop-old", 500, "fence: the old primary's instance is stopped first"},
 	{PGHA_RULE_RETURN_HEARD, "return-heard", 3000, "fence: a former primary hears all that may lead"},
 	{PGHA_RULE_NO_WAL, "no-wal", 500, "a standby without its first WAL follows"},
+	{PGHA_RULE_RESUME, "resume", 500, "a former primary that returns does not raise its term"},
+	{PGHA_RULE_UNLEARNT, "unlearnt", 500, "what a node fails to find out is no silence"},
+	{PGHA_RULE_REFUSED, "refused", 500, "a refusal lasts, or comes with the end of the stream"},
+	{PGHA_RULE_POST, "dead-man", 500, "a monitor that hangs shuts the gate"},
 };
 
 #define RULES	((int) (sizeof(rules) / sizeof(rules[0])))

@@ -36,6 +36,12 @@ sim_ask(SimWorld *world, int node, SimQuestion question, int member, uint32_t ti
 	request->id = ++world->numbers;
 	request->asked = world->now;
 	request->timeline = timeline;
+	if (world->node[node].unable > world->now && question == SIM_ASK_REPORT)
+	{
+		request->contact = PGHA_CONTACT_UNLEARNT;
+		sim_post(world, MS, SIM_ANSWER, node, member, question, request->id);
+		return;
+	}
 	if (!world->cut[node][member])
 		sim_post_to_host(world, sim_latency(world), SIM_ARRIVE, member, node, question, request->id);
 	sim_post(world, limit, SIM_LIMIT, node, member, question, request->id);
@@ -234,7 +240,7 @@ sim_connected(SimWorld *world, int node)
 			sim_post(world, 100 * MS, SIM_CONNECT, node, 0, 0, n->connection);
 		return;
 	}
-	if (u->phase != SIM_UP)
+	if (u->phase != SIM_UP || n->rejected[upstream] || n->unable > world->now)
 	{
 		sim_receiver_end(world, node, false, retry);
 		return;

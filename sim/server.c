@@ -21,6 +21,8 @@ start_monitor(SimWorld *world, int node)
 
 	n->monitor = true;
 	n->settings.instance = ++world->numbers;
+	if (world->ttls)
+		n->settings.lease_ttl = n->settings.failure_timeout * sim_between(world, 1, 3);
 	memset(n->request, 0, sizeof(n->request));
 	pgha_node_init(&n->core, &n->settings, &n->disk, sim_clock(world, node));
 	sim_tell(world, monitor_start, (world, node));
@@ -241,6 +243,7 @@ end_processes(SimWorld *world, int node)
 	n->gate_suspended = false;
 	n->gate_deadline = 0;
 	n->hung = 0;
+	n->unable = 0;
 	n->promotion = 0;
 	n->stop_order = 0;
 	n->receiver = PGHA_RECEIVER_NONE;
@@ -340,6 +343,15 @@ sim_backend_crash(SimWorld *world, int node)
 }
 
 /* ---- freeze ---- */
+
+void
+sim_hang(SimWorld *world, int node, pgha_time duration)
+{
+	SimNode    *n = &world->node[node];
+
+	n->hung = world->now + duration;
+	sim_trace(world, node, "has its monitor hung for %.3f s", (double) duration / SECOND);
+}
 
 void
 sim_freeze(SimWorld *world, int node)

@@ -18,20 +18,24 @@
 /* Clocks run within 2 % of real time (A3); a promise outlives the lease that is built on it. */
 #define MARGIN(ttl)			((ttl) / 50 * 3 + 100000)
 
+/* W: so long a promise lasts that is given for a lease of `ttl`. */
 static pgha_time
-promise_time(const PghaNode *node)
+promise_time(const PghaNode *node, pgha_time ttl)
 {
-	pgha_time	ttl = node->settings.lease_ttl;
-
+	(void) node;				/* asked in the simulator only */
 	return RULE(node, PGHA_RULE_MARGIN) ? ttl + MARGIN(ttl) : ttl / 4 * 3;
 }
 
 void
 pgha_begin_voting(PghaNode *node, pgha_time now)
 {
-	node->voting.handover = PGHA_NOBODY;
+	PghaVoting *voting = &node->voting;
+
+	/* The setting may have been another one when the promise was given. */
+	voting->handover = PGHA_NOBODY;
+	voting->start_until = now + promise_time(node, pgha_later(node->settings.lease_ttl, node->durable.promised_ttl));
 	if (RULE(node, PGHA_RULE_START))
-		node->voting.promise_until = now + promise_time(node);
+		voting->promise_until = voting->start_until;
 }
 
 int
@@ -114,15 +118,27 @@ promise(PghaStep *step, int leader)
 	PghaNode   *node = step->node;
 	PghaVoting *voting = &node->voting;
 	const PghaReport *report = &node->member[leader].report;
-	pgha_time	until = step->now + promise_time(node);
+	pgha_time	ttl = node->settings.lease_ttl;
 
 	if (leader != pgha_supported(node) || !report->posted || report->in_recovery || report->released != 0 ||
 		report->claim.term != node->durable.support.term || !may_promise(node))
 		return;
-	voting->promise_until = pgha_later(voting->promise_until, until);
+	voting->promise_until = pgha_later(voting->promise_until, step->now + promise_time(node, ttl));
 	voting->promise = (PghaPromise) {.leader = node->durable.support, .instance = report->instance,
-		.beat = report->beat};
+		.beat = report->beat,.ttl = ttl};
 	voting->promised = step->now;
+
+	/* Durable before it is published, as a restart forgets how long it was given for. */
+	voting->longest_ttl = pgha_later(voting->longest_ttl, ttl);
+	if (step->now < voting->start_until)
+		ttl = pgha_later(voting->longest_ttl, node->durable.promised_ttl);
+	else
+		ttl = voting->longest_ttl;
+	if (node->durable.promised_ttl != ttl && RULE(node, PGHA_RULE_START))
+	{
+		node->durable.promised_ttl = ttl;
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+	}
 }
 
 bool

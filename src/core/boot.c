@@ -11,7 +11,7 @@
 bool
 pgha_boots_undecided(const PghaDurable *durable)
 {
-	return (durable->role == PGHA_ROLE_PRIMARY && !pgha_posted(durable)) ||
+	return (durable->role == PGHA_ROLE_PRIMARY && (!pgha_posted(durable) || durable->fenced)) ||
 		(durable->rule.term != 0 &&
 		 (durable->role != PGHA_ROLE_PRIMARY || durable->won > durable->claim.term));
 }
@@ -131,7 +131,7 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 	bool		all_answer = true;
 
 	*who = PGHA_NOBODY;
-	if (durable->fenced || durable->diverged)
+	if ((durable->fenced && durable->role != PGHA_ROLE_PRIMARY) || durable->diverged)
 		return PGHA_BOOT_STANDBY;
 
 	/* Crashed in the middle of a promotion: whose timeline this is must be found out. */
@@ -156,7 +156,8 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 			}
 
 			/* Where nothing is heard it cannot be told that nobody has the name. */
-			if ((contact[i] == PGHA_CONTACT_NEVER || contact[i] == PGHA_CONTACT_SILENT) &&
+			if ((contact[i] == PGHA_CONTACT_NEVER || contact[i] == PGHA_CONTACT_SILENT ||
+				 contact[i] == PGHA_CONTACT_UNLEARNT) &&
 				durable->role == PGHA_ROLE_PRIMARY)
 				all_answer = false;
 			continue;

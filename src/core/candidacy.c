@@ -79,7 +79,8 @@ is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 	*why = pgha_because(PGHA_WHY_PRIMARY_SILENT, leader);
 	if (m->beat_heard == 0 && !RULE(node, PGHA_RULE_POLITE))
 		return true;
-	if (now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout)
+	if (now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout &&
+		(now - m->unlearnt >= node->settings.failure_timeout || !RULE(node, PGHA_RULE_UNLEARNT)))
 		return true;
 	*why = pgha_because(PGHA_WHY_WAITING_PRIMARY, leader);
 	return false;

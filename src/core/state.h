@@ -20,6 +20,8 @@ typedef struct PghaMember
 	pgha_time	alive;			/* when it last answered in any way, reports or not; 0 = not since start */
 	pgha_time	asked;			/* when the request under way, or the last one, was sent */
 	pgha_time	told;			/* when the request behind the last outcome was sent */
+	pgha_time	answered;		/* ... behind the last answer of any kind; 0 = not since start */
+	pgha_time	unlearnt;		/* when nothing was learnt of it, by a fault of this node; 0 = never */
 	bool		asking;			/* a request is under way */
 	bool		misnamed;		/* a server answers there, but it is not this member */
 	bool		was_primary;	/* answered as a primary, or streamed to us, since this node started */
@@ -29,7 +31,7 @@ typedef struct PghaMember
 	uint64_t	beat;			/* the last one heard, ... */
 	uint64_t	beat_instance;	/* ... of that instance, ... */
 	pgha_time	beat_heard;		/* ... and when it was new; 0 = not since start */
-	pgha_time	echoed;			/* when the own beat that it promised on was published; 0 = it has not */
+	pgha_time	granted;		/* until when its promise lets this node lead; 0 = it has given none */
 	pgha_time	disproved;		/* when it last refused, by the address where it answered before; 0 = not since it answered */
 } PghaMember;
 
@@ -50,6 +52,8 @@ typedef struct PghaVoting
 	PghaPromise promise;		/* the last one given */
 	pgha_time	promised;		/* when */
 	pgha_time	promise_until;
+	pgha_time	start_until;	/* a promise from before the start lasts until then */
+	pgha_time	longest_ttl;	/* of all promises since */
 	bool		forgot_told;
 	pgha_time	voted_at;
 	PghaStopping receiver;
@@ -94,6 +98,7 @@ typedef struct PghaNode
 	pgha_time	awake;			/* no clock started before this time counts: start, or end of a sleep */
 	pgha_time	state_since;
 	pgha_time	receiver_lost;	/* since when nothing is received from the leader; 0 = it is */
+	pgha_time	stream_ended;	/* when the leader's end of the stream ended it; 0 = it has not */
 	pgha_time	deciding_since; /* primary: replies to requests sent since then decide */
 	uint64_t	max_term;		/* greatest term seen anywhere */
 	uint32_t	max_timeline;	/* greatest timeline seen anywhere */
@@ -177,6 +182,8 @@ typedef enum PghaRule
 	PGHA_RULE_STOP_OLD,			/* with fence: the old primary's instance is stopped before */
 	PGHA_RULE_RETURN_HEARD,		/* with fence: a former primary waits for all that may lead */
 	PGHA_RULE_NO_WAL,			/* a standby without its first WAL follows all the same */
+	PGHA_RULE_RESUME,			/* a former primary that returns does not raise its term */
+	PGHA_RULE_UNLEARNT,			/* what this node fails to find out is no silence */
 
 	/* The members vote: names and numbers are those of quorum.md. */
 	PGHA_RULE_ONCE,				/* B1 one vote a term */
@@ -190,9 +197,11 @@ typedef enum PghaRule
 	PGHA_RULE_START,			/* a promise may have been given before the start */
 	PGHA_RULE_INSTANCE,			/* L1, L5 an echo of the own instance */
 	PGHA_RULE_LEASE,			/* L2 the lease is that of a majority */
-	PGHA_RULE_POST,				/* L3 the lease is checked before an acknowledgement */
+	PGHA_RULE_POST,				/* L3 the lease is checked before an acknowledgement; without quorum: the
+								 * time of the last step */
 	PGHA_RULE_STEP_DOWN,		/* L4 without a lease for failure_timeout */
-	PGHA_RULE_REFUSED,			/* E1 a refusal counts from the proved address only */
+	PGHA_RULE_REFUSED,			/* E1 a refusal counts from the proved address only; without quorum: if it
+								 * lasts, or the stream has ended, and never for fence */
 	PGHA_RULE_RELEASE,			/* E2 released is said after the gate is closed */
 	PGHA_RULE_FAST,				/* S4 is for k > 0 */
 	PGHA_RULE_STOP,				/* C2, V5 the receiver is stopped before a vote */
@@ -208,10 +217,12 @@ typedef enum PghaRule
 	PGHA_RULE_OPEN,				/* S5 */
 	PGHA_RULE_CATCH_UP,			/* S6 */
 	PGHA_RULE_LATER,			/* F1 a leader yields to a later one */
-	PGHA_RULE_FORGOT,			/* B1, B2 who has lost its votes may have an open one */
 	PGHA_RULE_POLITE,			/* whoever stands waits for better ones, vetoes and outcomes: no rule of
 								 * safety, and off in many schedules */
-	PGHA_RULE_COUNT
+	PGHA_RULE_COUNT,
+
+	/* B1, B2 who has lost its votes may have an open one; shares its place with a rule that votes leave no room for. */
+	PGHA_RULE_FORGOT = PGHA_RULE_LAG
 } PghaRule;
 
 _Static_assert(PGHA_RULE_COUNT <= 64, "rules are kept in a 64 bit set");

@@ -124,6 +124,7 @@ pgha_contact_name(PghaContact contact)
 		[PGHA_CONTACT_SILENT] = "no answer",
 		[PGHA_CONTACT_STARTING] = "starting up or shutting down",
 		[PGHA_CONTACT_ERROR] = "answers without a report",
+		[PGHA_CONTACT_UNLEARNT] = "could not be asked",
 	};
 
 	return WORD(names, contact);

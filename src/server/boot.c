@@ -43,6 +43,7 @@
 #include "promote.h"
 #include "shmem.h"
 #include "state.h"
+#include "witness.h"
 
 /* Written by the monitor (events.c), from its first start on. */
 #define PGHA_EVENTS_FILE	"pgha.events"
@@ -82,6 +83,7 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 				*contact = PGHA_CONTACT_ANSWERED;
 			else
 				*contact = strcmp(outcome, "silent") == 0 ? PGHA_CONTACT_SILENT :
+					strcmp(outcome, "unlearnt") == 0 ? PGHA_CONTACT_NEVER :
 					strcmp(outcome, "refused") == 0 ? PGHA_CONTACT_REFUSED : PGHA_CONTACT_ERROR;
 			return true;
 	}
@@ -210,7 +212,8 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 	{
 		if (!durable.fenced && !durable.diverged && !pgha_boots_undecided(&durable))
 			return;
-		boot = durable.fenced || durable.diverged ? PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
+		boot = (durable.fenced && durable.role != PGHA_ROLE_PRIMARY) || durable.diverged ?
+			PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
 	}
 	else
 	{
@@ -285,7 +288,7 @@ take_advice(PghaDurable *durable)
 		return;
 	text[length] = '\0';
 	term = strtoull(text, NULL, 10);
-	if (durable->role == PGHA_ROLE_PRIMARY && !durable->fenced && term > durable->claim.term)
+	if (durable->role == PGHA_ROLE_PRIMARY && term > durable->claim.term)
 	{
 		ereport(LOG,
 				(errmsg("pgha: the agent knows of a leader of term %llu, starting as a standby",
@@ -383,6 +386,12 @@ boot(void)
 		config = now;
 	config.settings.instance = PghaShmem->instance;
 	on_shmem_exit(keep_config, (Datum) 0);
+
+	if (PghaIsWitness())
+	{
+		PghaWitnessBoot();
+		return;
+	}
 
 	/* PostgreSQL does this at a start only; a crash restart must not promote either. */
 	RemovePromoteSignalFiles();

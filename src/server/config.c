@@ -28,6 +28,7 @@
 #include "config.h"
 #include "config_votes.h"
 #include "io_child.h"
+#include "witness.h"
 
 char	   *pgha_node = NULL;
 char	   *pgha_cluster = NULL;
@@ -444,6 +445,12 @@ check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_siz
 	return true;
 }
 
+bool
+PghaIsWitness(void)
+{
+	return started_as == STARTED_AS_WITNESS;
+}
+
 static bool
 is_witness(const PghaConfig *config)
 {
@@ -596,8 +603,11 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 	settings->fence_timeout = (pgha_time) pgha_fence_timeout * 1000;
 	settings->witness_hash = hash_config(&config->members, false);
 	settings->config_hash = is_witness(config) ? settings->witness_hash : hash_config(&config->members, true);
-	settings->system_identifier = GetSystemIdentifier();
+	settings->system_identifier = is_witness(config) ? PghaWitnessSystem() : GetSystemIdentifier();
 	settings->instance = instance;
+	settings->voters = config->members.count >= 3 ? config->members.count : 0;	/* XXX until h-settings */
+	settings->lease_ttl = settings->failure_timeout;
+	settings->refused_is_down = true;
 	return true;
 }
 

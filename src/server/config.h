@@ -67,6 +67,9 @@ extern void PghaConfigCheckAtStart(void);
 extern bool PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_size,
 							char *hint, size_t hint_size);
 
+/* Is this server one of the witnesses?  Told at its start, for good, and known in all its processes. */
+extern bool PghaIsWitness(void);
+
 /*
  * Whom a cluster has let vote is no matter of files any more: where quorum is in
  * force by `durable`, all that are listed go on being asked, whatever pgha.quorum says.

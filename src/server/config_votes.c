@@ -138,8 +138,9 @@ PghaConfigVotesWarn(const PghaConfig *config)
 						 members->voters)));
 	else if (members->voters < VOTERS_NEEDED && (pgha_quorum == QUORUM_ON || members->voters > members->count))
 		ereport(WARNING,
-				(errmsg("%s, but %d voters are too few: nobody votes in this cluster",
-						pgha_quorum == QUORUM_ON ? "pgha.quorum is on" : "there is a witness", members->voters),
+				(errmsg(pgha_quorum == QUORUM_ON ?
+						"pgha.quorum is on, but %d voters are too few: nobody votes in this cluster" :
+						"there is a witness, but %d voters are too few: nobody votes in this cluster", members->voters),
 				 errhint("Add a member to pgha.members or a witness to pgha.witnesses on all nodes, so that there are three voters.")));
 }
 

@@ -51,6 +51,11 @@ check_one_member(PghaDoctor *doctor, const PghaMemberView *member)
 			PghaDoctorFind(doctor, PGHA_WARNING, "Wait until it is up; its log tells how far it is.",
 						   "\"%s\" (%s) is starting up or shutting down", member->name, member->address);
 			break;
+		case PGHA_CONTACT_UNLEARNT:
+			PghaDoctorFind(doctor, PGHA_ERROR,
+						   "Put this host right: its look-up of names, its limit of open files, the program pgha.",
+						   "\"%s\" (%s) cannot be asked: %s", member->name, member->address, said);
+			break;
 		case PGHA_CONTACT_NEVER:
 		case PGHA_CONTACT_REFUSED:
 		case PGHA_CONTACT_SILENT:

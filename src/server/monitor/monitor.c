@@ -49,6 +49,7 @@
 #include "../slots.h"
 #include "../walreceiver.h"
 #include "act.h"
+#include "cluster.h"
 #include "context.h"
 #include "monitor.h"
 #include "observe.h"
@@ -91,6 +92,7 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
+	PghaGateAlive(PghaAlive(&monitor));
 
 	/* A rule may have come into force here just now. */
 	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
@@ -221,7 +223,13 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
+	if (PghaIsWitness())
+		return;
 	PghaWalReceiverHeartbeat();
+
+	/* Nobody streams from a witness. */
+	if (monitor.config.settings.self >= monitor.config.settings.count)
+		return;
 
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
@@ -313,6 +321,8 @@ next_time(pgha_time now)
 
 	if (monitor.node.local.in_recovery && PghaWalReceiverEnding())
 		next = Min(next, now + 1000);
+	if (monitor.node.voting.receiver == PGHA_STOP_ORDERED)
+		next = Min(next, now + 1000);
 	if (monitor.node.state == PGHA_PROMOTING)
 		return now + (now - monitor.node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	next = Min(next, PghaKickDue(&monitor.node.local, now));
@@ -335,6 +345,7 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
@@ -379,7 +390,11 @@ start(void)
 	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
 	PghaActInit(&monitor.config.settings, &durable);
 	PghaConfigKeepVoters(&monitor.config, &durable);
+	PghaClusterRecall(&monitor);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
+
+	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
+	monitor.node.voting.beat = PghaShmem->beat;
 	monitor.state_since = GetCurrentTimestamp();
 }
 
@@ -414,6 +429,7 @@ PghaMonitorMain(Datum arg)
 		tend_agents();
 		tend_stop();
 		PghaPeersTend(&monitor.config);
+		PghaClusterTend(&monitor);
 		tend_promotion();
 		tend_heartbeat(pgha_clock_us());
 		tend_archive(pgha_clock_us());

@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
+#include "../../core/ballot.h"
 #include "../../core/claim.h"
 #include "../events.h"
 #include "../promote.h"
@@ -58,6 +59,13 @@ PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
 	}
 }
 
+/* The term that this node leads in, or follows a leader of, or was just elected for. */
+static uint64
+term_of(const PghaNode *node)
+{
+	return node->state == PGHA_PROMOTING ? Max(node->durable.claim.term, node->durable.won) : node->durable.claim.term;
+}
+
 /* One line in the log, one record in pgha.events. */
 static void
 tell(const PghaNode *node, const char *kind, const char *what)
@@ -65,7 +73,7 @@ tell(const PghaNode *node, const char *kind, const char *what)
 	ereport(LOG, (errmsg("pgha: %s", what)));
 	strlcpy(last_change, what, sizeof(last_change));
 	last_change_at = GetCurrentTimestamp();
-	(void) PghaEventsAdd(kind, node->durable.claim.term, what);
+	(void) PghaEventsAdd(kind, term_of(node), what);
 }
 
 void
@@ -82,7 +90,7 @@ PghaTellEvent(const PghaMonitor *monitor, const PghaWhy *why)
 		promotion_why = *why;
 		strlcpy(cause, what, sizeof(cause));
 		snprintf(what, sizeof(what), "promoting to primary of term %llu: %s",
-				 (unsigned long long) node->durable.claim.term, cause);
+				 (unsigned long long) term_of(node), cause);
 	}
 	else if (why->reason == PGHA_WHY_LEADING && monitor->promoted)
 	{
@@ -167,7 +175,9 @@ PghaPublish(const PghaMonitor *monitor)
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;
-	for (int i = 0; i < config->settings.count; i++)
+	view.lease_deadline = node->posted ? node->voting.lease_deadline : 0;
+	pgha_report_voting(node, &view.voting, view.published);
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		PghaMemberView *m = &view.member[i];
 		const PghaAddress *address = &config->members.member[i];
@@ -183,6 +193,7 @@ PghaPublish(const PghaMonitor *monitor)
 
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
 	memcpy(&PghaShmem->view, &view, sizeof(view));
+	PghaShmem->beat = Max(PghaShmem->beat, node->voting.beat);
 	LWLockRelease(PghaShmem->lock);
 }
 

@@ -114,6 +114,10 @@ own_reason(const Published *published, bool in_recovery)
 	initStringInfo(&text);
 	if (!published->running)
 		appendStringInfoString(&text, "the monitor is not running; it last said: ");
+	else if (PghaGateMonitorLate())
+		appendStringInfo(&text, "the monitor has not been heard of for %lld s%s; it last said: ",
+						 (long long) (pgha_clock_us() - view->published) / 1000000,
+						 in_recovery ? "" : ", and commits wait for it");
 	appendStringInfoString(&text, view->reason);
 	if (in_recovery && !is_candidate(view, in_recovery) &&
 		(view->state == PGHA_STANDBY || view->state == PGHA_CANDIDATE) &&
@@ -222,6 +226,7 @@ member_state(const PghaMemberView *member)
 	switch (member->contact)
 	{
 		case PGHA_CONTACT_NEVER:
+		case PGHA_CONTACT_UNLEARNT:
 			return "unknown";
 		case PGHA_CONTACT_REFUSED:
 		case PGHA_CONTACT_SILENT:
@@ -514,7 +519,7 @@ pgha_sql_promote(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("force must not be null")));
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (!RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
