@@ -444,7 +444,18 @@ typedef enum PghaReason
 	PGHA_WHY_STANDING,			/* waits for votes */
 	PGHA_WHY_WITNESS,			/* votes, and has no data */
 	PGHA_WHY_HANDING_OVER,		/* to member */
-	PGHA_WHY_FORGOT,			/* does not know what it has voted in, and has not heard of member */
+
+	/* Why a voter does not vote for member (quorum.md, V), or a node would not be elected. */
+	PGHA_WHY_NO_RULE,			/* quorum is not in force here */
+	PGHA_WHY_NOT_READY,			/* its own WAL is not known yet */
+	PGHA_WHY_STANDS_NOT,
+	PGHA_WHY_VOTED_ALREADY,		/* V1 */
+	PGHA_WHY_OLD_RULE,			/* V3 */
+	PGHA_WHY_NOT_ELIGIBLE,		/* V3 */
+	PGHA_WHY_LESS_WAL,			/* V4 */
+	PGHA_WHY_ABSENT,			/* it does not answer */
+	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
+	PGHA_WHY_FORGOT,			/* does not know what it has voted in before, and has not heard of member */
 	PGHA_WHY_COUNT
 } PghaReason;
 

@@ -22,6 +22,8 @@ typedef struct PghaMember
 	pgha_time	told;			/* when the request behind the last outcome was sent */
 	pgha_time	answered;		/* ... behind the last answer of any kind; 0 = not since start */
 	pgha_time	unlearnt;		/* when nothing was learnt of it, by a fault of this node; 0 = never */
+	pgha_lsn	asked_end;		/* how far the leader was known to be when it was asked ... */
+	pgha_lsn	told_end;		/* ... for the last outcome: of a standby that keeps up wal_end is no less */
 	bool		asking;			/* a request is under way */
 	bool		misnamed;		/* a server answers there, but it is not this member */
 	bool		was_primary;	/* answered as a primary, or streamed to us, since this node started */
@@ -46,6 +48,14 @@ typedef enum PghaStopping
 	PGHA_STOPPED
 } PghaStopping;
 
+/* The last candidate that this node did not vote for, and why. */
+typedef struct PghaRefusal
+{
+	pgha_time	at;				/* 0: none */
+	PghaBallot	candidate;
+	PghaWhy		why;
+} PghaRefusal;
+
 /* What a voter knows of the vote that does not outlive a restart (quorum.md, 3). */
 typedef struct PghaVoting
 {
@@ -56,6 +66,7 @@ typedef struct PghaVoting
 	pgha_time	longest_ttl;	/* of all promises since */
 	bool		forgot_told;
 	pgha_time	voted_at;
+	PghaRefusal refusal;
 	PghaStopping receiver;
 	bool		stop_wanted;	/* in this step there was a reason to have it stopped */
 	uint64_t	candidacy;		/* the term this node stands for; 0: it does not */

@@ -14,7 +14,7 @@
 
 #include "../common/conninfo.h"
 #include "../common/report.h"
-#include "../core/states.h"
+#include "../core/state.h"
 #include "board.h"
 #include "config.h"
 
@@ -134,6 +134,7 @@ typedef struct PghaShared
 	PghaWalReceiver receiver;
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
+	PghaNode	node;			/* what the monitor knows, but for histories; valid and under `lock` as the view is */
 	PghaOrder	order;
 	PghaBoard	board;			/* agents and their jobs; has a lock of its own */
 	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */
