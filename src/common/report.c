@@ -136,6 +136,10 @@ static const Field fields[] = {
 	FIELD("slots", FIELD_MEMBERS, slots),
 	FIELD("ec2", FIELD_INSTANCE, ec2_instance),
 	FIELD("address", FIELD_ADDRESS_STATE, address_state),
+	NEWER("released", FIELD_U64, released),
+	NEWER("handover_term", FIELD_U64, handover.term),
+	NEWER("handover_name", FIELD_NAME_OR_EMPTY, handover.name),
+	NEWER("handover_lsn", FIELD_LSN, handover_lsn),
 };
 
 _Static_assert(LENGTH(fields) < 64, "fields seen are kept in a 64 bit set");

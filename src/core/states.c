@@ -190,6 +190,7 @@ pgha_action_name(PghaActionType type)
 		[PGHA_ACT_FORGET_STOP] = "forget stop",
 		[PGHA_ACT_PROMOTE] = "promote",
 		[PGHA_ACT_FENCE] = "fence",
+		[PGHA_ACT_BECOME_STANDBY] = "standby.signal",
 		[PGHA_ACT_HAND_OVER] = "hand over",
 		[PGHA_ACT_EVENT] = "event",
 	};
@@ -260,6 +261,13 @@ static const struct
 	[PGHA_WHY_STANDING] = {"wait", "stands for election"},
 	[PGHA_WHY_WITNESS] = {"start", "is a witness: votes, and has no data"},
 	[PGHA_WHY_HANDING_OVER] = {"promote", "hands over to %s"},
+	[PGHA_WHY_NOT_STREAMING] = {"wait", "%s does not stream from this server"},
+	[PGHA_WHY_TARGET_BARRED] = {"wait", "%s may not be promoted"},
+	[PGHA_WHY_LAGS] = {"wait", "%s lags too far behind"},
+	[PGHA_WHY_NO_TARGET] = {"wait", "no standby that streams from this server may be promoted"},
+	[PGHA_WHY_KEEPS_LEAD] = {"lead", "goes on leading: %s was not ready to take over in time"},
+	[PGHA_WHY_CALLED_OFF] = {"lead", "goes on leading: the switchover to %s was called off"},
+	[PGHA_WHY_HANDED_OVER] = {"failover", "primary %s has handed over to this node"},
 };
 
 const char *

@@ -100,6 +100,9 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
 		report->slots = view->slots;
+		report->released = view->handover.released;
+		report->handover = view->handover.to;
+		report->handover_lsn = view->handover.lsn;
 	}
 	else
 	{

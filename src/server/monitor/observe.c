@@ -22,6 +22,7 @@
 #include "../gap.h"
 #include "../promote.h"
 #include "../report.h"
+#include "../senders.h"
 #include "../shmem.h"
 #include "../sync.h"
 #include "../walreceiver.h"
@@ -125,6 +126,7 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 		}
 		local->fork_lsn = fork_lsn;
 		PghaSyncRead(&config->members, &local->sync);
+		PghaSendersRead(&config->settings, local);
 		return;
 	}
 

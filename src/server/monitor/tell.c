@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
+#include "../../core/ballot.h"
 #include "../../core/claim.h"
 #include "../events.h"
 #include "../promote.h"
@@ -35,7 +36,7 @@ PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
 		snprintf(text, size, "%.*s%s%s", (int) (place - format), format, name, place + 2);
 	else
 		strlcpy(text, format, size);
-	if (why->reason == PGHA_WHY_BARRED)
+	if (why->reason == PGHA_WHY_BARRED || why->reason == PGHA_WHY_TARGET_BARRED)
 	{
 		strlcat(text, ": ", size);
 		strlcat(text, pgha_bar_text(why->bar), size);
@@ -141,6 +142,24 @@ leader_seen(const PghaConfig *config, const PghaNode *node)
 	return leader;
 }
 
+static void
+publish_handover(const PghaNode *node, PghaHandover *handover)
+{
+	static PghaReport report;
+	const PghaVoting *voting = &node->voting;
+
+	memset(&report, 0, sizeof(report));
+	pgha_report_voting(node, &report, pgha_clock_us());
+	handover->number = voting->handovers;
+	handover->under_way = voting->handover != PGHA_NOBODY;
+	handover->holding = voting->holding;
+	if (voting->handover_end.reason != PGHA_WHY_NONE)
+		PghaWhyText(node, &voting->handover_end, handover->end, sizeof(handover->end));
+	handover->released = report.released;
+	handover->to = report.handover;
+	handover->lsn = report.handover_lsn;
+}
+
 void
 PghaPublish(const PghaMonitor *monitor)
 {
@@ -157,6 +176,7 @@ PghaPublish(const PghaMonitor *monitor)
 	view.passive = node->passive;
 	view.posted = node->posted;
 	view.durable = node->durable;
+	publish_handover(node, &view.handover);
 	view.leader = leader_seen(config, node);
 	if (view.leader != PGHA_NOBODY)
 		strlcpy(view.leader_name, config->settings.name[view.leader], PGHA_NAME_SIZE);
