@@ -34,7 +34,7 @@ foreach my $round (1 .. 4)
 	my $before = $new->status;
 	my $moment = PghaCluster::now();
 	my ($out, $err) = order_switchover($old, $round == 1 ? undef : $new->{name});
-	like("$out$err", qr/NOTICE:  handing over to "$new->{name}"/, "round $round: says to whom") or diag $out, $err;
+	like("$out$err", qr/NOTICE:  00000: handing over to "$new->{name}"/, "round $round: says to whom") or diag $out, $err;
 	$cluster->wait_for("$new->{name} to lead", sub { $new->state eq 'primary' });
 	$writer->wait_acknowledged(20, PghaCluster::now());
 	push @held, $writer->outage($moment);
@@ -60,12 +60,14 @@ sub refused
 	return;
 }
 
-refused('nobody', qr/ERROR:  node "nobody" is not one of pgha.members.*HINT:  The members are: a, b/s, 'no member');
-refused('a', qr/ERROR:  node "a" is the primary already/, 'the primary itself');
+refused('nobody', qr/ERROR:  \w+: node "nobody" is not one of pgha.members.*HINT:  The members are: a, b/s, 'no member');
+refused('a', qr/ERROR:  \w+: node "a" is the primary already/, 'the primary itself');
 like((order_switchover($b))[1], qr/not the primary.*Call pgha_switchover\(\) on "a"/s, 'refused on a standby, which says where');
 $a->stop_agent;
+$cluster->wait_for('the agent of a to be gone', sub { progress($a, $a, 'agent') eq 'f' });
 refused(undef, qr/no agent of node "a" is connected.*systemctl start pgha-agent/s, 'nobody would start it again');
 $a->start_agent;
+$cluster->wait_for('the agent of a to be back', sub { progress($a, $a, 'agent') eq 't' });
 $b->set('pgha.priority' => 0);
 $cluster->wait_for('b to be no candidate', sub { ($a->value(q{SELECT candidate FROM pgha_cluster() WHERE node = 'b'}) // '') eq 'f' });
 refused('b', qr/b may not be promoted: pgha\.priority is 0/, 'not a candidate');
