@@ -160,10 +160,18 @@ check_outcome(SimWorld *world, int node, int member, pgha_time asked,
 		seen->contact_since = world->now;
 	seen->any = true;
 	seen->contact = contact;
+	if (contact == PGHA_CONTACT_UNLEARNT)
+	{
+		seen->unlearnt = world->now;
+		return;
+	}
 	seen->asked = asked;
 	if (contact == PGHA_CONTACT_ANSWERED || contact == PGHA_CONTACT_ERROR ||
 		contact == PGHA_CONTACT_STARTING)
+	{
 		seen->alive = world->now;
+		seen->answered = asked;
+	}
 	if (contact != PGHA_CONTACT_ANSWERED)
 		return;
 	seen->report = *report;
@@ -333,7 +341,7 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 	}
 	seen = &n->seen[leader];
 	primary = name_of(world, leader);
-	silent = lasting(world, n, seen->alive) >= failure;
+	silent = lasting(world, n, later(seen->alive, seen->unlearnt)) >= failure;
 
 	if (fresh_report(n, leader, lost) != NULL)
 	{
@@ -364,6 +372,11 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 	{
 		if (n->ended_clean && lasting(world, n, seen->contact_since) < failure)
 			sim_violation(world, "promotion", "%s promotes at once after a clean stop of %s", self, primary);
+
+		/* Something on the way may refuse in its place: it must last, or the stream have ended. */
+		if (lasting(world, n, seen->contact_since) < (failure < SECOND ? failure : SECOND) &&
+			(n->receiver == PGHA_RECEIVER_STREAMING || seen->answered >= n->lost_at))
+			sim_violation(world, "promotion", "%s promotes as soon as %s refuses a connection", self, primary);
 		return;
 	}
 
@@ -383,10 +396,9 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 	const SimSeen *seen = &n->seen[leader];
 	const SimToldSync *told = told_sync(n, &n->before.claim);
 	bool		is_quorum = told != NULL && told->sync.method == PGHA_SYNC_ANY;
-	bool		refused = fresh(seen, lost) && seen->contact == PGHA_CONTACT_REFUSED;
 	bool		demoted = fresh_report(n, leader, lost) != NULL && seen->report.in_recovery;
 
-	if (!n->settings.fence || is_quorum || refused || demoted || (n->ended_clean && seen->alive <= lost))
+	if (!n->settings.fence || is_quorum || demoted || (n->ended_clean && seen->alive <= lost))
 		return;
 	if (!is_stopped(world, leader) && !(world->node[leader].phase == SIM_DOWN && world->node[leader].host_down))
 		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",
@@ -425,8 +437,9 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			continue;
 		if (report == NULL)
 		{
-			if (!fresh(seen, lost) && j != leader &&
-				lasting(world, n, seen->alive) < n->settings.failure_timeout)
+			if ((!fresh(seen, lost) || seen->contact == PGHA_CONTACT_UNLEARNT) && j != leader &&
+				lasting(world, n, later(seen->alive, seen->unlearnt)) < n->settings.failure_timeout &&
+				lasting(world, n, seen->alive) < n->settings.startup_grace)
 				sim_violation(world, "promotion", "%s promotes without asking %s since the loss", self,
 							  name_of(world, j));
 			continue;
@@ -532,6 +545,7 @@ judge_promotion(SimWorld *world, int node)
 	n->by_hand_lead = n->by_hand;
 	if (n->by_hand || judge_heir(world, node, leader))
 		return;
+	n->judged.returning = returning;
 	judge_node(world, node, returning);
 	if (returning)
 	{
@@ -575,6 +589,7 @@ check_before_step(SimWorld *world, int node, const PghaEvent *event)
 		n->missed_at = 0;
 	else if (n->missed_at == 0)
 		n->missed_at = world->now;
+	n->stepped_at = world->now;
 	n->before = n->core.durable;
 	n->by_hand = event->type == PGHA_EV_PROMOTE;
 }
@@ -628,7 +643,9 @@ check_gate_opened(SimWorld *world, int node)
 		return;					/* the decision was made before */
 	for (int j = 0; j < world->count; j++)
 	{
-		if (j != node && (!n->seen[j].any || n->seen[j].asked < n->awake_at))
+		if (j != node && (!n->seen[j].any || n->seen[j].asked < n->awake_at) &&
+			(n->seen[j].contact != PGHA_CONTACT_UNLEARNT ||
+			 lasting(world, n, n->awake_at) < n->settings.startup_grace))
 			sim_violation(world, "gate", "%s opens its gate before %s was asked",
 						  name_of(world, node), name_of(world, j));
 	}
@@ -643,7 +660,13 @@ check_promote(SimWorld *world, int node)
 	if (n->disk.role != PGHA_ROLE_PRIMARY || strcmp(n->disk.claim.leader, self) != 0 ||
 		n->disk.claim.term != n->core.durable.claim.term)
 		sim_violation(world, "term", "%s promotes before its claim is durable", self);
-	if (n->disk.claim.term <= n->judged.max_term)
+	if (n->judged.returning)
+	{
+		/* Who took over unheard must have the greater claim. */
+		if (n->disk.claim.term > n->judged.claim.term && n->disk.claim.term > 1)
+			sim_violation(world, "term", "%s returns, and raises its term to %d", self, (int) n->disk.claim.term);
+	}
+	else if (n->disk.claim.term <= n->judged.max_term)
 		sim_violation(world, "term", "%s promotes without raising term %d", self,
 					  (int) n->judged.max_term);
 	if (!n->receiver_stopped)
@@ -709,14 +732,19 @@ open_for_commits(const SimWorld *world, int node)
 {
 	const SimNode *n = &world->node[node];
 
-	return sim_leads(world, node) && n->gate && !n->frozen;
+	return sim_leads(world, node) && n->gate && !n->frozen && sim_clock(world, node) < n->gate_deadline;
 }
 
 /* A client is told that its commit is done. */
 static void
 check_acknowledged(SimWorld *world, int node, int commit)
 {
+	const SimNode *n = &world->node[node];
+
 	(void) commit;
+	if (world->now - n->stepped_at > n->settings.failure_timeout)
+		sim_violation(world, "gate", "%s acknowledges a commit, and its monitor has not looked for %.1f s",
+					  name_of(world, node), (double) (world->now - n->stepped_at) / SECOND);
 	for (int j = 0; j < world->count; j++)
 	{
 		const SimNode *other = &world->node[j];
@@ -728,6 +756,16 @@ check_acknowledged(SimWorld *world, int node, int commit)
 			sim_violation(world, "fencing", "%s acknowledges commits while %s does",
 						  name_of(world, node), name_of(world, j));
 	}
+}
+
+/* Would a node hear of the other one, if it asked? */
+static bool
+sees(const SimWorld *world, int node, int other)
+{
+	const SimNode *n = &world->node[node];
+
+	return sim_linked(world, node, other) && !world->node[other].answers_error && !n->rejected[other] &&
+		n->unable <= world->now && n->hung <= world->now;
 }
 
 static void
@@ -742,7 +780,7 @@ check_look(SimWorld *world)
 
 			if (!open_for_commits(world, i) || !open_for_commits(world, j) ||
 				settings->system_identifier != world->node[j].settings.system_identifier ||
-				!sim_linked(world, i, j) || world->node[i].answers_error || world->node[j].answers_error)
+				!sees(world, i, j) || !sees(world, j, i))
 				*since = 0;
 			else if (*since == 0)
 				*since = world->now;

@@ -26,11 +26,11 @@ static const int weight[SIM_PROFILES][FAULT_KINDS] = {
 		[FAULT_QUICK_RESTART] = 3,[FAULT_START] = 6,[FAULT_BACKEND] = 4,[FAULT_PROMOTE] = 1
 	},
 	[SIM_PROFILE_FREEZE] = {
-		[FAULT_FREEZE] = 12,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_BACKEND] = 1,[FAULT_SLOW] = 1
+		[FAULT_FREEZE] = 10,[FAULT_HANG] = 4,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_BACKEND] = 1,[FAULT_SLOW] = 1
 	},
 	[SIM_PROFILE_PARTITION] = {
 		[FAULT_CUT] = 6,[FAULT_CUT_ONE_WAY] = 3,[FAULT_ISOLATE] = 4,[FAULT_HEAL] = 3,
-		[FAULT_KILL] = 3,[FAULT_START] = 2,[FAULT_SLOW] = 1
+		[FAULT_KILL] = 3,[FAULT_START] = 2,[FAULT_SLOW] = 1,[FAULT_UNABLE] = 3,[FAULT_DROP] = 3
 	},
 	[SIM_PROFILE_COLD_START] = {
 		[FAULT_SITE_DOWN] = 4,[FAULT_SITE_STOP] = 3,[FAULT_START] = 8,[FAULT_KILL] = 3,[FAULT_CUT] = 1
@@ -49,7 +49,8 @@ static const int weight[SIM_PROFILES][FAULT_KINDS] = {
 		[FAULT_QUICK_RESTART] = 1,[FAULT_START] = 4,[FAULT_BACKEND] = 2,[FAULT_FREEZE] = 4,
 		[FAULT_CUT] = 4,[FAULT_CUT_ONE_WAY] = 2,[FAULT_ISOLATE] = 2,[FAULT_HEAL] = 3,[FAULT_SLOW] = 2,
 		[FAULT_THROTTLE] = 1,[FAULT_ERRORS] = 1,[FAULT_PAUSE] = 1,[FAULT_RESUME] = 2,
-		[FAULT_PROMOTE] = 1,[FAULT_FORCE] = 1,[FAULT_SITE_DOWN] = 1
+		[FAULT_PROMOTE] = 1,[FAULT_FORCE] = 1,[FAULT_SITE_DOWN] = 1,[FAULT_HANG] = 1,[FAULT_UNABLE] = 1,
+		[FAULT_DROP] = 1
 	},
 };
 
@@ -277,6 +278,30 @@ sim_strike(SimWorld *world, SimFault fault, int node)
 		case FAULT_PRIORITY:
 			n->settings.priority = (int) sim_between(world, 0, 2) * 50;
 			sim_configure(world, node);
+			break;
+		case FAULT_HANG:
+			if (n->hung <= world->now)
+				sim_hang(world, node, sim_some_time(world));
+			break;
+		case FAULT_UNABLE:
+			n->unable = world->now + sim_some_time(world);
+			sim_trace(world, node, "cannot ask anybody for %.3f s", (double) (n->unable - world->now) / SECOND);
+			if (sim_chance(world, 600))
+				sim_drop_stream(world, node);
+			break;
+		case FAULT_DROP:
+			sim_drop_stream(world, node);
+			if (sim_chance(world, 700))
+				sim_later_fault(world, sim_between(world, 100 * MS, SECOND), FAULT_REJECT, node);
+			break;
+		case FAULT_REJECT:
+			sim_trace(world, node, "is rejected on its way to all others");
+			for (int j = 0; j < world->count; j++)
+				n->rejected[j] = j != node;
+			sim_later_fault(world, sim_between(world, 20 * MS, 900 * MS), FAULT_NO_REJECT, node);
+			break;
+		case FAULT_NO_REJECT:
+			memset(n->rejected, 0, sizeof(n->rejected));
 			break;
 		case FAULT_RANDOM:
 		case FAULT_KINDS:
@@ -555,6 +580,10 @@ heal(SimWorld *world)
 		n->answers_error = false;
 		n->throttle = 0;
 		n->host_down = false;
+		n->unable = 0;
+		memset(n->rejected, 0, sizeof(n->rejected));
+		if (n->hung > world->now)
+			n->hung = world->now;
 	}
 }
 

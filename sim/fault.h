@@ -37,6 +37,11 @@ typedef enum SimFault
 	FAULT_SITE_DOWN,			/* all at once */
 	FAULT_SITE_STOP,
 	FAULT_PRIORITY,
+	FAULT_HANG,					/* the monitor */
+	FAULT_UNABLE,				/* to ask anybody: the fault is its own */
+	FAULT_DROP,					/* the WAL receiver's connection, and a moment later perhaps ... */
+	FAULT_REJECT,				/* ... a firewall answers in the others' place */
+	FAULT_NO_REJECT,
 	FAULT_KINDS
 } SimFault;
 

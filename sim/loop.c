@@ -57,15 +57,12 @@ commit_done(SimWorld *world, int node, int commit)
 	}
 	if (!sim_leads(world, node) || !n->gate)
 		return;
-	if (pgha_in_force(&n->core))
+	if (sim_clock(world, node) >= n->gate_deadline && sim_rule(world, PGHA_RULE_POST))
+		return;
+	if (pgha_in_force(&n->core) && !sim_confirmed(world, node, commit))
 	{
-		if (sim_clock(world, node) >= n->gate_deadline && sim_rule(world, PGHA_RULE_POST))
-			return;
-		if (!sim_confirmed(world, node, commit))
-		{
-			sim_post(world, 10 * MS, SIM_COMMIT, node, commit, 0, 0);
-			return;
-		}
+		sim_post(world, 10 * MS, SIM_COMMIT, node, commit, 0, 0);
+		return;
 	}
 	sim_tell(world, acknowledged, (world, node, commit));
 	world->commit[commit].acknowledged = true;
@@ -113,7 +110,8 @@ work_off(SimWorld *world, const SimEvent *event)
 	{
 		SimEvent	later = *event;
 
-		later.at = n->hung;
+		/* It may be set going before its time. */
+		later.at = n->hung < world->now + 100 * MS ? n->hung : world->now + 100 * MS;
 		sim_put(&world->queue, &later);
 		return;
 	}

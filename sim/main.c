@@ -6,6 +6,7 @@
  *	pgha-sim --seed 17 -v				one of them, told step by step
  *	pgha-sim --rule-off veto --seeds 1-500	with a rule of the core switched off
  *	pgha-sim --mutations				each rule switched off in turn must be noticed
+ *	pgha-sim --foresee --seeds ...					what was said would happen happens
  *	pgha-sim --votes --seeds|--seed|--mutations ...	the same of clusters whose members vote
  *	pgha-sim --script FILE ...			scenarios with the expected conversation;
  *		--all-transitions before it: each one of the table must occur
@@ -15,6 +16,7 @@
  * Exit status 0: all is as it must be; 1: it is not; 2: wrong usage.
  */
 #include "fault.h"
+#include "foresee.h"
 #include "script.h"
 #include "vote_fault.h"
 
@@ -62,6 +64,10 @@ static const Rule rules[] = {
 	{PGHA_RULE_STOP_OLD, "stop-old", 500, "fence: the old primary's instance is stopped first"},
 	{PGHA_RULE_RETURN_HEARD, "return-heard", 3000, "fence: a former primary hears all that may lead"},
 	{PGHA_RULE_NO_WAL, "no-wal", 500, "a standby without its first WAL follows"},
+	{PGHA_RULE_RESUME, "resume", 500, "a former primary that returns does not raise its term"},
+	{PGHA_RULE_UNLEARNT, "unlearnt", 500, "what a node fails to find out is no silence"},
+	{PGHA_RULE_REFUSED, "refused", 500, "a refusal lasts, or comes with the end of the stream"},
+	{PGHA_RULE_POST, "dead-man", 500, "a monitor that hangs shuts the gate"},
 };
 
 #define RULES	((int) (sizeof(rules) / sizeof(rules[0])))
@@ -106,6 +112,7 @@ static const Rule vote_rules[] = {
 #define VOTE_RULES	((int) (sizeof(vote_rules) / sizeof(vote_rules[0])))
 
 static SimWorld *world;
+static bool foreseeing;			/* calm clusters that lose their primary, and have said what will happen */
 static bool voting;				/* schedules of clusters whose members vote */
 
 /* What a run of many seeds came upon, so that nobody praises an idle simulator. */
@@ -161,6 +168,8 @@ print_totals(const Totals *totals)
 static bool
 run_one(uint64_t seed, uint64_t rules_off, FILE *trace)
 {
+	if (foreseeing)
+		return sim_foresee_schedule(world, seed, rules_off, trace);
 	return voting ? sim_vote_schedule(world, seed, rules_off, trace) :
 		sim_schedule(world, seed, rules_off, trace);
 }
@@ -176,7 +185,7 @@ run_seeds(uint64_t from, uint64_t to, uint64_t rules_off, bool verbose)
 		if (!run_one(seed, rules_off, verbose ? stdout : NULL))
 		{
 			printf("seed %llu (%s), %.3f s: %s: %s\n", (unsigned long long) seed,
-				   voting ? sim_vote_profile_name(seed) : sim_profile_name(sim_profile_of(seed)),
+				   foreseeing ? "foresight" : voting ? sim_vote_profile_name(seed) : sim_profile_name(sim_profile_of(seed)),
 				   (double) world->now / SECOND,
 				   world->invariant, world->violation);
 			if (++broken == 10)
@@ -265,7 +274,7 @@ find_rule(const char *name)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: pgha-sim [--votes] [--rule-off NAME]... [-v] --seeds FROM-TO | --seed N\n"
+	fprintf(stderr, "usage: pgha-sim [--votes | --foresee] [--rule-off NAME]... [-v] --seeds FROM-TO | --seed N\n"
 			"       pgha-sim [--votes] --mutations | --states\n"
 			"       pgha-sim [-v] [--all-transitions] --script FILE... | --rewrite FILE...\n");
 	return 2;
@@ -292,6 +301,8 @@ main(int argc, char **argv)
 			verbose = true;
 		else if (strcmp(argv[i], "--all-transitions") == 0)
 			all_transitions = true;
+		else if (strcmp(argv[i], "--foresee") == 0)
+			foreseeing = true;
 		else if (strcmp(argv[i], "--votes") == 0)
 			voting = true;
 		else if (strcmp(argv[i], "--mutations") == 0)

@@ -36,13 +36,19 @@ sim_ask(SimWorld *world, int node, SimQuestion question, int member, uint32_t ti
 	request->id = ++world->numbers;
 	request->asked = world->now;
 	request->timeline = timeline;
+	if (world->node[node].unable > world->now && question == SIM_ASK_REPORT)
+	{
+		request->contact = PGHA_CONTACT_UNLEARNT;
+		sim_post(world, MS, SIM_ANSWER, node, member, question, request->id);
+		return;
+	}
 	if (!world->cut[node][member])
 		sim_post_to_host(world, sim_latency(world), SIM_ARRIVE, member, node, question, request->id);
 	sim_post(world, limit, SIM_LIMIT, node, member, question, request->id);
 }
 
-static void
-make_report(const SimWorld *world, int node, PghaReport *report)
+void
+sim_make_report(const SimWorld *world, int node, PghaReport *report)
 {
 	const SimNode *n = &world->node[node];
 	const PghaNode *core = &n->core;
@@ -126,7 +132,7 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 				int			who = n->impostor == PGHA_NOBODY ? node : n->impostor;
 
 				/* A copy of the server, or a wrong address: another instance under this name. */
-				make_report(world, who, &request->report);
+				sim_make_report(world, who, &request->report);
 				strcpy(request->report.node, n->settings.name[node]);
 				if (who != node)
 					request->report.bar = PGHA_BAR_PASSIVE;
@@ -234,7 +240,7 @@ sim_connected(SimWorld *world, int node)
 			sim_post(world, 100 * MS, SIM_CONNECT, node, 0, 0, n->connection);
 		return;
 	}
-	if (u->phase != SIM_UP)
+	if (u->phase != SIM_UP || n->rejected[upstream] || n->unable > world->now)
 	{
 		sim_receiver_end(world, node, false, retry);
 		return;

@@ -207,6 +207,18 @@ report_refusal(SimWorld *world, int node, bool force)
 }
 
 static void
+hang(SimWorld *world, int node)
+{
+	sim_hang(world, node, 10 * SECOND);
+}
+
+static void
+disable(SimWorld *world, int node)
+{
+	world->node[node].unable = world->now + 10 * SECOND;
+}
+
+static void
 promote(SimWorld *world, int node)
 {
 	report_refusal(world, node, false);
@@ -237,6 +249,8 @@ run_on_nodes(Script *script, int count, char **word)
 		{"drop-stream", sim_drop_stream},
 		{"lose-wal", sim_lose_wal},
 		{"freeze", sim_freeze},
+		{"hang", hang},
+		{"unable", disable},
 		{"thaw", sim_thaw},
 		{"pause", pause_failover},
 		{"resume", resume_failover},
@@ -275,6 +289,14 @@ run_cut(Script *script, int count, char **word)
 				if (count < 4)
 					sim_cut(script->world, j, i, true);
 			}
+}
+
+/* reject NODE NODE on|off */
+static void
+run_reject(Script *script, int count, char **word)
+{
+	script->world->node[node_named(script, word[1])].rejected[node_named(script, word[2])] =
+		count < 4 || is_on(word[3]);
 }
 
 static void
@@ -489,6 +511,9 @@ static const Command commands[] = {
 	{"backend-crash", 2, run_on_nodes, "backend-crash NODE...: restart_after_crash"},
 	{"drop-stream", 2, run_on_nodes, "drop-stream NODE...: the WAL receiver loses its connection"},
 	{"freeze", 2, run_on_nodes, "freeze NODE..."},
+	{"hang", 2, run_on_nodes, "hang NODE...: the monitor, for 10s"},
+	{"unable", 2, run_on_nodes, "unable NODE...: to ask anybody, for 10s"},
+	{"reject", 3, run_reject, "reject NODE NODE on|off: a firewall refuses in the second one's place"},
 	{"thaw", 2, run_on_nodes, "thaw NODE..."},
 	{"pause", 2, run_on_nodes, "pause NODE: pgha_pause()"},
 	{"resume", 2, run_on_nodes, "resume NODE: pgha_resume()"},

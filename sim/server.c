@@ -21,6 +21,8 @@ start_monitor(SimWorld *world, int node)
 
 	n->monitor = true;
 	n->settings.instance = ++world->numbers;
+	if (world->ttls)
+		n->settings.lease_ttl = n->settings.failure_timeout * sim_between(world, 1, 3);
 	memset(n->request, 0, sizeof(n->request));
 	pgha_node_init(&n->core, &n->settings, &n->disk, sim_clock(world, node));
 	sim_tell(world, monitor_start, (world, node));
@@ -71,20 +73,20 @@ sim_boot_decided(SimWorld *world, int node)
 	const PghaReport *report[PGHA_MAX_MEMBERS];
 	PghaBootDecision decision;
 	int			who;
+	bool		all_done = true;
 
+	if (n->phase != SIM_BOOT)
+		return;					/* decided without this answer */
 	for (int j = 0; j < world->count; j++)
 	{
 		SimRequest *request = &n->request[SIM_ASK_BOOT][j];
 
-		contact[j] = j == node ? PGHA_CONTACT_REFUSED : request->contact;
-		report[j] = NULL;
-		if (j == node)
-			continue;
-		if (!request->done)
-			return;
-		if (request->contact == PGHA_CONTACT_ANSWERED)
-			report[j] = &request->report;
+		contact[j] = j == node ? PGHA_CONTACT_REFUSED : request->done ? request->contact : PGHA_CONTACT_NEVER;
+		report[j] = contact[j] == PGHA_CONTACT_ANSWERED ? &request->report : NULL;
+		all_done &= j == node || request->done;
 	}
+	if (!all_done && !pgha_boot_is_decided(&n->settings, &n->disk, contact, report))
+		return;
 	decision = pgha_boot_decision(&n->settings, &n->disk, contact, report, &who);
 	if (!sim_rule(world, PGHA_RULE_BOOT))
 		decision = PGHA_BOOT_PRIMARY;
@@ -236,6 +238,7 @@ end_processes(SimWorld *world, int node)
 	n->gate_suspended = false;
 	n->gate_deadline = 0;
 	n->hung = 0;
+	n->unable = 0;
 	n->promotion = 0;
 	n->stop_order = 0;
 	n->receiver = PGHA_RECEIVER_NONE;
@@ -335,6 +338,15 @@ sim_backend_crash(SimWorld *world, int node)
 }
 
 /* ---- freeze ---- */
+
+void
+sim_hang(SimWorld *world, int node, pgha_time duration)
+{
+	SimNode    *n = &world->node[node];
+
+	n->hung = world->now + duration;
+	sim_trace(world, node, "has its monitor hung for %.3f s", (double) duration / SECOND);
+}
 
 void
 sim_freeze(SimWorld *world, int node)

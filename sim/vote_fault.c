@@ -247,8 +247,7 @@ strike(SimWorld *world, int kind, int node)
 		case VOTE_HANG:
 			if (n->hung > world->now)
 				break;
-			n->hung = world->now + sim_some_time(world);
-			sim_trace(world, node, "has its monitor hung for %.3f s", (double) (n->hung - world->now) / SECOND);
+			sim_hang(world, node, sim_some_time(world));
 			break;
 		case VOTE_REJECT:
 			sim_trace(world, node, "is rejected on its way to %s", n->settings.name[other]);
@@ -596,12 +595,14 @@ choose_settings(SimWorld *world)
 	pgha_time	failure = sim_between(world, 1, 3) * SECOND;
 	Profile		profile = profile_of(world->seed);
 
+	world->ttls = sim_chance(world, 300);
 	for (int i = 0; i < world->count; i++)
 	{
 		SimNode    *n = &world->node[i];
 
 		n->settings.heartbeat_interval = heartbeat;
-		n->settings.failure_timeout = n->settings.lease_ttl = failure;
+		n->settings.failure_timeout = failure;
+		n->settings.lease_ttl = world->ttls ? failure * sim_between(world, 1, 3) : failure;
 		n->settings.startup_grace = 4 * SECOND;
 		n->clock_rate = (int) sim_between(world, -20000, 20000);
 		n->clock_offset = sim_between(world, 0, 1000) * SECOND;

@@ -112,7 +112,9 @@ typedef struct SimSeen
 	PghaContact contact;
 	pgha_time	contact_since;
 	pgha_time	asked;			/* of the last outcome */
-	pgha_time	alive;			/* last answer of any kind */
+	pgha_time	alive;			/* last answer of any kind, ... */
+	pgha_time	answered;		/* ... and when it was asked for */
+	pgha_time	unlearnt;		/* when it could not be asked */
 	bool		was_primary;
 	PghaReport	report;
 } SimSeen;
@@ -177,6 +179,7 @@ typedef struct SimNode
 	pgha_time	replay_held;	/* a query holds up replay until then; the receiver goes on */
 	bool		behind;			/* ... and it has not caught up yet */
 	pgha_time	hung;			/* the monitor does not go on until then */
+	pgha_time	unable;			/* it cannot ask anybody until then: no descriptor is free */
 	uint64_t	shown_run;		/* vote_check.c: the run in which it has opened as a leader */
 	pgha_time	unled_since;	/* vote_check.c: leads without a lease */
 	pgha_time	beside_since;	/* vote_check.c: leads beside a later leader that it sees */
@@ -227,6 +230,7 @@ typedef struct SimNode
 	/* check.c */
 	SimSeen		seen[SIM_MAX_NODES];
 	pgha_time	awake_at;
+	pgha_time	stepped_at;
 	pgha_time	lost_at;		/* the receiver; as it happened */
 	pgha_time	missed_at;		/* as a step could see it; 0: receives */
 	PghaDurable before;
@@ -244,6 +248,7 @@ typedef struct SimNode
 		pgha_time	told_at;
 		pgha_time	lost_at;
 		bool		valid;
+		bool		returning;	/* by itself, a former primary */
 		bool		fenced;		/* leads instead of `leader`, whose instance had to be stopped */
 	}			judged;
 } SimNode;
@@ -359,6 +364,7 @@ struct SimWorld
 	int			count;
 	int			members;		/* of them; the others are witnesses */
 	int			wished;			/* voters that the files shall list */
+	bool		ttls;			/* pgha.lease_ttl differs from node to node and from start to start */
 	SimNode		node[SIM_MAX_NODES];
 	bool		cut[SIM_MAX_NODES][SIM_MAX_NODES];	/* from, to */
 	pgha_time	latency;		/* greatest of a message */

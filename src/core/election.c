@@ -72,6 +72,27 @@ choose_term_by_hand(PghaStep *step)
 	node->durable.won = term + 1;
 }
 
+/*
+ * A former primary that returns leads by the claim that it had, so that whoever
+ * took over meanwhile, unheard, has the greater one and stays the leader: of two
+ * that come back in any order the successor wins.  Of a claim that was forgotten
+ * the least is assumed.  The mark is there until the new timeline is checked.
+ */
+static void
+resume_claim(PghaNode *node)
+{
+	PghaClaim  *claim = &node->durable.claim;
+
+	if (claim->term == 0)
+	{
+		claim->term = 1;
+		claim->fork_lsn = 0;
+		strcpy(claim->leader, node->settings.name[node->settings.self]);
+	}
+	node->durable.leader_instance[0] = '\0';
+	node->durable.fenced = true;
+}
+
 void
 pgha_begin_promotion(PghaStep *step, PghaWhy why)
 {
@@ -86,6 +107,8 @@ pgha_begin_promotion(PghaStep *step, PghaWhy why)
 	node->former = node->durable;
 	if (pgha_in_force(node))
 		choose_term_by_hand(step);
+	else if (why.reason == PGHA_WHY_NO_NEWS && RULE(node, PGHA_RULE_RESUME))
+		resume_claim(node);
 	else
 	{
 		node->durable.role = PGHA_ROLE_PRIMARY;
@@ -147,7 +170,11 @@ pgha_promotion_done(PghaStep *step, bool checked)
 		pgha_take_office(step, pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY));
 		return;
 	}
-	node->durable.claim.fork_lsn = node->local.fork_lsn;
+
+	/* A claim that is resumed stays what it was, though the timeline is a new one. */
+	if (!node->durable.fenced || !pgha_posted(&node->durable))
+		node->durable.claim.fork_lsn = node->local.fork_lsn;
+	node->durable.fenced = false;
 	memset(&node->durable.sync, 0, sizeof(node->durable.sync));
 	node->posted = true;
 	greater = pgha_greater_claim(node);

@@ -157,7 +157,8 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 static bool
 knows_later_leader(const PghaNode *node, const PghaReport *report)
 {
-	return report->in_recovery && (report->fenced || report->diverged) && !pgha_is_void(report) &&
+	return report->in_recovery && ((report->fenced && report->role != PGHA_ROLE_PRIMARY) || report->diverged) &&
+		!pgha_is_void(report) &&
 		pgha_claim_compare(&report->claim, &node->durable.claim) >= 0;
 }
 
@@ -193,6 +194,23 @@ is_better(const PghaNode *node, const PghaReport *report)
 	if (report->priority != node->settings.priority)
 		return report->priority > node->settings.priority;
 	return strcmp(report->node, node->settings.name[node->settings.self]) < 0;
+}
+
+/*
+ * A refused connection shows that nothing listens, or that something on the way
+ * answers in the primary's place.  The end of the stream, after which the primary
+ * has answered nothing, tells the one from the other; else it must last.
+ */
+static bool
+is_refused_for_good(const PghaNode *node, const PghaMember *primary, pgha_time now)
+{
+	pgha_time	lasting = node->settings.failure_timeout < PGHA_REFUSAL_LASTS ?
+		node->settings.failure_timeout : PGHA_REFUSAL_LASTS;
+
+	if (!RULE(node, PGHA_RULE_REFUSED))
+		return true;
+	return (node->stream_ended != 0 && primary->answered < node->stream_ended) ||
+		now - pgha_later(primary->contact_since, node->awake) >= lasting;
 }
 
 bool
@@ -237,7 +255,8 @@ pgha_primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 		if (now - node->awake >= settings->startup_grace &&
 			primary->contact != PGHA_CONTACT_ANSWERED &&
 			primary->contact != PGHA_CONTACT_ERROR &&
-			primary->contact != PGHA_CONTACT_STARTING)
+			primary->contact != PGHA_CONTACT_STARTING &&
+			(primary->contact != PGHA_CONTACT_UNLEARNT || !RULE(node, PGHA_RULE_UNLEARNT)))
 			return true;
 	}
 	else if (!RULE(node, PGHA_RULE_PRIMARY_GONE))
@@ -250,7 +269,10 @@ pgha_primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 		if (!node->local.receiver_ended_clean || !RULE(node, PGHA_RULE_CLEAN_STOP))
 		{
 			*why = pgha_because(PGHA_WHY_PRIMARY_CRASHED, leader);
-			return true;
+			if (is_refused_for_good(node, primary, now))
+				return true;
+			*why = pgha_because(PGHA_WHY_WAITING_PRIMARY, leader);
+			return false;
 		}
 		*why = pgha_because(PGHA_WHY_PRIMARY_STOPPED, leader);
 		if (now - pgha_later(primary->contact_since, node->awake) >= settings->failure_timeout)

@@ -9,6 +9,9 @@
 
 #include "state.h"
 
+/* Without a sign of its end in the stream, a primary must refuse connections for so long, without quorum. */
+#define PGHA_REFUSAL_LASTS	1000000
+
 /*
  * Does the leader's history begin a timeline that the WAL here has not reached
  * yet?  PostgreSQL would then name that one as the parent of a new timeline,

@@ -39,7 +39,10 @@ pgha_counts(const PghaNode *node, const PghaMember *member)
 pgha_time
 pgha_silence(const PghaNode *node, const PghaMember *member, pgha_time now)
 {
-	return now - pgha_later(member->alive, node->awake);
+	pgha_time	since = pgha_later(member->alive, node->awake);
+
+	/* What this node could not find out then, by its own fault, is no evidence. */
+	return now - (RULE(node, PGHA_RULE_UNLEARNT) ? pgha_later(since, member->unlearnt) : since);
 }
 
 bool
@@ -73,10 +76,14 @@ pgha_presence(const PghaNode *node, const PghaMember *member, pgha_time since, p
 				return PGHA_PRESENCE_ABSENT;
 			case PGHA_CONTACT_NEVER:
 			case PGHA_CONTACT_SILENT:
+			case PGHA_CONTACT_UNLEARNT:
 				break;
 		}
 	}
-	return pgha_silence(node, member, now) >= node->settings.failure_timeout ?
+
+	/* A member that this node can never ask, as with a name that is gone, holds nobody up for ever. */
+	return pgha_silence(node, member, now) >= node->settings.failure_timeout ||
+		now - pgha_later(member->alive, node->awake) >= node->settings.startup_grace ?
 		PGHA_PRESENCE_ABSENT : PGHA_PRESENCE_UNKNOWN;
 }
 
@@ -193,12 +200,15 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 
 	m->asking = false;
 	m->told = m->asked;
+	m->told_end = m->asked_end;
 
 	/* A server that answers under another name is not the member. */
 	m->misnamed = contact == PGHA_CONTACT_ANSWERED && event->report != NULL &&
 		strcmp(event->report->node, node->settings.name[event->member]) != 0;
 	if (m->misnamed || (contact == PGHA_CONTACT_ANSWERED && event->report == NULL))
 		contact = PGHA_CONTACT_ERROR;
+	if (contact == PGHA_CONTACT_UNLEARNT && !RULE(node, PGHA_RULE_UNLEARNT))
+		contact = PGHA_CONTACT_SILENT;
 
 	if (contact != m->contact ||
 		(contact == PGHA_CONTACT_ANSWERED && m->report.in_recovery != event->report->in_recovery))
@@ -208,7 +218,12 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 	}
 	if (contact == PGHA_CONTACT_ANSWERED || contact == PGHA_CONTACT_ERROR ||
 		contact == PGHA_CONTACT_STARTING)
+	{
 		m->alive = step->now;
+		m->answered = m->told;
+	}
+	if (contact == PGHA_CONTACT_UNLEARNT)
+		m->unlearnt = step->now;
 	if (contact != PGHA_CONTACT_ANSWERED)
 		return;
 

@@ -109,6 +109,7 @@ typedef struct PghaPromise
 	PghaBallot	leader;			/* term 0: none given */
 	uint64_t	instance;		/* of the leader, that the beat is of */
 	uint64_t	beat;
+	pgha_time	ttl;			/* of a lease that it outlives: lease_ttl may differ from node to node */
 } PghaPromise;
 
 /* What pgha.state keeps over a restart and decisions depend on. */
@@ -116,7 +117,8 @@ typedef struct PghaDurable
 {
 	PghaClaim	claim;			/* the WAL here is a prefix of this leader's history, or is its own */
 	PghaRole	role;
-	bool		fenced;			/* gave up leadership to a greater claim, has not followed it yet */
+	bool		fenced;			/* gave up leadership to a greater claim, has not followed it yet; with
+								 * PGHA_ROLE_PRIMARY: is being promoted to resume its claim */
 	bool		diverged;		/* WAL here is past the fork of the leader's history */
 	bool		paused;
 	uint64_t	pause_generation;
@@ -131,6 +133,7 @@ typedef struct PghaDurable
 	uint64_t	withdrawn;		/* greatest term of an own candidacy that was given up */
 	uint64_t	won;			/* greatest term this node was elected in, unless it was given up unused */
 	uint64_t	won_before;		/* ... and the one before: what it is again when that is given up */
+	pgha_time	promised_ttl;	/* longest lease that a promise was given for, and that may still run */
 	PghaVotingRule rule;		/* newest one stored */
 } PghaDurable;
 
@@ -236,7 +239,9 @@ typedef enum PghaContact
 	PGHA_CONTACT_REFUSED,		/* connection refused: nothing listens */
 	PGHA_CONTACT_SILENT,		/* no answer within the limit */
 	PGHA_CONTACT_STARTING,		/* starting up, in recovery mode or shutting down */
-	PGHA_CONTACT_ERROR			/* an answer without a report: too many clients, login refused, no pgha */
+	PGHA_CONTACT_ERROR,			/* an answer without a report: too many clients, login refused, no pgha */
+	PGHA_CONTACT_UNLEARNT		/* nothing was learnt, by a fault of this node's own: a name that could not
+								 * be looked up, no free descriptor, a child that could not be started */
 } PghaContact;
 
 /* What the server under us is doing. */
@@ -320,7 +325,8 @@ typedef struct PghaSettings
 	bool		auto_failover;
 	bool		fence;			/* stop the old primary's instance unless it is known to be gone */
 	pgha_time	fence_timeout;
-	uint64_t	config_hash;
+	uint64_t	config_hash;	/* of what all members, ... */
+	uint64_t	witness_hash;	/* ... and what all witnesses must agree on with them */
 	uint64_t	system_identifier;
 	uint64_t	instance;
 } PghaSettings;
@@ -367,7 +373,7 @@ typedef enum PghaActionType
 	PGHA_ACT_OPEN_GATE,
 	PGHA_ACT_CLOSE_GATE,
 	PGHA_ACT_SUSPEND_GATE,		/* shut until the next decision, which commits wait for */
-	PGHA_ACT_LEASE,				/* an open gate closes by itself at `until` */
+	PGHA_ACT_LEASE,				/* an open gate, or one that is opened after this, closes by itself at `until` */
 	PGHA_ACT_STOP_RECEIVER,		/* for good: no ack leaves after the outcome, no upstream is left */
 	PGHA_ACT_RELEASE_RECEIVER,	/* takes STOP_RECEIVER back: a receiver may wait for an upstream */
 	PGHA_ACT_FOLLOW,			/* member becomes the upstream, on timeline */
@@ -448,6 +454,17 @@ typedef enum PghaReason
 	PGHA_WHY_KEEPS_LEAD,		/* member did not take over in time */
 	PGHA_WHY_CALLED_OFF,		/* ... or the administrator did not want it any more */
 	PGHA_WHY_HANDED_OVER,		/* member led, and has handed over to this node */
+
+	/* Why a voter does not vote for member (quorum.md, V), or a node would not be elected. */
+	PGHA_WHY_NO_RULE,			/* quorum is not in force here */
+	PGHA_WHY_NOT_READY,			/* its own WAL is not known yet */
+	PGHA_WHY_STANDS_NOT,
+	PGHA_WHY_VOTED_ALREADY,		/* V1 */
+	PGHA_WHY_OLD_RULE,			/* V3 */
+	PGHA_WHY_NOT_ELIGIBLE,		/* V3 */
+	PGHA_WHY_LESS_WAL,			/* V4 */
+	PGHA_WHY_ABSENT,			/* it does not answer */
+	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
 	PGHA_WHY_COUNT
 } PghaReason;
 

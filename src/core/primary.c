@@ -83,14 +83,22 @@ pgha_fence_self(PghaStep *step, PghaWhy why)
 	pgha_act(step, PGHA_ACT_FENCE);
 }
 
-/* Have all other members been asked since `since`, with an outcome? */
+/*
+ * Have all other members been asked since `since`, with an outcome?  One that this
+ * node fails to ask is waited for, but not for ever.
+ */
 static bool
-all_told(const PghaNode *node, pgha_time since, int *missing)
+all_told(const PghaNode *node, pgha_time since, pgha_time now, int *missing)
 {
+	bool		patient = now - since < node->settings.startup_grace && RULE(node, PGHA_RULE_UNLEARNT);
+
 	for (int i = 0; i < node->settings.count; i++)
 	{
+		const PghaMember *m = &node->member[i];
+
 		if (!pgha_is_self(node, i) &&
-			(node->member[i].told < since || node->member[i].contact == PGHA_CONTACT_NEVER))
+			(m->told < since || m->contact == PGHA_CONTACT_NEVER ||
+			 (m->contact == PGHA_CONTACT_UNLEARNT && patient)))
 		{
 			*missing = i;
 			return false;
@@ -99,14 +107,32 @@ all_told(const PghaNode *node, pgha_time since, int *missing)
 	return true;
 }
 
+/*
+ * Without quorum, too, a monitor that hangs or dies acknowledges nothing for long:
+ * each step pushes the gate's deadline on.
+ */
+static void
+push_deadline(PghaStep *step)
+{
+	PghaVoting *voting = &step->node->voting;
+	pgha_time	until = step->now + step->node->settings.failure_timeout;
+
+	if (voting->gate_deadline == until)
+		return;
+	voting->gate_deadline = until;
+	pgha_act(step, PGHA_ACT_LEASE)->until = until;
+}
+
 void
 pgha_lead(PghaStep *step, PghaWhy why)
 {
 	PghaNode   *node = step->node;
 
 	node->posted = true;
+	node->was_standby = false;
 	pgha_tell(step, why);
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	push_deadline(step);
 	pgha_open_gate(step);
 	pgha_enter(step, PGHA_PRIMARY, pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY));
 }
@@ -136,7 +162,7 @@ decide_to_lead(PghaStep *step)
 	const char *self = node->settings.name[node->settings.self];
 	int			missing = PGHA_NOBODY;
 
-	if (RULE(node, PGHA_RULE_GATE) && !all_told(node, node->deciding_since, &missing))
+	if (RULE(node, PGHA_RULE_GATE) && !all_told(node, node->deciding_since, step->now, &missing))
 	{
 		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_ASKING_MEMBERS, missing));
 		return;
@@ -153,8 +179,8 @@ decide_to_lead(PghaStep *step)
 	 * Gave up, but has not gone down: standby.signal could not be written, and
 	 * the worker that tried has ended.
 	 */
-	if ((node->durable.fenced || node->durable.diverged) && !node->was_standby &&
-		RULE(node, PGHA_RULE_FENCE))
+	if (((node->durable.fenced && node->durable.role != PGHA_ROLE_PRIMARY) || node->durable.diverged) &&
+		!node->was_standby && RULE(node, PGHA_RULE_FENCE))
 	{
 		pgha_fence_self(step, pgha_because(PGHA_WHY_FENCED, PGHA_NOBODY));
 		return;
@@ -162,18 +188,22 @@ decide_to_lead(PghaStep *step)
 
 	/* Handed over, and its worker died before it went down. */
 	if (node->durable.role == PGHA_ROLE_STANDBY && claim->term != 0 && strcmp(claim->leader, self) == 0 &&
-		node->local.fork_lsn == claim->fork_lsn && !node->was_standby)
+		!node->was_standby)
 	{
 		step_down(step, pgha_because(PGHA_WHY_FENCED, PGHA_NOBODY));
 		return;
 	}
 
-	/* A later fork than the one it led from: promoted past pgha while it waited for news. */
+	/*
+	 * A later fork than the one it led from: promoted past pgha while it waited for
+	 * news.  One that was there at the start is its own, of a claim that was resumed.
+	 */
 	if (node->durable.role == PGHA_ROLE_PRIMARY && strcmp(claim->leader, self) == 0 &&
-		!(pgha_posted(&node->durable) && node->local.fork_lsn > claim->fork_lsn))
+		!(pgha_posted(&node->durable) && node->local.fork_lsn > claim->fork_lsn &&
+		  (node->was_standby || !RULE(node, PGHA_RULE_RESUME))))
 	{
 		/* The worker may have died between the promotion and its check. */
-		if (!pgha_posted(&node->durable) &&
+		if ((!pgha_posted(&node->durable) || node->durable.fenced) &&
 			(node->local.fork_lsn == 0 ||
 			 node->local.timeline % (uint32_t) node->settings.count !=
 			 (uint32_t) pgha_sorted_position(&node->settings)))
@@ -184,6 +214,7 @@ decide_to_lead(PghaStep *step)
 		}
 		if (!pgha_posted(&node->durable))
 			claim->fork_lsn = node->local.fork_lsn;
+		node->durable.fenced = false;
 		pgha_lead(step, pgha_because(PGHA_WHY_RESUMED, PGHA_NOBODY));
 		return;
 	}
@@ -220,7 +251,7 @@ pgha_lead_by_votes(PghaStep *step, PghaWhy why)
 	voting->open_at = 0;
 	memset(&voting->committed, 0, sizeof(voting->committed));
 	for (int i = 0; i < pgha_everybody(node); i++)
-		node->member[i].echoed = 0;
+		node->member[i].granted = 0;
 	pgha_tell(step, why);
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
 	pgha_enter(step, PGHA_PRIMARY, pgha_because(PGHA_WHY_WAITING_LEASE, PGHA_NOBODY));
@@ -413,4 +444,6 @@ pgha_primary_side(PghaStep *step)
 		lead_on(step);
 	else if (node->state == PGHA_PRIMARY)
 		pgha_tend_switchover(step);
+	if (node->gate_open && !pgha_in_force(node))
+		push_deadline(step);
 }

@@ -376,7 +376,8 @@ return_to_lead(PghaStep *step)
 		return;
 
 	/* A copy of the leader's data directory must not lead beside it: who has the own address? */
-	if ((self->contact == PGHA_CONTACT_NEVER || self->contact == PGHA_CONTACT_SILENT) &&
+	if ((self->contact == PGHA_CONTACT_NEVER || self->contact == PGHA_CONTACT_SILENT ||
+		 self->contact == PGHA_CONTACT_UNLEARNT) &&
 		RULE(node, PGHA_RULE_PASSIVE) &&
 		step->now - node->awake < node->settings.startup_grace)
 		return;
@@ -507,6 +508,10 @@ pgha_standby_side(PghaStep *step)
 		under_quorum(step);
 		return;
 	}
+
+	/* A promotion to resume its claim was under way before the start. */
+	if (node->durable.role == PGHA_ROLE_PRIMARY)
+		node->durable.fenced = false;
 	if (remember_own_claim(step))
 		return;
 	if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced)

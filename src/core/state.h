@@ -20,6 +20,10 @@ typedef struct PghaMember
 	pgha_time	alive;			/* when it last answered in any way, reports or not; 0 = not since start */
 	pgha_time	asked;			/* when the request under way, or the last one, was sent */
 	pgha_time	told;			/* when the request behind the last outcome was sent */
+	pgha_time	answered;		/* ... behind the last answer of any kind; 0 = not since start */
+	pgha_time	unlearnt;		/* when nothing was learnt of it, by a fault of this node; 0 = never */
+	pgha_lsn	asked_end;		/* how far the leader was known to be when it was asked ... */
+	pgha_lsn	told_end;		/* ... for the last outcome: of a standby that keeps up wal_end is no less */
 	bool		asking;			/* a request is under way */
 	bool		misnamed;		/* a server answers there, but it is not this member */
 	bool		was_primary;	/* answered as a primary, or streamed to us, since this node started */
@@ -29,7 +33,7 @@ typedef struct PghaMember
 	uint64_t	beat;			/* the last one heard, ... */
 	uint64_t	beat_instance;	/* ... of that instance, ... */
 	pgha_time	beat_heard;		/* ... and when it was new; 0 = not since start */
-	pgha_time	echoed;			/* when the own beat that it promised on was published; 0 = it has not */
+	pgha_time	granted;		/* until when its promise lets this node lead; 0 = it has given none */
 	pgha_time	disproved;		/* when it last refused, by the address where it answered before; 0 = not since it answered */
 } PghaMember;
 
@@ -44,13 +48,24 @@ typedef enum PghaStopping
 	PGHA_STOPPED
 } PghaStopping;
 
+/* The last candidate that this node did not vote for, and why. */
+typedef struct PghaRefusal
+{
+	pgha_time	at;				/* 0: none */
+	PghaBallot	candidate;
+	PghaWhy		why;
+} PghaRefusal;
+
 /* What a voter knows of the vote that does not outlive a restart (quorum.md, 3). */
 typedef struct PghaVoting
 {
 	PghaPromise promise;		/* the last one given */
 	pgha_time	promised;		/* when */
 	pgha_time	promise_until;
+	pgha_time	start_until;	/* a promise from before the start lasts until then */
+	pgha_time	longest_ttl;	/* of all promises since */
 	pgha_time	voted_at;
+	PghaRefusal refusal;
 	PghaStopping receiver;
 	bool		stop_wanted;	/* in this step there was a reason to have it stopped */
 	uint64_t	candidacy;		/* the term this node stands for; 0: it does not */
@@ -103,6 +118,7 @@ typedef struct PghaNode
 	pgha_time	awake;			/* no clock started before this time counts: start, or end of a sleep */
 	pgha_time	state_since;
 	pgha_time	receiver_lost;	/* since when nothing is received from the leader; 0 = it is */
+	pgha_time	stream_ended;	/* when the leader's end of the stream ended it; 0 = it has not */
 	pgha_time	deciding_since; /* primary: replies to requests sent since then decide */
 	uint64_t	max_term;		/* greatest term seen anywhere */
 	uint32_t	max_timeline;	/* greatest timeline seen anywhere */
@@ -186,6 +202,8 @@ typedef enum PghaRule
 	PGHA_RULE_STOP_OLD,			/* with fence: the old primary's instance is stopped before */
 	PGHA_RULE_RETURN_HEARD,		/* with fence: a former primary waits for all that may lead */
 	PGHA_RULE_NO_WAL,			/* a standby without its first WAL follows all the same */
+	PGHA_RULE_RESUME,			/* a former primary that returns does not raise its term */
+	PGHA_RULE_UNLEARNT,			/* what this node fails to find out is no silence */
 
 	/* The members vote: names and numbers are those of quorum.md. */
 	PGHA_RULE_ONCE,				/* B1 one vote a term */
@@ -199,9 +217,11 @@ typedef enum PghaRule
 	PGHA_RULE_START,			/* a promise may have been given before the start */
 	PGHA_RULE_INSTANCE,			/* L1, L5 an echo of the own instance */
 	PGHA_RULE_LEASE,			/* L2 the lease is that of a majority */
-	PGHA_RULE_POST,				/* L3 the lease is checked before an acknowledgement */
+	PGHA_RULE_POST,				/* L3 the lease is checked before an acknowledgement; without quorum: the
+								 * time of the last step */
 	PGHA_RULE_STEP_DOWN,		/* L4 without a lease for failure_timeout */
-	PGHA_RULE_REFUSED,			/* E1 a refusal counts from the proved address only */
+	PGHA_RULE_REFUSED,			/* E1 a refusal counts from the proved address only; without quorum: if it
+								 * lasts, or the stream has ended, and never for fence */
 	PGHA_RULE_RELEASE,			/* E2 released is said after the gate is closed */
 	PGHA_RULE_FAST,				/* S4 is for k > 0 */
 	PGHA_RULE_STOP,				/* C2, V5 the receiver is stopped before a vote */

@@ -124,6 +124,7 @@ pgha_contact_name(PghaContact contact)
 		[PGHA_CONTACT_SILENT] = "no answer",
 		[PGHA_CONTACT_STARTING] = "starting up or shutting down",
 		[PGHA_CONTACT_ERROR] = "answers without a report",
+		[PGHA_CONTACT_UNLEARNT] = "could not be asked",
 	};
 
 	return WORD(names, contact);
@@ -268,6 +269,15 @@ static const struct
 	[PGHA_WHY_KEEPS_LEAD] = {"lead", "goes on leading: %s was not ready to take over in time"},
 	[PGHA_WHY_CALLED_OFF] = {"lead", "goes on leading: the switchover to %s was called off"},
 	[PGHA_WHY_HANDED_OVER] = {"failover", "primary %s has handed over to this node"},
+	[PGHA_WHY_NO_RULE] = {"vote", "has no rule that the members vote by"},
+	[PGHA_WHY_NOT_READY] = {"vote", "does not know yet how much WAL it has"},
+	[PGHA_WHY_STANDS_NOT] = {"vote", "%s does not stand for election"},
+	[PGHA_WHY_VOTED_ALREADY] = {"vote", "has voted in that term or a later one already"},
+	[PGHA_WHY_OLD_RULE] = {"vote", "%s has an older rule than this node"},
+	[PGHA_WHY_NOT_ELIGIBLE] = {"vote", "%s may not be elected by its rule: it need not have every confirmed commit"},
+	[PGHA_WHY_LESS_WAL] = {"vote", "%s lacks WAL that is here"},
+	[PGHA_WHY_ABSENT] = {"wait", "does not answer"},
+	[PGHA_WHY_FEW_VOTES] = {"wait", "too few voters would vote for it"},
 };
 
 const char *

@@ -85,6 +85,8 @@ observe(PghaStep *step, const PghaLocal *local)
 {
 	PghaNode   *node = step->node;
 	int			leader = pgha_known_leader(node);
+	bool		streamed = node->local.receiver == PGHA_RECEIVER_STREAMING && leader != PGHA_NOBODY &&
+		node->local.upstream == leader && node->upstream == leader;
 
 	node->local = *local;
 	if (local->in_recovery && local->upstream != PGHA_NOBODY && local->upstream == leader &&
@@ -102,6 +104,10 @@ observe(PghaStep *step, const PghaLocal *local)
 		node->receiver_lost = 0;
 	else if (node->receiver_lost == 0)
 		node->receiver_lost = step->now;
+	if (local->receiver == PGHA_RECEIVER_STREAMING)
+		node->stream_ended = 0;
+	else if (streamed)
+		node->stream_ended = step->now;
 	if (node->max_timeline < local->timeline)
 		node->max_timeline = local->timeline;
 }
@@ -197,7 +203,7 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 {
 	const PghaSettings *settings = &node->settings;
 	pgha_time	wake = now + settings->heartbeat_interval;	/* or less, for notice_sleep() */
-	pgha_time	deadline[4] = {0};
+	pgha_time	deadline[5] = {0};
 
 	if (settings->heartbeat_interval > settings->failure_timeout / 4)
 		wake = now + settings->failure_timeout / 4;
@@ -205,7 +211,7 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 	{
 		const PghaMember *m = &node->member[i];
 		pgha_time	due = m->asked + interval;
-		pgha_time	silent = pgha_later(m->alive, node->awake) + settings->failure_timeout;
+		pgha_time	silent = now - pgha_silence(node, m, now) + settings->failure_timeout;
 
 		if (!pgha_is_self(node, i) && !m->asking && due > now && due < wake)
 			wake = due;
@@ -215,14 +221,15 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 		{
 			deadline[0] = pgha_later(m->contact_since, node->awake) + settings->failure_timeout;
 			deadline[1] = pgha_later(m->contact_since, node->awake) + settings->startup_grace;
-			for (int k = 0; k < 2; k++)
+			deadline[2] = pgha_later(m->contact_since, node->awake) + PGHA_REFUSAL_LASTS;
+			for (int k = 0; k < 3; k++)
 				if (deadline[k] > now && deadline[k] < wake)
 					wake = deadline[k];
 		}
 	}
-	deadline[2] = pgha_later(node->local.receiver_heard, node->awake) + settings->failure_timeout;
-	deadline[3] = node->awake + settings->startup_grace;
-	for (int k = 2; k < 4; k++)
+	deadline[3] = pgha_later(node->local.receiver_heard, node->awake) + settings->failure_timeout;
+	deadline[4] = node->awake + settings->startup_grace;
+	for (int k = 3; k < 5; k++)
 		if (deadline[k] > now && deadline[k] < wake)
 			wake = deadline[k];
 	if (node->voting.handover != PGHA_NOBODY && node->state == PGHA_PRIMARY)

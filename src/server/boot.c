@@ -7,8 +7,10 @@
  * have been replaced since: it asks the members, through `pgha io` children
  * and within a third of failure_timeout.  If one knows of a later leader, or
  * if not all of them answer, standby.signal is written and the server comes up
- * read-only; the monitor then finds out more.  After the crash of a backend
- * only pgha.state is read: the monitor was there until just now.
+ * read-only; the monitor then finds out more.  Where the members vote, the
+ * witnesses are asked as well, and a majority decides: as soon as it has answered,
+ * nobody else is waited for.  After the crash of a backend only pgha.state is
+ * read: the monitor was there until just now.
  *
  * It runs in a start-up hook that follows the one of shmem.c, at each start and
  * crash restart of the postmaster, never for `postgres -C` or in a single-user
@@ -41,6 +43,7 @@
 #include "promote.h"
 #include "shmem.h"
 #include "state.h"
+#include "witness.h"
 
 /* Written by the agent (recovery/rejoin.c). */
 #define FOLLOW_FILE		"pgha.follow"
@@ -70,6 +73,7 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 		case PGHA_CHILD_NOTHING:
 			return false;
 		case PGHA_CHILD_GONE:
+			*contact = PGHA_CONTACT_SILENT;
 			return true;
 		case PGHA_CHILD_REPLY:
 			if (strcmp(outcome, "ok") == 0 &&
@@ -77,6 +81,7 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 				*contact = PGHA_CONTACT_ANSWERED;
 			else
 				*contact = strcmp(outcome, "silent") == 0 ? PGHA_CONTACT_SILENT :
+					strcmp(outcome, "unlearnt") == 0 ? PGHA_CONTACT_NEVER :
 					strcmp(outcome, "refused") == 0 ? PGHA_CONTACT_REFUSED : PGHA_CONTACT_ERROR;
 			return true;
 	}
@@ -84,16 +89,17 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 }
 
 /*
- * Asks all members at once, until all have answered or time is up.  At the own
- * address nothing should answer yet.
+ * Asks all members at once, and under quorum the witnesses, until the answers
+ * decide, all have answered or time is up.  At the own address nothing should
+ * answer yet.
  */
 static void
-ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report)
+ask_members(const PghaDurable *durable, PghaContact *contact, PghaReport *reports, const PghaReport **report)
 {
 	static PghaChild child[PGHA_MAX_MEMBERS];
 	struct pollfd pfd[PGHA_MAX_MEMBERS];
 	bool		open[PGHA_MAX_MEMBERS] = {false};
-	int			count = config.settings.count;
+	int			count = durable->rule.term != 0 ? config.members.voters : config.settings.count;
 	pgha_time	limit = config.settings.failure_timeout / 3;
 	pgha_time	deadline = pgha_clock_us() + limit;
 	int			waiting = 0;
@@ -101,13 +107,19 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 
 	/* No events. */
 	snprintf(request, sizeof(request), "report\t" UINT64_FORMAT, PG_UINT64_MAX);
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		contact[i] = PGHA_CONTACT_NEVER;
+		report[i] = NULL;
+		PghaChildInit(&child[i]);
+	}
+	if (pgha_boot_is_decided(&config.settings, durable, contact, report))
+		return;
 	for (int i = 0; i < count; i++)
 	{
 		char		conninfo[PGHA_CONNINFO_SIZE];
 
-		contact[i] = PGHA_CONTACT_NEVER;
-		report[i] = NULL;
-		PghaChildInit(&child[i]);
+		contact[i] = PGHA_CONTACT_SILENT;
 		if (!pgha_conninfo_build(conninfo, sizeof(conninfo), config.conninfo,
 								 &config.members.member[i], PGHA_IO_NAME, NULL))
 			continue;
@@ -119,11 +131,13 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 							config.settings.name[i])));
 			continue;
 		}
+		contact[i] = PGHA_CONTACT_NEVER;
 		open[i] = true;
 		waiting++;
 	}
 
-	while (waiting > 0 && pgha_clock_us() < deadline)
+	while (waiting > 0 && pgha_clock_us() < deadline &&
+		   !pgha_boot_is_decided(&config.settings, durable, contact, report))
 	{
 		for (int i = 0; i < count; i++)
 		{
@@ -148,6 +162,33 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 		PghaChildStop(&child[i]);
 }
 
+static void
+tell_undecided(const PghaDurable *durable, PghaStateFile file, int who)
+{
+	int			grace = (int) (config.settings.startup_grace / 1000);
+
+	if (who != PGHA_NOBODY)
+		ereport(LOG,
+				(errmsg("pgha: another running server has the name \"%s\", starting as a standby",
+						config.settings.name[who])));
+	else if (durable->rule.term != 0 && pgha_boots_undecided(durable))
+		ereport(LOG,
+				(errmsg("pgha: this server had stepped down, or was being promoted, starting as a standby"),
+				 errdetail("The members elect a leader, which may be this server.")));
+	else if (durable->rule.term != 0)
+		ereport(LOG,
+				(errmsg("pgha: no majority of the voters confirms that it still supports this server, starting as a standby"),
+				 errdetail("This server led when it was last running. The members elect a leader, which may be this server again.")));
+	else
+		ereport(LOG,
+				(errmsg("pgha: not all members answered, starting as a standby"),
+				 file == PGHA_STATE_UNUSABLE ?
+				 errdetail("What this server remembered cannot be used: it may have led. It leads when all members answer, or after %d ms, unless one knows of another leader.",
+						   grace) :
+				 errdetail("This server led when it was last running. It leads again when all members answer, or after %d ms, unless one knows of a later leader.",
+						   grace)));
+}
+
 /*
  * A server without standby.signal: may it start as it is?  One whose pgha.state
  * cannot be used may have led: it is undecided until it has asked.
@@ -169,11 +210,12 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 	{
 		if (!durable.fenced && !durable.diverged && !pgha_boots_undecided(&durable))
 			return;
-		boot = durable.fenced || durable.diverged ? PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
+		boot = (durable.fenced && durable.role != PGHA_ROLE_PRIMARY) || durable.diverged ?
+			PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
 	}
 	else
 	{
-		ask_members(contact, reports, report);
+		ask_members(&durable, contact, reports, report);
 		boot = pgha_boot_decision(&config.settings, &durable, contact, report, &who);
 	}
 
@@ -203,18 +245,7 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 				ereport(FATAL,
 						(errcode_for_file_access(),
 						 errmsg("could not remember that this server may have led")));
-			if (who != PGHA_NOBODY)
-				ereport(LOG,
-						(errmsg("pgha: another running server has the name \"%s\", starting as a standby",
-								config.settings.name[who])));
-			else
-				ereport(LOG,
-						(errmsg("pgha: not all members answered, starting as a standby"),
-						 file == PGHA_STATE_UNUSABLE ?
-						 errdetail("What this server remembered cannot be used: it may have led. It leads when all members answer, or after %d ms, unless one knows of another leader.",
-								   (int) (config.settings.startup_grace / 1000)) :
-						 errdetail("This server led when it was last running. It leads again when all members answer, or after %d ms, unless one knows of a later leader.",
-								   (int) (config.settings.startup_grace / 1000))));
+			tell_undecided(&durable, file, who);
 			break;
 	}
 	if (!PghaWriteStandbySignal())
@@ -240,7 +271,7 @@ take_advice(PghaDurable *durable)
 		return;
 	text[length] = '\0';
 	term = strtoull(text, NULL, 10);
-	if (durable->role == PGHA_ROLE_PRIMARY && !durable->fenced && term > durable->claim.term)
+	if (durable->role == PGHA_ROLE_PRIMARY && term > durable->claim.term)
 	{
 		ereport(LOG,
 				(errmsg("pgha: the agent knows of a leader of term %llu, starting as a standby",
@@ -339,6 +370,12 @@ boot(void)
 	config.settings.instance = PghaShmem->instance;
 	on_shmem_exit(keep_config, (Datum) 0);
 
+	if (PghaIsWitness())
+	{
+		PghaWitnessBoot();
+		return;
+	}
+
 	/* PostgreSQL does this at a start only; a crash restart must not promote either. */
 	RemovePromoteSignalFiles();
 	PghaRemovePlaceholders();
@@ -357,6 +394,7 @@ boot(void)
 	set_upstream();
 	PghaArchiveGuard();
 	file = PghaStateRead(&config.settings, &durable);
+	PghaConfigKeepVoters(&config, &durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))
 		decide(&durable, file, crash_restart);

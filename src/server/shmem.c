@@ -31,6 +31,12 @@ PghaEnabled(void)
 		pgha_node != NULL && pgha_node[0] != '\0';
 }
 
+bool
+PghaHasData(void)
+{
+	return PghaEnabled() && !PghaIsWitness();
+}
+
 void
 PghaRequireShmem(void)
 {
@@ -50,6 +56,17 @@ PghaRequireEnabled(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pgha does not manage this server"),
 				 errhint("Set pgha.node and pgha.members in postgresql.conf and restart the server.")));
+}
+
+void
+PghaRequireData(void)
+{
+	PghaRequireEnabled();
+	if (PghaIsWitness())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is a witness: it votes, and has no data of the cluster"),
+				 errhint("Call this on one of the members; pgha_cluster() shows them.")));
 }
 
 void
@@ -87,6 +104,8 @@ startup_hook(void)
 		if (!pg_strong_random(&shared->instance, sizeof(shared->instance)))
 			shared->instance = (uint64) pgha_clock_us() ^ ((uint64) MyProcPid << 48);
 		pg_atomic_init_u64(&shared->gate.deadline, PGHA_GATE_CLOSED);
+		pg_atomic_init_u64(&shared->gate.lease, 0);
+		pg_atomic_init_u64(&shared->gate.alive, 0);
 		pg_atomic_init_u32(&shared->gate.decided, 0);
 		ConditionVariableInit(&shared->gate.changed);
 		pg_atomic_init_u32(&shared->receiver.stop, 0);

@@ -14,7 +14,7 @@
 
 #include "../common/conninfo.h"
 #include "../common/report.h"
-#include "../core/states.h"
+#include "../core/state.h"
 #include "board.h"
 #include "config.h"
 
@@ -28,7 +28,9 @@
  */
 typedef struct PghaGate
 {
-	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time */
+	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time: the lesser of the two below */
+	pg_atomic_uint64 lease;		/* what the votes allow; NO_LIMIT: the members do not vote */
+	pg_atomic_uint64 alive;		/* by then the monitor would have been round again; 0: has not been yet */
 	pg_atomic_uint32 decided;	/* the monitor has made its first decision */
 	ConditionVariable changed;	/* broadcast when the gate opens or the decision is made */
 } PghaGate;
@@ -78,11 +80,6 @@ typedef struct PghaHandover
 	bool		under_way;		/* from here */
 	bool		holding;		/* commits wait */
 	char		end[320];		/* why the last one was given up; empty: it was not */
-
-	/* For the report: this leader's own, or what has been heard of the leader. */
-	uint64		released;
-	PghaBallot	to;
-	pgha_lsn	lsn;
 } PghaHandover;
 
 /* What the monitor shows of itself; written by the monitor, read by all, under `lock`. */
@@ -106,7 +103,9 @@ typedef struct PghaView
 	PghaSettings settings;		/* in force */
 	PghaMembers members;
 	uint32		slots;			/* members a slot is kept for */
-	PghaMemberView member[PGHA_MAX_MEMBERS];
+	PghaReport	voting;			/* its part of the vote, as of `published` */
+	pgha_time	lease_deadline; /* of a leader's lease; 0: none */
+	PghaMemberView member[PGHA_MAX_MEMBERS];	/* and witnesses, behind the members */
 } PghaView;
 
 /* What a SQL function asks of the monitor, one at a time (functions.c). */
@@ -143,12 +142,14 @@ typedef struct PghaShared
 	LWLock	   *lock;
 	pid_t		monitor_pid;	/* 0: not running */
 	Latch	   *monitor_latch;	/* under lock; NULL if it is not running */
-	uint64		instance;		/* random, new at each start */
+	uint64		instance;		/* random, new at each start, not with a new monitor: backends go on */
+	uint64		beat;			/* the last one that a monitor of this instance has published */
 	PghaPassive boot_passive;	/* signal files found at start that pgha leaves alone */
 	PghaGate	gate;
 	PghaWalReceiver receiver;
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
+	PghaNode	node;			/* what the monitor knows, but for histories; valid and under `lock` as the view is */
 	PghaOrder	order;
 	pg_atomic_uint32 call_off;	/* session that does not want the switchover any more that it has ordered; 0: none */
 	PghaBoard	board;			/* agents and their jobs; has a lock of its own */
@@ -163,11 +164,17 @@ extern void PghaShmemInit(void);
 /* Is this server managed: preloaded by a postmaster, not -b, pgha.node given? */
 extern bool PghaEnabled(void);
 
+/* ... and has it data of the cluster, so that it is no witness? */
+extern bool PghaHasData(void);
+
 /* Raises object_not_in_prerequisite_state with a hint unless the library is preloaded. */
 extern void PghaRequireShmem(void);
 
 /* ... and also unless this server is managed (pgha.node is set). */
 extern void PghaRequireEnabled(void);
+
+/* ... and also unless it has data of the cluster: a witness has none. */
+extern void PghaRequireData(void);
 
 /* Wakes the monitor; callable from any process, also at exit. */
 extern void PghaWakeMonitor(void);

@@ -20,9 +20,11 @@
 #include "storage/fd.h"
 
 #include "../common/fields.h"
+#include "config.h"
 #include "files.h"
 #include "state.h"
 #include "text.h"
+#include "witness.h"
 
 #define STATE_FILE		"pgha.state"
 #define STATE_FILE_NEW	"pgha.state.new"
@@ -72,7 +74,7 @@ static bool
 has_voted(const PghaDurable *durable)
 {
 	return durable->support.term != 0 || durable->vote.term != 0 || durable->highest != 0 ||
-		durable->withdrawn != 0 || durable->won != 0 || durable->rule.term != 0;
+		durable->withdrawn != 0 || durable->won != 0 || durable->promised_ttl != 0 || durable->rule.term != 0;
 }
 
 /* Voters of a set of the rule by name. */
@@ -107,6 +109,7 @@ append_votes(StringInfo text, const PghaDurable *durable)
 	appendStringInfo(text, "withdrawn=%llu\n", (unsigned long long) durable->withdrawn);
 	appendStringInfo(text, "won=%llu\n", (unsigned long long) durable->won);
 	appendStringInfo(text, "won_before=%llu\n", (unsigned long long) durable->won_before);
+	appendStringInfo(text, "promised_ttl_us=%llu\n", (unsigned long long) durable->promised_ttl);
 	appendStringInfo(text, "rule_term=%llu\n", (unsigned long long) rule->term);
 	appendStringInfo(text, "rule_epoch=%u\n", rule->epoch);
 	append_voters(text, "rule_voters", rule, PG_UINT32_MAX);
@@ -184,6 +187,8 @@ take_vote(PghaDurable *durable, const char *key, char *value, bool is_number, ui
 		durable->won = number;
 	else if (strcmp(key, "won_before") == 0)
 		durable->won_before = number;
+	else if (strcmp(key, "promised_ttl_us") == 0)
+		durable->promised_ttl = (pgha_time) number;
 	else if (strcmp(key, "rule_term") == 0)
 		rule->term = number;
 	else if (strcmp(key, "rule_epoch") == 0)
@@ -292,8 +297,11 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 			durable->sync.num_listed = (int) Min(number, INT_MAX);
 	}
 
-	if (strcmp(node, settings->name[settings->self]) != 0 ||
-		system_identifier != settings->system_identifier)
+	if (strcmp(node, settings->name[settings->self]) == 0 && good &&
+		PghaIsWitness() && settings->system_identifier == 0)
+		PghaWitnessServe(system_identifier);
+	else if (strcmp(node, settings->name[settings->self]) != 0 ||
+			 system_identifier != settings->system_identifier)
 	{
 		ereport(LOG,
 				(errmsg("file \"%s\" belongs to node \"%s\" of system %llu and is ignored",
@@ -307,6 +315,19 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 		return PGHA_STATE_UNUSABLE;
 	}
 	return PGHA_STATE_READ;
+}
+
+uint64
+PghaStateSystem(void)
+{
+	static const char key[] = "\nsystem_identifier=";
+	char		text[STATE_MAX];
+	const char *line;
+
+	if (PghaReadFile(STATE_FILE, text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, key);
+	return line != NULL ? strtoull(line + sizeof(key) - 1, NULL, 10) : 0;
 }
 
 bool

@@ -19,9 +19,16 @@ typedef enum PghaStateFile
 /*
  * Reads the file into *durable; all zero unless PGHA_STATE_READ.  A file of
  * another node or another system identifier came with a base backup or
- * pg_rewind and is ignored.
+ * pg_rewind and is ignored.  A witness learns from it which cluster it serves, if
+ * its settings do not say so yet (witness.h).
  */
 extern PghaStateFile PghaStateRead(const PghaSettings *settings, PghaDurable *durable);
+
+/*
+ * System identifier that the file has, whosever it is; 0: it has none, or cannot
+ * be read.
+ */
+extern uint64 PghaStateSystem(void);
 
 /*
  * Makes *durable durable: writes a new file, fsyncs it, renames it and fsyncs

@@ -18,6 +18,9 @@
 
 #include "access/xact.h"
 #include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/spin.h"
 
 #include "compat.h"
 #include "config.h"
@@ -25,6 +28,9 @@
 
 /* More standbys than this cannot be told apart; PostgreSQL users have a handful. */
 #define MAX_CURRENT		64
+
+/* Walsenders behind this place in PostgreSQL's array are not looked at: members take the first ones that are free. */
+#define PGHA_SENDERS_LOOKED_AT	256
 
 typedef struct Current
 {
@@ -161,6 +167,92 @@ PghaSyncRead(const PghaMembers *members, PghaSync *sync)
 		sync->listed |= UINT32_C(1) << i;
 		if (is_current(&current, member))
 			sync->current |= UINT32_C(1) << i;
+	}
+}
+
+/* A walsender that was seen last time. */
+typedef struct Sender
+{
+	pid_t		pid;
+	int			member;			/* whom it sends to; PGHA_NOBODY: no member */
+} Sender;
+
+/* The member that has given the process its application_name. */
+static int
+member_of(const PghaMembers *members, pid_t pid)
+{
+	int			member = PGHA_NOBODY;
+	int			backends;
+
+	if (!IsTransactionState())
+		pgstat_clear_backend_activity_snapshot();
+	backends = pgstat_fetch_stat_numbackends();
+	for (int b = 1; b <= backends && member == PGHA_NOBODY; b++)
+	{
+		LocalPgBackendStatus *local = pgstat_fetch_stat_local_beentry(b);
+
+		if (local == NULL || local->backendStatus.st_procpid != pid || local->backendStatus.st_appname == NULL)
+			continue;
+		for (int i = 0; i < members->count; i++)
+		{
+			if (pg_strcasecmp(members->member[i].name, local->backendStatus.st_appname) == 0)
+				member = i;
+		}
+		break;
+	}
+	if (!IsTransactionState())
+		pgstat_clear_backend_activity_snapshot();
+	return member;
+}
+
+/*
+ * A walsender keeps its name, so that the names, which are not cheap to read, are
+ * looked up once for each: `seen` are those of the last call, by their places in
+ * WalSndCtl.
+ */
+void
+PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed, pgha_lsn *applied)
+{
+	static Sender seen[PGHA_SENDERS_LOOKED_AT];
+	static PghaMembers seen_for;
+
+	memset(flushed, 0, PGHA_MAX_MEMBERS * sizeof(*flushed));
+	memset(applied, 0, PGHA_MAX_MEMBERS * sizeof(*applied));
+	if (memcmp(&seen_for, members, sizeof(seen_for)) != 0)
+	{
+		memset(seen, 0, sizeof(seen));
+		seen_for = *members;
+	}
+	for (int i = 0; i < Min(max_wal_senders, PGHA_SENDERS_LOOKED_AT); i++)
+	{
+		WalSnd	   *sender = &WalSndCtl->walsnds[i];
+		XLogRecPtr	flush;
+		XLogRecPtr	apply;
+		pid_t		pid;
+		bool		streams;
+
+		SpinLockAcquire(&sender->mutex);
+		pid = sender->pid;
+		flush = sender->flush;
+		apply = sender->apply;
+		streams = sender->state == WALSNDSTATE_CATCHUP || sender->state == WALSNDSTATE_STREAMING ||
+			sender->state == WALSNDSTATE_STOPPING;
+		SpinLockRelease(&sender->mutex);
+		if (pid == 0 || !streams)
+		{
+			seen[i].pid = 0;
+			continue;
+		}
+		if (seen[i].pid != pid)
+		{
+			seen[i].pid = pid;
+			seen[i].member = member_of(members, pid);
+		}
+		if (seen[i].member != PGHA_NOBODY)
+		{
+			flushed[seen[i].member] = Max(flushed[seen[i].member], flush);
+			applied[seen[i].member] = Max(applied[seen[i].member], apply);
+		}
 	}
 }
 

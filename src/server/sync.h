@@ -24,4 +24,10 @@ extern void PghaSyncRead(const PghaMembers *members, PghaSync *sync);
  */
 extern void PghaSyncDescribe(StringInfo text);
 
+/*
+ * What the receiver of each member that streams from here has confirmed to have
+ * flushed, by its number; 0: none is connected.
+ */
+extern void PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed, pgha_lsn *applied);
+
 #endif							/* PGHA_SYNC_H */

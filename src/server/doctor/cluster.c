@@ -51,6 +51,11 @@ check_one_member(PghaDoctor *doctor, const PghaMemberView *member)
 			PghaDoctorFind(doctor, PGHA_WARNING, "Wait until it is up; its log tells how far it is.",
 						   "\"%s\" (%s) is starting up or shutting down", member->name, member->address);
 			break;
+		case PGHA_CONTACT_UNLEARNT:
+			PghaDoctorFind(doctor, PGHA_ERROR,
+						   "Put this host right: its look-up of names, its limit of open files, the program pgha.",
+						   "\"%s\" (%s) cannot be asked: %s", member->name, member->address, said);
+			break;
 		case PGHA_CONTACT_NEVER:
 		case PGHA_CONTACT_REFUSED:
 		case PGHA_CONTACT_SILENT:
@@ -147,12 +152,11 @@ check_configuration_same(PghaDoctor *doctor)
 
 	initStringInfo(&others);
 	for (int i = 0; i < view->members.count; i++)
-		if (answers(&view->member[i]) && view->member[i].report.config_hash != view->settings.config_hash &&
-			i != view->settings.self)
+		if (answers(&view->member[i]) && PghaConfigDiffers(&view->settings, i, view->member[i].report.config_hash))
 			PghaDoctorList(&others, view->member[i].name);
 	if (others.len > 0)
 		PghaDoctorFind(doctor, PGHA_WARNING,
-					   "Write the same pgha.cluster, pgha.members, pgha.heartbeat_interval, pgha.failure_timeout, pgha.startup_grace and pgha.max_failover_lag on every node, and reload.",
+					   "Write the same pgha.cluster, pgha.members, pgha.witnesses, pgha.heartbeat_interval, pgha.failure_timeout, pgha.lease_ttl, pgha.startup_grace and pgha.max_failover_lag on every node, and reload.",
 					   "the settings that must be the same everywhere differ on: %s", others.data);
 	else
 		PghaDoctorFine(doctor, "the same on all members that answer");

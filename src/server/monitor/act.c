@@ -46,11 +46,12 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 	written_with = *settings;
 }
 
-/* Do the same bits stand for the same members as when pgha.state was written? */
+/* Do the same bits stand for the same members of the same cluster as when pgha.state was written? */
 static bool
 same_members(const PghaSettings *settings)
 {
 	return settings->count == written_with.count &&
+		settings->system_identifier == written_with.system_identifier &&
 		memcmp(settings->name, written_with.name, sizeof(settings->name)) == 0;
 }
 
@@ -93,6 +94,21 @@ PghaActFollow(const PghaMonitor *monitor, int member, uint32 timeline)
 		PghaWalReceiverOrder(member, config->settings.name[member], conninfo, timeline, slot);
 }
 
+/*
+ * The dead-man's switch.  A step that begins within failure_timeout of the last
+ * one pushes the deadline on; they are a quarter of that apart at most.  Not
+ * sooner: a slow fsync of pgha.state, or a host that is overloaded for a moment,
+ * must not hold up commits; and commits that waited would not even be asked
+ * about, as the core does not take less for a sleep of its own.  Not later:
+ * after as long without a sign of life a standby may take over, and the core,
+ * once it goes on, asks the members before it opens the gate again.
+ */
+pgha_time
+PghaAlive(const PghaMonitor *monitor)
+{
+	return monitor->node.stepped + monitor->config.settings.failure_timeout;
+}
+
 bool
 PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 {
@@ -110,7 +126,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 		case PGHA_ACT_WRITE_STATE:
 			return write_state(monitor);
 		case PGHA_ACT_OPEN_GATE:
-			PghaGateOpen();
+			PghaGateOpen(pgha_in_force(&monitor->node), PghaAlive(monitor));
 			break;
 		case PGHA_ACT_CLOSE_GATE:
 			PghaGateClose();
@@ -120,7 +136,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			PghaGateSuspend();
 			break;
 		case PGHA_ACT_LEASE:
-			/* Of clusters whose members vote, which no setting makes yet. */
+			PghaGateLease(action->until);
 			break;
 		case PGHA_ACT_BECOME_STANDBY:
 			/* Nothing has been said yet: a new worker leads on. */

@@ -50,6 +50,7 @@
 #include "../slots.h"
 #include "../walreceiver.h"
 #include "act.h"
+#include "cluster.h"
 #include "context.h"
 #include "monitor.h"
 #include "observe.h"
@@ -93,6 +94,11 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
+	PghaGateAlive(PghaAlive(&monitor));
+
+	/* A rule may have come into force here just now. */
+	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
+	monitor.node.settings.voters = monitor.config.settings.voters;
 
 	/* A decision that leaves a gate shut that was not open: no commit need wait for another. */
 	if (monitor.node.state != before && monitor.node.state == PGHA_PASSIVE && !local.in_recovery)
@@ -254,7 +260,13 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
+	if (PghaIsWitness())
+		return;
 	PghaWalReceiverHeartbeat();
+
+	/* Nobody streams from a witness. */
+	if (monitor.config.settings.self >= monitor.config.settings.count)
+		return;
 
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
@@ -314,6 +326,7 @@ configure(void)
 		return;
 	}
 	monitor.config_error[0] = '\0';
+	PghaConfigKeepVoters(&next, &monitor.node.durable);
 	PghaShmem->config = next;
 	if (memcmp(&next.members, &monitor.config.members, sizeof(next.members)) != 0 ||
 		strcmp(next.conninfo, monitor.config.conninfo) != 0)
@@ -345,6 +358,8 @@ next_time(pgha_time now)
 
 	if (monitor.node.local.in_recovery && PghaWalReceiverEnding())
 		next = Min(next, now + 1000);
+	if (monitor.node.voting.receiver == PGHA_STOP_ORDERED)
+		next = Min(next, now + 1000);
 	if (monitor.node.state == PGHA_PROMOTING)
 		return now + (now - monitor.node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	next = Min(next, PghaKickDue(&monitor.node.local, now));
@@ -367,6 +382,7 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
@@ -410,7 +426,12 @@ start(void)
 	}
 	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
 	PghaActInit(&monitor.config.settings, &durable);
+	PghaConfigKeepVoters(&monitor.config, &durable);
+	PghaClusterRecall(&monitor);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
+
+	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
+	monitor.node.voting.beat = PghaShmem->beat;
 	monitor.state_since = GetCurrentTimestamp();
 }
 
@@ -445,6 +466,7 @@ PghaMonitorMain(Datum arg)
 		tend_agents();
 		tend_stop();
 		PghaPeersTend(&monitor.config);
+		PghaClusterTend(&monitor);
 		tend_promotion();
 		tend_heartbeat(pgha_clock_us());
 		tend_archive(pgha_clock_us());

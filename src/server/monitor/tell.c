@@ -17,6 +17,7 @@
 #include "../events.h"
 #include "../promote.h"
 #include "../shmem.h"
+#include "../why.h"
 #include "peers.h"
 #include "tell.h"
 
@@ -28,25 +29,8 @@ static char stop_error[256];		/* why the last instance could not be stopped, as 
 void
 PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
 {
-	const char *format = pgha_reason_text(why->reason);
-	const char *place = strstr(format, "%s");
-	const char *name = why->member != PGHA_NOBODY ? node->settings.name[why->member] : "(unknown)";
-
-	if (place != NULL)
-		snprintf(text, size, "%.*s%s%s", (int) (place - format), format, name, place + 2);
-	else
-		strlcpy(text, format, size);
-	if (why->reason == PGHA_WHY_BARRED || why->reason == PGHA_WHY_TARGET_BARRED)
-	{
-		strlcat(text, ": ", size);
-		strlcat(text, pgha_bar_text(why->bar), size);
-	}
-	else if (why->reason == PGHA_WHY_PASSIVE)
-	{
-		strlcat(text, ": ", size);
-		strlcat(text, pgha_passive_text(why->passive), size);
-	}
-	else if (why->reason == PGHA_WHY_STOP_FAILED && stop_error[0] != '\0')
+	PghaReasonText(node, why, text, size);
+	if (why->reason == PGHA_WHY_STOP_FAILED && stop_error[0] != '\0')
 	{
 		strlcat(text, ": ", size);
 		strlcat(text, stop_error, size);
@@ -59,6 +43,13 @@ PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
 	}
 }
 
+/* The term that this node leads in, or follows a leader of, or was just elected for. */
+static uint64
+term_of(const PghaNode *node)
+{
+	return node->state == PGHA_PROMOTING ? Max(node->durable.claim.term, node->durable.won) : node->durable.claim.term;
+}
+
 /* One line in the log, one record in pgha.events. */
 static void
 tell(const PghaNode *node, const char *kind, const char *what)
@@ -66,7 +57,7 @@ tell(const PghaNode *node, const char *kind, const char *what)
 	ereport(LOG, (errmsg("pgha: %s", what)));
 	strlcpy(last_change, what, sizeof(last_change));
 	last_change_at = GetCurrentTimestamp();
-	(void) PghaEventsAdd(kind, node->durable.claim.term, what);
+	(void) PghaEventsAdd(kind, term_of(node), what);
 }
 
 void
@@ -83,7 +74,7 @@ PghaTellEvent(const PghaMonitor *monitor, const PghaWhy *why)
 		promotion_why = *why;
 		strlcpy(cause, what, sizeof(cause));
 		snprintf(what, sizeof(what), "promoting to primary of term %llu: %s",
-				 (unsigned long long) node->durable.claim.term, cause);
+				 (unsigned long long) term_of(node), cause);
 	}
 	else if (why->reason == PGHA_WHY_LEADING && monitor->promoted)
 	{
@@ -145,19 +136,28 @@ leader_seen(const PghaConfig *config, const PghaNode *node)
 static void
 publish_handover(const PghaNode *node, PghaHandover *handover)
 {
-	static PghaReport report;
 	const PghaVoting *voting = &node->voting;
 
-	memset(&report, 0, sizeof(report));
-	pgha_report_voting(node, &report, pgha_clock_us());
 	handover->number = voting->handovers;
 	handover->under_way = voting->handover != PGHA_NOBODY;
 	handover->holding = voting->holding;
 	if (voting->handover_end.reason != PGHA_WHY_NONE)
 		PghaWhyText(node, &voting->handover_end, handover->end, sizeof(handover->end));
-	handover->released = report.released;
-	handover->to = report.handover;
-	handover->lsn = report.handover_lsn;
+}
+
+/*
+ * What pgha_status() shows of votes, and pgha_explain() thinks over: without the
+ * histories, which are long and say nothing that the bar does not.
+ */
+static void
+publish_node(PghaNode *to, const PghaNode *node)
+{
+	const size_t from = offsetof(PghaNode, compared);
+
+	memcpy(to, node, offsetof(PghaNode, history));
+	memset(&to->history, 0, offsetof(PghaHistory, entry));
+	memcpy((char *) to + from, (const char *) node + from, offsetof(PghaNode, member) - from);
+	memcpy(to->member, node->member, sizeof(PghaMember) * pgha_everybody(node));
 }
 
 void
@@ -187,7 +187,9 @@ PghaPublish(const PghaMonitor *monitor)
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;
-	for (int i = 0; i < config->settings.count; i++)
+	view.lease_deadline = node->posted ? node->voting.lease_deadline : 0;
+	pgha_report_voting(node, &view.voting, view.published);
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		PghaMemberView *m = &view.member[i];
 		const PghaAddress *address = &config->members.member[i];
@@ -203,6 +205,8 @@ PghaPublish(const PghaMonitor *monitor)
 
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
 	memcpy(&PghaShmem->view, &view, sizeof(view));
+	PghaShmem->beat = Max(PghaShmem->beat, node->voting.beat);
+	publish_node(&PghaShmem->node, node);
 	LWLockRelease(PghaShmem->lock);
 }
 

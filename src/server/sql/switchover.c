@@ -109,12 +109,18 @@ hint_for(PghaReason reason)
 	}
 }
 
-static void
-read_handover(PghaHandover *handover)
+/* `target` has PGHA_NAME_SIZE bytes; returns whether the lead has been let go of. */
+static bool
+read_handover(PghaHandover *handover, char *target)
 {
+	bool		released;
+
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	*handover = PghaShmem->view.handover;
+	strlcpy(target, PghaShmem->view.voting.handover.name, PGHA_NAME_SIZE);
+	released = PghaShmem->view.voting.released != 0;
 	LWLockRelease(PghaShmem->lock);
+	return released;
 }
 
 static void
@@ -125,33 +131,36 @@ call_off(int code, Datum arg)
 	PghaOrderCallOff();
 }
 
-/* Waits until the monitor has let go of the lead; error if it does not. */
+/* Waits until the monitor has let go of the lead, and fills *target; error if it does not. */
 static void
-await_end(uint64 number, PghaHandover *handover)
+await_end(uint64 number, char *target)
 {
+	PghaHandover handover;
 	bool		told_target = false;
 	bool		told_holding = false;
 	pgha_time	deadline = pgha_clock_us() + ((pgha_time) pgha_failure_timeout * 2 + PATIENCE_MS) * 1000;
 
 	for (;;)
 	{
-		read_handover(handover);
-		if (handover->number == number && handover->under_way && !told_target)
+		bool		released = read_handover(&handover, target);
+		bool		begun = handover.number == number;
+
+		if (begun && handover.under_way && !told_target)
 		{
-			ereport(NOTICE, (errmsg("handing over to \"%s\"", handover->to.name)));
+			ereport(NOTICE, (errmsg("handing over to \"%s\"", target)));
 			told_target = true;
 		}
-		if (handover->number == number && handover->under_way && (handover->holding || handover->released != 0) && !told_holding)
+		if (begun && handover.under_way && handover.holding && !told_holding)
 		{
-			ereport(NOTICE, (errmsg("writes are held until \"%s\" leads", handover->to.name)));
+			ereport(NOTICE, (errmsg("writes are held until \"%s\" leads", target)));
 			told_holding = true;
 		}
-		if (handover->number == number && handover->released != 0)
+		if (begun && released)
 			return;
-		if (handover->number == number && !handover->under_way)
+		if (begun && !handover.under_way)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the switchover was given up: this server %s", handover->end),
+					 errmsg("the switchover was given up: this server %s", handover.end),
 					 errhint("Nothing has changed. Try again when there is less load, or name another target.")));
 		if (!PghaLookAgain(deadline, LOOK_EVERY_MS))
 			ereport(ERROR,
@@ -170,7 +179,7 @@ pgha_sql_switchover(PG_FUNCTION_ARGS)
 {
 	const char *target = PG_ARGISNULL(0) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	PghaAnswer	answer;
-	PghaHandover handover;
+	char		name[PGHA_NAME_SIZE] = "";
 
 	PghaRequireEnabled();
 	if (RecoveryInProgress())
@@ -186,7 +195,7 @@ pgha_sql_switchover(PG_FUNCTION_ARGS)
 	{
 		PghaOrderGive(PGHA_ORDER_SWITCHOVER, target, &answer);
 		if (!answer.refused)
-			await_end(answer.handover, &handover);
+			await_end(answer.handover, name);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(call_off, (Datum) 0);
 	if (answer.refused)
@@ -194,5 +203,5 @@ pgha_sql_switchover(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pgha_switchover() was refused: %s", answer.message),
 				 errhint("%s", hint_for(answer.reason))));
-	PG_RETURN_TEXT_P(cstring_to_text(handover.to.name));
+	PG_RETURN_TEXT_P(cstring_to_text(name));
 }

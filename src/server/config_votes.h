@@ -1,0 +1,38 @@
+/*
+ * config_votes.h
+ *		The settings of who votes, and how: a part of config.c's set.
+ */
+#ifndef PGHA_CONFIG_VOTES_H
+#define PGHA_CONFIG_VOTES_H
+
+#include "postgres.h"
+
+#include "config.h"
+
+/* GUC variables; pgha_lease_ttl in milliseconds, 0: as long as pgha.failure_timeout. */
+extern int	pgha_quorum;
+extern char *pgha_witnesses;
+extern int	pgha_lease_ttl;
+extern bool pgha_refused_is_down;
+
+/* Defines them. */
+extern void PghaConfigVotesInit(void);
+
+/*
+ * Puts the witnesses behind config->members, and fills in what the core must know
+ * of the votes.  Of the set only its members need to be known before.  False with
+ * a sentence and a hint.
+ */
+extern bool PghaConfigVotesBuild(PghaConfig *config, char *error, size_t error_size,
+								 char *hint, size_t hint_size);
+
+/*
+ * What is told of this set at each start: WARNINGs for a majority that is not to
+ * be had or not to be used.
+ */
+extern void PghaConfigVotesWarn(const PghaConfig *config);
+
+/* Adds what voters must agree on to a hash, if anything of it is set. */
+extern uint64 PghaConfigVotesHash(uint64 hash, const PghaMembers *members);
+
+#endif							/* PGHA_CONFIG_VOTES_H */
