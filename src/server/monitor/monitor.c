@@ -93,7 +93,6 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
-	PghaGateAlive(PghaAlive(&monitor));
 
 	/* A rule may have come into force here just now. */
 	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
@@ -224,11 +223,9 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
-	PghaWalReceiverHeartbeat();
-
-	/* Nobody streams from a witness. */
 	if (PghaIsWitness())
 		return;
+	PghaWalReceiverHeartbeat();
 
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
@@ -344,7 +341,6 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
-	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
