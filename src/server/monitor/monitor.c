@@ -93,6 +93,7 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
+	PghaGateAlive(PghaAlive(&monitor));
 
 	/* A rule may have come into force here just now. */
 	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
@@ -341,6 +342,7 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
