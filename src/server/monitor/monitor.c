@@ -40,6 +40,7 @@
 #include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
+#include "../confirm.h"
 #include "../events.h"
 #include "../gate.h"
 #include "../host.h"
@@ -76,6 +77,7 @@ step(const PghaEvent *event)
 
 	PghaObserve(&monitor.config, now, &local);
 	pgha_step(&monitor.node, event, &local, now, &actions);
+	PghaConfirmSet(&monitor.node, &monitor.config.members);
 	if (monitor.node.state != before)
 	{
 		monitor.state_since = GetCurrentTimestamp();
@@ -224,9 +226,11 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
+	PghaWalReceiverHeartbeat();
+
+	/* Nobody streams from a witness. */
 	if (PghaIsWitness())
 		return;
-	PghaWalReceiverHeartbeat();
 
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
