@@ -12,22 +12,24 @@ my $cluster = PghaCluster->new(nodes => 2, witnesses => ['w'])->build;
 my ($a, $b) = $cluster->nodes;
 my ($w) = $cluster->witnesses;
 
-# What the witness has durably written down.
+# What a voter, the witness unless told, has durably written down.
 sub kept
 {
-	my ($key) = @_;
-	return (PghaCluster::slurp("$w->{data}/pgha.state") // '') =~ /^$key=(.*)$/m ? $1 : '';
+	my ($key, $node) = @_;
+	$node //= $w;
+	return (PghaCluster::slurp("$node->{data}/pgha.state") // '') =~ /^$key=(.*)$/m ? $1 : '';
 }
 
-# All three have stored the rule of a leader.
+sub names { return join ',', sort split /,/, $_[0]; }
+
+# The witness has stored the rule of a leader by which it votes.
 sub wait_rule
 {
 	my ($leader) = @_;
 	$cluster->wait_for("the witness to support $leader->{name} and its rule",
-		sub { kept('support') eq $leader->{name} && kept('rule_term') > 0 && kept('rule_term') eq kept('support_term') });
-	is(join(',', sort split /,/, kept('rule_voters')), 'a,b,w', "under $leader->{name} all three vote");
-	is(kept('rule_witnesses'), 'w', 'one of them without data');
-	is(join(',', sort split /,/, kept('rule_eligible')), 'a,b', 'who is never elected');
+		sub { kept('support') eq $leader->{name} && kept('rule_term') > 0 && kept('rule_term') eq kept('support_term') && names(kept('rule_voters')) eq 'a,b,w' });
+	is(kept('rule_witnesses'), 'w', "under $leader->{name} all three vote, one of them without data");
+	is(names(kept('rule_eligible')), 'a,b', 'who is never elected');
 }
 
 wait_rule($a);
@@ -71,6 +73,7 @@ $cluster->rejoin($b, $a);
 $term = $a->status->{term};
 $w->stop;
 $_->set('pgha.witnesses' => '') foreach $a, $b;
+$cluster->wait_for('the rule to be without the witness', sub { names(kept('rule_voters', $a)) eq 'a,b' && names(kept('rule_voters', $b)) eq 'a,b' });
 ok($cluster->stays_false(sub { !$a->writable }, 3), 'taken out of the files, it is not missed');
 $_->set('pgha.witnesses' => undef) foreach $a, $b;
 $w->start;
