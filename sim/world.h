@@ -393,6 +393,7 @@ struct SimWorld
 	int			elections;
 	int			switchovers;
 	int			rewinds;
+	int			forgets;
 
 	/* check.c */
 	char		violation[400]; /* empty: none */
