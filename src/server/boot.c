@@ -45,6 +45,8 @@
 #include "state.h"
 #include "witness.h"
 
+/* Written by the monitor (events.c), from its first start on. */
+#define PGHA_EVENTS_FILE	"pgha.events"
 /* Written by the agent (recovery/rejoin.c). */
 #define FOLLOW_FILE		"pgha.follow"
 
@@ -256,6 +258,21 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 }
 
 /*
+ * A server that is new has no pgha.state; but one that has told of events was
+ * managed, and where the members vote it must not begin again as if it were new.
+ */
+static bool
+is_lost(const PghaDurable *durable)
+{
+	if (config.settings.voters == 0 || !durable->forgot || !file_exists(PGHA_EVENTS_FILE))
+		return false;
+	ereport(LOG,
+			(errmsg("file \"pgha.state\" is missing, although this server was managed by pgha before"),
+			 errhint("The node learns its leader anew from the other members.")));
+	return true;
+}
+
+/*
  * The agent starts a server whose successor it has just spoken to; it leaves
  * the successor's term in FOLLOW_FILE.  What it knows must not depend on whether
  * the members can be reached a moment later.
@@ -412,6 +429,8 @@ boot(void)
 	set_upstream();
 	PghaArchiveGuard();
 	file = PghaStateRead(&config.settings, &durable);
+	if (file == PGHA_STATE_ABSENT && is_lost(&durable))
+		file = PGHA_STATE_UNUSABLE;
 	PghaConfigKeepVoters(&config, &durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))
