@@ -33,8 +33,8 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 {
 	PghaStateFile file = PghaStateRead(settings, durable);
 
-	/* Damaged while the server runs: a former worker has published what it held. */
-	if (file == PGHA_STATE_UNUSABLE)
+	/* Damaged or removed while the server runs: a former worker has published what it held. */
+	if (file != PGHA_STATE_READ)
 	{
 		LWLockAcquire(PghaShmem->lock, LW_SHARED);
 		if (PghaShmem->view.valid)
@@ -151,8 +151,15 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			else
 				PghaGateAlive(action->until);
 			break;
+		case PGHA_ACT_BECOME_STANDBY:
+			/* Nothing has been said yet: a new worker leads on. */
+			if (!PghaWriteStandbySignal())
+				ereport(FATAL,
+						(errmsg("pgha could not prepare a switchover, and starts over")));
+			break;
 		case PGHA_ACT_HAND_OVER:
-			/* Of clusters whose members vote, which no setting makes yet. */
+			(void) PghaEventsSync();
+			PghaShutDown();
 			break;
 		case PGHA_ACT_STOP_RECEIVER:
 			PghaPromotionStopReceiver(pgha_clock_us());
