@@ -248,10 +248,13 @@ forget(SimWorld *world, int node)
 	world->forgets++;
 
 	/* Elected, and not promoted yet: nobody will ever lead in that term, nor know of it if others forget it as well. */
-	if (world->elected[node] != 0 && !world->timeline[world->elected[node]].used)
+	for (int term = 1; term < SIM_MAX_TERMS; term++)
 	{
-		world->winner[world->elected[node]] = 0;
-		world->elected[node] = 0;
+		if (world->winner[term] != node + 1 || (term < SIM_MAX_TIMELINES && world->timeline[term].used))
+			continue;
+		world->winner[term] = 0;
+		if (world->elected[node] == (uint64_t) term)
+			world->elected[node] = 0;
 	}
 	pgha_forget(&n->disk);
 	if (!n->witness && !n->standby_signal)
