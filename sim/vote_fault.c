@@ -201,7 +201,7 @@ rewind_node(SimWorld *world, int node)
 	int			common = 0;
 	PghaDurable kept = n->disk;
 
-	if (n->phase != SIM_UP || n->frozen || n->witness || n->core.state != PGHA_DIVERGED ||
+	if ((n->phase != SIM_UP && !n->no_wal) || !n->monitor || n->frozen || n->witness || n->core.state != PGHA_DIVERGED ||
 		leader == PGHA_NOBODY || !sim_leads(world, leader) || world->node[leader].frozen ||
 		!sim_linked(world, node, leader) || !world->node[leader].core.posted ||
 		world->node[leader].core.durable.claim.term != n->core.durable.support.term || n->disk.vote_open)
@@ -212,6 +212,7 @@ rewind_node(SimWorld *world, int node)
 	sim_trace(world, node, "is rewound to %s, by %d records", n->settings.name[leader], n->nwal - common);
 	world->rewinds++;
 	n->nwal = n->replayed = common;
+	n->no_wal = false;
 	memcpy(n->real, world->node[leader].real, sizeof(n->real));
 	memcpy(n->placeholder, world->node[leader].placeholder, sizeof(n->placeholder));
 	n->standby_signal = true;
@@ -409,7 +410,7 @@ static void
 look(SimWorld *world)
 {
 	for (int i = 0; i < world->members; i++)
-		if (world->node[i].phase == SIM_UP && world->node[i].core.state == PGHA_DIVERGED && sim_chance(world, 100))
+		if (world->node[i].monitor && world->node[i].core.state == PGHA_DIVERGED && sim_chance(world, 100))
 			later(world, sim_between(world, MS, SECOND), VOTE_REWIND, i);
 }
 
@@ -649,6 +650,7 @@ choose_settings(SimWorld *world)
 			n->settings.priority = (int) sim_between(world, 50, 150);
 	}
 	world->wished = world->count;
+	world->keep_wal = profile != PROFILE_CRASH && profile != PROFILE_FREEZE && profile != PROFILE_SWITCHOVER;
 	if (profile == PROFILE_SYNC || (profile == PROFILE_MIXED && sim_chance(world, 400)))
 		choose_names(world);
 	if (profile == PROFILE_CRASH || profile == PROFILE_MIXED)

@@ -174,6 +174,7 @@ static const Field fields[] = {
 	VOTE("promise", FIELD_NAME_OR_EMPTY, promise.leader.name),
 	VOTE("promise_instance", FIELD_U64, promise.instance),
 	VOTE("promise_beat", FIELD_U64, promise.beat),
+	VOTE("promise_ttl", FIELD_I64, promise.ttl),
 	VOTE("promise_age", FIELD_I64, promise_age),
 	VOTE("released", FIELD_U64, released),
 	VOTE("handover_term", FIELD_U64, handover.term),

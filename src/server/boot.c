@@ -367,6 +367,24 @@ set_upstream(void)
 	SetConfigOption("recovery_target_timeline", "latest", PGC_POSTMASTER, PGC_S_OVERRIDE);
 }
 
+/* What is on disk must be a witness's: FATAL if not. */
+static void
+boot_witness(void)
+{
+	if (file_exists(STANDBY_SIGNAL_FILE) || file_exists(RECOVERY_SIGNAL_FILE))
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is one of pgha.witnesses, but has been told to recover"),
+				 errhint("A witness has no data of the cluster: make one with \"pgha witness init\".")));
+
+	/* A member keeps its own system identifier there, a witness that of the cluster. */
+	if (PghaStateSystem() == GetSystemIdentifier())
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is one of pgha.witnesses, but has the data of a member"),
+				 errhint("Make a witness with \"pgha witness init\", or write this node's name in pgha.members only.")));
+}
+
 /* FATAL if the configuration is bad or a decision cannot be carried out. */
 static void
 boot(void)
@@ -389,7 +407,7 @@ boot(void)
 
 	if (PghaIsWitness())
 	{
-		PghaWitnessBoot();
+		boot_witness();
 		return;
 	}
 

@@ -26,7 +26,6 @@
 
 #include "../common/fields.h"
 #include "../core/recall.h"
-#include "config.h"
 #include "files.h"
 #include "state.h"
 #include "text.h"
