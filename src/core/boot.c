@@ -138,6 +138,10 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 	/* Crashed in the middle of a promotion: whose timeline this is must be found out. */
 	if (pgha_boots_undecided(durable))
 		return PGHA_BOOT_UNDECIDED;
+
+	/* It has handed over, and is no primary without a decision of the members. */
+	if (durable->role == PGHA_ROLE_STANDBY && durable->claim.term != 0 && strcmp(durable->claim.leader, self) == 0)
+		return PGHA_BOOT_UNDECIDED;
 	if (durable->rule.term != 0)
 	{
 		if (is_name_in_use(settings, contact, report))

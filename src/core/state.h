@@ -88,8 +88,18 @@ typedef struct PghaVoting
 	pgha_time	unsupported;	/* since when a voter answers that cannot support it in this term; 0: none */
 	uint64_t	released;		/* term; the gate stays closed */
 	int			handover;		/* to that member, or PGHA_NOBODY */
-	pgha_time	handover_since;
-	pgha_lsn	handover_lsn;	/* 0: commits are not held yet */
+	pgha_time	handover_since; /* ... has been announced, commits been held, or the gate been closed for good */
+	bool		holding;		/* commits are held for it */
+	pgha_lsn	handover_lsn;	/* all that there was when the gate had been shut; 0: it is not yet */
+	pgha_time	handover_shut;	/* since when the gate has been seen shut; 0: not yet */
+	uint64_t	handovers;		/* begun since the start */
+	PghaWhy		handover_end;	/* why the last one was given up */
+
+	/* What the leader of that term has said of a switchover. */
+	PghaBallot	heir;			/* to whom; term 0: of none */
+	pgha_time	heir_announced;
+	pgha_time	heir_heard;		/* when it was heard that the leader's gate is closed for good; 0: not yet */
+	pgha_lsn	heir_lsn;
 } PghaVoting;
 
 typedef struct PghaNode

@@ -124,6 +124,7 @@ startup_hook(void)
 		shared->receiver.order_member = PGHA_NOBODY;
 		shared->view.leader = PGHA_NOBODY;
 		ConditionVariableInit(&shared->order.done);
+		pg_atomic_init_u32(&shared->call_off, 0);
 		pg_atomic_init_u64(&shared->newest_event, 0);
 	}
 	LWLockRelease(AddinShmemInitLock);

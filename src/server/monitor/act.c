@@ -138,8 +138,15 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 		case PGHA_ACT_LEASE:
 			PghaGateLease(action->until);
 			break;
+		case PGHA_ACT_BECOME_STANDBY:
+			/* Nothing has been said yet: a new worker leads on. */
+			if (!PghaWriteStandbySignal())
+				ereport(FATAL,
+						(errmsg("pgha could not prepare a switchover, and starts over")));
+			break;
 		case PGHA_ACT_HAND_OVER:
-			/* Of clusters whose members vote, which no setting makes yet. */
+			(void) PghaEventsSync();
+			PghaShutDown();
 			break;
 		case PGHA_ACT_STOP_RECEIVER:
 			PghaPromotionStopReceiver(pgha_clock_us());
