@@ -111,6 +111,14 @@ is($cluster->wait_single_primary->{name}, $leads, 'pg_promote() on a standby: it
 $cluster->rejoin($other, $primary);
 wait_supported($primary, $cluster->nodes);
 
+# ---- promoted by an administrator, by force ----
+$cluster->wait_following($primary);
+is($other->sql('SELECT pgha_promote(true)'), 't', 'pgha_promote(true) needs no votes');
+is($cluster->wait_single_primary(among => [$other]), $other, 'whom an administrator forces to lead does, and the former primary steps down');
+$cluster->rejoin($_, $other) foreach $cluster->others($other);
+$primary = $other;
+wait_supported($primary, $cluster->nodes);
+
 # ---- a stale former primary boots first ----
 my $value = $primary->sql('INSERT INTO probe VALUES ((random() * 1e15)::bigint) RETURNING v');
 $cluster->wait_following($primary);
