@@ -233,6 +233,7 @@ rewind_node(SimWorld *world, int node)
 	n->disk.withdrawn = kept.withdrawn;
 	n->disk.won = kept.won;
 	n->disk.won_before = kept.won_before;
+	n->disk.promised_ttl = kept.promised_ttl;
 	n->disk.rule = kept.rule;
 	n->disk.forgot = kept.forgot;
 	sim_post_to_host(world, sim_between(world, 200 * MS, 2 * SECOND), SIM_START, node, 0, 0, 0);
@@ -254,6 +255,16 @@ forget(SimWorld *world, int node)
 	sim_kill(world, node, false);
 	sim_trace(world, node, "loses pgha.state");
 	world->forgets++;
+
+	/* Elected, and not promoted yet: nobody will ever lead in that term, nor know of it if others forget it as well. */
+	for (int term = 1; term < SIM_MAX_TERMS; term++)
+	{
+		if (world->winner[term] != node + 1 || (term < SIM_MAX_TIMELINES && world->timeline[term].used))
+			continue;
+		world->winner[term] = 0;
+		if (world->elected[node] == (uint64_t) term)
+			world->elected[node] = 0;
+	}
 	pgha_forget(&n->disk);
 	if (!n->witness && !n->standby_signal)
 		n->disk.role = PGHA_ROLE_PRIMARY;
