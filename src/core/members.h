@@ -56,4 +56,10 @@ extern void pgha_take_reply(PghaStep *step, const PghaEvent *event);
  */
 extern void pgha_node_configure(PghaNode *node, const PghaSettings *settings);
 
+/*
+ * The caller asks a member between two steps, without having been told to.  False
+ * if it must not, as a request is under way.
+ */
+extern bool pgha_ask_meanwhile(PghaNode *node, int member, pgha_time now);
+
 #endif							/* PGHA_CORE_MEMBERS_H */

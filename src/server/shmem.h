@@ -132,6 +132,8 @@ typedef struct PghaShared
 	PghaWalReceiver receiver;
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
+	pg_atomic_uint64 news;		/* raised whenever the view says something new that members vote by */
+	ConditionVariable news_changed;	/* broadcast when it was */
 	PghaOrder	order;
 	PghaBoard	board;			/* agents and their jobs; has a lock of its own */
 	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */

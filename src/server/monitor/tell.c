@@ -149,6 +149,39 @@ leader_seen(const PghaConfig *config, const PghaNode *node)
 	return leader;
 }
 
+/* What members that vote wait for, of what a view says; times that only pass are left out. */
+typedef struct News
+{
+	PghaState	state;
+	PghaBar		bar;
+	PghaPassive passive;
+	PghaClaim	claim;
+	PghaReport	voting;
+	PghaContact contact[PGHA_MAX_MEMBERS];	/* who sees whom: what they wait for may depend on it */
+} News;
+
+static bool
+is_news(const PghaView *view)
+{
+	static News last;
+	static News next;
+
+	memset(&next, 0, sizeof(next));
+	next.state = view->state;
+	next.bar = view->bar;
+	next.passive = view->passive;
+	next.claim = view->durable.claim;
+	next.voting = view->voting;
+	next.voting.promise_age = 0;
+	next.voting.replay_lag = 0;
+	for (int i = 0; i < view->members.voters; i++)
+		next.contact[i] = view->member[i].contact;
+	if (memcmp(&next, &last, sizeof(next)) == 0)
+		return false;
+	last = next;
+	return true;
+}
+
 void
 PghaPublish(const PghaMonitor *monitor)
 {
@@ -195,6 +228,11 @@ PghaPublish(const PghaMonitor *monitor)
 	memcpy(&PghaShmem->view, &view, sizeof(view));
 	PghaShmem->beat = Max(PghaShmem->beat, node->voting.beat);
 	LWLockRelease(PghaShmem->lock);
+	if (view.voting.votes != 0 && is_news(&view))
+	{
+		pg_atomic_fetch_add_u64(&PghaShmem->news, 1);
+		ConditionVariableBroadcast(&PghaShmem->news_changed);
+	}
 }
 
 void
