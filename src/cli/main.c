@@ -69,6 +69,14 @@ static const Subcommand subcommands[] = {
 		"\n"
 		"Exit code 3: no member leads, or more than one claims to.  With --watch it is 0.\n",
 	pgha_status_main},
+	{"explain", "[--json] [CONNECTION]",
+		"says what would happen if the primary were lost now",
+		"Any running member can be asked, a witness too; the answer is as that one sees it:\n"
+		"who would lead next, how soon, what could be lost, why the others would not.\n"
+		"Once for a primary that is killed, and once for one that falls silent.\n"
+		"\n"
+		"  -j, --json             print one JSON object\n",
+	pgha_explain_main},
 	{"events", "[--json] [--limit=N] [CONNECTION]",
 		"shows what happened: promotions, fencings, losses, pauses",
 		"Oldest first.  Needs a running member; each knows the events of all.\n"

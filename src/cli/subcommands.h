@@ -22,6 +22,7 @@
  * exit code.
  */
 extern int	pgha_status_main(int argc, char **argv);
+extern int	pgha_explain_main(int argc, char **argv);
 extern int	pgha_events_main(int argc, char **argv);
 extern int	pgha_pause_main(int argc, char **argv);
 extern int	pgha_resume_main(int argc, char **argv);

@@ -65,6 +65,7 @@ static const char *const bar_words[] = {
 	[PGHA_BAR_LAG] = "lag",
 	[PGHA_BAR_NOT_LISTED] = "not_listed",
 	[PGHA_BAR_NOT_SYNC] = "not_sync",
+	[PGHA_BAR_FORGOT] = "forgot",
 };
 
 _Static_assert(sizeof(PghaRole) == sizeof(unsigned int) &&

@@ -74,7 +74,7 @@ tell_of_stop(PghaStep *step, PghaWhy why)
 {
 	uint64_t	bit = UINT64_C(1) << why.reason;
 
-	_Static_assert(PGHA_WHY_COUNT <= 64, "reasons told are kept in a 64 bit set");
+	_Static_assert(PGHA_WHY_NO_RULE <= 64, "reasons told are kept in a 64 bit set; those of votes are not told here");
 	if ((step->node->stop_told & bit) == 0)
 		pgha_tell(step, why);
 	step->node->stop_told |= bit;

@@ -128,6 +128,7 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 
 	m->asking = false;
 	m->told = m->asked;
+	m->told_end = m->asked_end;
 
 	/* A server that answers under another name is not the member. */
 	m->misnamed = contact == PGHA_CONTACT_ANSWERED && event->report != NULL &&

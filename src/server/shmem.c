@@ -101,10 +101,14 @@ startup_hook(void)
 		memset(shared, 0, sizeof(*shared));
 		shared->lock = &(GetNamedLWLockTranche("pgha"))[0].lock;
 		shared->board.lock = &(GetNamedLWLockTranche("pgha"))[1].lock;
+		shared->confirm_lock = &(GetNamedLWLockTranche("pgha"))[2].lock;
+		pg_atomic_init_u32(&shared->confirm_rules, 0);
 		ConditionVariableInit(&shared->board.changed);
 		if (!pg_strong_random(&shared->instance, sizeof(shared->instance)))
 			shared->instance = (uint64) pgha_clock_us() ^ ((uint64) MyProcPid << 48);
 		pg_atomic_init_u64(&shared->gate.deadline, PGHA_GATE_CLOSED);
+		pg_atomic_init_u64(&shared->gate.lease, 0);
+		pg_atomic_init_u64(&shared->gate.alive, 0);
 		pg_atomic_init_u32(&shared->gate.decided, 0);
 		ConditionVariableInit(&shared->gate.changed);
 		pg_atomic_init_u32(&shared->receiver.stop, 0);
@@ -133,7 +137,7 @@ request_hook(void)
 	if (previous_request_hook)
 		previous_request_hook();
 	RequestAddinShmemSpace(sizeof(PghaShared));
-	RequestNamedLWLockTranche("pgha", 2);
+	RequestNamedLWLockTranche("pgha", 3);
 }
 
 /* Called while shared_preload_libraries are loaded. */

@@ -14,9 +14,10 @@
 
 #include "../common/conninfo.h"
 #include "../common/report.h"
-#include "../core/states.h"
+#include "../core/state.h"
 #include "board.h"
 #include "config.h"
+#include "sync.h"
 
 /* Deadlines of the gate: times of CLOCK_BOOTTIME in microseconds. */
 #define PGHA_GATE_CLOSED	0
@@ -28,10 +29,28 @@
  */
 typedef struct PghaGate
 {
-	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time */
+	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time: the lesser of the two below */
+	pg_atomic_uint64 lease;		/* what the votes allow; NO_LIMIT: the members do not vote */
+	pg_atomic_uint64 alive;		/* by then the monitor would have been round again; 0: has not been yet */
 	pg_atomic_uint32 decided;	/* the monitor has made its first decision */
 	ConditionVariable changed;	/* broadcast when the gate opens or the decision is made */
 } PghaGate;
+
+/* How many standbys of which a rule wants to have flushed each commit; bit i stands for member i. */
+typedef struct PghaConfirmRule
+{
+	int			k;
+	uint32		set;
+} PghaConfirmRule;
+
+/* What commits must be confirmed by when the members vote (confirm.c). */
+typedef struct PghaConfirm
+{
+	int			rules;
+	PghaConfirmRule rule[3];
+	int			senders;
+	PghaSender	sender[PGHA_MAX_SENDERS];
+} PghaConfirm;
 
 /*
  * The WAL receiver's side (walreceiver.c).  Fields without a lock are written
@@ -65,6 +84,7 @@ typedef struct PghaMemberView
 	char		name[PGHA_NAME_SIZE];
 	char		address[PGHA_HOST_SIZE + 16];
 	PghaContact contact;
+	pgha_time	told;			/* when it was asked what `contact` is the outcome of; 0: never */
 	char		error[256];		/* text of the last failed request */
 	TimestampTz heard;			/* 0: never */
 	bool		known;			/* report is valid */
@@ -129,9 +149,13 @@ typedef struct PghaShared
 	uint64		beat;			/* the last one that a monitor of this instance has published */
 	PghaPassive boot_passive;	/* signal files found at start that pgha leaves alone */
 	PghaGate	gate;
+	LWLock	   *confirm_lock;
+	PghaConfirm confirm;		/* written by the monitor, under confirm_lock */
+	pg_atomic_uint32 confirm_rules; /* confirm.rules, to be read without it */
 	PghaWalReceiver receiver;
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
+	PghaNode	node;			/* what the monitor knows, but for histories; valid and under `lock` as the view is */
 	pg_atomic_uint64 news;		/* raised whenever the view says something new that members vote by */
 	ConditionVariable news_changed;	/* broadcast when it was */
 	PghaOrder	order;

@@ -36,8 +36,8 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 {
 	PghaStateFile file = PghaStateRead(settings, durable);
 
-	/* Damaged while the server runs: a former worker has published what it held. */
-	if (file == PGHA_STATE_UNUSABLE)
+	/* Damaged or removed while the server runs: a former worker has published what it held. */
+	if (file != PGHA_STATE_READ)
 	{
 		LWLockAcquire(PghaShmem->lock, LW_SHARED);
 		if (PghaShmem->view.valid)
@@ -108,6 +108,21 @@ PghaPatienceOf(const PghaNode *node, bool fresh)
 	return fresh ? PGHA_AT_ONCE : PGHA_SOON;
 }
 
+/*
+ * The dead-man's switch.  A step that begins within failure_timeout of the last
+ * one pushes the deadline on; they are a quarter of that apart at most.  Not
+ * sooner: a slow fsync of pgha.state, or a host that is overloaded for a moment,
+ * must not hold up commits; and commits that waited would not even be asked
+ * about, as the core does not take less for a sleep of its own.  Not later:
+ * after as long without a sign of life a standby may take over, and the core,
+ * once it goes on, asks the members before it opens the gate again.
+ */
+pgha_time
+PghaAlive(const PghaMonitor *monitor)
+{
+	return monitor->node.stepped + monitor->config.settings.failure_timeout;
+}
+
 bool
 PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 {
@@ -125,7 +140,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 		case PGHA_ACT_WRITE_STATE:
 			return write_state(monitor);
 		case PGHA_ACT_OPEN_GATE:
-			PghaGateOpen();
+			PghaGateOpen(pgha_in_force(&monitor->node), PghaAlive(monitor));
 			break;
 		case PGHA_ACT_CLOSE_GATE:
 			PghaGateClose();
@@ -135,6 +150,8 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			PghaGateSuspend();
 			break;
 		case PGHA_ACT_LEASE:
+			PghaGateLease(action->until);
+			break;
 		case PGHA_ACT_HAND_OVER:
 			/* Of clusters whose members vote, which no setting makes yet. */
 			break;

@@ -40,6 +40,7 @@
 #include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
+#include "../confirm.h"
 #include "../events.h"
 #include "../gate.h"
 #include "../host.h"
@@ -79,6 +80,7 @@ step(const PghaEvent *event)
 
 	PghaObserve(&monitor.config, now, &local);
 	pgha_step(&monitor.node, event, &local, now, &actions);
+	PghaConfirmSet(&monitor.node, &monitor.config.members);
 	if (monitor.node.state != before)
 	{
 		monitor.state_since = GetCurrentTimestamp();
@@ -96,6 +98,7 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
+	PghaGateAlive(PghaAlive(&monitor));
 
 	/* A rule may have come into force here just now. */
 	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
@@ -252,9 +255,11 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
+	PghaWalReceiverHeartbeat();
+
+	/* Nobody streams from a witness. */
 	if (PghaIsWitness())
 		return;
-	PghaWalReceiverHeartbeat();
 
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
@@ -370,6 +375,7 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);

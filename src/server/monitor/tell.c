@@ -17,6 +17,7 @@
 #include "../events.h"
 #include "../promote.h"
 #include "../shmem.h"
+#include "../why.h"
 #include "peers.h"
 #include "tell.h"
 
@@ -28,25 +29,8 @@ static char stop_error[256];		/* why the last instance could not be stopped, as 
 void
 PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
 {
-	const char *format = pgha_reason_text(why->reason);
-	const char *place = strstr(format, "%s");
-	const char *name = why->member != PGHA_NOBODY ? node->settings.name[why->member] : "(unknown)";
-
-	if (place != NULL)
-		snprintf(text, size, "%.*s%s%s", (int) (place - format), format, name, place + 2);
-	else
-		strlcpy(text, format, size);
-	if (why->reason == PGHA_WHY_BARRED)
-	{
-		strlcat(text, ": ", size);
-		strlcat(text, pgha_bar_text(why->bar), size);
-	}
-	else if (why->reason == PGHA_WHY_PASSIVE)
-	{
-		strlcat(text, ": ", size);
-		strlcat(text, pgha_passive_text(why->passive), size);
-	}
-	else if (why->reason == PGHA_WHY_STOP_FAILED && stop_error[0] != '\0')
+	PghaReasonText(node, why, text, size);
+	if (why->reason == PGHA_WHY_STOP_FAILED && stop_error[0] != '\0')
 	{
 		strlcat(text, ": ", size);
 		strlcat(text, stop_error, size);
@@ -182,6 +166,21 @@ is_news(const PghaView *view)
 	return true;
 }
 
+/*
+ * What pgha_status() shows of votes, and pgha_explain() thinks over: without the
+ * histories, which are long and say nothing that the bar does not.
+ */
+static void
+publish_node(PghaNode *to, const PghaNode *node)
+{
+	const size_t from = offsetof(PghaNode, compared);
+
+	memcpy(to, node, offsetof(PghaNode, history));
+	memset(&to->history, 0, offsetof(PghaHistory, entry));
+	memcpy((char *) to + from, (const char *) node + from, offsetof(PghaNode, member) - from);
+	memcpy(to->member, node->member, sizeof(PghaMember) * pgha_everybody(node));
+}
+
 void
 PghaPublish(const PghaMonitor *monitor)
 {
@@ -219,6 +218,7 @@ PghaPublish(const PghaMonitor *monitor)
 		snprintf(m->address, sizeof(m->address),
 				 strchr(address->host, ':') ? "[%s]:%d" : "%s:%d", address->host, address->port);
 		m->contact = node->member[i].contact;
+		m->told = node->member[i].told;
 		PghaPeersShow(i, m);
 		m->known = node->member[i].heard != 0;
 		m->report = node->member[i].report;
@@ -227,6 +227,7 @@ PghaPublish(const PghaMonitor *monitor)
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
 	memcpy(&PghaShmem->view, &view, sizeof(view));
 	PghaShmem->beat = Max(PghaShmem->beat, node->voting.beat);
+	publish_node(&PghaShmem->node, node);
 	LWLockRelease(PghaShmem->lock);
 	if (view.voting.votes != 0 && is_news(&view))
 	{
