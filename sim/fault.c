@@ -150,12 +150,19 @@ site_down(SimWorld *world, bool clean)
 
 /*
  * Some standbys come back without their first WAL, as long as there is somebody who
- * has it.  Not by chance, which would change all schedules.
+ * has it; and where the members vote, as long as a majority can do so without them.
+ * Not by chance, which would change all schedules.
  */
 static void
 lose_wal_by_turns(SimWorld *world, int node)
 {
+	int			able = 0;
+
 	if ((world->seed + world->node[node].run) % 4 != 0)
+		return;
+	for (int i = 0; i < world->count; i++)
+		able += i != node && !world->node[i].no_wal;
+	if (world->voting && (able < world->count / 2 + 1 || world->keep_wal))
 		return;
 	for (int i = 0; i < world->count; i++)
 	{

@@ -106,6 +106,7 @@ static const Rule vote_rules[] = {
 	{PGHA_RULE_STORE, "R2-store", 0, "a rule counts where its leader is supported"},
 	{PGHA_RULE_OPEN, "S5-open", 2000, "a new leader opens when its WAL is as safe as it promises"},
 	{PGHA_RULE_CATCH_UP, "S6-catch-up", 0, "whoever joins S has all that was confirmed"},
+	{PGHA_RULE_FORGOT, "B1-forgot", 2000, "who has lost its votes does not vote before all were heard"},
 	{PGHA_RULE_LATER, "F1-later", 2000, "a leader yields to a later one"},
 };
 

@@ -110,6 +110,11 @@ sim_lose_wal(SimWorld *world, int node)
 
 	if (n->phase != SIM_DOWN || !n->standby_signal || n->no_wal)
 		return;
+
+	/* Whoever has lost its votes waits for all others: with one that waits for a leader it is an administrator's case. */
+	for (int i = 0; i < world->count; i++)
+		if (world->node[i].disk.forgot)
+			return;
 	sim_trace(world, node, "loses the WAL that it begins with");
 	n->no_wal = true;
 }

@@ -107,7 +107,7 @@ check_acknowledged(SimWorld *world, int node, int c)
 		return;
 
 	/* Asked for by name; or what a leader acknowledges alone, unless it was told to and waits for others to catch up. */
-	commit->protected = sim_sync_state(world, node).num_sync > 0 || rule->k > 0 ||
+	commit->protected = commit->by_names || rule->k > 0 ||
 		(rule->term != 0 && pgha_count_set(rule->eligible) == 1 && n->core.voting.change_at == 0);
 	if (commit->term < world->acknowledged_term)
 		sim_violation(world, "beside", "%s acknowledges a commit of term %d after one of term %d",

@@ -9,6 +9,7 @@
  */
 #include "vote_fault.h"
 
+#include "../src/core/recall.h"
 #include "check.h"
 #include "fault.h"
 #include "loop.h"
@@ -38,6 +39,7 @@ enum
 	VOTE_FIREWALL,				/* answers in the leader's place for all others */
 	VOTE_UNSYNC_ALONE,			/* synchronous_standby_names is emptied inside an isolation */
 	VOTE_REWIND,				/* an agent rebuilds a diverged node */
+	VOTE_FORGET,				/* pgha.state of a node is lost */
 	VOTE_KINDS
 };
 
@@ -57,7 +59,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	[PROFILE_CRASH] = {
 		[FAULT_KILL] = 8,[FAULT_POWER] = 2,[FAULT_STOP] = 3,[FAULT_RESTART] = 6,[FAULT_QUICK_RESTART] = 3,
 		[FAULT_START] = 4,[FAULT_BACKEND] = 4,[FAULT_SITE_DOWN] = 1,[FAULT_ISOLATE] = 2,[FAULT_HEAL] = 2,
-		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 8,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3
+		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 8,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3,[VOTE_FORGET] = 3
 	},
 	[PROFILE_FREEZE] = {
 		[FAULT_FREEZE] = 12,[VOTE_HANG] = 8,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_SLOW] = 2,[FAULT_CUT] = 1,
@@ -65,7 +67,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	},
 	[PROFILE_PARTITION] = {
 		[FAULT_CUT] = 6,[FAULT_CUT_ONE_WAY] = 4,[FAULT_ISOLATE] = 6,[FAULT_HEAL] = 4,[FAULT_KILL] = 2,
-		[FAULT_START] = 2,[FAULT_SLOW] = 1,[VOTE_RESTART_ALONE] = 3,[VOTE_REJECT] = 2,[VOTE_SPLIT] = 5,[VOTE_FIREWALL] = 1,[VOTE_CUT_LEADER] = 2
+		[FAULT_START] = 2,[FAULT_SLOW] = 1,[VOTE_RESTART_ALONE] = 3,[VOTE_REJECT] = 2,[VOTE_SPLIT] = 5,[VOTE_FIREWALL] = 1,[VOTE_CUT_LEADER] = 2,[VOTE_FORGET] = 1
 	},
 	[PROFILE_SYNC] = {
 		[FAULT_KILL] = 6,[FAULT_START] = 4,[FAULT_CUT] = 4,[FAULT_ISOLATE] = 4,[FAULT_FREEZE] = 3,
@@ -86,7 +88,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 		[FAULT_ISOLATE] = 3,[FAULT_HEAL] = 4,[FAULT_SLOW] = 1,[FAULT_THROTTLE] = 1,[FAULT_PAUSE] = 1,[FAULT_RESUME] = 2,
 		[FAULT_PRIORITY] = 1,[FAULT_SITE_DOWN] = 1,[VOTE_HANG] = 2,[VOTE_REJECT] = 1,[VOTE_HOLD_REPLAY] = 1,
 		[VOTE_SWITCHOVER] = 2,[VOTE_RESTART_ALONE] = 2,[VOTE_NAMES] = 1,[VOTE_REMOVE] = 1,[VOTE_ADD] = 1,[VOTE_SPLIT] = 2,
-		[VOTE_RESTART_OTHERS] = 1,[VOTE_UNSYNC_ALONE] = 1
+		[VOTE_RESTART_OTHERS] = 1,[VOTE_UNSYNC_ALONE] = 1,[VOTE_FORGET] = 2
 	},
 };
 
@@ -199,7 +201,7 @@ rewind_node(SimWorld *world, int node)
 	int			common = 0;
 	PghaDurable kept = n->disk;
 
-	if (n->phase != SIM_UP || n->frozen || n->witness || n->core.state != PGHA_DIVERGED ||
+	if ((n->phase != SIM_UP && !n->no_wal) || !n->monitor || n->frozen || n->witness || n->core.state != PGHA_DIVERGED ||
 		leader == PGHA_NOBODY || !sim_leads(world, leader) || world->node[leader].frozen ||
 		!sim_linked(world, node, leader) || !world->node[leader].core.posted ||
 		world->node[leader].core.durable.claim.term != n->core.durable.support.term || n->disk.vote_open)
@@ -210,6 +212,7 @@ rewind_node(SimWorld *world, int node)
 	sim_trace(world, node, "is rewound to %s, by %d records", n->settings.name[leader], n->nwal - common);
 	world->rewinds++;
 	n->nwal = n->replayed = common;
+	n->no_wal = false;
 	memcpy(n->real, world->node[leader].real, sizeof(n->real));
 	memcpy(n->placeholder, world->node[leader].placeholder, sizeof(n->placeholder));
 	n->standby_signal = true;
@@ -223,7 +226,30 @@ rewind_node(SimWorld *world, int node)
 	n->disk.won = kept.won;
 	n->disk.won_before = kept.won_before;
 	n->disk.rule = kept.rule;
+	n->disk.forgot = kept.forgot;
 	sim_post_to_host(world, sim_between(world, 200 * MS, 2 * SECOND), SIM_START, node, 0, 0, 0);
+}
+
+/*
+ * pgha.state is lost while the server is down; without standby.signal the server
+ * can tell that it was managed, and may have led (server/boot.c).
+ */
+static void
+forget(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	/* One that waits for a leader does not answer (see sim_lose_wal()). */
+	for (int i = 0; i < world->count; i++)
+		if (world->node[i].no_wal)
+			return;
+	sim_kill(world, node, false);
+	sim_trace(world, node, "loses pgha.state");
+	world->forgets++;
+	pgha_forget(&n->disk);
+	if (!n->witness && !n->standby_signal)
+		n->disk.role = PGHA_ROLE_PRIMARY;
+	later(world, sim_some_time(world), FAULT_START, node);
 }
 
 static void
@@ -333,6 +359,9 @@ strike(SimWorld *world, int kind, int node)
 		case VOTE_REWIND:
 			rewind_node(world, node);
 			break;
+		case VOTE_FORGET:
+			forget(world, node);
+			break;
 		default:
 			/* A witness has nothing to be paused or promoted. */
 			if (!n->witness || (kind != FAULT_PAUSE && kind != FAULT_RESUME && kind != FAULT_PRIORITY))
@@ -370,7 +399,7 @@ static void
 look(SimWorld *world)
 {
 	for (int i = 0; i < world->members; i++)
-		if (world->node[i].phase == SIM_UP && world->node[i].core.state == PGHA_DIVERGED && sim_chance(world, 100))
+		if (world->node[i].monitor && world->node[i].core.state == PGHA_DIVERGED && sim_chance(world, 100))
 			later(world, sim_between(world, MS, SECOND), VOTE_REWIND, i);
 }
 
@@ -610,6 +639,7 @@ choose_settings(SimWorld *world)
 			n->settings.priority = (int) sim_between(world, 50, 150);
 	}
 	world->wished = world->count;
+	world->keep_wal = profile != PROFILE_CRASH && profile != PROFILE_FREEZE && profile != PROFILE_SWITCHOVER;
 	if (profile == PROFILE_SYNC || (profile == PROFILE_MIXED && sim_chance(world, 400)))
 		choose_names(world);
 	if (profile == PROFILE_CRASH || profile == PROFILE_MIXED)
@@ -639,6 +669,8 @@ form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	sim_observe(world, &storm);
 	sim_shuffle_names(world);
 	sim_add_witnesses(world, witnesses);
+	for (int i = 0; i < world->count; i++)
+		pgha_forget(&world->node[i].disk);
 	choose_settings(world);
 	sim_trace(world, -1, "seed %llu: %s, %d members, %d witnesses, failure_timeout %.1f s",
 			  (unsigned long long) seed, sim_vote_profile_name(seed), members, witnesses,

@@ -317,6 +317,9 @@ sim_release_commits(SimWorld *world, int node)
 		int			commit = world->record[n->wal[n->first_waiting]].commit;
 
 		if (commit >= 0)
+		{
+			world->commit[commit].by_names = sim_sync_state(world, node).num_sync > 0;
 			sim_post(world, sim_between(world, MS / 5, 2 * MS), SIM_COMMIT, node, commit, 0, 0);
+		}
 	}
 }

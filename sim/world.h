@@ -68,6 +68,7 @@ typedef struct SimCommit
 	int			position;		/* index in the writer's WAL */
 	bool		acknowledged;
 	bool		lost;			/* a later leader did without it */
+	bool		by_names;		/* it was to wait for those that synchronous_standby_names names */
 	bool		protected;		/* whoever asked was promised that no later leader would */
 	pgha_time	acknowledged_at;
 } SimCommit;
@@ -385,12 +386,14 @@ struct SimWorld
 
 	/* vote_check.c */
 	bool		voting;			/* quorum is in force everywhere */
+	bool		keep_wal;		/* synchronous commits and changes of members need all that is there */
 	int			winner[SIM_MAX_TERMS];	/* by term: node + 1 */
 	uint64_t	elected[SIM_MAX_NODES]; /* the last term each was elected in, unless given up unused */
 	uint64_t	acknowledged_term;	/* the greatest that a commit was acknowledged in */
 	int			elections;
 	int			switchovers;
 	int			rewinds;
+	int			forgets;
 
 	/* check.c */
 	char		violation[400]; /* empty: none */

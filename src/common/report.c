@@ -66,6 +66,7 @@ static const char *const bar_words[] = {
 	[PGHA_BAR_LAG] = "lag",
 	[PGHA_BAR_NOT_LISTED] = "not_listed",
 	[PGHA_BAR_NOT_SYNC] = "not_sync",
+	[PGHA_BAR_FORGOT] = "forgot",
 };
 
 _Static_assert(sizeof(PghaRole) == sizeof(unsigned int) &&
@@ -176,6 +177,7 @@ static const Field fields[] = {
 	VOTE("promise", FIELD_NAME_OR_EMPTY, promise.leader.name),
 	VOTE("promise_instance", FIELD_U64, promise.instance),
 	VOTE("promise_beat", FIELD_U64, promise.beat),
+	VOTE("promise_ttl", FIELD_I64, promise.ttl),
 	VOTE("promise_age", FIELD_I64, promise_age),
 	HANDOVER("released", FIELD_U64, released),
 	HANDOVER("handover_term", FIELD_U64, handover.term),

@@ -12,6 +12,7 @@
 #include "claim.h"
 #include "lease.h"
 #include "members.h"
+#include "recall.h"
 #include "rule.h"
 
 /* Clocks run within 2 % of real time (A3); a promise outlives the lease that is built on it. */
@@ -54,9 +55,11 @@ pgha_leader_to_follow(const PghaNode *node, pgha_time now)
 
 	if (!RULE(node, PGHA_RULE_FOLLOW))
 		return pgha_visible_leader(node, now);
-	if (leader == PGHA_NOBODY || node->durable.vote_open)
+	if (leader == PGHA_NOBODY)
 		return PGHA_NOBODY;
 	m = &node->member[leader];
+	if (node->durable.vote_open && !(node->durable.forgot && pgha_may_follow_unaware(node, &m->report)))
+		return PGHA_NOBODY;
 	if (!pgha_counts(node, m) || m->report.in_recovery || !m->report.posted ||
 		m->report.claim.term != node->durable.support.term || m->report.released != 0 ||
 		now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout)
@@ -225,7 +228,7 @@ support(PghaNode *node, uint64_t term, const char *name)
 	strcpy(durable->support.name, name);
 	if (durable->highest < term)
 		durable->highest = term;
-	if (durable->vote.term <= term)
+	if (durable->vote.term <= term && !durable->forgot)
 		durable->vote_open = false;
 }
 
@@ -316,7 +319,7 @@ take_in(PghaStep *step, int member)
 	/* R2: the rule of the leader that is supported; R5: and what others have stored. */
 	if (pgha_rule_compare(&report->rule, &durable->rule) > 0 && node->state != PGHA_PROMOTING &&
 		node->local.in_recovery + pgha_is_witness(node) > 0 &&
-		(report->posted ? (report->claim.term == durable->support.term && !durable->vote_open &&
+		(report->posted ? (report->claim.term == durable->support.term && (!durable->vote_open || durable->forgot) &&
 						   strcmp(report->node, durable->support.name) == 0) ||
 		 !RULE(node, PGHA_RULE_STORE) : true))
 	{
@@ -332,6 +335,8 @@ take_in(PghaStep *step, int member)
 static PghaWhy
 bar_to_vote(const PghaNode *node)
 {
+	if (node->durable.forgot)
+		return pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node));
 	if (!pgha_in_force(node))
 		return pgha_because(PGHA_WHY_NO_RULE, PGHA_NOBODY);
 	if (node->passive != PGHA_ACTIVE)
@@ -484,6 +489,19 @@ vote(PghaStep *step)
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
 }
 
+/* Others that are new, or start as this one does, are there in a moment. */
+static void
+tell_unaware(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+
+	if (!pgha_is_unaware(node) || node->voting.forgot_told ||
+		step->now - node->started < 2 * node->settings.failure_timeout)
+		return;
+	node->voting.forgot_told = true;
+	pgha_tell(step, pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node)));
+}
+
 void
 pgha_tend_ballot(PghaStep *step)
 {
@@ -491,6 +509,10 @@ pgha_tend_ballot(PghaStep *step)
 	bool		news = false;
 
 	node->voting.stop_wanted = false;
+	if (node->durable.forgot && !RULE(node, PGHA_RULE_FORGOT))
+		node->durable.forgot = node->durable.vote_open = false;
+	news = pgha_recall(step);
+	tell_unaware(step);
 	settle_own_vote(step);
 	if (node->posted && node->durable.claim.term > node->durable.support.term)
 	{

@@ -70,6 +70,7 @@ choose_term_by_hand(PghaStep *step)
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
 	node->durable.won_before = node->durable.won;
 	node->durable.won = term + 1;
+	node->durable.forgot = false;
 }
 
 /*
@@ -323,6 +324,8 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_TOO_LOW, PGHA_ACTIVE};
 	if (force)
 		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	if (pgha_is_unaware(node))
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_FORGOT, PGHA_ACTIVE};
 	if (pgha_in_force(node))
 		return pgha_leader_to_follow(node, now) == PGHA_NOBODY ? pgha_because(PGHA_WHY_NONE, PGHA_NOBODY) :
 			pgha_because(PGHA_WHY_PRIMARY_ANSWERS, pgha_leader_to_follow(node, now));

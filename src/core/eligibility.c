@@ -110,6 +110,9 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 			return PGHA_BAR_HELD_OFF;
 	}
 
+	if (pgha_is_unaware(node))
+		return PGHA_BAR_FORGOT;
+
 	/*
 	 * A former primary that comes back to lead does what it did before: it
 	 * holds every commit it acknowledged, and neither a pause nor priority 0

@@ -135,6 +135,7 @@ typedef struct PghaDurable
 	uint64_t	won_before;		/* ... and the one before: what it is again when that is given up */
 	pgha_time	promised_ttl;	/* longest lease that a promise was given for, and that may still run */
 	PghaVotingRule rule;		/* newest one stored */
+	bool		forgot;			/* what it has voted in is not known: the vote is an open one of any term (recall.c) */
 } PghaDurable;
 
 typedef enum PghaReceiver
@@ -168,7 +169,8 @@ typedef enum PghaBar
 	PGHA_BAR_STARTED_LATE,		/* has not met the primary since its start, and gives it time to come */
 	PGHA_BAR_LAG,				/* further behind than pgha.max_failover_lag */
 	PGHA_BAR_NOT_LISTED,		/* not in the primary's synchronous_standby_names */
-	PGHA_BAR_NOT_SYNC			/* FIRST: was not synchronous when the primary was last heard */
+	PGHA_BAR_NOT_SYNC,			/* FIRST: was not synchronous when the primary was last heard */
+	PGHA_BAR_FORGOT				/* does not know what it has voted in */
 } PghaBar;
 
 typedef enum PghaPassive
@@ -465,6 +467,7 @@ typedef enum PghaReason
 	PGHA_WHY_LESS_WAL,			/* V4 */
 	PGHA_WHY_ABSENT,			/* it does not answer */
 	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
+	PGHA_WHY_FORGOT,			/* does not know what it has voted in before, and has not heard of member */
 	PGHA_WHY_COUNT
 } PghaReason;
 

@@ -160,6 +160,7 @@ decide_to_lead(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaClaim  *claim = &node->durable.claim;
 	const char *self = node->settings.name[node->settings.self];
+	bool		first = claim->term == 0;
 	int			missing = PGHA_NOBODY;
 
 	if (RULE(node, PGHA_RULE_GATE) && !all_told(node, node->deciding_since, step->now, &missing))
@@ -219,8 +220,11 @@ decide_to_lead(PghaStep *step)
 		return;
 	}
 
-	if (claim->term == 0)
+	if (first)
 	{
+		/* Where all have lost what they knew, the timelines tell that there were terms before. */
+		if (pgha_is_unaware(node) && node->max_timeline > 1)
+			node->max_term = pgha_later(node->max_term, node->max_timeline + 1);
 		node->max_term = pgha_later(node->max_term, 1);
 		pgha_tell(step, pgha_because(PGHA_WHY_FIRST_PRIMARY, PGHA_NOBODY));
 	}
@@ -233,7 +237,7 @@ decide_to_lead(PghaStep *step)
 	node->durable.role = PGHA_ROLE_PRIMARY;
 	node->durable.fenced = false;
 	node->durable.diverged = false;
-	pgha_lead(step, claim->term == 1 ? pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY) :
+	pgha_lead(step, first ? pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY) :
 			  pgha_because(PGHA_WHY_PROMOTED_BY_HAND, PGHA_NOBODY));
 }
 
@@ -321,7 +325,7 @@ begin_quorum(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaVotingRule rule;
 
-	if (node->settings.voters < 3 || !node->gate_open || node->voting.handover != PGHA_NOBODY)
+	if (node->settings.voters < 3 || !node->gate_open || node->voting.handover != PGHA_NOBODY || pgha_is_unaware(node))
 		return;
 	rule = pgha_rule_of_file(node);
 	if (step->now >= pgha_lease_under(node, &rule, step->now))

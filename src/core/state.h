@@ -64,6 +64,7 @@ typedef struct PghaVoting
 	pgha_time	promise_until;
 	pgha_time	start_until;	/* a promise from before the start lasts until then */
 	pgha_time	longest_ttl;	/* of all promises since */
+	bool		forgot_told;
 	pgha_time	voted_at;
 	PghaRefusal refusal;
 	PghaStopping receiver;
@@ -239,7 +240,10 @@ typedef enum PghaRule
 	PGHA_RULE_LATER,			/* F1 a leader yields to a later one */
 	PGHA_RULE_POLITE,			/* whoever stands waits for better ones, vetoes and outcomes: no rule of
 								 * safety, and off in many schedules */
-	PGHA_RULE_COUNT
+	PGHA_RULE_COUNT,
+
+	/* B1, B2 who has lost its votes may have an open one; shares its place with a rule that votes leave no room for. */
+	PGHA_RULE_FORGOT = PGHA_RULE_LAG
 } PghaRule;
 
 _Static_assert(PGHA_RULE_COUNT <= 64, "rules are kept in a 64 bit set");
@@ -281,6 +285,14 @@ static inline bool
 pgha_is_witness(const PghaNode *node)
 {
 	return node->settings.self >= node->settings.count;
+}
+
+/* Is it to be taken for one that has an open vote, as it does not know what it has voted in? */
+static inline bool
+pgha_is_unaware(const PghaNode *node)
+{
+	return node->durable.forgot && (node->settings.voters > 0 || node->durable.rule.term != 0) &&
+		RULE(node, PGHA_RULE_FORGOT);
 }
 
 /* Is quorum in force here: do terms begin with an election? */

@@ -151,6 +151,7 @@ pgha_bar_text(PghaBar bar)
 		[PGHA_BAR_STARTED_LATE] = "has not met the primary since it started, and gives it pgha.startup_grace",
 		[PGHA_BAR_LAG] = "further behind the primary than pgha.max_failover_lag",
 		[PGHA_BAR_NOT_LISTED] = "not listed in the primary's synchronous_standby_names",
+		[PGHA_BAR_FORGOT] = "does not know what it has voted in before, and votes when all members have answered",
 		[PGHA_BAR_NOT_SYNC] = "was not a synchronous standby when the primary was last heard",
 	};
 
@@ -261,6 +262,7 @@ static const struct
 	[PGHA_WHY_VOTED] = {"wait", "voted for %s, and waits for what becomes of it"},
 	[PGHA_WHY_STANDING] = {"wait", "stands for election"},
 	[PGHA_WHY_WITNESS] = {"start", "is a witness: votes, and has no data"},
+	[PGHA_WHY_FORGOT] = {"wait", "does not vote: pgha.state is lost or new, and what %s knows of former votes is not known yet"},
 	[PGHA_WHY_HANDING_OVER] = {"promote", "hands over to %s"},
 	[PGHA_WHY_NOT_STREAMING] = {"wait", "%s does not stream from this server"},
 	[PGHA_WHY_TARGET_BARRED] = {"wait", "%s may not be promoted"},

@@ -19,6 +19,7 @@
  *	primary, eligibility		out of recovery: lead, fence; may it be promoted
  *	fencing						the old primary's instance is stopped first
  *	ballot						under quorum: support, votes, promises
+ *	recall						... of who does not know what it has voted in
  *	lease, rule					a leader's lease and gate; who votes, who confirms
  *	members						what the members say
  *	actions, claim				the only way out; claims and histories
@@ -37,6 +38,7 @@
 #include "fencing.h"
 #include "members.h"
 #include "primary.h"
+#include "recall.h"
 #include "rule.h"
 #include "standby.h"
 #include "switchover.h"
@@ -292,7 +294,8 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	if (pgha_takes_part(node))
 		pgha_tend_ballot(&step);
 	if (pgha_is_witness(node))
-		pgha_enter(&step, PGHA_WITNESS, pgha_because(PGHA_WHY_WITNESS, PGHA_NOBODY));
+		pgha_enter(&step, PGHA_WITNESS, pgha_is_unaware(node) ?
+				   pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node)) : pgha_because(PGHA_WHY_WITNESS, PGHA_NOBODY));
 	else if (node->local.in_recovery)
 		pgha_standby_side(&step);
 	else

@@ -79,8 +79,8 @@ take_line(PghaStateFacts *facts, char *line)
 	return good;
 }
 
-PghaStateLook
-pgha_state_file_read(const char *data, PghaStateFacts *facts)
+static PghaStateLook
+read_facts(const char *data, const char *name, PghaStateFacts *facts)
 {
 	char		path[PATH_MAX + 16];
 	char	   *text;
@@ -90,7 +90,7 @@ pgha_state_file_read(const char *data, PghaStateFacts *facts)
 	bool		good;
 
 	memset(facts, 0, sizeof(*facts));
-	(void) snprintf(path, sizeof(path), "%s/pgha.state", data);
+	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
 	text = pgha_read_file(path, NULL);
 	if (text == NULL)
 		return errno == ENOENT ? PGHA_STATE_FILE_ABSENT : PGHA_STATE_FILE_UNUSABLE;
@@ -114,4 +114,16 @@ pgha_state_file_read(const char *data, PghaStateFacts *facts)
 		return PGHA_STATE_FILE_READ;
 	memset(facts, 0, sizeof(*facts));
 	return PGHA_STATE_FILE_UNUSABLE;
+}
+
+PghaStateLook
+pgha_state_file_read(const char *data, PghaStateFacts *facts)
+{
+	return read_facts(data, "pgha.state", facts);
+}
+
+PghaStateLook
+pgha_votes_file_read(const char *data, PghaStateFacts *facts)
+{
+	return read_facts(data, PGHA_VOTES_FILE, facts);
 }

@@ -45,6 +45,8 @@
 #include "state.h"
 #include "witness.h"
 
+/* Written by the monitor (events.c), from its first start on. */
+#define PGHA_EVENTS_FILE	"pgha.events"
 /* Written by the agent (recovery/rejoin.c). */
 #define FOLLOW_FILE		"pgha.follow"
 
@@ -256,6 +258,21 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 }
 
 /*
+ * A server that is new has no pgha.state; but one that has told of events was
+ * managed, and where the members vote it must not begin again as if it were new.
+ */
+static bool
+is_lost(const PghaDurable *durable)
+{
+	if (config.settings.voters == 0 || !durable->forgot || !file_exists(PGHA_EVENTS_FILE))
+		return false;
+	ereport(LOG,
+			(errmsg("file \"pgha.state\" is missing, although this server was managed by pgha before"),
+			 errhint("The node learns its leader anew from the other members.")));
+	return true;
+}
+
+/*
  * The agent starts a server whose successor it has just spoken to; it leaves
  * the successor's term in FOLLOW_FILE.  What it knows must not depend on whether
  * the members can be reached a moment later.
@@ -350,6 +367,24 @@ set_upstream(void)
 	SetConfigOption("recovery_target_timeline", "latest", PGC_POSTMASTER, PGC_S_OVERRIDE);
 }
 
+/* What is on disk must be a witness's: FATAL if not. */
+static void
+boot_witness(void)
+{
+	if (file_exists(STANDBY_SIGNAL_FILE) || file_exists(RECOVERY_SIGNAL_FILE))
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is one of pgha.witnesses, but has been told to recover"),
+				 errhint("A witness has no data of the cluster: make one with \"pgha witness init\".")));
+
+	/* A member keeps its own system identifier there, a witness that of the cluster. */
+	if (PghaStateSystem() == GetSystemIdentifier())
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is one of pgha.witnesses, but has the data of a member"),
+				 errhint("Make a witness with \"pgha witness init\", or write this node's name in pgha.members only.")));
+}
+
 /* FATAL if the configuration is bad or a decision cannot be carried out. */
 static void
 boot(void)
@@ -372,7 +407,7 @@ boot(void)
 
 	if (PghaIsWitness())
 	{
-		PghaWitnessBoot();
+		boot_witness();
 		return;
 	}
 
@@ -394,6 +429,8 @@ boot(void)
 	set_upstream();
 	PghaArchiveGuard();
 	file = PghaStateRead(&config.settings, &durable);
+	if (file == PGHA_STATE_ABSENT && is_lost(&durable))
+		file = PGHA_STATE_UNUSABLE;
 	PghaConfigKeepVoters(&config, &durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))

@@ -83,11 +83,8 @@ static struct
 }			written[MAX_WRITTEN];
 static int	written_count = 0;
 
-/* What this server was when it started; background workers have it from the postmaster. */
-static enum
-{
-	NOT_STARTED, STARTED_AS_MEMBER, STARTED_AS_WITNESS
-}			started_as = NOT_STARTED;
+/* This server has begun as what it is; other processes have it from the postmaster. */
+static bool started = false;
 
 /* Why this process could not take pgha.conninfo as written; empty if it could. */
 static char conninfo_error[256] = "";
@@ -255,8 +252,9 @@ PghaConfigInit(void)
 	define_agent_settings();
 }
 
-uint64
-PghaConfigHashText(uint64 hash, const char *text)
+/* FNV-1a: tells sets apart that should be the same on all members. */
+static uint64
+hash_text(uint64 hash, const char *text)
 {
 	for (; *text; text++)
 		hash = (hash ^ (unsigned char) *text) * UINT64CONST(1099511628211);
@@ -269,29 +267,31 @@ hash_config(const PghaMembers *members, bool data)
 {
 	uint64		hash = UINT64CONST(14695981039346656037);
 	char		numbers[128];
+	char		votes[PGHA_MAX_MEMBERS * sizeof(PghaAddress)];
 
-	hash = PghaConfigHashText(hash, pgha_cluster);
+	hash = hash_text(hash, pgha_cluster);
 	for (int i = 0; i < members->count; i++)
 	{
 		char		port[16];
 
 		snprintf(port, sizeof(port), "%d", members->member[i].port);
-		hash = PghaConfigHashText(hash, members->member[i].name);
-		hash = PghaConfigHashText(hash, members->member[i].host);
-		hash = PghaConfigHashText(hash, port);
+		hash = hash_text(hash, members->member[i].name);
+		hash = hash_text(hash, members->member[i].host);
+		hash = hash_text(hash, port);
 	}
 	if (data)
 		snprintf(numbers, sizeof(numbers), "%d %d %d %d", pgha_heartbeat_interval,
 				 pgha_failure_timeout, pgha_startup_grace, pgha_max_failover_lag);
 	else
 		snprintf(numbers, sizeof(numbers), "%d %d", pgha_heartbeat_interval, pgha_failure_timeout);
-	hash = PghaConfigHashText(hash, numbers);
+	hash = hash_text(hash, numbers);
 	if (data)
 	{
-		hash = PghaConfigHashText(hash, pgha_address);
-		hash = PghaConfigHashText(hash, fence_options[pgha_fence].name);
+		hash = hash_text(hash, pgha_address);
+		hash = hash_text(hash, fence_options[pgha_fence].name);
 	}
-	return PghaConfigVotesHash(hash, members);
+	PghaConfigVotesText(members, votes, sizeof(votes));
+	return votes[0] != '\0' ? hash_text(hash, votes) : hash;
 }
 
 bool
@@ -304,14 +304,22 @@ PghaConfigDiffers(const PghaSettings *settings, int member, uint64 hash)
 	return hash != (member < settings->count ? settings->config_hash : settings->witness_hash);
 }
 
-char *
-PghaConfigPhrase(char *sentence)
+/* Without the full stop: a sentence that becomes part of a message. */
+static char *
+phrase(char *sentence)
 {
 	size_t		length = strlen(sentence);
 
 	if (length > 0 && sentence[length - 1] == '.')
 		sentence[length - 1] = '\0';
 	return sentence;
+}
+
+void
+PghaConfigKeepVoters(PghaConfig *config, const PghaDurable *durable)
+{
+	if (durable->rule.term != 0 && config->settings.voters == 0)
+		config->settings.voters = config->members.voters;
 }
 
 /* Is this empty, or http(s)://host[:port] with nothing behind it? */
@@ -355,7 +363,7 @@ check_host_settings(const PghaMembers *members, char *error, size_t error_size, 
 
 	if (!pgha_address_spec_parse(pgha_address, &spec, reason, sizeof(reason)))
 	{
-		snprintf(error, error_size, "pgha.address cannot be read: %s", PghaConfigPhrase(reason));
+		snprintf(error, error_size, "pgha.address cannot be read: %s", phrase(reason));
 		snprintf(hint, hint_size, "Write an address of one of the kinds in the manual, the same on all nodes, as in pgha.address = 'ec2:10.0.3.10'.");
 		return false;
 	}
@@ -445,12 +453,6 @@ check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_siz
 	return true;
 }
 
-bool
-PghaIsWitness(void)
-{
-	return started_as == STARTED_AS_WITNESS;
-}
-
 static bool
 is_witness(const PghaConfig *config)
 {
@@ -481,7 +483,7 @@ find_self(PghaConfig *config, char *error, size_t error_size, char *hint, size_t
 				 pgha_node);
 		return false;
 	}
-	if (started_as == NOT_STARTED || is_witness(config) == (started_as == STARTED_AS_WITNESS))
+	if (!started || is_witness(config) == PghaIsWitness())
 		return true;
 	snprintf(error, error_size, is_witness(config) ?
 			 "pgha.witnesses lists this node, which has started as a member" :
@@ -571,7 +573,8 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 		return false;
 	}
 
-	if (!PghaConfigVotesBuild(config, error, error_size, hint, hint_size) ||
+	if (!PghaConfigVotesBuild(&config->members, settings, pgha_heartbeat_interval, pgha_failure_timeout,
+							  error, error_size, hint, hint_size) ||
 		!find_self(config, error, error_size, hint, hint_size))
 		return false;
 	if (!check_agent_settings(error, error_size, hint, hint_size) ||
@@ -605,9 +608,6 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 	settings->config_hash = is_witness(config) ? settings->witness_hash : hash_config(&config->members, true);
 	settings->system_identifier = is_witness(config) ? PghaWitnessSystem() : GetSystemIdentifier();
 	settings->instance = instance;
-	settings->voters = config->members.count >= 3 ? config->members.count : 0;	/* XXX until h-settings */
-	settings->lease_ttl = settings->failure_timeout;
-	settings->refused_is_down = true;
 	return true;
 }
 
@@ -707,7 +707,7 @@ warn_of_missing(const PghaConfig *config)
 						 Max(10, senders))));
 	if (!is_witness(config))
 		warn_of_missing_data(members);
-	PghaConfigVotesWarn(config);
+	PghaConfigVotesWarn(&config->members);
 }
 
 /* Without the monitor the commit gate would never open. */
@@ -758,7 +758,9 @@ PghaConfigCheckAtStart(void)
 				 errhint("%s", hint)));
 	check_worker_registered();
 	check_program();
-	started_as = is_witness(&config) ? STARTED_AS_WITNESS : STARTED_AS_MEMBER;
+	started = true;
+	if (is_witness(&config))
+		PghaWitnessStart();
 	warn_of_missing(&config);
 	MarkGUCPrefixReserved("pgha");
 }

@@ -67,9 +67,6 @@ extern void PghaConfigCheckAtStart(void);
 extern bool PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_size,
 							char *hint, size_t hint_size);
 
-/* Is this server one of the witnesses?  Told at its start, for good, and known in all its processes. */
-extern bool PghaIsWitness(void);
-
 /*
  * Whom a cluster has let vote is no matter of files any more: where quorum is in
  * force by `durable`, all that are listed go on being asked, whatever pgha.quorum says.
@@ -81,11 +78,5 @@ extern void PghaConfigKeepVoters(PghaConfig *config, const PghaDurable *durable)
  * this node?  A witness knows nothing of what only concerns those that have data.
  */
 extern bool PghaConfigDiffers(const PghaSettings *settings, int member, uint64 hash);
-
-/* FNV-1a: tells sets apart that should be the same on all members. */
-extern uint64 PghaConfigHashText(uint64 hash, const char *text);
-
-/* Takes the full stop off a sentence that becomes part of a message; returns it. */
-extern char *PghaConfigPhrase(char *sentence);
 
 #endif							/* PGHA_CONFIG_H */

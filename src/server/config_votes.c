@@ -6,13 +6,12 @@
  * are fewer no majority outlives the loss of one, and a cluster does what it does
  * without votes (quorum.md, 2 and 7).  What is in the files is a wish besides:
  * whom a cluster has let vote is remembered in pgha.state, and a file cannot take
- * that back (PghaConfigKeepVoters()).
+ * that back (PghaConfigKeepVoters() in config.c).
  */
 #include "postgres.h"
 
 #include <limits.h>
 
-#include "lib/stringinfo.h"
 #include "utils/guc.h"
 
 #include "config_votes.h"
@@ -70,67 +69,53 @@ wants_votes(const PghaMembers *members)
 	return pgha_quorum != QUORUM_OFF && members->voters >= VOTERS_NEEDED;
 }
 
-static int
-lease_ttl(void)
-{
-	return pgha_lease_ttl != 0 ? pgha_lease_ttl : pgha_failure_timeout;
-}
-
 static bool
-check_lease(const PghaMembers *members, char *error, size_t error_size, char *hint, size_t hint_size)
+check_lease(const PghaMembers *members, int ttl, int heartbeat_interval,
+			char *error, size_t error_size, char *hint, size_t hint_size)
 {
-	if (pgha_lease_ttl != 0 && pgha_lease_ttl < LEASE_MIN)
+	if (ttl < LEASE_MIN)
 	{
-		snprintf(error, error_size, "pgha.lease_ttl (%d ms) is below %d ms", pgha_lease_ttl, LEASE_MIN);
+		snprintf(error, error_size, "pgha.lease_ttl (%d ms) is below %d ms", ttl, LEASE_MIN);
 		snprintf(hint, hint_size, "Write pgha.lease_ttl = 0, which makes it as long as pgha.failure_timeout, or '%dms' or more.",
-				 Max(LEASE_MIN, LEASE_BEATS * pgha_heartbeat_interval));
+				 Max(LEASE_MIN, LEASE_BEATS * heartbeat_interval));
 		return false;
 	}
-	if ((wants_votes(members) || pgha_lease_ttl != 0) && lease_ttl() < LEASE_BEATS * pgha_heartbeat_interval)
+	if ((wants_votes(members) || pgha_lease_ttl != 0) && ttl < LEASE_BEATS * heartbeat_interval)
 	{
 		snprintf(error, error_size, "the lease of a primary (%s = %d ms) is shorter than four times pgha.heartbeat_interval (%d ms)",
-				 pgha_lease_ttl != 0 ? "pgha.lease_ttl" : "pgha.failure_timeout", lease_ttl(), pgha_heartbeat_interval);
+				 pgha_lease_ttl != 0 ? "pgha.lease_ttl" : "pgha.failure_timeout", ttl, heartbeat_interval);
 		snprintf(hint, hint_size, "Write pgha.heartbeat_interval = '%dms' or less, or pgha.lease_ttl = '%dms' or more, the same on all nodes.",
-				 lease_ttl() / LEASE_BEATS, LEASE_BEATS * pgha_heartbeat_interval);
+				 ttl / LEASE_BEATS, LEASE_BEATS * heartbeat_interval);
 		return false;
 	}
 	return true;
 }
 
 bool
-PghaConfigVotesBuild(PghaConfig *config, char *error, size_t error_size, char *hint, size_t hint_size)
+PghaConfigVotesBuild(PghaMembers *members, PghaSettings *settings, int heartbeat_interval, int failure_timeout,
+					 char *error, size_t error_size, char *hint, size_t hint_size)
 {
-	PghaMembers *members = &config->members;
-	PghaSettings *settings = &config->settings;
 	char		reason[400];
+	int			ttl = pgha_lease_ttl != 0 ? pgha_lease_ttl : failure_timeout;
 
 	if (!pgha_witnesses_parse(pgha_witnesses, members, reason, sizeof(reason)))
 	{
-		snprintf(error, error_size, "pgha.witnesses cannot be read: %s", PghaConfigPhrase(reason));
+		snprintf(error, error_size, "pgha.witnesses cannot be read: %.*s", (int) strlen(reason) - 1, reason);
 		snprintf(hint, hint_size, "Write pgha.witnesses = 'w-1=10.0.0.3:5433': servers without data, the same on all nodes, at most %d with the members; or '' for none.",
 				 PGHA_MAX_MEMBERS);
 		return false;
 	}
-	if (!check_lease(members, error, error_size, hint, hint_size))
+	if (!check_lease(members, ttl, heartbeat_interval, error, error_size, hint, hint_size))
 		return false;
 	settings->voters = wants_votes(members) ? members->voters : 0;
-	settings->lease_ttl = (pgha_time) lease_ttl() * 1000;
+	settings->lease_ttl = (pgha_time) ttl * 1000;
 	settings->refused_is_down = pgha_refused_is_down;
 	return true;
 }
 
 void
-PghaConfigKeepVoters(PghaConfig *config, const PghaDurable *durable)
+PghaConfigVotesWarn(const PghaMembers *members)
 {
-	if (durable->rule.term != 0 && config->settings.voters == 0)
-		config->settings.voters = config->members.voters;
-}
-
-void
-PghaConfigVotesWarn(const PghaConfig *config)
-{
-	const PghaMembers *members = &config->members;
-
 	if (pgha_quorum == QUORUM_OFF && members->voters >= VOTERS_NEEDED)
 		ereport(WARNING,
 				(errmsg("pgha.quorum is off: two halves of a divided cluster may both acknowledge commits"),
@@ -144,19 +129,19 @@ PghaConfigVotesWarn(const PghaConfig *config)
 				 errhint("Add a member to pgha.members or a witness to pgha.witnesses on all nodes, so that there are three voters.")));
 }
 
-uint64
-PghaConfigVotesHash(uint64 hash, const PghaMembers *members)
+void
+PghaConfigVotesText(const PghaMembers *members, char *text, size_t size)
 {
-	StringInfoData text;
+	size_t		length = 0;
+
+	text[0] = '\0';
 
 	/* An older version, which knows nothing of it, must not look like another configuration. */
 	if (members->voters == members->count && pgha_quorum == QUORUM_AUTO && pgha_lease_ttl == 0 && pgha_refused_is_down)
-		return hash;
-	initStringInfo(&text);
-	for (int i = members->count; i < members->voters; i++)
-		appendStringInfo(&text, "%s=%s:%d ", members->member[i].name, members->member[i].host, members->member[i].port);
-	appendStringInfo(&text, "%d %d %d", pgha_quorum, pgha_lease_ttl, pgha_refused_is_down);
-	hash = PghaConfigHashText(hash, text.data);
-	pfree(text.data);
-	return hash;
+		return;
+	for (int i = members->count; i < members->voters && length < size; i++)
+		length += snprintf(text + length, size - length, "%s=%s:%d ", members->member[i].name,
+						   members->member[i].host, members->member[i].port);
+	if (length < size)
+		snprintf(text + length, size - length, "%d %d %d", pgha_quorum, pgha_lease_ttl, pgha_refused_is_down);
 }

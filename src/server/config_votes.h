@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "config.h"
+#include "../common/members.h"
 
 /* GUC variables; pgha_lease_ttl in milliseconds, 0: as long as pgha.failure_timeout. */
 extern int	pgha_quorum;
@@ -19,20 +19,19 @@ extern bool pgha_refused_is_down;
 extern void PghaConfigVotesInit(void);
 
 /*
- * Puts the witnesses behind config->members, and fills in what the core must know
- * of the votes.  Of the set only its members need to be known before.  False with
- * a sentence and a hint.
+ * Puts the witnesses behind the members, and fills in what the core must know of
+ * the votes; times in milliseconds.  False with a sentence and a hint.
  */
-extern bool PghaConfigVotesBuild(PghaConfig *config, char *error, size_t error_size,
-								 char *hint, size_t hint_size);
+extern bool PghaConfigVotesBuild(PghaMembers *members, PghaSettings *settings, int heartbeat_interval, int failure_timeout,
+								 char *error, size_t error_size, char *hint, size_t hint_size);
 
 /*
  * What is told of this set at each start: WARNINGs for a majority that is not to
  * be had or not to be used.
  */
-extern void PghaConfigVotesWarn(const PghaConfig *config);
+extern void PghaConfigVotesWarn(const PghaMembers *members);
 
-/* Adds what voters must agree on to a hash, if anything of it is set. */
-extern uint64 PghaConfigVotesHash(uint64 hash, const PghaMembers *members);
+/* What voters must agree on, as a text to be hashed; empty if nothing of it is set. */
+extern void PghaConfigVotesText(const PghaMembers *members, char *text, size_t size);
 
 #endif							/* PGHA_CONFIG_VOTES_H */

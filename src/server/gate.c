@@ -89,9 +89,13 @@
 #include "../common/clock.h"
 #include "compat.h"
 #include "config.h"
+#include "confirm.h"
 #include "gate.h"
 #include "shmem.h"
 #include "wait.h"
+
+/* How often a commit that waits for its confirmations has the monitor look for new standbys. */
+#define CONFIRM_WAKE_INTERVAL	100000
 
 static bool commit_guard = true;
 
@@ -103,6 +107,7 @@ static volatile sig_atomic_t committing = false;	/* SIGINT is kept back */
 static volatile sig_atomic_t cancel_kept_back = false;
 static bool finishing_prepared = false; /* COMMIT PREPARED, ROLLBACK PREPARED */
 static int	required_sync = SYNC_REP_NO_WAIT;	/* acknowledgement it has to have */
+static bool confirmations_wanted = false;	/* those that the rules ask for, too */
 
 /* The client has not been sent the answer to a commit yet. */
 static bool answer_due = false;
@@ -359,6 +364,13 @@ sync_in_force(void)
 	}
 }
 
+/* A session that has opted out of the flush of its commits by standbys does not ask for it here either. */
+static bool
+wants_confirmations(void)
+{
+	return synchronous_commit >= SYNCHRONOUS_COMMIT_REMOTE_FLUSH;
+}
+
 static void
 begin_commit(int sync)
 {
@@ -391,6 +403,7 @@ end_commit(bool committed)
 	committing = false;
 	finishing_prepared = false;
 	required_sync = SYNC_REP_NO_WAIT;
+	confirmations_wanted = false;
 
 	if (cancel_kept_back)
 	{
@@ -429,14 +442,15 @@ before_commit(bool prepare)
 
 	require_open_gate();
 
+	/*
+	 * PREPARE always waits for standbys, at most for the flush; a commit only if
+	 * its transaction wrote WAL before the commit record.
+	 */
+	confirmations_wanted = wants_confirmations() && (prepare || !XLogRecPtrIsInvalid(XactLastRecEnd));
 	if (commit_guard)
 	{
 		int			sync = sync_in_force();
 
-		/*
-		 * PREPARE always waits, at most for the flush; a commit only if its
-		 * transaction wrote WAL before the commit record.
-		 */
 		if (prepare)
 			sync = Min(sync, SYNC_REP_WAIT_FLUSH);
 		else if (XLogRecPtrIsInvalid(XactLastRecEnd))
@@ -512,10 +526,51 @@ expect_answer(void)
 	answer_due = true;
 }
 
+/*
+ * Waits until the standbys that the rules name have flushed the commit, as long
+ * as PostgreSQL itself would have waited: until that is so, until the process is
+ * terminated, or until the server does not lead any more.  Mostly it is so at
+ * once.  False: it is not.
+ */
+static bool
+wait_confirmed(XLogRecPtr lsn)
+{
+	long		sleep = 1;
+	pgha_time	woken = 0;
+	pgha_time	give_up = 0;
+
+	while (!PghaConfirmed(lsn))
+	{
+		GateState	state = look_at_gate();
+		pgha_time	now = pgha_clock_us();
+
+		if (ProcDiePending || state == GATE_CLOSED || state == GATE_NO_LEASE)
+			return false;
+		if (state == GATE_OPEN)
+			give_up = 0;
+		else if (give_up == 0)
+			give_up = wait_limit();
+		else if (now >= give_up)
+			return false;
+
+		/* It may not have seen yet that a standby has connected. */
+		if (now - woken >= CONFIRM_WAKE_INTERVAL)
+		{
+			woken = now;
+			PghaWakeMonitor();
+		}
+		(void) WaitLatch(NULL, WL_TIMEOUT | WL_POSTMASTER_DEATH, sleep, PG_WAIT_EXTENSION);
+		sleep = Min(2 * sleep, 20);
+	}
+	return true;
+}
+
 /* The second check. */
 static void
 after_commit(bool prepare)
 {
+	XLogRecPtr	lsn;
+
 	if (proc_exit_inprogress)
 		return;
 	if (!finishing_prepared && !TransactionIdIsValid(GetTopTransactionIdIfAny()))
@@ -525,8 +580,10 @@ after_commit(bool prepare)
 	 * Where the record of PREPARE ends is not known any more, only where it
 	 * begins.  That is enough unless a standby has stopped in its midst.
 	 */
-	if (!may_acknowledge() ||
-		(required_sync != SYNC_REP_NO_WAIT && !sync_reached(prepare ? ProcLastRecPtr + 1 : XactLastCommitEnd)))
+	lsn = prepare ? ProcLastRecPtr + 1 : XactLastCommitEnd;
+	if ((confirmations_wanted && PghaConfirmAsked() && !wait_confirmed(lsn)) ||
+		!may_acknowledge() ||
+		(required_sync != SYNC_REP_NO_WAIT && !sync_reached(lsn)))
 		drop_client();
 	else
 		expect_answer();
@@ -634,6 +691,7 @@ gate_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTr
 	PG_TRY();
 	{
 		finishing_prepared = true;
+		confirmations_wanted = wants_confirmations();
 		if (commit_guard)
 		{
 			int			sync = sync_in_force();

@@ -36,6 +36,7 @@
 #include "shmem.h"
 #include "sync.h"
 #include "walreceiver.h"
+#include "witness.h"
 
 /*
  * The io child hands the report on as one escaped field of a line of

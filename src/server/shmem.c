@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "config.h"
 #include "shmem.h"
+#include "witness.h"
 
 PghaShared *PghaShmem = NULL;
 
@@ -100,6 +101,8 @@ startup_hook(void)
 		memset(shared, 0, sizeof(*shared));
 		shared->lock = &(GetNamedLWLockTranche("pgha"))[0].lock;
 		shared->board.lock = &(GetNamedLWLockTranche("pgha"))[1].lock;
+		shared->confirm_lock = &(GetNamedLWLockTranche("pgha"))[2].lock;
+		pg_atomic_init_u32(&shared->confirm_rules, 0);
 		ConditionVariableInit(&shared->board.changed);
 		if (!pg_strong_random(&shared->instance, sizeof(shared->instance)))
 			shared->instance = (uint64) pgha_clock_us() ^ ((uint64) MyProcPid << 48);
@@ -133,7 +136,7 @@ request_hook(void)
 	if (previous_request_hook)
 		previous_request_hook();
 	RequestAddinShmemSpace(sizeof(PghaShared));
-	RequestNamedLWLockTranche("pgha", 2);
+	RequestNamedLWLockTranche("pgha", 3);
 }
 
 /* Called while shared_preload_libraries are loaded. */

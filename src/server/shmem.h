@@ -17,6 +17,7 @@
 #include "../core/state.h"
 #include "board.h"
 #include "config.h"
+#include "sync.h"
 
 /* Deadlines of the gate: times of CLOCK_BOOTTIME in microseconds. */
 #define PGHA_GATE_CLOSED	0
@@ -34,6 +35,22 @@ typedef struct PghaGate
 	pg_atomic_uint32 decided;	/* the monitor has made its first decision */
 	ConditionVariable changed;	/* broadcast when the gate opens or the decision is made */
 } PghaGate;
+
+/* How many standbys of which a rule wants to have flushed each commit; bit i stands for member i. */
+typedef struct PghaConfirmRule
+{
+	int			k;
+	uint32		set;
+} PghaConfirmRule;
+
+/* What commits must be confirmed by when the members vote (confirm.c). */
+typedef struct PghaConfirm
+{
+	int			rules;
+	PghaConfirmRule rule[3];
+	int			senders;
+	PghaSender	sender[PGHA_MAX_SENDERS];
+} PghaConfirm;
 
 /*
  * The WAL receiver's side (walreceiver.c).  Fields without a lock are written
@@ -67,6 +84,7 @@ typedef struct PghaMemberView
 	char		name[PGHA_NAME_SIZE];
 	char		address[PGHA_HOST_SIZE + 16];
 	PghaContact contact;
+	pgha_time	told;			/* when it was asked what `contact` is the outcome of; 0: never */
 	char		error[256];		/* text of the last failed request */
 	TimestampTz heard;			/* 0: never */
 	bool		known;			/* report is valid */
@@ -146,6 +164,9 @@ typedef struct PghaShared
 	uint64		beat;			/* the last one that a monitor of this instance has published */
 	PghaPassive boot_passive;	/* signal files found at start that pgha leaves alone */
 	PghaGate	gate;
+	LWLock	   *confirm_lock;
+	PghaConfirm confirm;		/* written by the monitor, under confirm_lock */
+	pg_atomic_uint32 confirm_rules; /* confirm.rules, to be read without it */
 	PghaWalReceiver receiver;
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;

@@ -170,13 +170,6 @@ PghaSyncRead(const PghaMembers *members, PghaSync *sync)
 	}
 }
 
-/* A walsender that was seen last time. */
-typedef struct Sender
-{
-	pid_t		pid;
-	int			member;			/* whom it sends to; PGHA_NOBODY: no member */
-} Sender;
-
 /* The member that has given the process its application_name. */
 static int
 member_of(const PghaMembers *members, pid_t pid)
@@ -210,49 +203,65 @@ member_of(const PghaMembers *members, pid_t pid)
  * looked up once for each: `seen` are those of the last call, by their places in
  * WalSndCtl.
  */
-void
-PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed, pgha_lsn *applied)
+int
+PghaSyncSenders(const PghaMembers *members, PghaSender *sender)
 {
-	static Sender seen[PGHA_SENDERS_LOOKED_AT];
+	static PghaSender seen[PGHA_SENDERS_LOOKED_AT];
 	static PghaMembers seen_for;
+	int			count = 0;
 
-	memset(flushed, 0, PGHA_MAX_MEMBERS * sizeof(*flushed));
-	memset(applied, 0, PGHA_MAX_MEMBERS * sizeof(*applied));
 	if (memcmp(&seen_for, members, sizeof(seen_for)) != 0)
 	{
 		memset(seen, 0, sizeof(seen));
 		seen_for = *members;
 	}
-	for (int i = 0; i < Min(max_wal_senders, PGHA_SENDERS_LOOKED_AT); i++)
+	for (int i = 0; i < Min(max_wal_senders, PGHA_SENDERS_LOOKED_AT) && count < PGHA_MAX_SENDERS; i++)
 	{
-		WalSnd	   *sender = &WalSndCtl->walsnds[i];
-		XLogRecPtr	flush;
-		XLogRecPtr	apply;
+		WalSnd	   *walsender = &WalSndCtl->walsnds[i];
 		pid_t		pid;
 		bool		streams;
 
-		SpinLockAcquire(&sender->mutex);
-		pid = sender->pid;
-		flush = sender->flush;
-		apply = sender->apply;
-		streams = sender->state == WALSNDSTATE_CATCHUP || sender->state == WALSNDSTATE_STREAMING ||
-			sender->state == WALSNDSTATE_STOPPING;
-		SpinLockRelease(&sender->mutex);
+		SpinLockAcquire(&walsender->mutex);
+		pid = walsender->pid;
+		streams = walsender->state == WALSNDSTATE_CATCHUP || walsender->state == WALSNDSTATE_STREAMING ||
+			walsender->state == WALSNDSTATE_STOPPING;
+		SpinLockRelease(&walsender->mutex);
 		if (pid == 0 || !streams)
 		{
 			seen[i].pid = 0;
 			continue;
 		}
 		if (seen[i].pid != pid)
-		{
-			seen[i].pid = pid;
-			seen[i].member = member_of(members, pid);
-		}
+			seen[i] = (PghaSender) {i, pid, member_of(members, pid)};
 		if (seen[i].member != PGHA_NOBODY)
+			sender[count++] = seen[i];
+	}
+	return count;
+}
+
+void
+PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed, pgha_lsn *applied)
+{
+	PghaSender	sender[PGHA_MAX_SENDERS];
+	int			count = PghaSyncSenders(members, sender);
+
+	memset(flushed, 0, PGHA_MAX_MEMBERS * sizeof(*flushed));
+	memset(applied, 0, PGHA_MAX_MEMBERS * sizeof(*applied));
+	for (int i = 0; i < count; i++)
+	{
+		WalSnd	   *walsender = &WalSndCtl->walsnds[sender[i].place];
+		XLogRecPtr	flush = 0;
+		XLogRecPtr	apply = 0;
+
+		SpinLockAcquire(&walsender->mutex);
+		if (walsender->pid == sender[i].pid)
 		{
-			flushed[seen[i].member] = Max(flushed[seen[i].member], flush);
-			applied[seen[i].member] = Max(applied[seen[i].member], apply);
+			flush = walsender->flush;
+			apply = walsender->apply;
 		}
+		SpinLockRelease(&walsender->mutex);
+		flushed[sender[i].member] = Max(flushed[sender[i].member], flush);
+		applied[sender[i].member] = Max(applied[sender[i].member], apply);
 	}
 }
 

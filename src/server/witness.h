@@ -7,14 +7,17 @@
 
 #include "postgres.h"
 
+/* At a start, before there are other processes: this server is one of the witnesses. */
+extern void PghaWitnessStart(void);
+
+/* Is it? */
+extern bool PghaIsWitness(void);
+
 /*
- * System identifier of the cluster that this witness serves, as this process
- * knows it: of the monitor, and of the postmaster at a start.  0: not known yet.
+ * System identifier of the cluster that this witness serves, as the monitor knows
+ * it.  0: not known yet, and in other processes.
  */
 extern uint64 PghaWitnessSystem(void);
 extern void PghaWitnessServe(uint64 system_identifier);
-
-/* At the start of a witness: FATAL if what is on disk is no witness's. */
-extern void PghaWitnessBoot(void);
 
 #endif							/* PGHA_WITNESS_H */

@@ -53,8 +53,8 @@ check_one_member(PghaDoctor *doctor, const PghaMemberView *member)
 			break;
 		case PGHA_CONTACT_UNLEARNT:
 			PghaDoctorFind(doctor, PGHA_ERROR,
-						   "Put this host right: its look-up of names, its limit of open files, the program pgha.",
-						   "\"%s\" (%s) cannot be asked: %s", member->name, member->address, said);
+						   "The fault is here: a name that this host cannot look up, no free file descriptor, no process that could be started. Until it is mended a failure of that member is not noticed.",
+						   "this server cannot ask \"%s\" (%s): %s", member->name, member->address, said);
 			break;
 		case PGHA_CONTACT_NEVER:
 		case PGHA_CONTACT_REFUSED:

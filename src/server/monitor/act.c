@@ -33,8 +33,8 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 {
 	PghaStateFile file = PghaStateRead(settings, durable);
 
-	/* Damaged while the server runs: a former worker has published what it held. */
-	if (file == PGHA_STATE_UNUSABLE)
+	/* Damaged or removed while the server runs: a former worker has published what it held. */
+	if (file != PGHA_STATE_READ)
 	{
 		LWLockAcquire(PghaShmem->lock, LW_SHARED);
 		if (PghaShmem->view.valid)

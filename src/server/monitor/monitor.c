@@ -41,6 +41,7 @@
 #include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
+#include "../confirm.h"
 #include "../events.h"
 #include "../gate.h"
 #include "../host.h"
@@ -49,6 +50,7 @@
 #include "../shmem.h"
 #include "../slots.h"
 #include "../walreceiver.h"
+#include "../witness.h"
 #include "act.h"
 #include "cluster.h"
 #include "context.h"
@@ -77,6 +79,7 @@ step(const PghaEvent *event)
 
 	PghaObserve(&monitor.config, now, &local);
 	pgha_step(&monitor.node, event, &local, now, &actions);
+	PghaConfirmSet(&monitor.node, &monitor.config.members);
 	if (monitor.node.state != before)
 	{
 		monitor.state_since = GetCurrentTimestamp();
@@ -260,12 +263,10 @@ tend_heartbeat(pgha_time now)
 	if (now < heartbeat_at && heartbeat_at - now <= monitor.config.settings.heartbeat_interval)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
-	if (PghaIsWitness())
-		return;
 	PghaWalReceiverHeartbeat();
 
 	/* Nobody streams from a witness. */
-	if (monitor.config.settings.self >= monitor.config.settings.count)
+	if (PghaIsWitness())
 		return;
 
 	/* The startup process must have restored the slots from disk before. */

@@ -279,7 +279,8 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 		else
 			p->error[0] = '\0';
 		p->heard = GetCurrentTimestamp();
-		if (strcmp(report.node, config->settings.name[member]) == 0 && report.system_identifier == config->settings.system_identifier)
+		if (strcmp(report.node, config->settings.name[member]) == 0 &&
+			report.system_identifier == config->settings.system_identifier)
 			strlcpy(p->proved, p->child.where, sizeof(p->proved));
 		deliver(member, PGHA_CONTACT_ANSWERED, &report, NULL);
 	}

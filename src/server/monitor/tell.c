@@ -198,6 +198,7 @@ PghaPublish(const PghaMonitor *monitor)
 		snprintf(m->address, sizeof(m->address),
 				 strchr(address->host, ':') ? "[%s]:%d" : "%s:%d", address->host, address->port);
 		m->contact = node->member[i].contact;
+		m->told = node->member[i].told;
 		PghaPeersShow(i, m);
 		m->known = node->member[i].heard != 0;
 		m->report = node->member[i].report;

@@ -89,6 +89,7 @@ make_report(PghaReport *report)
 	strcpy(report->promise.leader.name, "db-2");
 	report->promise.instance = 13;
 	report->promise.beat = 14;
+	report->promise.ttl = 18;
 	report->promise_age = 15;
 	report->released = 16;
 	report->handover.term = 17;
@@ -131,7 +132,7 @@ same_votes(const PghaReport *a, const PghaReport *b)
 		a->won == b->won && same_rule(&a->rule, &b->rule) && a->candidacy == b->candidacy &&
 		a->replay_lag == b->replay_lag && a->beat == b->beat && a->leased == b->leased &&
 		same_ballot(&a->promise.leader, &b->promise.leader) && a->promise.instance == b->promise.instance &&
-		a->promise.beat == b->promise.beat && a->promise_age == b->promise_age && a->released == b->released &&
+		a->promise.beat == b->promise.beat && a->promise.ttl == b->promise.ttl && a->promise_age == b->promise_age && a->released == b->released &&
 		same_ballot(&a->handover, &b->handover) && a->handover_lsn == b->handover_lsn;
 }
 
