@@ -89,7 +89,7 @@ $next = $cluster->wait_single_primary(among => [ $cluster->others($frozen) ]);
 votes_for($next, grep { $_ != $frozen } $cluster->nodes);
 $writer->wait_acknowledged(20, $moment);
 note sprintf 'frozen: outage %.0f ms with failure_timeout 3 s', $writer->outage($moment);
-my ($first) = grep { $_->[0] > $moment } $writer->acknowledged;
+my ($first) = grep { $_->[0] > $moment && $writer->is_new_connection($moment, $_->[0]) } $writer->acknowledged;
 $frozen->thaw;
 $cluster->wait_for('the thawed primary to be in recovery', sub { ($frozen->value('SELECT pg_is_in_recovery()') // '') eq 't' });
 is($cluster->wait_single_primary, $next, 'thawed, the old primary gives way');
