@@ -233,6 +233,12 @@ sim-long: build/pgha-sim
 	build/pgha-sim --seeds $(SEEDS)
 	build/pgha-sim --votes --seeds $(SEEDS)
 
+# Random faults on real servers: make chaos MINUTES=30 KINDS='async any1 witness' SEED=7
+MINUTES = 10
+.PHONY: chaos
+chaos: all install build/writer
+	MINUTES=$(MINUTES) $(if $(KINDS),KINDS='$(KINDS)') $(if $(SEED),SEED=$(SEED)) bench/chaos
+
 TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/recovery_test build/pgha-sim build/pgha-sim-san build/writer build/pgha-test
 
 .PHONY: check-all check-unit check-sim check-model check-regress check-tap check-fuzz

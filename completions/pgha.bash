@@ -124,7 +124,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		_pgha_offer "$current" status events pause resume promote recover doctor agent vip help --help --version
+		_pgha_offer "$current" status explain events pause resume promote recover doctor agent vip help --help --version
 		return
 	fi
 
@@ -179,6 +179,7 @@ _pgha()
 
 	case ${words[1]} in
 		status) value="--json --watch --color= $connection_options" ;;
+		explain) value="--json $connection_options" ;;
 		events) value="--json --limit= $connection_options" ;;
 		pause | resume) value=$connection_options ;;
 		promote) value="--force $connection_options" ;;
@@ -187,7 +188,7 @@ _pgha()
 		agent) value='--pgdata= --config= --check' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			_pgha_offer "$current" status events pause resume promote recover doctor agent vip
+			_pgha_offer "$current" status explain events pause resume promote recover doctor agent vip
 			return
 			;;
 		*) return ;;

@@ -6,6 +6,7 @@
  *	pgha-sim --seed 17 -v				one of them, told step by step
  *	pgha-sim --rule-off veto --seeds 1-500	with a rule of the core switched off
  *	pgha-sim --mutations				each rule switched off in turn must be noticed
+ *	pgha-sim --foresee --seeds ...					what was said would happen happens
  *	pgha-sim --votes --seeds|--seed|--mutations ...	the same of clusters whose members vote
  *	pgha-sim --script FILE ...			scenarios with the expected conversation;
  *		--all-transitions before it: each one of the table must occur
@@ -15,6 +16,7 @@
  * Exit status 0: all is as it must be; 1: it is not; 2: wrong usage.
  */
 #include "fault.h"
+#include "foresee.h"
 #include "script.h"
 #include "vote_fault.h"
 
@@ -103,12 +105,14 @@ static const Rule vote_rules[] = {
 	{PGHA_RULE_STORE, "R2-store", 2000, "a rule counts where its leader is supported"},
 	{PGHA_RULE_OPEN, "S5-open", 2000, "a new leader opens when its WAL is as safe as it promises"},
 	{PGHA_RULE_CATCH_UP, "S6-catch-up", 2000, "whoever joins S has all that was confirmed"},
+	{PGHA_RULE_FORGOT, "B1-forgot", 2000, "who has lost its votes does not vote before all were heard"},
 	{PGHA_RULE_LATER, "F1-later", 2000, "a leader yields to a later one"},
 };
 
 #define VOTE_RULES	((int) (sizeof(vote_rules) / sizeof(vote_rules[0])))
 
 static SimWorld *world;
+static bool foreseeing;			/* calm clusters that lose their primary, and have said what will happen */
 static bool voting;				/* schedules of clusters whose members vote */
 
 /* What a run of many seeds came upon, so that nobody praises an idle simulator. */
@@ -164,6 +168,8 @@ print_totals(const Totals *totals)
 static bool
 run_one(uint64_t seed, uint64_t rules_off, FILE *trace)
 {
+	if (foreseeing)
+		return sim_foresee_schedule(world, seed, rules_off, trace);
 	return voting ? sim_vote_schedule(world, seed, rules_off, trace) :
 		sim_schedule(world, seed, rules_off, trace);
 }
@@ -179,7 +185,7 @@ run_seeds(uint64_t from, uint64_t to, uint64_t rules_off, bool verbose)
 		if (!run_one(seed, rules_off, verbose ? stdout : NULL))
 		{
 			printf("seed %llu (%s), %.3f s: %s: %s\n", (unsigned long long) seed,
-				   voting ? sim_vote_profile_name(seed) : sim_profile_name(sim_profile_of(seed)),
+				   foreseeing ? "foresight" : voting ? sim_vote_profile_name(seed) : sim_profile_name(sim_profile_of(seed)),
 				   (double) world->now / SECOND,
 				   world->invariant, world->violation);
 			if (++broken == 10)
@@ -263,7 +269,7 @@ find_rule(const char *name)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: pgha-sim [--votes] [--rule-off NAME]... [-v] --seeds FROM-TO | --seed N\n"
+	fprintf(stderr, "usage: pgha-sim [--votes | --foresee] [--rule-off NAME]... [-v] --seeds FROM-TO | --seed N\n"
 			"       pgha-sim [--votes] --mutations | --states\n"
 			"       pgha-sim [-v] [--all-transitions] --script FILE... | --rewrite FILE...\n");
 	return 2;
@@ -290,6 +296,8 @@ main(int argc, char **argv)
 			verbose = true;
 		else if (strcmp(argv[i], "--all-transitions") == 0)
 			all_transitions = true;
+		else if (strcmp(argv[i], "--foresee") == 0)
+			foreseeing = true;
 		else if (strcmp(argv[i], "--votes") == 0)
 			voting = true;
 		else if (strcmp(argv[i], "--mutations") == 0)

@@ -47,8 +47,8 @@ sim_ask(SimWorld *world, int node, SimQuestion question, int member, uint32_t ti
 	sim_post(world, limit, SIM_LIMIT, node, member, question, request->id);
 }
 
-static void
-make_report(const SimWorld *world, int node, PghaReport *report)
+void
+sim_make_report(const SimWorld *world, int node, PghaReport *report)
 {
 	const SimNode *n = &world->node[node];
 	const PghaNode *core = &n->core;
@@ -132,7 +132,7 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 				int			who = n->impostor == PGHA_NOBODY ? node : n->impostor;
 
 				/* A copy of the server, or a wrong address: another instance under this name. */
-				make_report(world, who, &request->report);
+				sim_make_report(world, who, &request->report);
 				strcpy(request->report.node, n->settings.name[node]);
 				if (who != node)
 					request->report.bar = PGHA_BAR_PASSIVE;

@@ -9,6 +9,9 @@
 
 extern void sim_cut(SimWorld *world, int from, int to, bool cut);
 
+/* What a node says of itself now. */
+extern void sim_make_report(const SimWorld *world, int node, PghaReport *report);
+
 extern void sim_ask(SimWorld *world, int node, SimQuestion question, int member,
 					uint32_t timeline, pgha_time limit);
 extern void sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t id);

@@ -21,6 +21,8 @@ start_monitor(SimWorld *world, int node)
 
 	n->monitor = true;
 	n->settings.instance = ++world->numbers;
+	if (world->ttls)
+		n->settings.lease_ttl = n->settings.failure_timeout * sim_between(world, 1, 3);
 	memset(n->request, 0, sizeof(n->request));
 	pgha_node_init(&n->core, &n->settings, &n->disk, sim_clock(world, node));
 
@@ -76,20 +78,20 @@ sim_boot_decided(SimWorld *world, int node)
 	const PghaReport *report[PGHA_MAX_MEMBERS];
 	PghaBootDecision decision;
 	int			who;
+	bool		all_done = true;
 
+	if (n->phase != SIM_BOOT)
+		return;					/* decided without this answer */
 	for (int j = 0; j < world->count; j++)
 	{
 		SimRequest *request = &n->request[SIM_ASK_BOOT][j];
 
-		contact[j] = j == node ? PGHA_CONTACT_REFUSED : request->contact;
-		report[j] = NULL;
-		if (j == node)
-			continue;
-		if (!request->done)
-			return;
-		if (request->contact == PGHA_CONTACT_ANSWERED)
-			report[j] = &request->report;
+		contact[j] = j == node ? PGHA_CONTACT_REFUSED : request->done ? request->contact : PGHA_CONTACT_NEVER;
+		report[j] = contact[j] == PGHA_CONTACT_ANSWERED ? &request->report : NULL;
+		all_done &= j == node || request->done;
 	}
+	if (!all_done && !pgha_boot_is_decided(&n->settings, &n->disk, contact, report))
+		return;
 	decision = pgha_boot_decision(&n->settings, &n->disk, contact, report, &who);
 	if (!sim_rule(world, PGHA_RULE_BOOT))
 		decision = PGHA_BOOT_PRIMARY;
@@ -113,6 +115,11 @@ sim_lose_wal(SimWorld *world, int node)
 
 	if (n->phase != SIM_DOWN || !n->standby_signal || n->no_wal)
 		return;
+
+	/* Whoever has lost its votes waits for all others: with one that waits for a leader it is an administrator's case. */
+	for (int i = 0; i < world->count; i++)
+		if (world->node[i].disk.forgot)
+			return;
 	sim_trace(world, node, "loses the WAL that it begins with");
 	n->no_wal = true;
 }

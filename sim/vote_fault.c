@@ -9,6 +9,7 @@
  */
 #include "vote_fault.h"
 
+#include "../src/core/recall.h"
 #include "check.h"
 #include "fault.h"
 #include "loop.h"
@@ -39,6 +40,7 @@ enum
 	VOTE_FIREWALL,				/* answers in the leader's place for all others */
 	VOTE_UNSYNC_ALONE,			/* synchronous_standby_names is emptied inside an isolation */
 	VOTE_REWIND,				/* an agent rebuilds a diverged node */
+	VOTE_FORGET,				/* pgha.state of a node is lost */
 	VOTE_KINDS
 };
 
@@ -59,7 +61,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	[PROFILE_CRASH] = {
 		[FAULT_KILL] = 8,[FAULT_POWER] = 2,[FAULT_STOP] = 3,[FAULT_RESTART] = 6,[FAULT_QUICK_RESTART] = 3,
 		[FAULT_START] = 4,[FAULT_BACKEND] = 4,[FAULT_SITE_DOWN] = 1,[FAULT_ISOLATE] = 2,[FAULT_HEAL] = 2,
-		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 8,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3
+		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 8,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3,[VOTE_FORGET] = 3
 	},
 	[PROFILE_FREEZE] = {
 		[FAULT_FREEZE] = 12,[VOTE_HANG] = 8,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_SLOW] = 2,[FAULT_CUT] = 1,
@@ -67,7 +69,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	},
 	[PROFILE_PARTITION] = {
 		[FAULT_CUT] = 6,[FAULT_CUT_ONE_WAY] = 4,[FAULT_ISOLATE] = 6,[FAULT_HEAL] = 4,[FAULT_KILL] = 2,
-		[FAULT_START] = 2,[FAULT_SLOW] = 1,[VOTE_RESTART_ALONE] = 3,[VOTE_REJECT] = 2,[VOTE_SPLIT] = 5,[VOTE_FIREWALL] = 1,[VOTE_CUT_LEADER] = 2
+		[FAULT_START] = 2,[FAULT_SLOW] = 1,[VOTE_RESTART_ALONE] = 3,[VOTE_REJECT] = 2,[VOTE_SPLIT] = 5,[VOTE_FIREWALL] = 1,[VOTE_CUT_LEADER] = 2,[VOTE_FORGET] = 1
 	},
 	[PROFILE_SYNC] = {
 		[FAULT_KILL] = 6,[FAULT_START] = 4,[FAULT_CUT] = 4,[FAULT_ISOLATE] = 4,[FAULT_FREEZE] = 3,
@@ -88,7 +90,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 		[FAULT_ISOLATE] = 3,[FAULT_HEAL] = 4,[FAULT_SLOW] = 1,[FAULT_THROTTLE] = 1,[FAULT_PAUSE] = 1,[FAULT_RESUME] = 2,
 		[FAULT_PRIORITY] = 1,[FAULT_SITE_DOWN] = 1,[VOTE_HANG] = 2,[VOTE_REJECT] = 1,[VOTE_HOLD_REPLAY] = 1,
 		[VOTE_SWITCHOVER] = 2,[VOTE_RESTART_ALONE] = 2,[VOTE_NAMES] = 1,[VOTE_REMOVE] = 1,[VOTE_ADD] = 1,[VOTE_SPLIT] = 2,
-		[VOTE_RESTART_OTHERS] = 1,[VOTE_UNSYNC_ALONE] = 1
+		[VOTE_RESTART_OTHERS] = 1,[VOTE_UNSYNC_ALONE] = 1,[VOTE_FORGET] = 2
 	},
 };
 
@@ -231,8 +233,42 @@ rewind_node(SimWorld *world, int node)
 	n->disk.withdrawn = kept.withdrawn;
 	n->disk.won = kept.won;
 	n->disk.won_before = kept.won_before;
+	n->disk.promised_ttl = kept.promised_ttl;
 	n->disk.rule = kept.rule;
+	n->disk.forgot = kept.forgot;
 	sim_post_to_host(world, sim_between(world, 200 * MS, 2 * SECOND), SIM_START, node, 0, 0, 0);
+}
+
+/*
+ * pgha.state is lost while the server is down; without standby.signal the server
+ * can tell that it was managed, and may have led (server/boot.c).
+ */
+static void
+forget(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	/* One that waits for a leader does not answer (see sim_lose_wal()). */
+	for (int i = 0; i < world->count; i++)
+		if (world->node[i].no_wal)
+			return;
+	sim_kill(world, node, false);
+	sim_trace(world, node, "loses pgha.state");
+	world->forgets++;
+
+	/* Elected, and not promoted yet: nobody will ever lead in that term, nor know of it if others forget it as well. */
+	for (int term = 1; term < SIM_MAX_TERMS; term++)
+	{
+		if (world->winner[term] != node + 1 || (term < SIM_MAX_TIMELINES && world->timeline[term].used))
+			continue;
+		world->winner[term] = 0;
+		if (world->elected[node] == (uint64_t) term)
+			world->elected[node] = 0;
+	}
+	pgha_forget(&n->disk);
+	if (!n->witness && !n->standby_signal)
+		n->disk.role = PGHA_ROLE_PRIMARY;
+	later(world, sim_some_time(world), FAULT_START, node);
 }
 
 static void
@@ -341,6 +377,9 @@ strike(SimWorld *world, int kind, int node)
 			break;
 		case VOTE_REWIND:
 			rewind_node(world, node);
+			break;
+		case VOTE_FORGET:
+			forget(world, node);
 			break;
 		default:
 			/* A witness has nothing to be paused or promoted. */
@@ -604,12 +643,14 @@ choose_settings(SimWorld *world)
 	pgha_time	failure = sim_between(world, 1, 3) * SECOND;
 	Profile		profile = profile_of(world->seed);
 
+	world->ttls = sim_chance(world, 300);
 	for (int i = 0; i < world->count; i++)
 	{
 		SimNode    *n = &world->node[i];
 
 		n->settings.heartbeat_interval = heartbeat;
-		n->settings.failure_timeout = n->settings.lease_ttl = failure;
+		n->settings.failure_timeout = failure;
+		n->settings.lease_ttl = world->ttls ? failure * sim_between(world, 1, 3) : failure;
 		n->settings.startup_grace = 4 * SECOND;
 		n->clock_rate = (int) sim_between(world, -20000, 20000);
 		n->clock_offset = sim_between(world, 0, 1000) * SECOND;
@@ -649,6 +690,8 @@ form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	sim_observe(world, &storm);
 	sim_shuffle_names(world);
 	sim_add_witnesses(world, witnesses);
+	for (int i = 0; i < world->count; i++)
+		pgha_forget(&world->node[i].disk);
 	choose_settings(world);
 	sim_trace(world, -1, "seed %llu: %s, %d members, %d witnesses, failure_timeout %.1f s",
 			  (unsigned long long) seed, sim_vote_profile_name(seed), members, witnesses,

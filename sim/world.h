@@ -366,6 +366,7 @@ struct SimWorld
 	int			count;
 	int			members;		/* of them; the others are witnesses */
 	int			wished;			/* voters that the files shall list */
+	bool		ttls;			/* pgha.lease_ttl differs from node to node and from start to start */
 	SimNode		node[SIM_MAX_NODES];
 	bool		cut[SIM_MAX_NODES][SIM_MAX_NODES];	/* from, to */
 	pgha_time	latency;		/* greatest of a message */
@@ -394,6 +395,7 @@ struct SimWorld
 	int			elections;
 	int			switchovers;
 	int			rewinds;
+	int			forgets;
 
 	/* check.c */
 	char		violation[400]; /* empty: none */

@@ -14,7 +14,7 @@ use Recoveries;
 use Test::More;
 
 my $cluster = PghaCluster->new(nodes => 2, agents => 1,
-	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '5s', 'pgha.auto_rejoin' => 'rewind' })->build;
+	settings => { 'pgha.heartbeat_interval' => '600ms', 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '5s', 'pgha.auto_rejoin' => 'rewind' })->build;
 my ($a, $b) = $cluster->nodes;
 
 # ---- a program that has closed its output ----
@@ -69,7 +69,7 @@ PghaCluster::poll_until('', sub { let_go($b); !$b->job_pids }, 20);
 $b->start unless $b->is_running;
 $cluster->wait_following($a, $b);
 
-# ---- stopped on purpose, and ordered up ----
+# ---- stopped on purpose, and ordered up: at once, when the primary may not have heard yet that it is down ----
 $b->stop('fast');
 arm($b, 'waiting');
 $session = $a->background(q{SELECT pgha_recover_node('b')});

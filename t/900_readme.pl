@@ -8,7 +8,9 @@
 #
 # A block marked with "<!-- output: NAME COMMAND -->" is what COMMAND prints there,
 # but for numbers, times and the width of columns; "<!-- output-lines: ... -->": its
-# lines are among those that are printed, in this order.
+# lines are among those that are printed, in this order; "<!-- output-phases: ... -->":
+# of its NOTICEs, which tell the phases of a recovery, those are missing of phases that
+# were over before the session looked.
 use strict;
 use warnings;
 
@@ -71,7 +73,7 @@ sub marked
 {
 	my ($chapter) = @_;
 	my @block;
-	while ($chapter =~ /^<!-- (shell|output|output-lines): ([^>]*?) -->\n```\n(.*?)^```$/gms)
+	while ($chapter =~ /^<!-- (shell|output|output-lines|output-phases): ([^>]*?) -->\n```\n(.*?)^```$/gms)
 	{
 		my ($kind, $where, $text) = ($1, $2, $3);
 		my ($name, $command) = split / /, $where, 2;
@@ -108,6 +110,7 @@ sub differs
 		return if $want eq $got;
 		return "sample:\n$want\nprinted:\n$got\n";
 	}
+	return differs_in_phases($want, $got) if $block->{kind} eq 'output-phases';
 	my $at = 0;
 	foreach my $line (grep { length } split /\n/, $want)
 	{
@@ -116,6 +119,26 @@ sub differs
 		$at = $found + length $line;
 	}
 	return;
+}
+
+# Which phases are told depends on how long they last; what is told is in the sample, in
+# its order, and all that is no phase is the same.
+sub differs_in_phases
+{
+	my ($want, $got) = @_;
+	my @sample = split /\n/, $want;
+	my $before = '';
+	foreach my $line (split /\n/, $got)
+	{
+		# How far a phase is may be told with it, and again.
+		$line =~ s/^(NOTICE: node "[^"]*": [a-z ]+): N % \(N of N MB\), /$1: /;
+		next if $line eq $before;
+		$before = $line;
+		shift @sample while @sample && $sample[0] ne $line && $sample[0] =~ /^NOTICE:/;
+		return "the line\n$line\nis not in the sample, or not there:\n$want\nprinted:\n$got\n" unless @sample && $sample[0] eq $line;
+		shift @sample;
+	}
+	return @sample ? "the line\n$sample[0]\nis not in what is printed:\n$got\n" : undef;
 }
 
 sub check_sample

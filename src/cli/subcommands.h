@@ -22,12 +22,14 @@
  * exit code.
  */
 extern int	pgha_status_main(int argc, char **argv);
+extern int	pgha_explain_main(int argc, char **argv);
 extern int	pgha_events_main(int argc, char **argv);
 extern int	pgha_pause_main(int argc, char **argv);
 extern int	pgha_resume_main(int argc, char **argv);
 extern int	pgha_promote_main(int argc, char **argv);
 extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_doctor_main(int argc, char **argv);
+extern int	pgha_witness_main(int argc, char **argv);
 extern int	pgha_vip_main(int argc, char **argv);
 
 #endif							/* PGHA_SUBCOMMANDS_H */

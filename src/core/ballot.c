@@ -12,25 +12,30 @@
 #include "claim.h"
 #include "lease.h"
 #include "members.h"
+#include "recall.h"
 #include "rule.h"
 
 /* Clocks run within 2 % of real time (A3); a promise outlives the lease that is built on it. */
 #define MARGIN(ttl)			((ttl) / 50 * 3 + 100000)
 
-static pgha_time
-promise_time(const PghaNode *node)
+/* W: so long a promise lasts that is given for a lease of `ttl`. */
+pgha_time
+pgha_promise_time(const PghaNode *node, pgha_time ttl)
 {
-	pgha_time	ttl = node->settings.lease_ttl;
-
+	(void) node;				/* asked in the simulator only */
 	return RULE(node, PGHA_RULE_MARGIN) ? ttl + MARGIN(ttl) : ttl / 4 * 3;
 }
 
 void
 pgha_begin_voting(PghaNode *node, pgha_time now)
 {
-	node->voting.handover = PGHA_NOBODY;
+	PghaVoting *voting = &node->voting;
+
+	/* The setting may have been another one when the promise was given. */
+	voting->handover = PGHA_NOBODY;
+	voting->start_until = now + pgha_promise_time(node, pgha_later(node->settings.lease_ttl, node->durable.promised_ttl));
 	if (RULE(node, PGHA_RULE_START))
-		node->voting.promise_until = now + promise_time(node);
+		voting->promise_until = voting->start_until;
 }
 
 int
@@ -50,9 +55,11 @@ pgha_leader_to_follow(const PghaNode *node, pgha_time now)
 
 	if (!RULE(node, PGHA_RULE_FOLLOW))
 		return pgha_visible_leader(node, now);
-	if (leader == PGHA_NOBODY || node->durable.vote_open)
+	if (leader == PGHA_NOBODY)
 		return PGHA_NOBODY;
 	m = &node->member[leader];
+	if (node->durable.vote_open && !(node->durable.forgot && pgha_may_follow_unaware(node, &m->report)))
+		return PGHA_NOBODY;
 	if (!pgha_counts(node, m) || m->report.in_recovery || !m->report.posted ||
 		m->report.claim.term != node->durable.support.term || m->report.released != 0 ||
 		now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout)
@@ -111,15 +118,27 @@ promise(PghaStep *step, int leader)
 	PghaNode   *node = step->node;
 	PghaVoting *voting = &node->voting;
 	const PghaReport *report = &node->member[leader].report;
-	pgha_time	until = step->now + promise_time(node);
+	pgha_time	ttl = node->settings.lease_ttl;
 
 	if (leader != pgha_supported(node) || !report->posted || report->in_recovery || report->released != 0 ||
 		report->claim.term != node->durable.support.term || !may_promise(node))
 		return;
-	voting->promise_until = pgha_later(voting->promise_until, until);
+	voting->promise_until = pgha_later(voting->promise_until, step->now + pgha_promise_time(node, ttl));
 	voting->promise = (PghaPromise) {.leader = node->durable.support, .instance = report->instance,
-		.beat = report->beat};
+		.beat = report->beat,.ttl = ttl};
 	voting->promised = step->now;
+
+	/* Durable before it is published, as a restart forgets how long it was given for. */
+	voting->longest_ttl = pgha_later(voting->longest_ttl, ttl);
+	if (step->now < voting->start_until)
+		ttl = pgha_later(voting->longest_ttl, node->durable.promised_ttl);
+	else
+		ttl = voting->longest_ttl;
+	if (node->durable.promised_ttl != ttl && RULE(node, PGHA_RULE_START))
+	{
+		node->durable.promised_ttl = ttl;
+		pgha_act(step, PGHA_ACT_WRITE_STATE);
+	}
 }
 
 bool
@@ -209,7 +228,7 @@ support(PghaNode *node, uint64_t term, const char *name)
 	strcpy(durable->support.name, name);
 	if (durable->highest < term)
 		durable->highest = term;
-	if (durable->vote.term <= term)
+	if (durable->vote.term <= term && !durable->forgot)
 		durable->vote_open = false;
 }
 
@@ -300,7 +319,7 @@ take_in(PghaStep *step, int member)
 	/* R2: the rule of the leader that is supported; R5: and what others have stored. */
 	if (pgha_rule_compare(&report->rule, &durable->rule) > 0 && node->state != PGHA_PROMOTING &&
 		node->local.in_recovery + pgha_is_witness(node) > 0 &&
-		(report->posted ? (report->claim.term == durable->support.term && !durable->vote_open &&
+		(report->posted ? (report->claim.term == durable->support.term && (!durable->vote_open || durable->forgot) &&
 						   strcmp(report->node, durable->support.name) == 0) ||
 		 !RULE(node, PGHA_RULE_STORE) : RULE(node, PGHA_RULE_RULE_AGE)))
 	{
@@ -312,16 +331,27 @@ take_in(PghaStep *step, int member)
 
 /* ---- votes (V) ---- */
 
-/* Is this node in a position to vote for others at all?  It must know what WAL it has. */
-static bool
-may_vote(const PghaNode *node)
+/* Why this node is in no position to vote for others at all: it must know what WAL it has. */
+static PghaWhy
+bar_to_vote(const PghaNode *node)
 {
-	if (node->passive != PGHA_ACTIVE || node->voting.candidacy != 0 || !pgha_in_force(node))
-		return false;
+	if (node->durable.forgot)
+		return pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node));
+	if (!pgha_in_force(node))
+		return pgha_because(PGHA_WHY_NO_RULE, PGHA_NOBODY);
+	if (node->passive != PGHA_ACTIVE)
+		return (PghaWhy) {PGHA_WHY_PASSIVE, PGHA_NOBODY, PGHA_BAR_PASSIVE, node->passive};
+	if (node->voting.candidacy != 0)
+		return pgha_because(PGHA_WHY_STANDING, PGHA_NOBODY);
 	if (pgha_is_witness(node))
-		return true;
-	return node->local.in_recovery && !node->local.crash_recovery && node->replayed_all &&
-		node->state != PGHA_PROMOTING && node->state != PGHA_FENCING;
+		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	if (node->state == PGHA_PROMOTING)
+		return pgha_because(PGHA_WHY_PROMOTING, PGHA_NOBODY);
+	if (!node->local.in_recovery || node->state == PGHA_FENCING)
+		return pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY);
+	if (node->local.crash_recovery || !node->replayed_all)
+		return (PghaWhy) {PGHA_WHY_NOT_READY, PGHA_NOBODY, PGHA_BAR_REPLAYING, PGHA_ACTIVE};
+	return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 }
 
 /* Is it worth waiting for what becomes of the candidate that was voted for? */
@@ -339,28 +369,52 @@ waits_for_outcome(const PghaNode *node, pgha_time now)
 }
 
 /* V1 to V5 but for the receiver. */
-static bool
-deserves_vote(const PghaNode *node, int member, pgha_time now)
+PghaWhy
+pgha_vote_refusal(const PghaNode *node, int member, pgha_time now)
 {
 	const PghaMember *m = &node->member[member];
 	const PghaReport *report = &m->report;
 	const PghaDurable *durable = &node->durable;
+	PghaWhy		why = bar_to_vote(node);
 
-	if (report->candidacy == 0 ||
-		(report->candidacy < durable->highest + 1 &&
-		 (RULE(node, PGHA_RULE_ONCE) || report->candidacy < durable->highest)))
-		return false;
+	if (why.reason != PGHA_WHY_NONE)
+		return why;
+	if (waits_for_outcome(node, now))
+		return pgha_because(PGHA_WHY_VOTED, pgha_find_voter(node, durable->vote.name));
+	if (report->candidacy == 0)
+		return pgha_because(PGHA_WHY_STANDS_NOT, member);
+	if (report->candidacy < durable->highest + 1 &&
+		(RULE(node, PGHA_RULE_ONCE) || report->candidacy < durable->highest))
+		return pgha_because(PGHA_WHY_VOTED_ALREADY, member);
 	if (!RULE(node, PGHA_RULE_ONCE) && durable->vote_open && strcmp(durable->vote.name, report->node) == 0 &&
 		durable->vote.term == report->candidacy)
-		return false;
+		return pgha_because(PGHA_WHY_VOTED_ALREADY, member);
 	if (!pgha_may_break_promise(node, member, now))
-		return false;
+		return pgha_because(PGHA_WHY_PROMISED, pgha_supported(node));
 	if (pgha_rule_compare(&report->rule, &durable->rule) < 0 && RULE(node, PGHA_RULE_RULE_AGE))
-		return false;
+		return pgha_because(PGHA_WHY_OLD_RULE, member);
 	if (!pgha_is_among(&report->rule, report->rule.eligible, report->node) && RULE(node, PGHA_RULE_ELIGIBLE))
-		return false;
-	return pgha_is_witness(node) || !RULE(node, PGHA_RULE_UP_TO_DATE) ||
-		pgha_wal_compare(report->timeline, report->wal_end, node->local.timeline, node->local.wal_end) >= 0;
+		return pgha_because(PGHA_WHY_NOT_ELIGIBLE, member);
+	if (!pgha_is_witness(node) && RULE(node, PGHA_RULE_UP_TO_DATE) &&
+		pgha_wal_compare(report->timeline, report->wal_end, node->local.timeline, node->local.wal_end) < 0)
+		return pgha_because(PGHA_WHY_LESS_WAL, member);
+	return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+}
+
+/* Keeps the last refusal, for people; a vote that was given in that term after all ends it. */
+static void
+remember_refusal(PghaStep *step, int member, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+	PghaRefusal *refusal = &node->voting.refusal;
+	const PghaReport *report = &node->member[member].report;
+
+	if (report->candidacy == node->durable.vote.term && strcmp(node->durable.vote.name, report->node) == 0)
+		return;
+	refusal->at = step->now;
+	refusal->candidate.term = report->candidacy;
+	strcpy(refusal->candidate.name, report->node);
+	refusal->why = why;
 }
 
 bool
@@ -407,15 +461,20 @@ vote(PghaStep *step)
 	PghaNode   *node = step->node;
 	int			best = PGHA_NOBODY;
 
-	if (!may_vote(node) || waits_for_outcome(node, step->now))
-		return;
 	for (int i = 0; i < pgha_everybody(node); i++)
 	{
 		const PghaReport *report = &node->member[i].report;
+		PghaWhy		why;
 
 		if (pgha_is_self(node, i) || node->member[i].heard == 0 || !pgha_counts(node, &node->member[i]) ||
-			!deserves_vote(node, i, step->now))
+			report->candidacy == 0)
 			continue;
+		why = pgha_vote_refusal(node, i, step->now);
+		if (why.reason != PGHA_WHY_NONE)
+		{
+			remember_refusal(step, i, why);
+			continue;
+		}
 		if (best == PGHA_NOBODY ||
 			pgha_wal_compare(report->timeline, report->wal_end, node->member[best].report.timeline,
 							 node->member[best].report.wal_end) > 0)
@@ -424,8 +483,23 @@ vote(PghaStep *step)
 	if (best == PGHA_NOBODY || !pgha_receiver_is_stopped(step))
 		return;
 	pgha_cast_vote(step, node->member[best].report.candidacy, node->settings.name[best]);
+	if (node->voting.refusal.candidate.term <= node->durable.vote.term)
+		memset(&node->voting.refusal, 0, sizeof(node->voting.refusal));
 	if (RULE(node, PGHA_RULE_DURABLE))
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
+}
+
+/* Others that are new, or start as this one does, are there in a moment. */
+static void
+tell_unaware(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+
+	if (!pgha_is_unaware(node) || node->voting.forgot_told ||
+		step->now - node->started < 2 * node->settings.failure_timeout)
+		return;
+	node->voting.forgot_told = true;
+	pgha_tell(step, pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node)));
 }
 
 void
@@ -435,6 +509,10 @@ pgha_tend_ballot(PghaStep *step)
 	bool		news = false;
 
 	node->voting.stop_wanted = false;
+	if (node->durable.forgot && !RULE(node, PGHA_RULE_FORGOT))
+		node->durable.forgot = node->durable.vote_open = false;
+	news = pgha_recall(step);
+	tell_unaware(step);
 	settle_own_vote(step);
 	if (node->posted && node->durable.claim.term > node->durable.support.term)
 	{
@@ -477,6 +555,19 @@ pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
 	const PghaVoting *voting = &node->voting;
 	const PghaDurable *durable = &node->durable;
 
+	report->released = voting->released;
+	if (voting->handover != PGHA_NOBODY)
+	{
+		report->handover.term = durable->claim.term;
+		strcpy(report->handover.name, node->settings.name[voting->handover]);
+		report->handover_lsn = voting->handover_lsn;
+	}
+	else if (node->local.in_recovery && voting->heir.term == pgha_followed_term(node))
+	{
+		report->released = voting->heir_heard != 0 ? voting->heir.term : 0;
+		report->handover = voting->heir;
+		report->handover_lsn = voting->heir_lsn;
+	}
 	if (!pgha_takes_part(node))
 		return;
 	report->votes = PGHA_VOTES;
@@ -495,11 +586,4 @@ pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
 	report->leased = node->posted && now < voting->lease_deadline;
 	report->promise = voting->promise;
 	report->promise_age = now - voting->promised;
-	report->released = voting->released;
-	if (voting->released != 0 && voting->handover != PGHA_NOBODY)
-	{
-		report->handover.term = voting->released;
-		strcpy(report->handover.name, node->settings.name[voting->handover]);
-		report->handover_lsn = voting->handover_lsn;
-	}
 }

@@ -30,6 +30,12 @@ extern int	pgha_leader_to_follow(const PghaNode *node, pgha_time now);
 /* V2: is this node free to vote for that member, which may be itself? */
 extern bool pgha_may_break_promise(const PghaNode *node, int member, pgha_time now);
 
+/* V1 to V5: why this node would not vote for that member, which stands; PGHA_WHY_NONE if it would. */
+extern PghaWhy pgha_vote_refusal(const PghaNode *node, int member, pgha_time now);
+
+/* How long a promise lasts that is given for a lease of `ttl` (W). */
+extern pgha_time pgha_promise_time(const PghaNode *node, pgha_time ttl);
+
 /* Has the leader that was promised to proved to be gone (E1), or closed its gate for good (E2)? */
 extern bool pgha_promise_ended(const PghaNode *node);
 

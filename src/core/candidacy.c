@@ -47,8 +47,8 @@ is_handed_over(const PghaNode *node, int leader, pgha_time now)
 		now - m->beat_heard < 2 * node->settings.failure_timeout;
 }
 
-static bool
-is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
+bool
+pgha_leader_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 {
 	int			leader = pgha_supported(node);
 	const PghaMember *m;
@@ -114,9 +114,8 @@ may_stand(const PghaNode *node, const PghaReport *report)
 		pgha_is_among(&node->durable.rule, node->durable.rule.eligible, report->node);
 }
 
-/* What those who answer say against standing now. */
-static PghaWhy
-objection(const PghaNode *node, pgha_time now)
+PghaWhy
+pgha_election_objection(const PghaNode *node, pgha_time now)
 {
 	const PghaVotingRule *rule = &node->durable.rule;
 	int			leader = pgha_supported(node);
@@ -240,7 +239,7 @@ win(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaWhy		loss;
 
-	if (!is_missing(node, step->now, &loss) || loss.reason == PGHA_WHY_WAITING_PRIMARY)
+	if (!pgha_leader_is_missing(node, step->now, &loss) || loss.reason == PGHA_WHY_WAITING_PRIMARY)
 		loss = pgha_because(PGHA_WHY_PRIMARY_SILENT, pgha_supported(node));
 	node->former = node->durable;
 	node->durable.won_before = node->durable.won;
@@ -323,7 +322,7 @@ pgha_seek_election(PghaStep *step)
 		pgha_find_voter(node, node->durable.vote.name) != PGHA_NOBODY &&
 		node->member[pgha_find_voter(node, node->durable.vote.name)].contact == PGHA_CONTACT_ANSWERED)
 		why = pgha_because(PGHA_WHY_VOTED, pgha_find_voter(node, node->durable.vote.name));
-	else if (!is_missing(node, step->now, &loss))
+	else if (!pgha_leader_is_missing(node, step->now, &loss))
 		why = loss;
 	else if (node->durable.diverged)
 		why = pgha_because(PGHA_WHY_NO_LEADER, PGHA_NOBODY);
@@ -349,7 +348,7 @@ pgha_seek_election(PghaStep *step)
 		pgha_enter(step, PGHA_CANDIDATE, loss);
 	if (step->now < voting->next_try)
 		return;
-	why = objection(node, step->now);
+	why = pgha_election_objection(node, step->now);
 	if (why.reason == PGHA_WHY_NONE && !pgha_may_break_promise(node, node->settings.self, step->now))
 		why = pgha_because(PGHA_WHY_PROMISED, pgha_supported(node));
 	if (why.reason != PGHA_WHY_NONE)

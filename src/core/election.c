@@ -70,6 +70,7 @@ choose_term_by_hand(PghaStep *step)
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
 	node->durable.won_before = node->durable.won;
 	node->durable.won = term + 1;
+	node->durable.forgot = false;
 }
 
 /*
@@ -208,12 +209,48 @@ pgha_candidate_since(const PghaNode *node, pgha_time now)
 	return pgha_is_stopped(node, pgha_known_leader(node), now) ? pgha_later(since, node->stopped_at) : since;
 }
 
+/*
+ * The primary has handed over to this node, which has all that was ever
+ * acknowledged: nobody need be asked.  The end of the stream brings the shutdown
+ * checkpoint, with which the former primary follows without a rewind; but that is
+ * not waited for for long.
+ */
+static void
+stand_as_heir(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaWhy		why = pgha_because(PGHA_WHY_HANDED_OVER, pgha_known_leader(node));
+
+	if (pgha_received_in_time(node, step->now) &&
+		step->now - node->voting.heir_heard < node->settings.failure_timeout / 2)
+	{
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_WAITING_PRIMARY, why.member));
+		return;
+	}
+	if (node->bar != PGHA_MAY_PROMOTE)
+	{
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_BARRED, why.member));
+		return;
+	}
+	if (node->state == PGHA_STARTING)
+		pgha_enter(step, PGHA_STANDBY, why);
+	pgha_enter(step, PGHA_CANDIDATE, why);
+	pgha_unfollow(step);
+	pgha_begin_promotion(step, why);
+}
+
 void
 pgha_stand_for_election(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 	PghaWhy		loss;
 	PghaWhy		objection;
+
+	if (pgha_is_heir(node, step->now) && !node->durable.diverged)
+	{
+		stand_as_heir(step);
+		return;
+	}
 
 	/* What comes from an upstream that became a standby itself leads nowhere. */
 	if (node->upstream != PGHA_NOBODY && pgha_counts(node, &node->member[node->upstream]) &&
@@ -287,6 +324,8 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_TOO_LOW, PGHA_ACTIVE};
 	if (force)
 		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	if (pgha_is_unaware(node))
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_FORGOT, PGHA_ACTIVE};
 	if (pgha_in_force(node))
 		return pgha_leader_to_follow(node, now) == PGHA_NOBODY ? pgha_because(PGHA_WHY_NONE, PGHA_NOBODY) :
 			pgha_because(PGHA_WHY_PRIMARY_ANSWERS, pgha_leader_to_follow(node, now));

@@ -22,6 +22,9 @@ is_proved_gone(const PghaNode *node, int leader)
 {
 	const PghaMember *primary = &node->member[leader];
 
+	if (pgha_has_let_go(node))
+		return true;
+
 	/* Those who could confirm its commits are on this side. */
 	if (node->durable.sync.method == PGHA_SYNC_ANY)
 		return true;
@@ -74,7 +77,7 @@ tell_of_stop(PghaStep *step, PghaWhy why)
 {
 	uint64_t	bit = UINT64_C(1) << why.reason;
 
-	_Static_assert(PGHA_WHY_COUNT <= 64, "reasons told are kept in a 64 bit set");
+	_Static_assert(PGHA_WHY_NO_RULE <= 64, "reasons told are kept in a 64 bit set; those of votes are not told here");
 	if ((step->node->stop_told & bit) == 0)
 		pgha_tell(step, why);
 	step->node->stop_told |= bit;

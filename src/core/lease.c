@@ -4,7 +4,8 @@
  *
  * Called by a leader's half once a step, and when a voter has answered
  * (quorum.md, 4 L).  Never counts a promise from later than the publication of
- * the beat that it was made on, and forgets all of them with the instance.
+ * the beat that it was made on, nor for longer than it was made for, and forgets
+ * all of them with the instance.
  */
 #include "lease.h"
 #include "members.h"
@@ -17,6 +18,7 @@ pgha_take_echo(PghaStep *step, int member)
 	PghaVoting *voting = &node->voting;
 	PghaMember *m = &node->member[member];
 	const PghaPromise *promise = &m->report.promise;
+	pgha_time	ttl = node->settings.lease_ttl;
 
 	if (!node->posted || promise->leader.term != node->durable.claim.term ||
 		strcmp(promise->leader.name, node->settings.name[node->settings.self]) != 0 ||
@@ -24,18 +26,20 @@ pgha_take_echo(PghaStep *step, int member)
 		return;
 	if (promise->instance != node->settings.instance)
 	{
-		m->echoed = step->now;
+		m->granted = step->now + node->settings.lease_ttl;
 		return;
 	}
 	if (promise->beat > voting->beat || promise->beat + PGHA_BEATS <= voting->beat)
 		return;
-	m->echoed = pgha_later(m->echoed, voting->beat_at[promise->beat % PGHA_BEATS]);
+	if (promise->ttl < ttl)
+		ttl = promise->ttl;
+	m->granted = pgha_later(m->granted, voting->beat_at[promise->beat % PGHA_BEATS] + ttl);
 }
 
 pgha_time
 pgha_lease_under(const PghaNode *node, const PghaVotingRule *rule, pgha_time now)
 {
-	pgha_time	when[PGHA_MAX_MEMBERS];
+	pgha_time	until[PGHA_MAX_MEMBERS];
 	int			count = 0;
 	int			needed = pgha_majority_of(rule);
 
@@ -44,20 +48,20 @@ pgha_lease_under(const PghaNode *node, const PghaVotingRule *rule, pgha_time now
 	for (int i = 0; i < rule->count; i++)
 	{
 		int			member = pgha_find_voter(node, rule->voter[i]);
-		pgha_time	echoed;
+		pgha_time	granted;
 		int			at = count;
 
 		if (member == PGHA_NOBODY)
 			continue;
-		echoed = pgha_is_self(node, member) ? now : node->member[member].echoed;
-		if (echoed == 0)
+		granted = pgha_is_self(node, member) ? now + node->settings.lease_ttl : node->member[member].granted;
+		if (granted == 0)
 			continue;
-		for (; at > 0 && when[at - 1] < echoed; at--)
-			when[at] = when[at - 1];
-		when[at] = echoed;
+		for (; at > 0 && until[at - 1] < granted; at--)
+			until[at] = until[at - 1];
+		until[at] = granted;
 		count++;
 	}
-	return count < needed ? 0 : when[needed - 1] + node->settings.lease_ttl;
+	return count < needed ? 0 : until[needed - 1];
 }
 
 void
@@ -119,7 +123,7 @@ pgha_hold_gate(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaVoting *voting = &node->voting;
 	bool		committed = voting->committed.term != 0 || !RULE(node, PGHA_RULE_COMMIT);
-	bool		held = (voting->released != 0 || voting->handover_lsn != 0) && RULE(node, PGHA_RULE_RELEASE);
+	bool		held = (voting->released != 0 || voting->holding) && RULE(node, PGHA_RULE_RELEASE);
 	bool		open;
 
 	voting->lease_deadline = lease(node, step->now);

@@ -109,6 +109,7 @@ typedef struct PghaPromise
 	PghaBallot	leader;			/* term 0: none given */
 	uint64_t	instance;		/* of the leader, that the beat is of */
 	uint64_t	beat;
+	pgha_time	ttl;			/* of a lease that it outlives: lease_ttl may differ from node to node */
 } PghaPromise;
 
 /* What pgha.state keeps over a restart and decisions depend on. */
@@ -132,7 +133,9 @@ typedef struct PghaDurable
 	uint64_t	withdrawn;		/* greatest term of an own candidacy that was given up */
 	uint64_t	won;			/* greatest term this node was elected in, unless it was given up unused */
 	uint64_t	won_before;		/* ... and the one before: what it is again when that is given up */
+	pgha_time	promised_ttl;	/* longest lease that a promise was given for, and that may still run */
 	PghaVotingRule rule;		/* newest one stored */
+	bool		forgot;			/* what it has voted in is not known: the vote is an open one of any term (recall.c) */
 } PghaDurable;
 
 typedef enum PghaReceiver
@@ -166,7 +169,8 @@ typedef enum PghaBar
 	PGHA_BAR_STARTED_LATE,		/* has not met the primary since its start, and gives it time to come */
 	PGHA_BAR_LAG,				/* further behind than pgha.max_failover_lag */
 	PGHA_BAR_NOT_LISTED,		/* not in the primary's synchronous_standby_names */
-	PGHA_BAR_NOT_SYNC			/* FIRST: was not synchronous when the primary was last heard */
+	PGHA_BAR_NOT_SYNC,			/* FIRST: was not synchronous when the primary was last heard */
+	PGHA_BAR_FORGOT				/* does not know what it has voted in */
 } PghaBar;
 
 typedef enum PghaPassive
@@ -222,8 +226,10 @@ typedef struct PghaReport
 	bool		leased;			/* ... and holds a lease */
 	PghaPromise promise;
 	pgha_time	promise_age;
+
+	/* A switchover, with votes or without; others repeat what they have heard of their leader. */
 	uint64_t	released;		/* the term that it led, and whose gate is closed for good */
-	PghaBallot	handover;		/* ... to whom */
+	PghaBallot	handover;		/* of that term, to whom; also before the gate is closed */
 	pgha_lsn	handover_lsn;	/* ... who must have flushed this */
 } PghaReport;
 
@@ -268,6 +274,7 @@ typedef struct PghaLocal
 	pgha_lsn	upstream_end;	/* upstream's WAL end as told in-band, 0 if unknown */
 	PghaSync	sync;			/* primary: own synchronous_standby_names */
 	pgha_lsn	flushed[PGHA_MAX_MEMBERS];	/* primary: what each member's receiver has confirmed; 0: none is connected */
+	pgha_lsn	applied[PGHA_MAX_MEMBERS];	/* ... and what it has replayed; 0: not known */
 } PghaLocal;
 
 /* One line of a timeline history file, and last the leader's own timeline with end = none. */
@@ -320,7 +327,8 @@ typedef struct PghaSettings
 	bool		auto_failover;
 	bool		fence;			/* stop the old primary's instance unless it is known to be gone */
 	pgha_time	fence_timeout;
-	uint64_t	config_hash;
+	uint64_t	config_hash;	/* of what all members, ... */
+	uint64_t	witness_hash;	/* ... and what all witnesses must agree on with them */
 	uint64_t	system_identifier;
 	uint64_t	instance;
 } PghaSettings;
@@ -339,7 +347,8 @@ typedef enum PghaEventType
 	PGHA_EV_OLD_STOPPED,		/* outcome of PGHA_ACT_STOP_OLD */
 	PGHA_EV_PAUSE,				/* an administrator's pgha_pause() / pgha_resume() */
 	PGHA_EV_PROMOTE,			/* an administrator's pgha_promote() */
-	PGHA_EV_SWITCHOVER			/* an administrator's pgha_switchover(): to member, or PGHA_NOBODY: the best */
+	PGHA_EV_SWITCHOVER			/* an administrator's pgha_switchover(): to member, or PGHA_NOBODY: the best;
+								 * or he has called it off */
 } PghaEventType;
 
 typedef struct PghaEvent
@@ -352,7 +361,7 @@ typedef struct PghaEvent
 	const PghaHistory *history; /* HISTORY; NULL: could not be read */
 	PghaComparison compared;	/* COMPARED */
 	bool		ok;				/* RECEIVER_STOPPED, PROMOTED, OLD_STOPPED: done and checked */
-	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force */
+	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force; SWITCHOVER: called off */
 } PghaEvent;
 
 /* ---- actions: carried out in the order given ---- */
@@ -375,6 +384,7 @@ typedef enum PghaActionType
 	PGHA_ACT_FORGET_STOP,		/* takes STOP_OLD back, as far as nobody has begun with it; no outcome */
 	PGHA_ACT_PROMOTE,			/* onto timeline, leaving parent timeline */
 	PGHA_ACT_FENCE,				/* standby.signal, then crash-restart as a standby */
+	PGHA_ACT_BECOME_STANDBY,	/* standby.signal: whatever comes, the next start is one as a standby */
 	PGHA_ACT_HAND_OVER,			/* shut down cleanly, and start again as a standby */
 	PGHA_ACT_EVENT				/* tell the log and pgha_events(); `why` says what */
 } PghaActionType;
@@ -439,6 +449,25 @@ typedef enum PghaReason
 	PGHA_WHY_STANDING,			/* waits for votes */
 	PGHA_WHY_WITNESS,			/* votes, and has no data */
 	PGHA_WHY_HANDING_OVER,		/* to member */
+	PGHA_WHY_NOT_STREAMING,		/* member does not stream from this node, and cannot be handed over to */
+	PGHA_WHY_TARGET_BARRED,		/* nor can member; see bar */
+	PGHA_WHY_LAGS,				/* nor can member, which lags behind */
+	PGHA_WHY_NO_TARGET,			/* nor is there anybody else */
+	PGHA_WHY_KEEPS_LEAD,		/* member did not take over in time */
+	PGHA_WHY_CALLED_OFF,		/* ... or the administrator did not want it any more */
+	PGHA_WHY_HANDED_OVER,		/* member led, and has handed over to this node */
+
+	/* Why a voter does not vote for member (quorum.md, V), or a node would not be elected. */
+	PGHA_WHY_NO_RULE,			/* quorum is not in force here */
+	PGHA_WHY_NOT_READY,			/* its own WAL is not known yet */
+	PGHA_WHY_STANDS_NOT,
+	PGHA_WHY_VOTED_ALREADY,		/* V1 */
+	PGHA_WHY_OLD_RULE,			/* V3 */
+	PGHA_WHY_NOT_ELIGIBLE,		/* V3 */
+	PGHA_WHY_LESS_WAL,			/* V4 */
+	PGHA_WHY_ABSENT,			/* it does not answer */
+	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
+	PGHA_WHY_FORGOT,			/* does not know what it has voted in before, and has not heard of member */
 	PGHA_WHY_COUNT
 } PghaReason;
 

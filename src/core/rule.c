@@ -9,6 +9,9 @@
 #include "rule.h"
 #include "members.h"
 
+/* No WAL gets as far as that. */
+#define CHANGE_IS_NEW		UINT64_MAX
+
 int
 pgha_find_voter(const PghaNode *node, const char *name)
 {
@@ -319,16 +322,23 @@ change_voters(const PghaNode *node, PghaVotingRule *rule)
 	return false;
 }
 
-/* Remembers what a change of k, S or eligibility waits for: the WAL up to here. */
+/*
+ * Remembers what a change of k, S or eligibility waits for: the WAL up to where
+ * it was when all commits had begun to ask for the new confirmations, too.  The
+ * gate is told of those after the step in which the change was seen.
+ */
 static void
 wait_for_change(PghaNode *node, const PghaVotingRule *next)
 {
 	PghaVoting *voting = &node->voting;
 
-	if (voting->change_at != 0 && voting->change.k == next->k && voting->change.sync == next->sync)
-		return;
-	voting->change_at = node->local.wal_end;
-	voting->change = *next;
+	if (voting->change_at == 0 || voting->change.k != next->k || voting->change.sync != next->sync)
+	{
+		voting->change_at = CHANGE_IS_NEW;
+		voting->change = *next;
+	}
+	else if (voting->change_at == CHANGE_IS_NEW)
+		voting->change_at = node->local.wal_end;
 }
 
 /* How many voters of a set have flushed what the change waits for, the leader included? */

@@ -13,6 +13,7 @@
 #include "eligibility.h"
 #include "fencing.h"
 #include "members.h"
+#include "recall.h"
 
 /* Gives the WAL receiver its upstream, and remembers whose history is here. */
 static void
@@ -371,7 +372,8 @@ return_to_lead(PghaStep *step)
 			(m->contact != PGHA_CONTACT_ANSWERED && m->contact != PGHA_CONTACT_REFUSED && !m->misnamed))
 			missing = i;
 	}
-	pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+	pgha_enter(step, PGHA_RETURNING, node->bar == PGHA_BAR_FORGOT ?
+			   pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node)) : pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
 	if (node->bar != PGHA_MAY_PROMOTE)
 		return;
 

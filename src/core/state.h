@@ -22,6 +22,8 @@ typedef struct PghaMember
 	pgha_time	told;			/* when the request behind the last outcome was sent */
 	pgha_time	answered;		/* ... behind the last answer of any kind; 0 = not since start */
 	pgha_time	unlearnt;		/* when nothing was learnt of it, by a fault of this node; 0 = never */
+	pgha_lsn	asked_end;		/* how far the leader was known to be when it was asked ... */
+	pgha_lsn	told_end;		/* ... for the last outcome: of a standby that keeps up wal_end is no less */
 	bool		asking;			/* a request is under way */
 	bool		misnamed;		/* a server answers there, but it is not this member */
 	bool		was_primary;	/* answered as a primary, or streamed to us, since this node started */
@@ -31,7 +33,7 @@ typedef struct PghaMember
 	uint64_t	beat;			/* the last one heard, ... */
 	uint64_t	beat_instance;	/* ... of that instance, ... */
 	pgha_time	beat_heard;		/* ... and when it was new; 0 = not since start */
-	pgha_time	echoed;			/* when the own beat that it promised on was published; 0 = it has not */
+	pgha_time	granted;		/* until when its promise lets this node lead; 0 = it has given none */
 	pgha_time	disproved;		/* when it last refused, by the address where it answered before; 0 = not since it answered */
 } PghaMember;
 
@@ -46,13 +48,25 @@ typedef enum PghaStopping
 	PGHA_STOPPED
 } PghaStopping;
 
+/* The last candidate that this node did not vote for, and why. */
+typedef struct PghaRefusal
+{
+	pgha_time	at;				/* 0: none */
+	PghaBallot	candidate;
+	PghaWhy		why;
+} PghaRefusal;
+
 /* What a voter knows of the vote that does not outlive a restart (quorum.md, 3). */
 typedef struct PghaVoting
 {
 	PghaPromise promise;		/* the last one given */
 	pgha_time	promised;		/* when */
 	pgha_time	promise_until;
+	pgha_time	start_until;	/* a promise from before the start lasts until then */
+	pgha_time	longest_ttl;	/* of all promises since */
+	bool		forgot_told;
 	pgha_time	voted_at;
+	PghaRefusal refusal;
 	PghaStopping receiver;
 	bool		stop_wanted;	/* in this step there was a reason to have it stopped */
 	uint64_t	candidacy;		/* the term this node stands for; 0: it does not */
@@ -74,8 +88,18 @@ typedef struct PghaVoting
 	pgha_time	unsupported;	/* since when a voter answers that cannot support it in this term; 0: none */
 	uint64_t	released;		/* term; the gate stays closed */
 	int			handover;		/* to that member, or PGHA_NOBODY */
-	pgha_time	handover_since;
-	pgha_lsn	handover_lsn;	/* 0: commits are not held yet */
+	pgha_time	handover_since; /* ... has been announced, commits been held, or the gate been closed for good */
+	bool		holding;		/* commits are held for it */
+	pgha_lsn	handover_lsn;	/* all that there was when the gate had been shut; 0: it is not yet */
+	pgha_time	handover_shut;	/* since when the gate has been seen shut; 0: not yet */
+	uint64_t	handovers;		/* begun since the start */
+	PghaWhy		handover_end;	/* why the last one was given up */
+
+	/* What the leader of that term has said of a switchover. */
+	PghaBallot	heir;			/* to whom; term 0: of none */
+	pgha_time	heir_announced;
+	pgha_time	heir_heard;		/* when it was heard that the leader's gate is closed for good; 0: not yet */
+	pgha_lsn	heir_lsn;
 } PghaVoting;
 
 typedef struct PghaNode
@@ -216,7 +240,10 @@ typedef enum PghaRule
 	PGHA_RULE_LATER,			/* F1 a leader yields to a later one */
 	PGHA_RULE_POLITE,			/* whoever stands waits for better ones, vetoes and outcomes: no rule of
 								 * safety, and off in many schedules */
-	PGHA_RULE_COUNT
+	PGHA_RULE_COUNT,
+
+	/* B1, B2 who has lost its votes may have an open one; shares its place with a rule that votes leave no room for. */
+	PGHA_RULE_FORGOT = PGHA_RULE_LAG
 } PghaRule;
 
 _Static_assert(PGHA_RULE_COUNT <= 64, "rules are kept in a 64 bit set");
@@ -258,6 +285,14 @@ static inline bool
 pgha_is_witness(const PghaNode *node)
 {
 	return node->settings.self >= node->settings.count;
+}
+
+/* Is it to be taken for one that has an open vote, as it does not know what it has voted in? */
+static inline bool
+pgha_is_unaware(const PghaNode *node)
+{
+	return node->durable.forgot && (node->settings.voters > 0 || node->durable.rule.term != 0) &&
+		RULE(node, PGHA_RULE_FORGOT);
 }
 
 /* Is quorum in force here: do terms begin with an election? */

@@ -151,6 +151,7 @@ pgha_bar_text(PghaBar bar)
 		[PGHA_BAR_STARTED_LATE] = "has not met the primary since it started, and gives it pgha.startup_grace",
 		[PGHA_BAR_LAG] = "further behind the primary than pgha.max_failover_lag",
 		[PGHA_BAR_NOT_LISTED] = "not listed in the primary's synchronous_standby_names",
+		[PGHA_BAR_FORGOT] = "does not know what it has voted in before, and votes when all members have answered",
 		[PGHA_BAR_NOT_SYNC] = "was not a synchronous standby when the primary was last heard",
 	};
 
@@ -191,6 +192,7 @@ pgha_action_name(PghaActionType type)
 		[PGHA_ACT_FORGET_STOP] = "forget stop",
 		[PGHA_ACT_PROMOTE] = "promote",
 		[PGHA_ACT_FENCE] = "fence",
+		[PGHA_ACT_BECOME_STANDBY] = "standby.signal",
 		[PGHA_ACT_HAND_OVER] = "hand over",
 		[PGHA_ACT_EVENT] = "event",
 	};
@@ -260,7 +262,24 @@ static const struct
 	[PGHA_WHY_VOTED] = {"wait", "voted for %s, and waits for what becomes of it"},
 	[PGHA_WHY_STANDING] = {"wait", "stands for election"},
 	[PGHA_WHY_WITNESS] = {"start", "is a witness: votes, and has no data"},
+	[PGHA_WHY_FORGOT] = {"wait", "does not vote: pgha.state is lost or new, and what %s knows of former votes is not known yet"},
 	[PGHA_WHY_HANDING_OVER] = {"promote", "hands over to %s"},
+	[PGHA_WHY_NOT_STREAMING] = {"wait", "%s does not stream from this server"},
+	[PGHA_WHY_TARGET_BARRED] = {"wait", "%s may not be promoted"},
+	[PGHA_WHY_LAGS] = {"wait", "%s lags too far behind"},
+	[PGHA_WHY_NO_TARGET] = {"wait", "no standby that streams from this server may be promoted"},
+	[PGHA_WHY_KEEPS_LEAD] = {"lead", "goes on leading: %s was not ready to take over in time"},
+	[PGHA_WHY_CALLED_OFF] = {"lead", "goes on leading: the switchover to %s was called off"},
+	[PGHA_WHY_HANDED_OVER] = {"failover", "primary %s has handed over to this node"},
+	[PGHA_WHY_NO_RULE] = {"vote", "has no rule that the members vote by"},
+	[PGHA_WHY_NOT_READY] = {"vote", "does not know yet how much WAL it has"},
+	[PGHA_WHY_STANDS_NOT] = {"vote", "%s does not stand for election"},
+	[PGHA_WHY_VOTED_ALREADY] = {"vote", "has voted in that term or a later one already"},
+	[PGHA_WHY_OLD_RULE] = {"vote", "%s has an older rule than this node"},
+	[PGHA_WHY_NOT_ELIGIBLE] = {"vote", "%s may not be elected by its rule: it need not have every confirmed commit"},
+	[PGHA_WHY_LESS_WAL] = {"vote", "%s lacks WAL that is here"},
+	[PGHA_WHY_ABSENT] = {"wait", "does not answer"},
+	[PGHA_WHY_FEW_VOTES] = {"wait", "too few voters would vote for it"},
 };
 
 const char *

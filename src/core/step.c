@@ -19,6 +19,7 @@
  *	primary, eligibility		out of recovery: lead, fence; may it be promoted
  *	fencing						the old primary's instance is stopped first
  *	ballot						under quorum: support, votes, promises
+ *	recall						... of who does not know what it has voted in
  *	lease, rule					a leader's lease and gate; who votes, who confirms
  *	members						what the members say
  *	actions, claim				the only way out; claims and histories
@@ -37,12 +38,16 @@
 #include "fencing.h"
 #include "members.h"
 #include "primary.h"
+#include "recall.h"
 #include "rule.h"
 #include "standby.h"
 #include "switchover.h"
 
 /* While the primary is missing, members are asked this often. */
 #define URGENT_INTERVAL		20000
+
+/* While commits are held, each moment counts. */
+#define HANDOVER_INTERVAL	2000
 
 /*
  * A node that was stopped itself (SIGSTOP, a frozen virtual machine) must not
@@ -186,7 +191,9 @@ take_event(PghaStep *step, const PghaEvent *event)
 				pgha_begin_promotion(step, pgha_because(PGHA_WHY_BY_HAND, PGHA_NOBODY));
 			break;
 		case PGHA_EV_SWITCHOVER:
-			if (pgha_switchover_refusal(node, event->member, step->now).reason == PGHA_WHY_NONE)
+			if (event->flag)
+				pgha_call_off_switchover(step);
+			else if (pgha_switchover_refusal(node, event->member, step->now).reason == PGHA_WHY_NONE)
 				pgha_begin_switchover(step, event->member);
 			break;
 	}
@@ -227,6 +234,8 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 	for (int k = 3; k < 5; k++)
 		if (deadline[k] > now && deadline[k] < wake)
 			wake = deadline[k];
+	if (node->voting.handover != PGHA_NOBODY && node->state == PGHA_PRIMARY)
+		wake = now + HANDOVER_INTERVAL;
 	if (pgha_in_force(node))
 	{
 		pgha_time	due = pgha_election_due(node, now);
@@ -285,7 +294,8 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	if (pgha_takes_part(node))
 		pgha_tend_ballot(&step);
 	if (pgha_is_witness(node))
-		pgha_enter(&step, PGHA_WITNESS, pgha_because(PGHA_WHY_WITNESS, PGHA_NOBODY));
+		pgha_enter(&step, PGHA_WITNESS, pgha_is_unaware(node) ?
+				   pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node)) : pgha_because(PGHA_WHY_WITNESS, PGHA_NOBODY));
 	else if (node->local.in_recovery)
 		pgha_standby_side(&step);
 	else
@@ -313,6 +323,8 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	}
 	else if (!node->local.in_recovery && node->state == PGHA_STARTING)
 		since = node->deciding_since;
+	if (pgha_expects_handover(node, now))
+		interval = URGENT_INTERVAL;
 	if (pgha_in_force(node))
 		interval = voting_interval(node, now, interval, &since);
 	if (interval > node->settings.heartbeat_interval)

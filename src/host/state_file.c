@@ -54,6 +54,16 @@ take_line(PghaStateFacts *facts, char *line)
 		good = pgha_parse_uint64(value, &facts->term);
 	else if (strcmp(line, "leader") == 0)
 		good = snprintf(facts->leader, sizeof(facts->leader), "%s", value) < (int) sizeof(facts->leader);
+	else if (strcmp(line, "role") == 0)
+	{
+		good = pgha_parse_uint64(value, &flag);
+		facts->standby = flag == PGHA_ROLE_STANDBY;
+	}
+	else if (strcmp(line, "fenced") == 0)
+	{
+		good = pgha_parse_uint64(value, &flag);
+		facts->fenced = flag != 0;
+	}
 	else if (strcmp(line, "diverged") == 0)
 	{
 		good = pgha_parse_uint64(value, &flag);
@@ -69,8 +79,8 @@ take_line(PghaStateFacts *facts, char *line)
 	return good;
 }
 
-PghaStateLook
-pgha_state_file_read(const char *data, PghaStateFacts *facts)
+static PghaStateLook
+read_facts(const char *data, const char *name, PghaStateFacts *facts)
 {
 	char		path[PATH_MAX + 16];
 	char	   *text;
@@ -80,7 +90,7 @@ pgha_state_file_read(const char *data, PghaStateFacts *facts)
 	bool		good;
 
 	memset(facts, 0, sizeof(*facts));
-	(void) snprintf(path, sizeof(path), "%s/pgha.state", data);
+	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
 	text = pgha_read_file(path, NULL);
 	if (text == NULL)
 		return errno == ENOENT ? PGHA_STATE_FILE_ABSENT : PGHA_STATE_FILE_UNUSABLE;
@@ -104,4 +114,16 @@ pgha_state_file_read(const char *data, PghaStateFacts *facts)
 		return PGHA_STATE_FILE_READ;
 	memset(facts, 0, sizeof(*facts));
 	return PGHA_STATE_FILE_UNUSABLE;
+}
+
+PghaStateLook
+pgha_state_file_read(const char *data, PghaStateFacts *facts)
+{
+	return read_facts(data, "pgha.state", facts);
+}
+
+PghaStateLook
+pgha_votes_file_read(const char *data, PghaStateFacts *facts)
+{
+	return read_facts(data, PGHA_VOTES_FILE, facts);
 }

@@ -15,8 +15,11 @@
  *
  * and for each request one answer
  *
- *		<id> ok <text>
- *		<id> refused|silent|starting|error <message>
+ *		<id> ok <text> <where>
+ *		<id> refused|silent|starting|error|unlearnt <message> <where>
+ *
+ * where <where> is the address and port that answered, "<address> <port>", or all
+ * that refused, with commas between.
  *
  * One request at a time.  The child ends with exit code 0 when the socket is at
  * its end, also in the middle of a request; when it is told to end by a signal;
@@ -216,6 +219,7 @@ serve(PghaPeer *peer, Request *request)
 		[PGHA_OUTCOME_SILENT] = "silent",
 		[PGHA_OUTCOME_STARTING] = "starting",
 		[PGHA_OUTCOME_ERROR] = "error",
+		[PGHA_OUTCOME_UNLEARNT] = "unlearnt",
 	};
 	const char *text = NULL;
 	char	   *history = NULL;
@@ -230,7 +234,7 @@ serve(PghaPeer *peer, Request *request)
 	if (outcome == PGHA_OUTCOME_OK && request->column == 1 && (history = strdup(text)) != NULL)
 		text = shorten_history(history);
 	sent = pgha_io_send_answer(request->id, names[outcome],
-					   outcome == PGHA_OUTCOME_OK ? text : peer->message);
+					   outcome == PGHA_OUTCOME_OK ? text : peer->message, peer->where);
 	free(history);
 	if (request->disconnect)
 		pgha_peer_close(peer);

@@ -238,6 +238,9 @@ PghaChildPoll(PghaChild *child, char **outcome, char **text)
 			return PGHA_CHILD_GONE;
 		}
 		child->request = 0;
+		child->where = pgha_line_next(&cursor);
+		if (child->where == NULL)
+			child->where = "";
 		child->connected = strcmp(*outcome, "ok") == 0;
 		return PGHA_CHILD_REPLY;
 	}

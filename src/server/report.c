@@ -36,6 +36,7 @@
 #include "shmem.h"
 #include "sync.h"
 #include "walreceiver.h"
+#include "witness.h"
 
 /*
  * The io child hands the report on as one escaped field of a line of
@@ -78,6 +79,17 @@ PghaWalEnd(bool in_recovery, TimeLineID *timeline)
 	return replayed;
 }
 
+/* What is said of votes, but for the lag of the replay: as the monitor has published it. */
+static void
+copy_voting(PghaReport *report, const PghaView *view)
+{
+	pgha_time	now = pgha_clock_us();
+
+	*report = view->voting;
+	report->promise_age += now - view->published;
+	report->leased = report->leased && now < view->lease_deadline;
+}
+
 /* The part that the monitor publishes; also the members, for the names of others. */
 static void
 copy_published(PghaReport *report, PghaMembers *members)
@@ -87,6 +99,7 @@ copy_published(PghaReport *report, PghaMembers *members)
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	if (view->valid)
 	{
+		copy_voting(report, view);
 		*members = view->members;
 		report->claim = view->durable.claim;
 		report->role = view->durable.role;
@@ -99,6 +112,7 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->paused = view->durable.paused;
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
+		report->system_identifier = view->settings.system_identifier;
 		report->slots = view->slots;
 	}
 	else
@@ -110,6 +124,14 @@ copy_published(PghaReport *report, PghaMembers *members)
 	LWLockRelease(PghaShmem->lock);
 }
 
+static uint64
+lag_of_replay(XLogRecPtr wal_end)
+{
+	XLogRecPtr	replayed = GetXLogReplayRecPtr(NULL);
+
+	return wal_end > replayed ? wal_end - replayed : 0;
+}
+
 static void
 fill(PghaReport *report, PghaMembers *members)
 {
@@ -119,7 +141,8 @@ fill(PghaReport *report, PghaMembers *members)
 	copy_published(report, members);
 
 	strlcpy(report->node, pgha_node, sizeof(report->node));
-	report->system_identifier = GetSystemIdentifier();
+	if (!PghaIsWitness())
+		report->system_identifier = GetSystemIdentifier();
 	report->instance = PghaShmem->instance;
 	report->in_recovery = RecoveryInProgress();
 
@@ -139,6 +162,8 @@ fill(PghaReport *report, PghaMembers *members)
 		report->posted = false;
 		if (heard != 0)
 			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
+		if (report->votes != 0)
+			report->replay_lag = lag_of_replay(report->wal_end);
 	}
 	else
 	{

@@ -10,22 +10,30 @@
  * besides (quorum.md, 3), and is written by those who have anything of that:
  * where nobody votes an older pgha can go on with the file.  A later version is
  * refused, not ignored: what it says may be what keeps two servers from leading.
+ *
+ * A node without the file, or with one that it cannot use, does not know what it
+ * has voted in (core/recall.c); that is written, too, and by older versions left
+ * out of account.
  */
 #include "postgres.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <unistd.h>
 
 #include "lib/stringinfo.h"
 #include "storage/fd.h"
 
 #include "../common/fields.h"
+#include "../core/recall.h"
 #include "files.h"
 #include "state.h"
 #include "text.h"
+#include "witness.h"
 
 #define STATE_FILE		"pgha.state"
 #define STATE_FILE_NEW	"pgha.state.new"
+#define PGHA_VOTES_FILE	"pgha.votes"	/* recovery/votes.c */
 #define STATE_HEADER	"pgha state "
 #define STATE_VERSION	1
 #define STATE_VERSION_VOTES	2
@@ -72,7 +80,7 @@ static bool
 has_voted(const PghaDurable *durable)
 {
 	return durable->support.term != 0 || durable->vote.term != 0 || durable->highest != 0 ||
-		durable->withdrawn != 0 || durable->won != 0 || durable->rule.term != 0;
+		durable->withdrawn != 0 || durable->won != 0 || durable->promised_ttl != 0 || durable->rule.term != 0;
 }
 
 /* Voters of a set of the rule by name. */
@@ -107,6 +115,7 @@ append_votes(StringInfo text, const PghaDurable *durable)
 	appendStringInfo(text, "withdrawn=%llu\n", (unsigned long long) durable->withdrawn);
 	appendStringInfo(text, "won=%llu\n", (unsigned long long) durable->won);
 	appendStringInfo(text, "won_before=%llu\n", (unsigned long long) durable->won_before);
+	appendStringInfo(text, "promised_ttl_us=%llu\n", (unsigned long long) durable->promised_ttl);
 	appendStringInfo(text, "rule_term=%llu\n", (unsigned long long) rule->term);
 	appendStringInfo(text, "rule_epoch=%u\n", rule->epoch);
 	append_voters(text, "rule_voters", rule, PG_UINT32_MAX);
@@ -184,6 +193,8 @@ take_vote(PghaDurable *durable, const char *key, char *value, bool is_number, ui
 		durable->won = number;
 	else if (strcmp(key, "won_before") == 0)
 		durable->won_before = number;
+	else if (strcmp(key, "promised_ttl_us") == 0)
+		durable->promised_ttl = (pgha_time) number;
 	else if (strcmp(key, "rule_term") == 0)
 		rule->term = number;
 	else if (strcmp(key, "rule_epoch") == 0)
@@ -195,8 +206,9 @@ take_vote(PghaDurable *durable, const char *key, char *value, bool is_number, ui
 	return !*known || is_number;
 }
 
-PghaStateFile
-PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
+/* Reads one file of this form; *durable is all zero unless it is READ. */
+static PghaStateFile
+read_file(const char *file, const PghaSettings *settings, PghaDurable *durable)
 {
 	char		text[STATE_MAX];
 	char	   *sum;
@@ -208,13 +220,13 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	bool		good = true;
 
 	memset(durable, 0, sizeof(*durable));
-	if (PghaReadFile(STATE_FILE, text, sizeof(text)) < 0)
+	if (PghaReadFile(file, text, sizeof(text)) < 0)
 	{
 		if (errno == ENOENT)
 			return PGHA_STATE_ABSENT;
 		ereport(LOG,
 				(errcode_for_file_access(),
-				 errmsg("could not read file \"%s\": %m", STATE_FILE)));
+				 errmsg("could not read file \"%s\": %m", file)));
 		return PGHA_STATE_UNUSABLE;
 	}
 
@@ -224,7 +236,7 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	{
 		ereport(LOG,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("file \"%s\" is damaged and cannot be used", STATE_FILE),
+				 errmsg("file \"%s\" is damaged and cannot be used", file),
 				 errhint("The node learns its leader anew from the other members.")));
 		return PGHA_STATE_UNUSABLE;
 	}
@@ -235,7 +247,7 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	if (!pgha_parse_uint64(line + strlen(STATE_HEADER), &version) || version > STATE_VERSION_VOTES)
 		ereport(FATAL,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("file \"%s\" was written by a later version of pgha (\"%s\")", STATE_FILE, line),
+				 errmsg("file \"%s\" was written by a later version of pgha (\"%s\")", file, line),
 				 errdetail("It says whom this server has voted for or promised to follow, which this version cannot read."),
 				 errhint("Install the later version of pgha again.")));
 	while ((line = strsep(&rest, "\n")) != NULL)
@@ -284,6 +296,8 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 			durable->paused = number != 0;
 		else if (strcmp(line, "pause_generation") == 0)
 			durable->pause_generation = number;
+		else if (strcmp(line, "forgot") == 0)
+			durable->forgot = number != 0;
 		else if (strcmp(line, "sync_method") == 0)
 			durable->sync.method = (PghaSyncMethod) Min(number, PGHA_SYNC_ANY);
 		else if (strcmp(line, "sync_num") == 0)
@@ -292,12 +306,15 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 			durable->sync.num_listed = (int) Min(number, INT_MAX);
 	}
 
-	if (strcmp(node, settings->name[settings->self]) != 0 ||
-		system_identifier != settings->system_identifier)
+	if (strcmp(node, settings->name[settings->self]) == 0 && good &&
+		PghaIsWitness() && settings->system_identifier == 0)
+		PghaWitnessServe(system_identifier);
+	else if (strcmp(node, settings->name[settings->self]) != 0 ||
+			 system_identifier != settings->system_identifier)
 	{
 		ereport(LOG,
 				(errmsg("file \"%s\" belongs to node \"%s\" of system %llu and is ignored",
-						STATE_FILE, PghaClip(node, PGHA_NAME_SIZE), (unsigned long long) system_identifier),
+						file, PghaClip(node, PGHA_NAME_SIZE), (unsigned long long) system_identifier),
 				 errdetail("A base backup or pg_rewind brought it here.")));
 		good = false;
 	}
@@ -306,7 +323,69 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 		memset(durable, 0, sizeof(*durable));
 		return PGHA_STATE_UNUSABLE;
 	}
+	durable->vote_open |= durable->forgot;
 	return PGHA_STATE_READ;
+}
+
+/*
+ * A recovery has put this node's votes beside what it has brought along, which is
+ * all that is known of them until they are written anew.
+ */
+static bool
+take_carried_votes(const PghaSettings *settings, PghaDurable *durable)
+{
+	PghaDurable before;
+
+	if (read_file(PGHA_VOTES_FILE, settings, &before) != PGHA_STATE_READ)
+		return false;
+	memset(durable, 0, sizeof(*durable));
+	durable->role = PGHA_ROLE_STANDBY;
+	durable->support = before.support;
+	durable->vote = before.vote;
+	durable->vote_open = before.vote_open;
+	durable->highest = before.highest;
+	durable->withdrawn = before.withdrawn;
+	durable->won = before.won;
+	durable->won_before = before.won_before;
+	durable->promised_ttl = before.promised_ttl;
+	durable->rule = before.rule;
+	durable->forgot = before.forgot;
+	return true;
+}
+
+/* What they say is part of pgha.state by now, and will soon be older. */
+static void
+drop_carried_votes(void)
+{
+	if (unlink(PGHA_VOTES_FILE) != 0 && errno != ENOENT)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", PGHA_VOTES_FILE)));
+}
+
+PghaStateFile
+PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
+{
+	PghaStateFile file = read_file(STATE_FILE, settings, durable);
+
+	if (file == PGHA_STATE_READ)
+		drop_carried_votes();
+	else if (file != PGHA_STATE_ABSENT || !take_carried_votes(settings, durable))
+		pgha_forget(durable);
+	return file;
+}
+
+uint64
+PghaStateSystem(void)
+{
+	static const char key[] = "\nsystem_identifier=";
+	char		text[STATE_MAX];
+	const char *line;
+
+	if (PghaReadFile(STATE_FILE, text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, key);
+	return line != NULL ? strtoull(line + sizeof(key) - 1, NULL, 10) : 0;
 }
 
 bool
@@ -333,6 +412,8 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	append_names(&text, "sync_listed", settings, durable->sync.listed);
 	append_names(&text, "sync_current", settings, durable->sync.current);
 	appendStringInfo(&text, "leader_instance=%s\n", durable->leader_instance);
+	if (durable->forgot)
+		appendStringInfoString(&text, "forgot=1\n");
 	if (has_voted(durable))
 		append_votes(&text, durable);
 	appendStringInfo(&text, "crc=%08X\n", PghaChecksum(text.data, text.len));
@@ -352,6 +433,8 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 					 errmsg("could not rename file \"%s\" to \"%s\": %m",
 							STATE_FILE_NEW, STATE_FILE)));
 		done = done && fsync_fname_ext(".", true, false, LOG) == 0;
+		if (done)
+			drop_carried_votes();
 	}
 	pfree(text.data);
 	return done;

@@ -33,8 +33,8 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 {
 	PghaStateFile file = PghaStateRead(settings, durable);
 
-	/* Damaged while the server runs: a former worker has published what it held. */
-	if (file == PGHA_STATE_UNUSABLE)
+	/* Damaged or removed while the server runs: a former worker has published what it held. */
+	if (file != PGHA_STATE_READ)
 	{
 		LWLockAcquire(PghaShmem->lock, LW_SHARED);
 		if (PghaShmem->view.valid)
@@ -46,11 +46,12 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 	written_with = *settings;
 }
 
-/* Do the same bits stand for the same members as when pgha.state was written? */
+/* Do the same bits stand for the same members of the same cluster as when pgha.state was written? */
 static bool
 same_members(const PghaSettings *settings)
 {
 	return settings->count == written_with.count &&
+		settings->system_identifier == written_with.system_identifier &&
 		memcmp(settings->name, written_with.name, sizeof(settings->name)) == 0;
 }
 
@@ -93,6 +94,30 @@ PghaActFollow(const PghaMonitor *monitor, int member, uint32 timeline)
 		PghaWalReceiverOrder(member, config->settings.name[member], conninfo, timeline, slot);
 }
 
+/*
+ * The dead-man's switch.  A step that begins within failure_timeout of the last
+ * one pushes the deadline on; they are a quarter of that apart at most.  Not
+ * sooner: a slow fsync of pgha.state, or a host that is overloaded for a moment,
+ * must not hold up commits; the core does not take less for a sleep of its own,
+ * either.  Not later: after as long without a sign of life a standby may take
+ * over, and the core, once it goes on, asks the members before it opens the
+ * gate again.
+ */
+static pgha_time
+alive_until(const PghaMonitor *monitor)
+{
+	return monitor->node.stepped + monitor->config.settings.failure_timeout;
+}
+
+void
+PghaActAlive(const PghaMonitor *monitor)
+{
+	/* Also when quorum has begun in this step with the gate open. */
+	if (pgha_in_force(&monitor->node))
+		PghaGateLease(monitor->node.voting.gate_deadline);
+	PghaGateAlive(alive_until(monitor));
+}
+
 bool
 PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 {
@@ -110,7 +135,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 		case PGHA_ACT_WRITE_STATE:
 			return write_state(monitor);
 		case PGHA_ACT_OPEN_GATE:
-			PghaGateOpen();
+			PghaGateOpen(pgha_in_force(&monitor->node), alive_until(monitor));
 			break;
 		case PGHA_ACT_CLOSE_GATE:
 			PghaGateClose();
@@ -120,8 +145,21 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			PghaGateSuspend();
 			break;
 		case PGHA_ACT_LEASE:
+			/* Without quorum it is the dead-man's switch alone. */
+			if (pgha_in_force(&monitor->node))
+				PghaGateLease(action->until);
+			else
+				PghaGateAlive(action->until);
+			break;
+		case PGHA_ACT_BECOME_STANDBY:
+			/* Nothing has been said yet: a new worker leads on. */
+			if (!PghaWriteStandbySignal())
+				ereport(FATAL,
+						(errmsg("pgha could not prepare a switchover, and starts over")));
+			break;
 		case PGHA_ACT_HAND_OVER:
-			/* Of clusters whose members vote, which no setting makes yet. */
+			(void) PghaEventsSync();
+			PghaShutDown();
 			break;
 		case PGHA_ACT_STOP_RECEIVER:
 			PghaPromotionStopReceiver(pgha_clock_us());

@@ -15,6 +15,9 @@ extern void PghaActInit(const PghaSettings *settings, PghaDurable *durable);
 /* Carries out one action.  False if those after it must not be carried out. */
 extern bool PghaAct(const PghaMonitor *monitor, const PghaAction *action);
 
+/* At the end of each step: the monitor lives, and an open gate may stay open for a while. */
+extern void PghaActAlive(const PghaMonitor *monitor);
+
 /* Names the member that the WAL receiver streams from. */
 extern void PghaActFollow(const PghaMonitor *monitor, int member, uint32 timeline);
 

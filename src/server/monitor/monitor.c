@@ -36,10 +36,12 @@
 #include "../../core/election.h"
 #include "../../core/members.h"
 #include "../../core/step.h"
+#include "../../core/switchover.h"
 #include "../agents.h"
 #include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
+#include "../confirm.h"
 #include "../events.h"
 #include "../gate.h"
 #include "../host.h"
@@ -48,7 +50,9 @@
 #include "../shmem.h"
 #include "../slots.h"
 #include "../walreceiver.h"
+#include "../witness.h"
 #include "act.h"
+#include "cluster.h"
 #include "context.h"
 #include "monitor.h"
 #include "observe.h"
@@ -60,6 +64,7 @@
 
 static PghaMonitor monitor;
 static pgha_time heartbeat_at = 0;
+static pid_t switchover_by = 0;	/* session that has ordered the last one */
 static MemoryContext loop_context;	/* reset after each round */
 
 /* Hands an event to the core and carries out what it answers. */
@@ -74,6 +79,7 @@ step(const PghaEvent *event)
 
 	PghaObserve(&monitor.config, now, &local);
 	pgha_step(&monitor.node, event, &local, now, &actions);
+	PghaConfirmSet(&monitor.node, &monitor.config.members);
 	if (monitor.node.state != before)
 	{
 		monitor.state_since = GetCurrentTimestamp();
@@ -91,6 +97,11 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
+	PghaActAlive(&monitor);
+
+	/* A rule may have come into force here just now. */
+	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
+	monitor.node.settings.voters = monitor.config.settings.voters;
 
 	/* A decision that leaves a gate shut that was not open: no commit need wait for another. */
 	if (monitor.node.state != before && monitor.node.state == PGHA_PASSIVE && !local.in_recovery)
@@ -150,11 +161,37 @@ tend_stop(void)
 }
 
 static void
+order_switchover(const char *target, pid_t by, PghaAnswer *answer)
+{
+	PghaEvent	event = {.type = PGHA_EV_SWITCHOVER, .member = PGHA_NOBODY};
+	PghaWhy		why;
+
+	if (target[0] != '\0')
+		event.member = pgha_members_find(&monitor.config.members, target);
+	if (target[0] != '\0' && event.member == PGHA_NOBODY)
+		why = pgha_because(PGHA_WHY_NO_TARGET, PGHA_NOBODY);	/* the files have changed meanwhile */
+	else
+		why = pgha_switchover_refusal(&monitor.node, event.member, pgha_clock_us());
+	answer->refused = why.reason != PGHA_WHY_NONE;
+	answer->reason = why.reason;
+	if (answer->refused)
+		PghaWhyText(&monitor.node, &why, answer->message, sizeof(answer->message));
+	else
+	{
+		switchover_by = by;
+		step(&event);
+	}
+	answer->handover = monitor.node.voting.handovers;
+}
+
+static void
 tend_orders(void)
 {
 	PghaAnswer	answer;
 	uint64		number;
-	PghaOrderKind kind = PghaOrderTake(&number);
+	char		target[PGHA_NAME_SIZE];
+	pid_t		by;
+	PghaOrderKind kind = PghaOrderTake(&number, target, &by);
 	PghaEvent	event = {.member = PGHA_NOBODY};
 
 	if (kind == PGHA_ORDER_NONE)
@@ -191,6 +228,15 @@ tend_orders(void)
 					step(&event);
 				break;
 			}
+		case PGHA_ORDER_SWITCHOVER:
+			order_switchover(target, by, &answer);
+			break;
+		case PGHA_ORDER_CALL_OFF:
+			event.type = PGHA_EV_SWITCHOVER;
+			event.flag = true;
+			if (by == switchover_by)
+				step(&event);
+			return;
 	}
 	PghaOrderAnswer(number, &answer);
 }
@@ -218,6 +264,10 @@ tend_heartbeat(pgha_time now)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
 	PghaWalReceiverHeartbeat();
+
+	/* Nobody streams from a witness. */
+	if (PghaIsWitness())
+		return;
 
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
@@ -277,6 +327,7 @@ configure(void)
 		return;
 	}
 	monitor.config_error[0] = '\0';
+	PghaConfigKeepVoters(&next, &monitor.node.durable);
 	PghaShmem->config = next;
 	if (memcmp(&next.members, &monitor.config.members, sizeof(next.members)) != 0 ||
 		strcmp(next.conninfo, monitor.config.conninfo) != 0)
@@ -308,6 +359,8 @@ next_time(pgha_time now)
 
 	if (monitor.node.local.in_recovery && PghaWalReceiverEnding())
 		next = Min(next, now + 1000);
+	if (monitor.node.voting.receiver == PGHA_STOP_ORDERED)
+		next = Min(next, now + 1000);
 	if (monitor.node.state == PGHA_PROMOTING)
 		return now + (now - monitor.node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	next = Min(next, PghaKickDue(&monitor.node.local, now));
@@ -330,6 +383,7 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
@@ -373,7 +427,12 @@ start(void)
 	}
 	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
 	PghaActInit(&monitor.config.settings, &durable);
+	PghaConfigKeepVoters(&monitor.config, &durable);
+	PghaClusterRecall(&monitor);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
+
+	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
+	monitor.node.voting.beat = PghaShmem->beat;
 	monitor.state_since = GetCurrentTimestamp();
 }
 
@@ -408,6 +467,7 @@ PghaMonitorMain(Datum arg)
 		tend_agents();
 		tend_stop();
 		PghaPeersTend(&monitor.config);
+		PghaClusterTend(&monitor);
 		tend_promotion();
 		tend_heartbeat(pgha_clock_us());
 		tend_archive(pgha_clock_us());

@@ -5,7 +5,8 @@
  * For monitor.c: it says what is to be asked, and is called back with what the
  * core should know: a report, a history, a comparison, or why there is none.  A child that
  * cannot run must never look like a member that is silent, as silence is what
- * starts a failover.  The only wait is in PghaPeersWait(), where the monitor
+ * starts a failover; and a refusal only says that a member is gone if it comes
+ * from where that member, and nobody else, answered last.  The only wait is in PghaPeersWait(), where the monitor
  * sleeps.
  */
 #include "postgres.h"
@@ -41,6 +42,8 @@ typedef struct Peer
 	bool		failed;			/* the outcome of a poll that could not be sent is due */
 	char		error[256];
 	TimestampTz heard;
+	char		proved[80];		/* address and port where it, and nobody else, answered last; empty: nowhere yet */
+	bool		same_address;	/* a refusal just now came from there */
 } Peer;
 
 static Peer peer[PGHA_MAX_MEMBERS];
@@ -87,9 +90,9 @@ PghaPeersRenumber(const PghaMembers *before, const PghaMembers *members)
 	TimestampTz heard[PGHA_MAX_MEMBERS] = {0};
 
 	PghaPeersStop();
-	for (int i = 0; i < members->count; i++)
+	for (int i = 0; i < members->voters; i++)
 	{
-		int			was = pgha_members_find(before, members->member[i].name);
+		int			was = pgha_voters_find(before, members->member[i].name);
 
 		if (was != PGHA_NOBODY)
 			heard[i] = peer[was].heard;
@@ -188,7 +191,21 @@ contact_of(const char *outcome)
 		return PGHA_CONTACT_SILENT;
 	if (strcmp(outcome, "starting") == 0)
 		return PGHA_CONTACT_STARTING;
+	if (strcmp(outcome, "unlearnt") == 0)
+		return PGHA_CONTACT_UNLEARNT;
 	return PGHA_CONTACT_ERROR;
+}
+
+/* A witness knows of a cluster only from its members. */
+static const char *
+other_system(const PghaConfig *config, int member, const PghaReport *report)
+{
+	if (config->settings.system_identifier == 0)
+		return "this witness does not know yet which cluster it serves";
+	if (report->system_identifier == 0)
+		return "does not know yet which cluster it serves";
+	return member < config->settings.count ? "belongs to another database cluster: system identifiers differ" :
+		"serves another database cluster: system identifiers differ";
 }
 
 static void
@@ -198,13 +215,30 @@ take_record(const PghaRecord *record, void *arg)
 	(void) PghaEventsAddRemote(record);
 }
 
+/* Is this address among those of a list with commas? */
+static bool
+is_among(const char *list, const char *address)
+{
+	size_t		length = strlen(address);
+
+	while (length > 0 && *list != '\0')
+	{
+		size_t		next = strcspn(list, ",");
+
+		if (next == length && strncmp(list, address, length) == 0)
+			return true;
+		list += next + (list[next] == ',');
+	}
+	return false;
+}
+
 /* Tells the core the outcome of the request under way. */
 static void
 deliver(int member, PghaContact contact, const PghaReport *report, const PghaHistory *history)
 {
 	Peer	   *p = &peer[member];
 	PghaEvent	event = {.type = p->asked_history ? PGHA_EV_HISTORY : PGHA_EV_REPLY,
-		.member = member, .contact = contact, .report = report, .history = history};
+		.member = member, .contact = contact, .report = report, .same_address = p->same_address, .history = history};
 
 	p->asked_history = false;
 	tell_core(&event);
@@ -220,7 +254,9 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 	if (strcmp(outcome, "ok") != 0)
 	{
 		set_error(p, text);
+		p->same_address = is_among(p->child.where, p->proved);
 		deliver(member, contact_of(outcome), NULL, NULL);
+		p->same_address = false;
 	}
 	else if (p->asked_history)
 		deliver(member, PGHA_CONTACT_ANSWERED, NULL,
@@ -237,13 +273,15 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 			snprintf(p->error, sizeof(p->error), "the server at this address calls itself \"%s\"",
 					 report.node);
 		else if (report.system_identifier != config->settings.system_identifier)
-			set_error(p, "belongs to another database cluster: system identifiers differ");
-		else if (report.config_hash != config->settings.config_hash &&
-				 member != config->settings.self)
+			set_error(p, other_system(config, member, &report));
+		else if (PghaConfigDiffers(&config->settings, member, report.config_hash))
 			set_error(p, "its pgha.* configuration differs from this node's");
 		else
 			p->error[0] = '\0';
 		p->heard = GetCurrentTimestamp();
+		if (strcmp(report.node, config->settings.name[member]) == 0 &&
+			report.system_identifier == config->settings.system_identifier)
+			strlcpy(p->proved, p->child.where, sizeof(p->proved));
 		deliver(member, PGHA_CONTACT_ANSWERED, &report, NULL);
 	}
 }
@@ -315,7 +353,7 @@ tend_comparison(void)
 void
 PghaPeersTend(const PghaConfig *config)
 {
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		Peer	   *p = &peer[i];
 		pgha_time	now = pgha_clock_us();
@@ -338,9 +376,8 @@ PghaPeersTend(const PghaConfig *config)
 					p->retry_at = now + CHILD_RETRY;
 					if (busy)
 					{
-						/* Nothing was learnt: that must not look like silence. */
 						set_error(p, "\"pgha io\" ended unexpectedly");
-						deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
+						deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 					}
 					break;
 				case PGHA_CHILD_NOTHING:
@@ -348,17 +385,18 @@ PghaPeersTend(const PghaConfig *config)
 					{
 						PghaChildStop(&p->child);
 						wait_set_stale = true;
+						/* It keeps the limits itself, but for the look-up of a name. */
 						set_error(p, "\"pgha io\" did not answer in time");
-						deliver(i, PGHA_CONTACT_SILENT, NULL, NULL);
+						deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 					}
 					break;
 			}
 		}
 		if (p->failed && (p->child.pid != 0 || pgha_clock_us() >= p->retry_at))
 		{
-			/* As the program cannot run, nothing is known: that must not look like silence. */
+			/* The program cannot run. */
 			p->failed = false;
-			deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
+			deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 		}
 		send_request(config, i);
 	}
@@ -370,7 +408,7 @@ PghaPeersDue(const PghaConfig *config)
 {
 	pgha_time	due = PG_INT64_MAX;
 
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		if (peer[i].child.request != 0)
 			due = Min(due, peer[i].child.deadline);
@@ -390,7 +428,7 @@ build_wait_set(const PghaConfig *config)
 	wait_set = compat_wait_event_set(PGHA_MAX_MEMBERS + 3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		if (peer[i].child.fd >= 0)
 			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i].readable);

@@ -29,6 +29,7 @@
 #include "rows.h"
 #include "../shmem.h"
 #include "../text.h"
+#include "../wait.h"
 
 /* An agent is looking for the primary after a failover: how long it is waited for. */
 #define CONNECT_WAIT_MS		10000
@@ -38,6 +39,7 @@
 #define NOTICE_AFTER_MS		10000
 #define NOTICE_NOT_BEFORE_MS	200
 #define LOOK_EVERY_MS		1000
+#define FRESH_LOOK_MS		20
 
 PG_FUNCTION_INFO_V1(pgha_sql_recover_node);
 PG_FUNCTION_INFO_V1(pgha_sql_recovery_progress);
@@ -95,24 +97,46 @@ PghaMethodValid(const char *method)
 		strcmp(method, "clone") == 0 || strcmp(method, "start") == 0;
 }
 
-bool
-PghaNodeStreams(const char *node)
+/* What the member said when it was last asked, and in *told when that was. */
+static bool
+streams_as_told(const char *node, pgha_time *told)
 {
 	const PghaView *view = &PghaShmem->view;
 	bool		streams = false;
 
+	*told = 0;
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	for (int i = 0; view->valid && i < view->members.count; i++)
 	{
 		const PghaMemberView *member = &view->member[i];
 
-		if (strcmp(member->name, node) == 0)
-			streams = member->contact == PGHA_CONTACT_ANSWERED && member->known &&
-				member->report.in_recovery && !member->report.diverged &&
-				member->report.receiver == PGHA_RECEIVER_STREAMING;
+		if (strcmp(member->name, node) != 0)
+			continue;
+		*told = member->told;
+		streams = member->contact == PGHA_CONTACT_ANSWERED && member->known &&
+			member->report.in_recovery && !member->report.diverged &&
+			member->report.receiver == PGHA_RECEIVER_STREAMING;
 	}
 	LWLockRelease(PghaShmem->lock);
 	return streams;
+}
+
+bool
+PghaNodeStreams(const char *node)
+{
+	pgha_time	since = pgha_clock_us();
+	pgha_time	deadline = since + (pgha_time) pgha_failure_timeout * 1000;
+	pgha_time	told;
+
+	/* What it said before may be over: its server may have been stopped since. */
+	while (streams_as_told(node, &told))
+	{
+		if (told >= since)
+			return true;
+		if (!PghaLookAgain(deadline, FRESH_LOOK_MS))
+			return false;
+	}
+	return false;
 }
 
 /*
@@ -560,7 +584,7 @@ pgha_sql_recover_node(PG_FUNCTION_ARGS)
 {
 	PghaFailure failure;
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -19,7 +19,10 @@ extern void PghaWarn(const PghaFailure *failure);
 /* Is this word one of auto, rewind, clone, start? */
 extern bool PghaMethodValid(const char *method);
 
-/* Does the member stream from a primary, as far as this server knows? */
+/*
+ * Does the member stream from a primary now?  It must have said so when it was asked
+ * after this call, which waits for that; if that is not known in time it does not.
+ */
 extern bool PghaNodeStreams(const char *node);
 
 /*
