@@ -8,6 +8,7 @@
  *	pgha-sim --mutations				each rule switched off in turn must be noticed
  *	pgha-sim --foresee --seeds ...					what was said would happen happens
  *	pgha-sim --votes --seeds|--seed|--mutations ...	the same of clusters whose members vote
+ *	pgha-sim --no-quorum --seeds 1-2000	what is promised to those, where they do not: how often it is broken
  *	pgha-sim --script FILE ...			scenarios with the expected conversation;
  *		--all-transitions before it: each one of the table must occur
  *	pgha-sim --rewrite FILE ...			writes what happens into them
@@ -114,6 +115,7 @@ static const Rule vote_rules[] = {
 static SimWorld *world;
 static bool foreseeing;			/* calm clusters that lose their primary, and have said what will happen */
 static bool voting;				/* schedules of clusters whose members vote */
+static bool no_quorum;			/* the same, and they do not */
 
 /* What a run of many seeds came upon, so that nobody praises an idle simulator. */
 typedef struct Totals
@@ -170,7 +172,7 @@ run_one(uint64_t seed, uint64_t rules_off, FILE *trace)
 {
 	if (foreseeing)
 		return sim_foresee_schedule(world, seed, rules_off, trace);
-	return voting ? sim_vote_schedule(world, seed, rules_off, trace) :
+	return voting ? sim_vote_schedule(world, seed, no_quorum, rules_off, trace) :
 		sim_schedule(world, seed, rules_off, trace);
 }
 
@@ -198,6 +200,37 @@ run_seeds(uint64_t from, uint64_t to, uint64_t rules_off, bool verbose)
 	if (broken > 0)
 		printf("%d schedules broke a rule; to see one: pgha-sim --seed N -v\n", broken);
 	return broken > 0 ? 1 : 0;
+}
+
+/*
+ * Members that do not vote cannot promise what those who do can: how often is it
+ * broken?  Nothing has to hold here.
+ */
+static int
+count_without_quorum(uint64_t from, uint64_t to, uint64_t rules_off)
+{
+	long		loss = 0;
+	long		beside = 0;
+	long		others = 0;
+	long		acknowledged = 0;
+
+	for (uint64_t seed = from; seed <= to; seed++)
+	{
+		if (!run_one(seed, rules_off, NULL))
+		{
+			long	   *count = strcmp(world->invariant, "loss") == 0 ? &loss :
+				strcmp(world->invariant, "beside") == 0 ? &beside : &others;
+
+			if ((*count)++ == 0)
+				printf("seed %llu (%s), %.3f s: %s: %s\n", (unsigned long long) seed, sim_vote_profile_name(seed),
+					   (double) world->now / SECOND, world->invariant, world->violation);
+		}
+		acknowledged += world->acknowledged;
+	}
+	printf("three members that do not vote, %llu schedules, %ld commits acknowledged:\n"
+		   "%ld with a commit acknowledged beside a later leader, %ld with a synchronous one that a later leader lacks, %ld with others\n",
+		   (unsigned long long) (to - from + 1), acknowledged, beside, loss, others);
+	return 0;
 }
 
 static int
@@ -269,7 +302,7 @@ find_rule(const char *name)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: pgha-sim [--votes | --foresee] [--rule-off NAME]... [-v] --seeds FROM-TO | --seed N\n"
+	fprintf(stderr, "usage: pgha-sim [--votes | --no-quorum | --foresee] [--rule-off NAME]... [-v] --seeds FROM-TO | --seed N\n"
 			"       pgha-sim [--votes] --mutations | --states\n"
 			"       pgha-sim [-v] [--all-transitions] --script FILE... | --rewrite FILE...\n");
 	return 2;
@@ -300,6 +333,8 @@ main(int argc, char **argv)
 			foreseeing = true;
 		else if (strcmp(argv[i], "--votes") == 0)
 			voting = true;
+		else if (strcmp(argv[i], "--no-quorum") == 0)
+			voting = no_quorum = true;
 		else if (strcmp(argv[i], "--mutations") == 0)
 			status = run_mutations();
 		else if (strcmp(argv[i], "--states") == 0)
@@ -338,7 +373,9 @@ main(int argc, char **argv)
 		else
 			break;
 	}
-	if (status == 2 && from != 0)
+	if (status == 2 && from != 0 && from != to && no_quorum)
+		status = count_without_quorum(from, to, rules_off);
+	else if (status == 2 && from != 0)
 		status = run_seeds(from, to, rules_off, verbose);
 	sim_world_free(world);
 	free(world);
