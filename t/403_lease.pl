@@ -179,6 +179,14 @@ kill 'CONT', @voters;
 wait_gate('open');
 is(present(-12), 1, 'it is committed nonetheless');
 
+# ---- names that have no vote ----
+
+my $mark = $primary->log_mark;
+$primary->set(synchronous_standby_names => 'ANY 1 (b, elsewhere, *)');
+$primary->wait_log(qr/WARNING: .*contains \*: whatever streams from here/, $mark);
+$primary->wait_log(qr/WARNING: .*names what is no data member: "elsewhere"/, $mark);
+pass('what confirms commits and has no vote is told in the log');
+
 # ---- the rule asks for more than the setting ----
 
 $primary->set(synchronous_standby_names => 'ANY 1 (b, c)');
@@ -205,7 +213,7 @@ is($primary->error('INSERT INTO probe VALUES (-16)'), undef, 'and nothing is ask
 
 $_->freeze foreach @standbys;
 wait_gate('closed');
-my $mark = $primary->log_mark;
+$mark = $primary->log_mark;
 $before = PghaCluster::now();
 $text = $primary->error('INSERT INTO probe VALUES (-17)') // 'success';
 my $took = PghaCluster::now() - $before;
