@@ -385,6 +385,7 @@ connect_peer(PghaPeer *peer, const char *options, int64_t deadline, PghaOutcome 
 			return ATTEMPT_DONE;
 	}
 	peer->connecting = false;
+	peer->sessions++;
 
 	/* Also keeps PQfinish() from waiting. */
 	if (*outcome == PGHA_OUTCOME_OK && PQsetnonblocking(peer->conn, 1) != 0)
