@@ -21,7 +21,9 @@ my $cluster = PghaCluster->new(
 		autovacuum => 'off',
 		# A gate that waits for a frozen member waits for a third of it: that long
 		# some cases have to be seen.
-		'pgha.failure_timeout' => '9s', 'pgha.startup_grace' => '9s', 'pgha.heartbeat_interval' => '200ms'
+		'pgha.failure_timeout' => '9s', 'pgha.startup_grace' => '9s', 'pgha.heartbeat_interval' => '200ms',
+		# What a lease adds is tested in 403_lease.pl.
+		'pgha.quorum' => 'off'
 	});
 $cluster->build(
 	sql => q{

@@ -49,6 +49,7 @@
 #include "../promote.h"
 #include "../shmem.h"
 #include "../slots.h"
+#include "../sync.h"
 #include "../walreceiver.h"
 #include "../witness.h"
 #include "act.h"
@@ -338,6 +339,14 @@ tend_archive(pgha_time now)
 
 /* ---- configuration ---- */
 
+/* What is told of other settings than pgha's own. */
+static void
+warn_of_names(void)
+{
+	if (pgha_takes_part(&monitor.node))
+		PghaSyncWarn(&monitor.config.members);
+}
+
 /* Takes the set in the files if it is valid; keeps the one in force if not. */
 static void
 configure(void)
@@ -463,6 +472,7 @@ start(void)
 	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
 	monitor.node.voting.beat = PghaShmem->beat;
 	monitor.state_since = GetCurrentTimestamp();
+	warn_of_names();
 }
 
 void
@@ -488,6 +498,7 @@ PghaMonitorMain(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			configure();
+			warn_of_names();
 		}
 		CHECK_FOR_INTERRUPTS();
 
