@@ -97,7 +97,7 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
-	PghaGateAlive(PghaAlive(&monitor));
+	PghaActAlive(&monitor);
 
 	/* A rule may have come into force here just now. */
 	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
