@@ -178,6 +178,9 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				n->standby_signal = true;
 				sim_crash_restart(world, node);
 				return;
+			case PGHA_ACT_BECOME_STANDBY:
+				n->standby_signal = true;
+				break;
 			case PGHA_ACT_HAND_OVER:
 				n->standby_signal = true;
 				sim_hand_over(world, node);

@@ -186,12 +186,6 @@ forget_state(SimWorld *world, int node)
 }
 
 static void
-hand_over(SimWorld *world, int node)
-{
-	sim_switchover(world, node, PGHA_NOBODY);
-}
-
-static void
 pause_failover(SimWorld *world, int node)
 {
 	sim_pause(world, node, true);
@@ -257,7 +251,6 @@ run_on_nodes(Script *script, int count, char **word)
 		{"freeze", sim_freeze},
 		{"hang", hang},
 		{"unable", disable},
-		{"switchover", hand_over},
 		{"thaw", sim_thaw},
 		{"pause", pause_failover},
 		{"resume", resume_failover},
@@ -304,6 +297,17 @@ run_reject(Script *script, int count, char **word)
 {
 	script->world->node[node_named(script, word[1])].rejected[node_named(script, word[2])] =
 		count < 4 || is_on(word[3]);
+}
+
+static void
+run_switchover(Script *script, int count, char **word)
+{
+	unsigned	from = nodes_named(script, word[1]);
+	unsigned	to = count > 2 ? nodes_named(script, word[2]) : 0;
+
+	for (int i = 0; i < script->world->count; i++)
+		if (from & (1u << i))
+			sim_switchover(script->world, i, to != 0 ? __builtin_ctz(to) : PGHA_NOBODY);
 }
 
 static void
@@ -515,7 +519,7 @@ static const Command commands[] = {
 	{"resume", 2, run_on_nodes, "resume NODE: pgha_resume()"},
 	{"promote", 2, run_on_nodes, "promote NODE: pgha_promote()"},
 	{"promote-force", 2, run_on_nodes, "promote-force NODE: pgha_promote(true)"},
-	{"switchover", 2, run_on_nodes, "switchover NODE: pgha_switchover() there, to the best"},
+	{"switchover", 2, run_switchover, "switchover NODE [TARGET]: pgha_switchover() there, to the best"},
 	{"pg_promote", 2, run_on_nodes, "pg_promote NODE: past pgha"},
 	{"cut", 3, run_cut, "cut NODE NODE [one-way]"},
 	{"heal", 1, run_heal, "heal"},

@@ -18,6 +18,7 @@
 #include "server.h"
 #include "trace.h"
 #include "vote_check.h"
+#include "vote_directed.h"
 #include "wal.h"
 
 /* Faults besides those of fault.c, which they follow. */
@@ -52,6 +53,7 @@ typedef enum Profile
 	PROFILE_SWITCHOVER,
 	PROFILE_MEMBERS,
 	PROFILE_MIXED,
+	PROFILE_DIRECTED,			/* no storm: vote_directed.c */
 	PROFILES
 } Profile;
 
@@ -102,7 +104,7 @@ const char *
 sim_vote_profile_name(uint64_t seed)
 {
 	static const char *const names[PROFILES] = {
-		"crash", "freeze", "partition", "sync", "switchover", "members", "mixed"
+		"crash", "freeze", "partition", "sync", "switchover", "members", "mixed", "directed"
 	};
 
 	return names[profile_of(seed)];
@@ -116,6 +118,12 @@ static bool
 is_impolite(uint64_t seed)
 {
 	return seed / PROFILES % 3 == 1;
+}
+
+static SimDirected
+directed_of(uint64_t seed)
+{
+	return (SimDirected) (seed / PROFILES % DIRECTED_KINDS);
 }
 
 /* ---- the storm ---- */
@@ -225,6 +233,7 @@ rewind_node(SimWorld *world, int node)
 	n->disk.withdrawn = kept.withdrawn;
 	n->disk.won = kept.won;
 	n->disk.won_before = kept.won_before;
+	n->disk.promised_ttl = kept.promised_ttl;
 	n->disk.rule = kept.rule;
 	n->disk.forgot = kept.forgot;
 	sim_post_to_host(world, sim_between(world, 200 * MS, 2 * SECOND), SIM_START, node, 0, 0, 0);
@@ -246,6 +255,16 @@ forget(SimWorld *world, int node)
 	sim_kill(world, node, false);
 	sim_trace(world, node, "loses pgha.state");
 	world->forgets++;
+
+	/* Elected, and not promoted yet: nobody will ever lead in that term, nor know of it if others forget it as well. */
+	for (int term = 1; term < SIM_MAX_TERMS; term++)
+	{
+		if (world->winner[term] != node + 1 || (term < SIM_MAX_TIMELINES && world->timeline[term].used))
+			continue;
+		world->winner[term] = 0;
+		if (world->elected[node] == (uint64_t) term)
+			world->elected[node] = 0;
+	}
 	pgha_forget(&n->disk);
 	if (!n->witness && !n->standby_signal)
 		n->disk.role = PGHA_ROLE_PRIMARY;
@@ -660,6 +679,8 @@ form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	sim_world_init(world, seed, 3);
 	members = sim_chance(world, profile_of(seed) == PROFILE_SYNC || is_impolite(seed) ? 300 : 600) ? 3 : (int) sim_between(world, 2, 5);
 	witnesses = members == 2 ? (int) sim_between(world, 1, 2) : sim_chance(world, 200) ? (int) sim_between(world, 1, 2) : 0;
+	if (profile_of(seed) == PROFILE_DIRECTED)
+		sim_directed_cluster(directed_of(seed), &members, &witnesses);
 	random = world->random;
 	sim_world_init(world, seed, members + witnesses);
 	world->random = random;
@@ -693,8 +714,13 @@ sim_vote_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trac
 		world->crash_in_promotion = crash_in_promotion;
 		world->voting = true;
 		world->faults = true;
-		later(world, sim_between(world, 0, 2 * SECOND), FAULT_RANDOM, 0);
-		sim_run(world, world->now + sim_between(world, 15, 60) * SECOND, NULL, NULL);
+		if (profile_of(seed) == PROFILE_DIRECTED)
+			sim_direct(world, directed_of(seed));
+		else
+		{
+			later(world, sim_between(world, 0, 2 * SECOND), FAULT_RANDOM, 0);
+			sim_run(world, world->now + sim_between(world, 15, 60) * SECOND, NULL, NULL);
+		}
 	}
 	if (world->violation[0] == '\0' && !is_impolite(seed))
 	{

@@ -39,13 +39,16 @@
 #include "../common/log.h"
 #include "../common/program.h"
 #include "../common/text.h"
+#include "../host/control.h"
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
 #include "../host/server_log.h"
 #include "../host/startup.h"
+#include "../host/state_file.h"
 #include "../recovery/job.h"
 #include "conf.h"
 #include "keeper.h"
+#include "lock.h"
 #include "pause.h"
 #include "pgpool.h"
 #include "session.h"
@@ -449,6 +452,37 @@ is_paused(void)
 }
 
 /*
+ * Has it shut itself down to hand over the lead?  That is not "stopped on purpose":
+ * it said in pgha.state that it will be a standby, and has never been one since.
+ */
+static bool
+has_handed_over(void)
+{
+	PghaStateFacts facts;
+	PghaControl control;
+	char		why[PGHA_WHY_SIZE];
+
+	return server == PGHA_SERVER_STOPPED &&
+		pgha_state_file_read(conf.data, &facts) == PGHA_STATE_FILE_READ &&
+		facts.standby && !facts.fenced && !facts.diverged &&
+		strcmp(facts.node, conf.members.member[conf.self].name) == 0 && strcmp(facts.leader, facts.node) == 0 &&
+		pgha_server_control(&conf, &control, why, sizeof(why)) && strcmp(control.state, "shut down") == 0;
+}
+
+/* Who has ordered the switchover wants it up again, paused or not. */
+static void
+start_after_handover(int64_t now)
+{
+	static int64_t not_before = 0;
+
+	if (job.running != 0 || now < not_before || !has_handed_over())
+		return;
+	not_before = now + PAUSE_FIRST_MS;
+	pgha_agent_log("the server has handed over the lead, and is started again as a standby");
+	command_server("start", "standby");
+}
+
+/*
  * A crashed server is started soon if somebody leads.  Otherwise it may be the
  * primary whose failover has just begun: it must not come in between.
  */
@@ -655,6 +689,7 @@ run_agent(void)
 		advance(&own);
 		advance(&primary);
 		tend_address();
+		start_after_handover(now);
 		reconcile(now);
 		pgha_pgpool_tend(&conf, own_is_primary(), now);
 		wait_for_something();
@@ -665,49 +700,6 @@ run_agent(void)
 }
 
 /* ---- start ---- */
-
-static bool
-take_lock(void)
-{
-	char		path[PATH_MAX + 32];
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int			fd;
-
-	if (!pgha_make_directory(conf.directory))
-	{
-		pgha_error(stderr, "Create it, for the user that runs the server, or set pgha.agent_directory.",
-				   "could not create directory \"%s\": %s", conf.directory, strerror(errno));
-		return false;
-	}
-	(void) snprintf(path, sizeof(path), "%s/agent.lock", conf.directory);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-	{
-		pgha_error(stderr, NULL, "could not open file \"%s\": %s", path, strerror(errno));
-		return false;
-	}
-	if (fcntl(fd, F_SETLK, &lock) == 0)
-		return true;			/* held until the process ends */
-	(void) fcntl(fd, F_GETLK, &lock);
-	pgha_error(stderr, NULL, "an agent for \"%s\" is running already (pid %d)", conf.data, (int) lock.l_pid);
-	return false;
-}
-
-static bool
-check_user(void)
-{
-	struct stat st;
-
-	if (geteuid() == 0)
-		pgha_error(stderr, "Run it as the user that runs the server, for example with systemd's User=postgres.",
-				   "the agent cannot be run as root");
-	else if (stat(conf.data, &st) == 0 && st.st_uid != geteuid())
-		pgha_error(stderr, "Run the agent as the user that runs the server.",
-				   "the data directory \"%s\" belongs to another user", conf.data);
-	else
-		return true;
-	return false;
-}
 
 /* An outcome that nobody waits for any more is not told. */
 static void
@@ -740,7 +732,7 @@ pgha_agent_main(int argc, char **argv)
 		pgha_agent_conf_print(&conf);
 		return EXIT_OK;
 	}
-	if (!check_user() || !take_lock())
+	if (!pgha_agent_may_run(&conf))
 		return EXIT_ERROR;
 	if (!set_up_signals())
 	{

@@ -29,6 +29,7 @@ extern int	pgha_resume_main(int argc, char **argv);
 extern int	pgha_promote_main(int argc, char **argv);
 extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_doctor_main(int argc, char **argv);
+extern int	pgha_witness_main(int argc, char **argv);
 extern int	pgha_vip_main(int argc, char **argv);
 
 #endif							/* PGHA_SUBCOMMANDS_H */

@@ -11,7 +11,8 @@
  * A table describes the fields once for both directions.  All of them must be
  * present when a report is read, but for those that came with a later version:
  * what came together is there together or not at all.  What is not in the table
- * is skipped.  The part of the vote is written by those who take part in votes.
+ * is skipped.  The part of the vote is written by those who take part in votes, that
+ * of a switchover while there is one.
  */
 #include "report.h"
 
@@ -99,6 +100,7 @@ typedef enum FieldSince
 	SINCE_FIRST,
 	SINCE_GAP,
 	SINCE_VOTES,
+	SINCE_HANDOVER,
 	SINCE_COUNT
 } FieldSince;
 
@@ -115,6 +117,7 @@ typedef struct Field
 #define FIELD(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_FIRST}
 #define GAP(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_GAP}
 #define VOTE(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_VOTES}
+#define HANDOVER(key, kind, member) {key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_HANDOVER}
 #define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words), SINCE_FIRST}
 
 static const Field fields[] = {
@@ -176,10 +179,10 @@ static const Field fields[] = {
 	VOTE("promise_beat", FIELD_U64, promise.beat),
 	VOTE("promise_ttl", FIELD_I64, promise.ttl),
 	VOTE("promise_age", FIELD_I64, promise_age),
-	VOTE("released", FIELD_U64, released),
-	VOTE("handover_term", FIELD_U64, handover.term),
-	VOTE("handover", FIELD_NAME_OR_EMPTY, handover.name),
-	VOTE("handover_lsn", FIELD_LSN, handover_lsn),
+	HANDOVER("released", FIELD_U64, released),
+	HANDOVER("handover_term", FIELD_U64, handover.term),
+	HANDOVER("handover", FIELD_NAME_OR_EMPTY, handover.name),
+	HANDOVER("handover_lsn", FIELD_LSN, handover_lsn),
 };
 
 _Static_assert(LENGTH(fields) < 64, "fields seen are kept in a 64 bit set");
@@ -297,7 +300,8 @@ pgha_report_format(PghaLine *line, const PghaReport *report, const PghaMembers *
 	pgha_line_add(line, MAGIC);
 	for (int i = 0; i < LENGTH(fields); i++)
 	{
-		if (fields[i].since != SINCE_VOTES || report->votes != 0)
+		if ((fields[i].since != SINCE_VOTES || report->votes != 0) &&
+			(fields[i].since != SINCE_HANDOVER || report->handover.term != 0))
 			format_field(line, &fields[i], report, members);
 	}
 }

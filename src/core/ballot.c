@@ -321,7 +321,7 @@ take_in(PghaStep *step, int member)
 		node->local.in_recovery + pgha_is_witness(node) > 0 &&
 		(report->posted ? (report->claim.term == durable->support.term && (!durable->vote_open || durable->forgot) &&
 						   strcmp(report->node, durable->support.name) == 0) ||
-		 !RULE(node, PGHA_RULE_STORE) : true))
+		 !RULE(node, PGHA_RULE_STORE) : RULE(node, PGHA_RULE_RULE_AGE)))
 	{
 		durable->rule = report->rule;
 		news = true;
@@ -555,6 +555,19 @@ pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
 	const PghaVoting *voting = &node->voting;
 	const PghaDurable *durable = &node->durable;
 
+	report->released = voting->released;
+	if (voting->handover != PGHA_NOBODY)
+	{
+		report->handover.term = durable->claim.term;
+		strcpy(report->handover.name, node->settings.name[voting->handover]);
+		report->handover_lsn = voting->handover_lsn;
+	}
+	else if (node->local.in_recovery && voting->heir.term == pgha_followed_term(node))
+	{
+		report->released = voting->heir_heard != 0 ? voting->heir.term : 0;
+		report->handover = voting->heir;
+		report->handover_lsn = voting->heir_lsn;
+	}
 	if (!pgha_takes_part(node))
 		return;
 	report->votes = PGHA_VOTES;
@@ -573,11 +586,4 @@ pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
 	report->leased = node->posted && now < voting->lease_deadline;
 	report->promise = voting->promise;
 	report->promise_age = now - voting->promised;
-	report->released = voting->released;
-	if (voting->released != 0 && voting->handover != PGHA_NOBODY)
-	{
-		report->handover.term = voting->released;
-		strcpy(report->handover.name, node->settings.name[voting->handover]);
-		report->handover_lsn = voting->handover_lsn;
-	}
 }

@@ -129,6 +129,7 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 {
 	const char *self = settings->name[settings->self];
 	bool		all_answer = true;
+	bool		in_force = false;
 
 	*who = PGHA_NOBODY;
 	if ((durable->fenced && durable->role != PGHA_ROLE_PRIMARY) || durable->diverged)
@@ -136,6 +137,10 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 
 	/* Crashed in the middle of a promotion: whose timeline this is must be found out. */
 	if (pgha_boots_undecided(durable))
+		return PGHA_BOOT_UNDECIDED;
+
+	/* It has handed over, and is no primary without a decision of the members. */
+	if (durable->role == PGHA_ROLE_STANDBY && durable->claim.term != 0 && strcmp(durable->claim.leader, self) == 0)
 		return PGHA_BOOT_UNDECIDED;
 	if (durable->rule.term != 0)
 	{
@@ -168,7 +173,12 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 			all_answer = false;
 			continue;
 		}
-		if (r->system_identifier != settings->system_identifier || pgha_is_void(r))
+		if (r->system_identifier != settings->system_identifier)
+			continue;
+
+		/* Leaders are elected there, and what this server knows of that is lost. */
+		in_force |= r->rule.term != 0;
+		if (pgha_is_void(r))
 			continue;
 
 		/* What this server has forgotten, others know: it led then, and must learn whether it still does. */
@@ -190,7 +200,7 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 	}
 
 	/* Without a claim of its own there is nothing that might have been superseded. */
-	if (all_answer || durable->role == PGHA_ROLE_NONE)
+	if (!in_force && (all_answer || durable->role == PGHA_ROLE_NONE))
 		return PGHA_BOOT_PRIMARY;
 	return PGHA_BOOT_UNDECIDED;
 }

@@ -209,12 +209,48 @@ pgha_candidate_since(const PghaNode *node, pgha_time now)
 	return pgha_is_stopped(node, pgha_known_leader(node), now) ? pgha_later(since, node->stopped_at) : since;
 }
 
+/*
+ * The primary has handed over to this node, which has all that was ever
+ * acknowledged: nobody need be asked.  The end of the stream brings the shutdown
+ * checkpoint, with which the former primary follows without a rewind; but that is
+ * not waited for for long.
+ */
+static void
+stand_as_heir(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaWhy		why = pgha_because(PGHA_WHY_HANDED_OVER, pgha_known_leader(node));
+
+	if (pgha_received_in_time(node, step->now) &&
+		step->now - node->voting.heir_heard < node->settings.failure_timeout / 2)
+	{
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_WAITING_PRIMARY, why.member));
+		return;
+	}
+	if (node->bar != PGHA_MAY_PROMOTE)
+	{
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_BARRED, why.member));
+		return;
+	}
+	if (node->state == PGHA_STARTING)
+		pgha_enter(step, PGHA_STANDBY, why);
+	pgha_enter(step, PGHA_CANDIDATE, why);
+	pgha_unfollow(step);
+	pgha_begin_promotion(step, why);
+}
+
 void
 pgha_stand_for_election(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 	PghaWhy		loss;
 	PghaWhy		objection;
+
+	if (pgha_is_heir(node, step->now) && !node->durable.diverged)
+	{
+		stand_as_heir(step);
+		return;
+	}
 
 	/* What comes from an upstream that became a standby itself leads nowhere. */
 	if (node->upstream != PGHA_NOBODY && pgha_counts(node, &node->member[node->upstream]) &&

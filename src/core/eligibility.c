@@ -29,7 +29,7 @@ pgha_is_behind_fork(const PghaNode *node)
 
 /* Where votes decide, this node says only what it knows better than the voters. */
 static PghaBar
-bar_under_quorum(const PghaNode *node)
+bar_under_quorum(const PghaNode *node, bool by_hand)
 {
 	const PghaVotingRule *rule = &node->durable.rule;
 
@@ -40,9 +40,9 @@ bar_under_quorum(const PghaNode *node)
 		return PGHA_BAR_BEHIND_FORK;
 	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
-	if (node->durable.paused && RULE(node, PGHA_RULE_PAUSED))
+	if (node->durable.paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
 		return PGHA_BAR_PAUSED;
-	if (!node->settings.auto_failover && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
 		return PGHA_BAR_AUTO_FAILOVER;
 	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
 		return PGHA_BAR_APPLY_DELAY;
@@ -86,6 +86,7 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	const PghaDurable *durable = &node->durable;
 	const PghaSync *sync = &durable->sync;
 	uint32_t	me = UINT32_C(1) << node->settings.self;
+	bool		by_hand = pgha_is_heir(node, now);	/* an administrator has handed over to it */
 
 	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
 		return PGHA_BAR_PASSIVE;
@@ -120,7 +121,7 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	if (durable->role == PGHA_ROLE_PRIMARY)
 		return PGHA_MAY_PROMOTE;
 	if (pgha_in_force(node))
-		return bar_under_quorum(node);
+		return bar_under_quorum(node, by_hand);
 
 	if (durable->claim.term == 0)
 		return PGHA_BAR_NEVER_FOLLOWED;
@@ -132,9 +133,9 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 		return PGHA_BAR_TOO_LOW;
 	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
-	if (durable->paused && RULE(node, PGHA_RULE_PAUSED))
+	if (durable->paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
 		return PGHA_BAR_PAUSED;
-	if (!node->settings.auto_failover && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
 		return PGHA_BAR_AUTO_FAILOVER;
 	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
 		return PGHA_BAR_APPLY_DELAY;
@@ -320,7 +321,11 @@ pgha_members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 		node->member[leader].report.in_recovery;
 	int			sure = 1;		/* listed standbys that answered, this one included */
 	PghaWhy		objection = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	int			heir = pgha_find_member(node, pgha_heir(node, now));
 
+	/* The primary has handed over, and whom to is given time to take over. */
+	if (heir != PGHA_NOBODY && !pgha_is_self(node, heir))
+		return pgha_because(PGHA_WHY_BETTER, heir);
 	for (int i = 0; i < node->settings.count; i++)
 	{
 		const PghaMember *m = &node->member[i];

@@ -22,6 +22,9 @@ is_proved_gone(const PghaNode *node, int leader)
 {
 	const PghaMember *primary = &node->member[leader];
 
+	if (pgha_has_let_go(node))
+		return true;
+
 	/* Those who could confirm its commits are on this side. */
 	if (node->durable.sync.method == PGHA_SYNC_ANY)
 		return true;

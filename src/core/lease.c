@@ -123,7 +123,7 @@ pgha_hold_gate(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaVoting *voting = &node->voting;
 	bool		committed = voting->committed.term != 0 || !RULE(node, PGHA_RULE_COMMIT);
-	bool		held = (voting->released != 0 || voting->handover_lsn != 0) && RULE(node, PGHA_RULE_RELEASE);
+	bool		held = (voting->released != 0 || voting->holding) && RULE(node, PGHA_RULE_RELEASE);
 	bool		open;
 
 	voting->lease_deadline = lease(node, step->now);

@@ -97,7 +97,7 @@ pgha_visible_leader(const PghaNode *node, pgha_time now)
 		const PghaMember *m = &node->member[i];
 
 		if (pgha_is_self(node, i) || !pgha_counts(node, m) ||
-			m->report.in_recovery || !m->report.posted ||
+			m->report.in_recovery || !m->report.posted || m->report.released != 0 ||
 			pgha_silence(node, m, now) >= node->settings.failure_timeout)
 			continue;
 		if (pgha_claim_compare(&m->report.claim, &node->durable.claim) < 0)
@@ -117,6 +117,78 @@ remember_gap(PghaNode *node, const PghaGap *gap)
 		return;
 	memmove(&node->gap[1], &node->gap[0], sizeof(node->gap) - sizeof(node->gap[0]));
 	node->gap[0] = *gap;
+}
+
+/*
+ * What a leader says of a switchover is remembered when it answers otherwise,
+ * as after its restart, or not at all.
+ */
+static void
+note_handover(PghaStep *step, const PghaReport *report)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+	uint64_t	term = pgha_followed_term(node);
+
+	if (report->in_recovery || report->claim.term != term || term == 0 ||
+		strcmp(report->claim.leader, report->node) != 0 ||
+		strcmp(pgha_in_force(node) ? node->durable.support.name : node->durable.claim.leader, report->node) != 0)
+		return;
+	if (report->handover.term != term)
+	{
+		if (voting->heir_heard == 0)
+			voting->heir.term = 0;
+		return;
+	}
+	if (voting->heir.term != term || strcmp(voting->heir.name, report->handover.name) != 0)
+	{
+		voting->heir = report->handover;
+		voting->heir_announced = step->now;
+		voting->heir_heard = 0;
+	}
+	if (report->released == term && voting->heir_heard == 0)
+	{
+		voting->heir_heard = step->now;
+		voting->heir_lsn = report->handover_lsn;
+	}
+}
+
+uint64_t
+pgha_followed_term(const PghaNode *node)
+{
+	return pgha_in_force(node) ? node->durable.support.term : node->durable.claim.term;
+}
+
+bool
+pgha_has_let_go(const PghaNode *node)
+{
+	return node->voting.heir_heard != 0 && node->voting.heir.term == pgha_followed_term(node);
+}
+
+const char *
+pgha_heir(const PghaNode *node, pgha_time now)
+{
+	const PghaVoting *voting = &node->voting;
+
+	return pgha_has_let_go(node) && voting->heir_heard >= node->awake &&
+		now - voting->heir_heard < node->settings.failure_timeout ? voting->heir.name : "";
+}
+
+bool
+pgha_is_heir(const PghaNode *node, pgha_time now)
+{
+	return strcmp(pgha_heir(node, now), node->settings.name[node->settings.self]) == 0 &&
+		node->local.wal_end >= node->voting.heir_lsn;
+}
+
+bool
+pgha_expects_handover(const PghaNode *node, pgha_time now)
+{
+	const PghaVoting *voting = &node->voting;
+
+	return voting->handover != PGHA_NOBODY ||
+		(voting->heir.term != 0 && voting->heir.term == pgha_followed_term(node) &&
+		 now - voting->heir_announced < 4 * node->settings.failure_timeout);
 }
 
 void
@@ -161,6 +233,7 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 		return;
 	if (!m->report.in_recovery)
 		m->was_primary = true;
+	note_handover(step, &m->report);
 	if (node->max_term < m->report.claim.term)
 		node->max_term = m->report.claim.term;
 	if (node->max_timeline < m->report.timeline)

@@ -226,8 +226,10 @@ typedef struct PghaReport
 	bool		leased;			/* ... and holds a lease */
 	PghaPromise promise;
 	pgha_time	promise_age;
+
+	/* A switchover, with votes or without; others repeat what they have heard of their leader. */
 	uint64_t	released;		/* the term that it led, and whose gate is closed for good */
-	PghaBallot	handover;		/* ... to whom */
+	PghaBallot	handover;		/* of that term, to whom; also before the gate is closed */
 	pgha_lsn	handover_lsn;	/* ... who must have flushed this */
 } PghaReport;
 
@@ -272,6 +274,7 @@ typedef struct PghaLocal
 	pgha_lsn	upstream_end;	/* upstream's WAL end as told in-band, 0 if unknown */
 	PghaSync	sync;			/* primary: own synchronous_standby_names */
 	pgha_lsn	flushed[PGHA_MAX_MEMBERS];	/* primary: what each member's receiver has confirmed; 0: none is connected */
+	pgha_lsn	applied[PGHA_MAX_MEMBERS];	/* ... and what it has replayed; 0: not known */
 } PghaLocal;
 
 /* One line of a timeline history file, and last the leader's own timeline with end = none. */
@@ -344,7 +347,8 @@ typedef enum PghaEventType
 	PGHA_EV_OLD_STOPPED,		/* outcome of PGHA_ACT_STOP_OLD */
 	PGHA_EV_PAUSE,				/* an administrator's pgha_pause() / pgha_resume() */
 	PGHA_EV_PROMOTE,			/* an administrator's pgha_promote() */
-	PGHA_EV_SWITCHOVER			/* an administrator's pgha_switchover(): to member, or PGHA_NOBODY: the best */
+	PGHA_EV_SWITCHOVER			/* an administrator's pgha_switchover(): to member, or PGHA_NOBODY: the best;
+								 * or he has called it off */
 } PghaEventType;
 
 typedef struct PghaEvent
@@ -357,7 +361,7 @@ typedef struct PghaEvent
 	const PghaHistory *history; /* HISTORY; NULL: could not be read */
 	PghaComparison compared;	/* COMPARED */
 	bool		ok;				/* RECEIVER_STOPPED, PROMOTED, OLD_STOPPED: done and checked */
-	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force */
+	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force; SWITCHOVER: called off */
 } PghaEvent;
 
 /* ---- actions: carried out in the order given ---- */
@@ -380,6 +384,7 @@ typedef enum PghaActionType
 	PGHA_ACT_FORGET_STOP,		/* takes STOP_OLD back, as far as nobody has begun with it; no outcome */
 	PGHA_ACT_PROMOTE,			/* onto timeline, leaving parent timeline */
 	PGHA_ACT_FENCE,				/* standby.signal, then crash-restart as a standby */
+	PGHA_ACT_BECOME_STANDBY,	/* standby.signal: whatever comes, the next start is one as a standby */
 	PGHA_ACT_HAND_OVER,			/* shut down cleanly, and start again as a standby */
 	PGHA_ACT_EVENT				/* tell the log and pgha_events(); `why` says what */
 } PghaActionType;
@@ -444,6 +449,13 @@ typedef enum PghaReason
 	PGHA_WHY_STANDING,			/* waits for votes */
 	PGHA_WHY_WITNESS,			/* votes, and has no data */
 	PGHA_WHY_HANDING_OVER,		/* to member */
+	PGHA_WHY_NOT_STREAMING,		/* member does not stream from this node, and cannot be handed over to */
+	PGHA_WHY_TARGET_BARRED,		/* nor can member; see bar */
+	PGHA_WHY_LAGS,				/* nor can member, which lags behind */
+	PGHA_WHY_NO_TARGET,			/* nor is there anybody else */
+	PGHA_WHY_KEEPS_LEAD,		/* member did not take over in time */
+	PGHA_WHY_CALLED_OFF,		/* ... or the administrator did not want it any more */
+	PGHA_WHY_HANDED_OVER,		/* member led, and has handed over to this node */
 
 	/* Why a voter does not vote for member (quorum.md, V), or a node would not be elected. */
 	PGHA_WHY_NO_RULE,			/* quorum is not in force here */

@@ -16,11 +16,27 @@
 /* Fencing that failed (disk full?) is tried again after this time. */
 #define FENCE_INTERVAL		1000000
 
+/* A voter of a cluster whose leaders are elected, which this node knows nothing of: it is none of them. */
+static int
+other_rule(const PghaNode *node)
+{
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) && m->report.rule.term != 0)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
 /* F1: a voter that supports a later leader. */
 static int
 later_support(const PghaNode *node)
 {
-	if (!pgha_in_force(node) || !RULE(node, PGHA_RULE_LATER))
+	if (!pgha_in_force(node))
+		return RULE(node, PGHA_RULE_FORGOT) ? other_rule(node) : PGHA_NOBODY;
+	if (!RULE(node, PGHA_RULE_LATER))
 		return PGHA_NOBODY;
 	for (int i = 0; i < pgha_everybody(node); i++)
 	{
@@ -137,6 +153,22 @@ pgha_lead(PghaStep *step, PghaWhy why)
 	pgha_enter(step, PGHA_PRIMARY, pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY));
 }
 
+/* Gives up without having been replaced: it may lead again (L4, H5). */
+static void
+step_down(PghaStep *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+
+	pgha_close_gate(step);
+	node->posted = false;
+	node->durable.role = PGHA_ROLE_STANDBY;
+	pgha_tell(step, why);
+	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	pgha_enter(step, PGHA_FENCING, why);
+	node->fence_tried = step->now;
+	pgha_act(step, PGHA_ACT_FENCE);
+}
+
 /* The first decision of a server that came up, or woke up, out of recovery. */
 static void
 decide_to_lead(PghaStep *step)
@@ -168,6 +200,14 @@ decide_to_lead(PghaStep *step)
 		!node->was_standby && RULE(node, PGHA_RULE_FENCE))
 	{
 		pgha_fence_self(step, pgha_because(PGHA_WHY_FENCED, PGHA_NOBODY));
+		return;
+	}
+
+	/* Handed over, and its worker died before it went down. */
+	if (node->durable.role == PGHA_ROLE_STANDBY && claim->term != 0 && strcmp(claim->leader, self) == 0 &&
+		!node->was_standby)
+	{
+		step_down(step, pgha_because(PGHA_WHY_FENCED, PGHA_NOBODY));
 		return;
 	}
 
@@ -260,22 +300,6 @@ pgha_take_office(PghaStep *step, PghaWhy why)
 	pgha_lead_by_votes(step, why);
 }
 
-/* Gives up without having been replaced: it may be elected again (L4). */
-static void
-step_down(PghaStep *step, PghaWhy why)
-{
-	PghaNode   *node = step->node;
-
-	pgha_close_gate(step);
-	node->posted = false;
-	node->durable.role = PGHA_ROLE_STANDBY;
-	pgha_tell(step, why);
-	pgha_act(step, PGHA_ACT_WRITE_STATE);
-	pgha_enter(step, PGHA_FENCING, why);
-	node->fence_tried = step->now;
-	pgha_act(step, PGHA_ACT_FENCE);
-}
-
 /* A server came up out of recovery, or its worker did: may it go on as the leader that it was? */
 static void
 decide_by_votes(PghaStep *step)
@@ -317,7 +341,7 @@ begin_quorum(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaVotingRule rule;
 
-	if (node->settings.voters < 3 || !node->gate_open || pgha_is_unaware(node))
+	if (node->settings.voters < 3 || !node->gate_open || node->voting.handover != PGHA_NOBODY || pgha_is_unaware(node))
 		return;
 	rule = pgha_rule_of_file(node);
 	if (step->now >= pgha_lease_under(node, &rule, step->now))
@@ -376,6 +400,7 @@ lead_on(PghaStep *step)
 	if (!pgha_in_force(node))
 	{
 		begin_quorum(step);
+		pgha_tend_switchover(step);
 		return;
 	}
 	pgha_tend_rule(step);
@@ -409,6 +434,13 @@ pgha_primary_side(PghaStep *step)
 		}
 		return;
 	}
+
+	/* It has let go of the lead, whatever is heard now. */
+	if (node->voting.released != 0)
+	{
+		pgha_tend_switchover(step);
+		return;
+	}
 	if (node->passive == PGHA_PASSIVE_NAME_IN_USE)
 	{
 		if (node->state != PGHA_PASSIVE)
@@ -430,6 +462,8 @@ pgha_primary_side(PghaStep *step)
 		decide_to_lead(step);
 	if (node->state == PGHA_PRIMARY && pgha_takes_part(node))
 		lead_on(step);
+	else if (node->state == PGHA_PRIMARY)
+		pgha_tend_switchover(step);
 	if (node->gate_open && !pgha_in_force(node))
 		push_deadline(step);
 }

@@ -157,6 +157,10 @@ apply_sync(const PghaNode *node, PghaVotingRule *rule)
 
 		/* Names that are no voters may confirm commits, too, and nobody asks them for their votes. */
 		rule->k = sync->num_sync - (sync->num_listed - of_rule);
+
+		/* More than there are never confirm: PostgreSQL makes commits wait, and nobody else need do so. */
+		if (rule->k > of_rule)
+			rule->k = of_rule;
 		if (rule->k <= 0)
 		{
 			rule->k = 0;

@@ -88,8 +88,18 @@ typedef struct PghaVoting
 	pgha_time	unsupported;	/* since when a voter answers that cannot support it in this term; 0: none */
 	uint64_t	released;		/* term; the gate stays closed */
 	int			handover;		/* to that member, or PGHA_NOBODY */
-	pgha_time	handover_since;
-	pgha_lsn	handover_lsn;	/* 0: commits are not held yet */
+	pgha_time	handover_since; /* ... has been announced, commits been held, or the gate been closed for good */
+	bool		holding;		/* commits are held for it */
+	pgha_lsn	handover_lsn;	/* all that there was when the gate had been shut; 0: it is not yet */
+	pgha_time	handover_shut;	/* since when the gate has been seen shut; 0: not yet */
+	uint64_t	handovers;		/* begun since the start */
+	PghaWhy		handover_end;	/* why the last one was given up */
+
+	/* What the leader of that term has said of a switchover. */
+	PghaBallot	heir;			/* to whom; term 0: of none */
+	pgha_time	heir_announced;
+	pgha_time	heir_heard;		/* when it was heard that the leader's gate is closed for good; 0: not yet */
+	pgha_lsn	heir_lsn;
 } PghaVoting;
 
 typedef struct PghaNode
@@ -219,7 +229,7 @@ typedef enum PghaRule
 	PGHA_RULE_MAJORITY,			/* C3 elected by a majority */
 	PGHA_RULE_ENOUGH,			/* S3 enough of S among the voters */
 	PGHA_RULE_TERM_ID,			/* C4 the timeline's id is the term */
-	PGHA_RULE_RULE_AGE,			/* V3 no vote under an older rule */
+	PGHA_RULE_RULE_AGE,			/* V3 no vote under an older rule, R5 and whoever sees a newer one takes it */
 	PGHA_RULE_ELIGIBLE,			/* V3, S2 only who is eligible */
 	PGHA_RULE_UP_TO_DATE,		/* V4 no vote for less WAL than the own */
 	PGHA_RULE_DURABLE,			/* V6 a vote is durable before it is published */

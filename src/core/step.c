@@ -46,6 +46,9 @@
 /* While the primary is missing, members are asked this often. */
 #define URGENT_INTERVAL		20000
 
+/* While commits are held, each moment counts. */
+#define HANDOVER_INTERVAL	2000
+
 /*
  * A node that was stopped itself (SIGSTOP, a frozen virtual machine) must not
  * take its own sleep for the others' silence; and a primary that slept may
@@ -188,7 +191,9 @@ take_event(PghaStep *step, const PghaEvent *event)
 				pgha_begin_promotion(step, pgha_because(PGHA_WHY_BY_HAND, PGHA_NOBODY));
 			break;
 		case PGHA_EV_SWITCHOVER:
-			if (pgha_switchover_refusal(node, event->member, step->now).reason == PGHA_WHY_NONE)
+			if (event->flag)
+				pgha_call_off_switchover(step);
+			else if (pgha_switchover_refusal(node, event->member, step->now).reason == PGHA_WHY_NONE)
 				pgha_begin_switchover(step, event->member);
 			break;
 	}
@@ -229,6 +234,8 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 	for (int k = 3; k < 5; k++)
 		if (deadline[k] > now && deadline[k] < wake)
 			wake = deadline[k];
+	if (node->voting.handover != PGHA_NOBODY && node->state == PGHA_PRIMARY)
+		wake = now + HANDOVER_INTERVAL;
 	if (pgha_in_force(node))
 	{
 		pgha_time	due = pgha_election_due(node, now);
@@ -316,6 +323,8 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	}
 	else if (!node->local.in_recovery && node->state == PGHA_STARTING)
 		since = node->deciding_since;
+	if (pgha_expects_handover(node, now))
+		interval = URGENT_INTERVAL;
 	if (pgha_in_force(node))
 		interval = voting_interval(node, now, interval, &since);
 	if (interval > node->settings.heartbeat_interval)

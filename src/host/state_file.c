@@ -54,6 +54,16 @@ take_line(PghaStateFacts *facts, char *line)
 		good = pgha_parse_uint64(value, &facts->term);
 	else if (strcmp(line, "leader") == 0)
 		good = snprintf(facts->leader, sizeof(facts->leader), "%s", value) < (int) sizeof(facts->leader);
+	else if (strcmp(line, "role") == 0)
+	{
+		good = pgha_parse_uint64(value, &flag);
+		facts->standby = flag == PGHA_ROLE_STANDBY;
+	}
+	else if (strcmp(line, "fenced") == 0)
+	{
+		good = pgha_parse_uint64(value, &flag);
+		facts->fenced = flag != 0;
+	}
 	else if (strcmp(line, "diverged") == 0)
 	{
 		good = pgha_parse_uint64(value, &flag);

@@ -24,6 +24,8 @@ typedef struct PghaStateFacts
 	uint64_t	system_identifier;
 	uint64_t	term;
 	char		leader[PGHA_NAME_SIZE];	/* of that term */
+	bool		standby;		/* what it was, or has made up its mind to be */
+	bool		fenced;
 	bool		diverged;
 	bool		paused;
 	uint64_t	pause_generation;

@@ -44,7 +44,7 @@ release_slot(int code, Datum arg)
 
 /* Takes the slot and writes the order into it; returns its number. */
 static uint64
-place_order(PghaOrderKind kind)
+place_order(PghaOrderKind kind, const char *target)
 {
 	PghaOrder  *order = &PghaShmem->order;
 	uint64		number = 0;
@@ -58,6 +58,7 @@ place_order(PghaOrderKind kind)
 		{
 			order->owner = MyProcPid;
 			order->kind = kind;
+			strlcpy(order->target, target, sizeof(order->target));
 			number = ++order->number;
 		}
 		LWLockRelease(PghaShmem->lock);
@@ -93,6 +94,8 @@ await_answer(uint64 number, PghaAnswer *answer)
 			answer->too_low = order->too_low;
 			strlcpy(answer->message, order->message, sizeof(answer->message));
 			answer->pause_generation = order->pause_generation;
+			answer->reason = order->reason;
+			answer->handover = order->handover;
 		}
 		LWLockRelease(PghaShmem->lock);
 		if (answered)
@@ -108,14 +111,14 @@ await_answer(uint64 number, PghaAnswer *answer)
 }
 
 void
-PghaOrderGive(PghaOrderKind kind, PghaAnswer *answer)
+PghaOrderGive(PghaOrderKind kind, const char *target, PghaAnswer *answer)
 {
 	uint64		number;
 
 	memset(answer, 0, sizeof(*answer));
 	PG_ENSURE_ERROR_CLEANUP(release_slot, (Datum) 0);
 	{
-		number = place_order(kind);
+		number = place_order(kind, target);
 		PghaWakeMonitor();
 		await_answer(number, answer);
 	}
@@ -123,15 +126,33 @@ PghaOrderGive(PghaOrderKind kind, PghaAnswer *answer)
 	release_slot(0, (Datum) 0);
 }
 
+/*
+ * Not an order among others: those may be waiting for their turn, and this one is
+ * given by sessions that must end.
+ */
+void
+PghaOrderCallOff(void)
+{
+	pg_atomic_write_u32(&PghaShmem->call_off, (uint32) MyProcPid);
+	PghaWakeMonitor();
+}
+
 PghaOrderKind
-PghaOrderTake(uint64 *number)
+PghaOrderTake(uint64 *number, char *target, pid_t *by)
 {
 	PghaOrder  *order = &PghaShmem->order;
 	PghaOrderKind kind = PGHA_ORDER_NONE;
 
+	*number = 0;
+	target[0] = '\0';
+	*by = (pid_t) pg_atomic_exchange_u32(&PghaShmem->call_off, 0);
+	if (*by != 0)
+		return PGHA_ORDER_CALL_OFF;
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	if (order->number > order->answered)
 		kind = order->kind;
+	strlcpy(target, order->target, PGHA_NAME_SIZE);
+	*by = order->owner;
 	*number = order->number;
 	LWLockRelease(PghaShmem->lock);
 	return kind;
@@ -148,6 +169,8 @@ PghaOrderAnswer(uint64 number, const PghaAnswer *answer)
 	order->too_low = answer->too_low;
 	strlcpy(order->message, answer->message, sizeof(order->message));
 	order->pause_generation = answer->pause_generation;
+	order->reason = answer->reason;
+	order->handover = answer->handover;
 	order->answered = number;
 	if (order->number == number)
 		order->kind = PGHA_ORDER_NONE;

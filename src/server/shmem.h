@@ -91,6 +91,15 @@ typedef struct PghaMemberView
 	PghaReport	report;
 } PghaMemberView;
 
+/* A switchover, as far as it is. */
+typedef struct PghaHandover
+{
+	uint64		number;			/* of those begun since the monitor started */
+	bool		under_way;		/* from here */
+	bool		holding;		/* commits wait */
+	char		end[320];		/* why the last one was given up; empty: it was not */
+} PghaHandover;
+
 /* What the monitor shows of itself; written by the monitor, read by all, under `lock`. */
 typedef struct PghaView
 {
@@ -102,6 +111,7 @@ typedef struct PghaView
 	PghaPassive passive;
 	bool		posted;
 	PghaDurable durable;
+	PghaHandover handover;
 	int			leader;			/* member believed to lead, or PGHA_NOBODY */
 	char		leader_name[PGHA_NAME_SIZE];
 	TimestampTz state_since;
@@ -123,13 +133,16 @@ typedef enum PghaOrderKind
 	PGHA_ORDER_PAUSE,
 	PGHA_ORDER_RESUME,
 	PGHA_ORDER_PROMOTE,
-	PGHA_ORDER_PROMOTE_FORCE
+	PGHA_ORDER_PROMOTE_FORCE,
+	PGHA_ORDER_SWITCHOVER,
+	PGHA_ORDER_CALL_OFF			/* the switchover under way; waits for no answer */
 } PghaOrderKind;
 
 typedef struct PghaOrder
 {
 	pid_t		owner;			/* backend that gives the order and reads its answer; 0: free */
 	PghaOrderKind kind;			/* NONE: free, or answered */
+	char		target[PGHA_NAME_SIZE];	/* SWITCHOVER: empty: the best */
 	uint64		number;			/* of the order last given */
 	uint64		answered;		/* of the order last answered */
 	bool		refused;
@@ -137,6 +150,8 @@ typedef struct PghaOrder
 	bool		too_low;		/* PROMOTE: settings of this server are the cause */
 	char		message[400];	/* why it was refused */
 	uint64		pause_generation;	/* PAUSE, RESUME: the new generation */
+	PghaReason	reason;			/* SWITCHOVER: why it was refused */
+	uint64		handover;		/* ... or its number */
 	ConditionVariable done;		/* broadcast when `answered` moves */
 } PghaOrder;
 
@@ -159,6 +174,7 @@ typedef struct PghaShared
 	pg_atomic_uint64 news;		/* raised whenever the view says something new that members vote by */
 	ConditionVariable news_changed;	/* broadcast when it was */
 	PghaOrder	order;
+	pg_atomic_uint32 call_off;	/* session that does not want the switchover any more that it has ordered; 0: none */
 	PghaBoard	board;			/* agents and their jobs; has a lock of its own */
 	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */
 } PghaShared;

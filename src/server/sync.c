@@ -240,22 +240,28 @@ PghaSyncSenders(const PghaMembers *members, PghaSender *sender)
 }
 
 void
-PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed)
+PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed, pgha_lsn *applied)
 {
 	PghaSender	sender[PGHA_MAX_SENDERS];
 	int			count = PghaSyncSenders(members, sender);
 
 	memset(flushed, 0, PGHA_MAX_MEMBERS * sizeof(*flushed));
+	memset(applied, 0, PGHA_MAX_MEMBERS * sizeof(*applied));
 	for (int i = 0; i < count; i++)
 	{
 		WalSnd	   *walsender = &WalSndCtl->walsnds[sender[i].place];
 		XLogRecPtr	flush = 0;
+		XLogRecPtr	apply = 0;
 
 		SpinLockAcquire(&walsender->mutex);
 		if (walsender->pid == sender[i].pid)
+		{
 			flush = walsender->flush;
+			apply = walsender->apply;
+		}
 		SpinLockRelease(&walsender->mutex);
 		flushed[sender[i].member] = Max(flushed[sender[i].member], flush);
+		applied[sender[i].member] = Max(applied[sender[i].member], apply);
 	}
 }
 

@@ -44,8 +44,8 @@ extern int	PghaSyncSenders(const PghaMembers *members, PghaSender *sender);
 
 /*
  * What the receiver of each member that streams from here has confirmed to have
- * flushed, by its number; 0: none is connected.
+ * flushed and replayed, by its number; 0: none is connected.
  */
-extern void PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed);
+extern void PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed, pgha_lsn *applied);
 
 #endif							/* PGHA_SYNC_H */

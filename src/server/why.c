@@ -21,7 +21,7 @@ PghaReasonText(const PghaNode *node, const PghaWhy *why, char *text, size_t size
 		snprintf(text, size, "%.*s%s%s", (int) (place - format), format, name, place + 2);
 	else
 		strlcpy(text, format, size);
-	if (why->reason == PGHA_WHY_BARRED)
+	if (why->reason == PGHA_WHY_BARRED || why->reason == PGHA_WHY_TARGET_BARRED)
 	{
 		strlcat(text, ": ", size);
 		strlcat(text, pgha_bar_text(why->bar), size);

@@ -112,15 +112,24 @@ PghaPatienceOf(const PghaNode *node, bool fresh)
  * The dead-man's switch.  A step that begins within failure_timeout of the last
  * one pushes the deadline on; they are a quarter of that apart at most.  Not
  * sooner: a slow fsync of pgha.state, or a host that is overloaded for a moment,
- * must not hold up commits; and commits that waited would not even be asked
- * about, as the core does not take less for a sleep of its own.  Not later:
- * after as long without a sign of life a standby may take over, and the core,
- * once it goes on, asks the members before it opens the gate again.
+ * must not hold up commits; the core does not take less for a sleep of its own,
+ * either.  Not later: after as long without a sign of life a standby may take
+ * over, and the core, once it goes on, asks the members before it opens the
+ * gate again.
  */
-pgha_time
-PghaAlive(const PghaMonitor *monitor)
+static pgha_time
+alive_until(const PghaMonitor *monitor)
 {
 	return monitor->node.stepped + monitor->config.settings.failure_timeout;
+}
+
+void
+PghaActAlive(const PghaMonitor *monitor)
+{
+	/* Also when quorum has begun in this step with the gate open. */
+	if (pgha_in_force(&monitor->node))
+		PghaGateLease(monitor->node.voting.gate_deadline);
+	PghaGateAlive(alive_until(monitor));
 }
 
 bool
@@ -140,7 +149,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 		case PGHA_ACT_WRITE_STATE:
 			return write_state(monitor);
 		case PGHA_ACT_OPEN_GATE:
-			PghaGateOpen(pgha_in_force(&monitor->node), PghaAlive(monitor));
+			PghaGateOpen(pgha_in_force(&monitor->node), alive_until(monitor));
 			break;
 		case PGHA_ACT_CLOSE_GATE:
 			PghaGateClose();
@@ -150,10 +159,21 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			PghaGateSuspend();
 			break;
 		case PGHA_ACT_LEASE:
-			PghaGateLease(action->until);
+			/* Without quorum it is the dead-man's switch alone. */
+			if (pgha_in_force(&monitor->node))
+				PghaGateLease(action->until);
+			else
+				PghaGateAlive(action->until);
+			break;
+		case PGHA_ACT_BECOME_STANDBY:
+			/* Nothing has been said yet: a new worker leads on. */
+			if (!PghaWriteStandbySignal())
+				ereport(FATAL,
+						(errmsg("pgha could not prepare a switchover, and starts over")));
 			break;
 		case PGHA_ACT_HAND_OVER:
-			/* Of clusters whose members vote, which no setting makes yet. */
+			(void) PghaEventsSync();
+			PghaShutDown();
 			break;
 		case PGHA_ACT_STOP_RECEIVER:
 			PghaPromotionStopReceiver(pgha_clock_us());

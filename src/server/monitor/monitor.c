@@ -36,6 +36,7 @@
 #include "../../core/election.h"
 #include "../../core/members.h"
 #include "../../core/step.h"
+#include "../../core/switchover.h"
 #include "../agents.h"
 #include "../archive.h"
 #include "../boot.h"
@@ -64,6 +65,7 @@
 static PghaMonitor monitor;
 static pgha_time heartbeat_at = 0;
 static pgha_time news_at = PG_INT64_MAX;	/* somebody may be asked for news then */
+static pid_t switchover_by = 0;	/* session that has ordered the last one */
 static MemoryContext loop_context;	/* reset after each round */
 
 /* Hands an event to the core and carries out what it answers. */
@@ -98,7 +100,7 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
-	PghaGateAlive(PghaAlive(&monitor));
+	PghaActAlive(&monitor);
 
 	/* A rule may have come into force here just now. */
 	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
@@ -188,11 +190,37 @@ tend_stop(void)
 }
 
 static void
+order_switchover(const char *target, pid_t by, PghaAnswer *answer)
+{
+	PghaEvent	event = {.type = PGHA_EV_SWITCHOVER, .member = PGHA_NOBODY};
+	PghaWhy		why;
+
+	if (target[0] != '\0')
+		event.member = pgha_members_find(&monitor.config.members, target);
+	if (target[0] != '\0' && event.member == PGHA_NOBODY)
+		why = pgha_because(PGHA_WHY_NO_TARGET, PGHA_NOBODY);	/* the files have changed meanwhile */
+	else
+		why = pgha_switchover_refusal(&monitor.node, event.member, pgha_clock_us());
+	answer->refused = why.reason != PGHA_WHY_NONE;
+	answer->reason = why.reason;
+	if (answer->refused)
+		PghaWhyText(&monitor.node, &why, answer->message, sizeof(answer->message));
+	else
+	{
+		switchover_by = by;
+		step(&event);
+	}
+	answer->handover = monitor.node.voting.handovers;
+}
+
+static void
 tend_orders(void)
 {
 	PghaAnswer	answer;
 	uint64		number;
-	PghaOrderKind kind = PghaOrderTake(&number);
+	char		target[PGHA_NAME_SIZE];
+	pid_t		by;
+	PghaOrderKind kind = PghaOrderTake(&number, target, &by);
 	PghaEvent	event = {.member = PGHA_NOBODY};
 
 	if (kind == PGHA_ORDER_NONE)
@@ -229,6 +257,15 @@ tend_orders(void)
 					step(&event);
 				break;
 			}
+		case PGHA_ORDER_SWITCHOVER:
+			order_switchover(target, by, &answer);
+			break;
+		case PGHA_ORDER_CALL_OFF:
+			event.type = PGHA_EV_SWITCHOVER;
+			event.flag = true;
+			if (by == switchover_by)
+				step(&event);
+			return;
 	}
 	PghaOrderAnswer(number, &answer);
 }

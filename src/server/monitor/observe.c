@@ -137,7 +137,7 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 		}
 		local->fork_lsn = fork_lsn;
 		PghaSyncRead(&config->members, &local->sync);
-		PghaSyncFlushed(&config->members, local->flushed);
+		PghaSyncFlushed(&config->members, local->flushed, local->applied);
 		return;
 	}
 

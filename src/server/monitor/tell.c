@@ -166,6 +166,18 @@ is_news(const PghaView *view)
 	return true;
 }
 
+static void
+publish_handover(const PghaNode *node, PghaHandover *handover)
+{
+	const PghaVoting *voting = &node->voting;
+
+	handover->number = voting->handovers;
+	handover->under_way = voting->handover != PGHA_NOBODY;
+	handover->holding = voting->holding;
+	if (voting->handover_end.reason != PGHA_WHY_NONE)
+		PghaWhyText(node, &voting->handover_end, handover->end, sizeof(handover->end));
+}
+
 /*
  * What pgha_status() shows of votes, and pgha_explain() thinks over: without the
  * histories, which are long and say nothing that the bar does not.
@@ -197,6 +209,7 @@ PghaPublish(const PghaMonitor *monitor)
 	view.passive = node->passive;
 	view.posted = node->posted;
 	view.durable = node->durable;
+	publish_handover(node, &view.handover);
 	view.leader = leader_seen(config, node);
 	if (view.leader != PGHA_NOBODY)
 		strlcpy(view.leader_name, config->settings.name[view.leader], PGHA_NAME_SIZE);

@@ -408,7 +408,7 @@ change_pause(PghaOrderKind kind, const char *function)
 	initStringInfo(&names);
 	enlargeStringInfo(&names, PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 2));
 
-	PghaOrderGive(kind, &answer);
+	PghaOrderGive(kind, "", &answer);
 	if (answer.refused)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -500,7 +500,7 @@ pgha_sql_promote(PG_FUNCTION_ARGS)
 				 errmsg("this server is the primary"),
 				 errhint("Call pgha_promote() on the standby that is to become the primary.")));
 
-	PghaOrderGive(PG_GETARG_BOOL(0) ? PGHA_ORDER_PROMOTE_FORCE : PGHA_ORDER_PROMOTE, &answer);
+	PghaOrderGive(PG_GETARG_BOOL(0) ? PGHA_ORDER_PROMOTE_FORCE : PGHA_ORDER_PROMOTE, "", &answer);
 	if (answer.too_low && PghaReadControl(&control))
 		(void) PghaSettingsTooLow(&control, too_low, sizeof(too_low));
 	if (answer.refused)
