@@ -639,7 +639,7 @@ is(scalar(() = (run_pgha('events', '-n', '1000', '--json', @member))[1] =~ /"wha
 program_is([ 'pause', @member ], 0, qr/paused on all members/, $none, 'pause');
 program_is([ 'resume', @member ], 0, qr/not on all members yet/, qr/WARNING:  db-3 has not confirmed\nHINT:  It may be down/, 'resume');
 program_is([ 'promote', @member ], 1, $none, qr/error: the primary answers\nDETAIL:  It is db-1\.\nHINT:  Force it\./, 'promote');
-program_is([ 'promote', '--force', @member ], 0, qr/db-2 is the primary now/, $none, 'promote --force');
+program_is([ 'promote', '--force', '--accept-loss', @member ], 0, qr/db-2 is the primary now/, $none, 'promote --force');
 
 $node->sql(q{CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA "Ha schema" TO reader;
 	REVOKE ALL ON FUNCTION "Ha schema".pgha_status() FROM PUBLIC});
@@ -682,7 +682,7 @@ CREATE FUNCTION pgha_doctor() RETURNS TABLE (severity text, "check" text, findin
 	\$\$ SELECT 'error', 'check' || $bad, 'finding' || $bad, 'remedy' || $bad \$\$;
 });
 	foreach my $case ([ 'status', qr/error\?/ ], [ 'events', qr/what\?/ ], [ 'resume', qr/WARNING:  warning\?/ ], [ 'promote', qr/error: error\?/ ],
-		[ 'promote --force', qr/node\?.*is the primary now/s ], [ 'doctor', qr/finding\?/ ])
+		[ 'promote --force --accept-loss', qr/node\?.*is the primary now/s ], [ 'doctor', qr/finding\?/ ])
 	{
 		my ($words, $pattern) = @$case;
 		foreach my $json ($words =~ /^(?:status|events|doctor)$/ ? ([], ['--json']) : ([]))
@@ -792,7 +792,8 @@ unlike((run_pgha('status', at($b)))[1], qr/PAUSED/, 'status at the standby, resu
 
 program_is([ 'promote', at($b) ], 1, $none, qr/error: .*\n(?:.*\n)*HINT:  pgha promote --force /, 'promote, while the primary answers');
 program_is([ 'promote', at($a) ], 1, $none, qr/HINT:  Call pgha promote on /, 'promote, of the primary');
-program_is([ 'promote', '--force', at($b) ], 0, qr/\Ab is the primary now/, qr//, 'promote --force');
+program_is([ 'promote', '--force', at($b) ], 1, $none, qr/error: "a" leads and answers; what "b" lacks of its commits would be lost: .*\nHINT:  .*--accept-loss/, 'promote --force, while the primary answers');
+program_is([ 'promote', '--force', '--accept-loss', at($b) ], 0, qr/\Ab is the primary now/, qr//, 'promote --force --accept-loss');
 $cluster->wait_for('one primary as both see it', sub {
 	my @seen = map { (run_pgha('status', '--json', at($_)))[1] =~ /"primary": "b"/ } $a, $b;
 	return @seen == 2 });

@@ -56,12 +56,6 @@ extern void pgha_take_reply(PghaStep *step, const PghaEvent *event);
  */
 extern void pgha_node_configure(PghaNode *node, const PghaSettings *settings);
 
-/*
- * The caller asks a member between two steps, without having been told to.  False
- * if it must not, as a request is under way.
- */
-extern bool pgha_ask_meanwhile(PghaNode *node, int member, pgha_time now);
-
 /* ---- what the leader has said of a switchover ---- */
 
 /* The term whose leader is followed. */
@@ -78,5 +72,11 @@ extern bool pgha_is_heir(const PghaNode *node, pgha_time now);
 
 /* Is a switchover under way, so that news must not wait? */
 extern bool pgha_expects_handover(const PghaNode *node, pgha_time now);
+
+/*
+ * The caller asks a member between two steps, without having been told to.  False
+ * if it must not, as a request is under way.
+ */
+extern bool pgha_ask_meanwhile(PghaNode *node, int member, pgha_time now);
 
 #endif							/* PGHA_CORE_MEMBERS_H */

@@ -64,8 +64,8 @@
 
 static PghaMonitor monitor;
 static pgha_time heartbeat_at = 0;
-static pgha_time news_at = PG_INT64_MAX;	/* somebody may be asked for news then */
 static pid_t switchover_by = 0;	/* session that has ordered the last one */
+static pgha_time news_at = PG_INT64_MAX;	/* somebody may be asked for news then */
 static MemoryContext loop_context;	/* reset after each round */
 
 /* Hands an event to the core and carries out what it answers. */

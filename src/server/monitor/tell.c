@@ -133,6 +133,18 @@ leader_seen(const PghaConfig *config, const PghaNode *node)
 	return leader;
 }
 
+static void
+publish_handover(const PghaNode *node, PghaHandover *handover)
+{
+	const PghaVoting *voting = &node->voting;
+
+	handover->number = voting->handovers;
+	handover->under_way = voting->handover != PGHA_NOBODY;
+	handover->holding = voting->holding;
+	if (voting->handover_end.reason != PGHA_WHY_NONE)
+		PghaWhyText(node, &voting->handover_end, handover->end, sizeof(handover->end));
+}
+
 /* What members that vote wait for, of what a view says; times that only pass are left out. */
 typedef struct News
 {
@@ -164,18 +176,6 @@ is_news(const PghaView *view)
 		return false;
 	last = next;
 	return true;
-}
-
-static void
-publish_handover(const PghaNode *node, PghaHandover *handover)
-{
-	const PghaVoting *voting = &node->voting;
-
-	handover->number = voting->handovers;
-	handover->under_way = voting->handover != PGHA_NOBODY;
-	handover->holding = voting->holding;
-	if (voting->handover_end.reason != PGHA_WHY_NONE)
-		PghaWhyText(node, &voting->handover_end, handover->end, sizeof(handover->end));
 }
 
 /*
