@@ -4,7 +4,8 @@
 #
 # a leads, b is the standby for the synchronous cases.  c runs under the name of
 # a: when a is told that its own address is that of c, it finds itself there twice
-# and stands back, so that its gate is shut for as long as a case needs it.
+# and stands back, so that its gate is shut for as long as a case needs it.  Without
+# quorum: with it the gate has a lease (t/403_lease.pl), and a majority decides.
 use strict;
 use warnings;
 
@@ -16,6 +17,7 @@ use Test::More;
 my $cluster = PghaCluster->new(
 	nodes => 3,
 	settings => {
+		'pgha.quorum' => 'off',
 		max_prepared_transactions => 20,
 		# Its commits would be counted among those that wait.
 		autovacuum => 'off',
