@@ -22,6 +22,7 @@
  *	stuck		no single working primary in time after healing (fault.c)
  */
 #include "check.h"
+#include "heir_check.h"
 
 #include "trace.h"
 #include "two_gates.h"
@@ -492,39 +493,6 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 	n->judged.told_at = told != NULL ? told->at : 0;
 }
 
-/*
- * Did the leader hand over to this node?  Then it can acknowledge nothing any
- * more, and whatever it has acknowledged is here.
- */
-static bool
-judge_heir(SimWorld *world, int node, int leader)
-{
-	SimNode    *n = &world->node[node];
-	const SimNode *former = leader != PGHA_NOBODY ? &world->node[leader] : NULL;
-
-	if (former == NULL || leader == node || n->core.why.reason != PGHA_WHY_STOPPING_RECEIVER ||
-		n->core.voting.heir_heard == 0 || n->core.voting.heir.term != n->before.claim.term ||
-		strcmp(n->core.voting.heir.name, name_of(world, node)) != 0)
-		return false;
-	if (former->monitor && former->core.gate_open && former->core.durable.claim.term == n->before.claim.term)
-		sim_violation(world, "handed over", "%s promotes, and %s accepts commits", name_of(world, node),
-					  name_of(world, leader));
-	for (int c = 0; c < world->ncommit; c++)
-	{
-		bool		here = false;
-
-		if (!world->commit[c].acknowledged || world->commit[c].writer != leader ||
-			world->commit[c].term != n->before.claim.term)
-			continue;
-		for (int i = 0; i < n->nwal && !here; i++)
-			here = world->record[n->wal[i]].commit == c;
-		if (!here)
-			sim_violation(world, "handed over", "%s promotes, and lacks what %s has acknowledged",
-						  name_of(world, node), name_of(world, leader));
-	}
-	return true;
-}
-
 /* The core has just decided to promote. */
 static void
 judge_promotion(SimWorld *world, int node)
@@ -533,6 +501,7 @@ judge_promotion(SimWorld *world, int node)
 	int			leader = member_named(world, n->before.claim.leader);
 	pgha_time	lost = loss_of_receiver(n);
 	bool		returning = n->before.role == PGHA_ROLE_PRIMARY;
+	const char *fault;
 
 	memset(&n->judged, 0, sizeof(n->judged));
 	n->judged.claim = n->before.claim;
@@ -544,8 +513,14 @@ judge_promotion(SimWorld *world, int node)
 			n->judged.max_term < n->seen[j].report.claim.term)
 			n->judged.max_term = n->seen[j].report.claim.term;
 	n->by_hand_lead = n->by_hand;
-	if (n->by_hand || judge_heir(world, node, leader))
+	if (n->by_hand)
 		return;
+	if (sim_judge_heir(world, node, leader, &fault))
+	{
+		if (fault != NULL)
+			sim_violation(world, "handed over", "%s promotes, and %s %s", name_of(world, node), name_of(world, leader), fault);
+		return;
+	}
 	n->judged.returning = returning;
 	judge_node(world, node, returning);
 	if (returning)
