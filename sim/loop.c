@@ -153,7 +153,8 @@ work_off(SimWorld *world, const SimEvent *event)
 			sim_carry_on(world, node);
 			break;
 		case SIM_THAW:
-			sim_thaw(world, node);
+			if (n->frozen_at == (pgha_time) event->c)
+				sim_thaw(world, node);
 			break;
 		case SIM_RECEIVER_START:
 			sim_receiver_start(world, node);

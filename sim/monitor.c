@@ -118,7 +118,8 @@ stall_by_chance(SimWorld *world, int node, const PghaActions *actions, int at)
 	if (sim_chance(world, 500))
 	{
 		sim_freeze(world, node);
-		sim_post_to_host(world, sim_between(world, failure / 4, 3 * failure), SIM_THAW, node, 0, 0, 0);
+		sim_post_to_host(world, sim_between(world, failure / 4, 3 * failure), SIM_THAW, node, 0, 0,
+						 (uint64_t) n->frozen_at);
 	}
 	else
 		sim_hang(world, node, sim_between(world, failure / 4, 3 * failure));
@@ -305,7 +306,11 @@ sim_outcome(SimWorld *world, int node, int member, SimQuestion question, uint64_
 		event.contact = request->contact;
 		event.same_address = request->same_address;
 		event.report = request->contact == PGHA_CONTACT_ANSWERED ? &request->report : NULL;
-		sim_tell(world, outcome, (world, node, member, request->asked, request->contact, event.report));
+
+		/* From elsewhere a refusal is no answer of the member's. */
+		sim_tell(world, outcome, (world, node, member, request->asked,
+								  request->contact == PGHA_CONTACT_REFUSED && !request->same_address ?
+								  PGHA_CONTACT_SILENT : request->contact, event.report));
 	}
 	sim_step(world, node, &event);
 }

@@ -107,8 +107,9 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 		return;
 	if (world->node[asker].rejected[node] && question == SIM_ASK_REPORT)
 	{
-		/* Somebody on the way answers for it. */
+		/* Somebody on the way answers for it; with its address, which is assumed not to be where votes are. */
 		request->contact = PGHA_CONTACT_REFUSED;
+		request->same_address = world->node[asker].settings.voters == 0 && (world->exact || id % 2 == 0);
 		sim_post_to_host(world, sim_latency(world), SIM_ANSWER, asker, node, question, id);
 		return;
 	}

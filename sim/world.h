@@ -272,7 +272,7 @@ typedef enum SimEventType
 	SIM_OLD_STOPPED,			/* a = whose, b = done, c = order */
 	SIM_PROMOTION,				/* next stage */
 	SIM_CARRY_ON,				/* the rest of a step */
-	SIM_THAW,
+	SIM_THAW,					/* c = when it was frozen */
 	SIM_RECEIVER_START,
 	SIM_CONNECT,				/* c = connection */
 	SIM_STREAM,					/* c = connection */
