@@ -617,6 +617,8 @@ check_gate_opened(SimWorld *world, int node)
 
 	if (n->state_before == PGHA_PROMOTING)
 		return;					/* the decision was made before */
+	if (sim_clock(world, node) >= n->gate_deadline)
+		return;					/* ... and so long ago that nothing gets through: it was stopped meanwhile */
 	for (int j = 0; j < world->count; j++)
 	{
 		if (j != node && (!n->seen[j].any || n->seen[j].asked < n->awake_at) &&

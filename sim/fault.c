@@ -575,7 +575,7 @@ static void
 heal(SimWorld *world)
 {
 	world->faults = false;
-	world->crash_in_step = world->crash_in_promotion = world->hitches = 0;
+	world->crash_in_step = world->crash_in_promotion = world->hitches = world->stalls = 0;
 	world->stops_fail = world->stops_unheard = 0;
 	world->latency = 2 * MS;
 	sim_heal_network(world);
@@ -753,6 +753,8 @@ sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	if (await_health(world, 60 * SECOND))
 	{
 		world->faults = true;
+		if (profile == SIM_PROFILE_FREEZE || profile == SIM_PROFILE_MIXED)
+			world->stalls = (int) sim_between(world, 0, 3);
 		sim_later_fault(world, sim_between(world, 0, 2 * SECOND), FAULT_RANDOM, 0);
 		sim_run(world, world->now + sim_between(world, 15, 60) * SECOND, NULL, NULL);
 	}

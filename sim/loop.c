@@ -89,7 +89,7 @@ static bool
 is_for_monitor(SimEventType type)
 {
 	return type == SIM_WAKE || type == SIM_ANSWER || type == SIM_LIMIT || type == SIM_RECEIVER_STOPPED ||
-		type == SIM_PROMOTION;
+		type == SIM_PROMOTION || type == SIM_CARRY_ON || type == SIM_OLD_STOPPED;
 }
 
 static void
@@ -101,7 +101,7 @@ work_off(SimWorld *world, const SimEvent *event)
 
 	if (n != NULL && event->run != 0 && event->run != n->run)
 		return;
-	if (n != NULL && n->frozen)
+	if (n != NULL && n->frozen && event->type != SIM_THAW)
 	{
 		sim_put(&world->waiting[node], event);
 		return;
@@ -148,6 +148,13 @@ work_off(SimWorld *world, const SimEvent *event)
 			break;
 		case SIM_PROMOTION:
 			sim_promotion(world, node);
+			break;
+		case SIM_CARRY_ON:
+			sim_carry_on(world, node);
+			break;
+		case SIM_THAW:
+			if (n->frozen_at == (pgha_time) event->c)
+				sim_thaw(world, node);
 			break;
 		case SIM_RECEIVER_START:
 			sim_receiver_start(world, node);

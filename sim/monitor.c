@@ -66,7 +66,8 @@ begin_promotion(SimWorld *world, int node, uint32_t parent, uint32_t timeline)
 	for (uint32_t t = parent + 1; t < timeline && t < SIM_MAX_TIMELINES; t++)
 		if (!n->real[t])
 			n->placeholder[t] = true;
-	sim_post(world, sim_between(world, 5 * MS, sim_chance(world, 30) ? 3 * SECOND : 150 * MS),
+	sim_post(world, n->slow_promotion > 0 ? n->slow_promotion :
+			 sim_between(world, 5 * MS, sim_chance(world, 30) ? 3 * SECOND : 150 * MS),
 			 SIM_PROMOTION, node, 0, 0, 0);
 }
 
@@ -102,14 +103,39 @@ crash_by_chance(SimWorld *world, int node, const PghaAction *after)
 		sim_kill(world, node, false);
 }
 
+/* Stops in front of an action: a slow disk, or the whole host. */
+static bool
+stall_by_chance(SimWorld *world, int node, const PghaActions *actions, int at)
+{
+	SimNode    *n = &world->node[node];
+	pgha_time	failure = n->settings.failure_timeout;
+
+	if (!sim_chance(world, world->stalls))
+		return false;
+	n->pending = *actions;
+	n->pending_at = at;
+	sim_trace(world, node, "(stalls before %s)", pgha_action_name(actions->action[at].type));
+	if (sim_chance(world, 500))
+	{
+		sim_freeze(world, node);
+		sim_post_to_host(world, sim_between(world, failure / 4, 3 * failure), SIM_THAW, node, 0, 0,
+						 (uint64_t) n->frozen_at);
+	}
+	else
+		sim_hang(world, node, sim_between(world, failure / 4, 3 * failure));
+	sim_post(world, 0, SIM_CARRY_ON, node, 0, 0, 0);
+	return true;
+}
+
 /* Carries out the actions of a step.  A crash among them ends it. */
 static void
-carry_out(SimWorld *world, int node, const PghaActions *actions)
+carry_out(SimWorld *world, int node, const PghaActions *actions, int begin)
 {
 	SimNode    *n = &world->node[node];
 	uint64_t	run = n->run;
 
-	for (int i = 0; i < actions->count; i++)
+	n->pending.count = 0;
+	for (int i = begin; i < actions->count; i++)
 	{
 		const PghaAction *action = &actions->action[i];
 
@@ -194,7 +220,20 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 			crash_by_chance(world, node, action);
 		if (n->run != run)
 			return;
+		if (i + 1 < actions->count && action->type != PGHA_ACT_POLL && stall_by_chance(world, node, actions, i + 1))
+			return;
 	}
+	sim_publish(world, node);
+}
+
+void
+sim_carry_on(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	PghaActions actions = n->pending;
+
+	if (actions.count > 0)
+		carry_out(world, node, &actions, n->pending_at);
 }
 
 void
@@ -206,6 +245,15 @@ sim_step(SimWorld *world, int node, const PghaEvent *event)
 
 	if (!n->monitor || world->violation[0] != '\0')
 		return;
+	if (n->pending.count > 0)
+	{
+		/* What an administrator asks of a monitor that is stuck comes too late. */
+		if (n->hung > world->now || n->frozen)
+			return;
+		sim_carry_on(world, node);
+		if (!n->monitor || n->pending.count > 0)
+			return;
+	}
 	local = observe(world, node);
 	n->state_before = n->core.state;
 	sim_tell(world, before_step, (world, node, event));
@@ -217,7 +265,7 @@ sim_step(SimWorld *world, int node, const PghaEvent *event)
 	n->wake = ++world->numbers;
 	sim_post(world, sim_time_until(world, node, n->core.wake_at),
 			 SIM_WAKE, node, (int64_t) n->wake, 0, 0);
-	carry_out(world, node, &actions);
+	carry_out(world, node, &actions, 0);
 }
 
 void
@@ -258,7 +306,11 @@ sim_outcome(SimWorld *world, int node, int member, SimQuestion question, uint64_
 		event.contact = request->contact;
 		event.same_address = request->same_address;
 		event.report = request->contact == PGHA_CONTACT_ANSWERED ? &request->report : NULL;
-		sim_tell(world, outcome, (world, node, member, request->asked, request->contact, event.report));
+
+		/* From elsewhere a refusal is no answer of the member's. */
+		sim_tell(world, outcome, (world, node, member, request->asked,
+								  request->contact == PGHA_CONTACT_REFUSED && !request->same_address ?
+								  PGHA_CONTACT_SILENT : request->contact, event.report));
 	}
 	sim_step(world, node, &event);
 }

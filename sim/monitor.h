@@ -7,6 +7,7 @@
 
 #include "world.h"
 
+extern void sim_carry_on(SimWorld *world, int node);
 extern void sim_step(SimWorld *world, int node, const PghaEvent *event);
 extern void sim_outcome(SimWorld *world, int node, int member, SimQuestion question,
 						uint64_t id, bool limit);

@@ -47,11 +47,13 @@ sim_ask(SimWorld *world, int node, SimQuestion question, int member, uint32_t ti
 	sim_post(world, limit, SIM_LIMIT, node, member, question, request->id);
 }
 
+/* What the monitor decides is published when the actions of its step are done. */
 void
-sim_make_report(const SimWorld *world, int node, PghaReport *report)
+sim_publish(SimWorld *world, int node)
 {
-	const SimNode *n = &world->node[node];
+	SimNode    *n = &world->node[node];
 	const PghaNode *core = &n->core;
+	PghaReport *report = &n->shown;
 
 	memset(report, 0, sizeof(*report));
 	strcpy(report->node, core->settings.name[node]);
@@ -59,28 +61,39 @@ sim_make_report(const SimWorld *world, int node, PghaReport *report)
 	report->instance = core->settings.instance;
 	report->claim = core->durable.claim;
 	report->role = core->durable.role;
-	report->in_recovery = n->in_recovery;
 	report->posted = core->posted;
 	report->fenced = core->durable.fenced;
 	report->diverged = core->durable.diverged;
 	report->passive = core->passive;
 	report->bar = core->bar;
 	report->priority = core->settings.priority;
+	report->paused = core->durable.paused;
+	report->pause_generation = core->durable.pause_generation;
+	report->config_hash = core->settings.config_hash;
+	report->slots = UINT32_MAX;
+	n->shown_at = sim_clock(world, node);
+	pgha_report_voting(core, report, n->shown_at);
+	if (!n->no_instance)
+		snprintf(report->ec2_instance, sizeof(report->ec2_instance), "i-%d", node);
+}
+
+/* ... the rest is looked at when somebody asks. */
+void
+sim_make_report(const SimWorld *world, int node, PghaReport *report)
+{
+	const SimNode *n = &world->node[node];
+
+	*report = n->shown;
+	report->promise_age += sim_clock(world, node) - n->shown_at;
+	report->in_recovery = n->in_recovery;
 	report->timeline = sim_timeline_of(world, n);
 	report->wal_end = sim_end(world, node);
 	report->receiver = n->receiver;
 	if (n->receiver == PGHA_RECEIVER_STREAMING)
-		strcpy(report->upstream, core->settings.name[n->upstream]);
+		strcpy(report->upstream, n->core.settings.name[n->upstream]);
 	report->receiver_age = world->now - n->heard;
-	report->paused = core->durable.paused;
-	report->pause_generation = core->durable.pause_generation;
-	report->config_hash = core->settings.config_hash;
 	if (!n->in_recovery)
 		report->sync = sim_sync_state(world, node);
-	report->slots = UINT32_MAX;
-	pgha_report_voting(core, report, sim_clock(world, node));
-	if (!n->no_instance)
-		snprintf(report->ec2_instance, sizeof(report->ec2_instance), "i-%d", node);
 }
 
 /* A question arrives at the host of `node`. */
@@ -94,8 +107,9 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 		return;
 	if (world->node[asker].rejected[node] && question == SIM_ASK_REPORT)
 	{
-		/* Somebody on the way answers for it. */
+		/* Somebody on the way answers for it; with its address, which is assumed not to be where votes are. */
 		request->contact = PGHA_CONTACT_REFUSED;
+		request->same_address = world->node[asker].settings.voters == 0 && (world->exact || id % 2 == 0);
 		sim_post_to_host(world, sim_latency(world), SIM_ANSWER, asker, node, question, id);
 		return;
 	}

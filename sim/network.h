@@ -9,6 +9,9 @@
 
 extern void sim_cut(SimWorld *world, int from, int to, bool cut);
 
+/* Lets others read what the monitor has decided. */
+extern void sim_publish(SimWorld *world, int node);
+
 /* What a node says of itself now. */
 extern void sim_make_report(const SimWorld *world, int node, PghaReport *report);
 

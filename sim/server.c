@@ -30,6 +30,7 @@ start_monitor(SimWorld *world, int node)
 	n->core.rules_off = world->rules_off;
 	n->core.voting.promise_until = 0;
 	pgha_begin_voting(&n->core, sim_clock(world, node));
+	sim_publish(world, node);
 	sim_tell(world, monitor_start, (world, node));
 	sim_changed(world, node);
 }
@@ -249,6 +250,7 @@ end_processes(SimWorld *world, int node)
 	n->gate_deadline = 0;
 	n->hung = 0;
 	n->unable = 0;
+	n->pending.count = 0;
 	n->promotion = 0;
 	n->stop_order = 0;
 	n->receiver = PGHA_RECEIVER_NONE;

@@ -41,6 +41,7 @@ enum
 	VOTE_UNSYNC_ALONE,			/* synchronous_standby_names is emptied inside an isolation */
 	VOTE_REWIND,				/* an agent rebuilds a diverged node */
 	VOTE_FORGET,				/* pgha.state of a node is lost */
+	VOTE_SLOW_PROMOTION,		/* a restore_command hangs: PostgreSQL heeds the next ones late */
 	VOTE_KINDS
 };
 
@@ -61,11 +62,12 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	[PROFILE_CRASH] = {
 		[FAULT_KILL] = 8,[FAULT_POWER] = 2,[FAULT_STOP] = 3,[FAULT_RESTART] = 6,[FAULT_QUICK_RESTART] = 3,
 		[FAULT_START] = 4,[FAULT_BACKEND] = 4,[FAULT_SITE_DOWN] = 1,[FAULT_ISOLATE] = 2,[FAULT_HEAL] = 2,
-		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 8,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3,[VOTE_FORGET] = 3
+		[VOTE_REJECT] = 2,[VOTE_RESTART_OTHERS] = 8,[VOTE_FIREWALL] = 2,[VOTE_RESTART_ALONE] = 3,[VOTE_FORGET] = 3,
+		[VOTE_SLOW_PROMOTION] = 2
 	},
 	[PROFILE_FREEZE] = {
 		[FAULT_FREEZE] = 12,[VOTE_HANG] = 8,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_SLOW] = 2,[FAULT_CUT] = 1,
-		[FAULT_HEAL] = 1,[VOTE_HOLD_REPLAY] = 3
+		[FAULT_HEAL] = 1,[VOTE_HOLD_REPLAY] = 3,[VOTE_SLOW_PROMOTION] = 3
 	},
 	[PROFILE_PARTITION] = {
 		[FAULT_CUT] = 6,[FAULT_CUT_ONE_WAY] = 4,[FAULT_ISOLATE] = 6,[FAULT_HEAL] = 4,[FAULT_KILL] = 2,
@@ -74,15 +76,16 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	[PROFILE_SYNC] = {
 		[FAULT_KILL] = 6,[FAULT_START] = 4,[FAULT_CUT] = 4,[FAULT_ISOLATE] = 4,[FAULT_FREEZE] = 3,
 		[FAULT_HEAL] = 4,[FAULT_RESTART] = 3,[FAULT_THROTTLE] = 2,[VOTE_NAMES] = 5,[VOTE_RESTART_ALONE] = 3,
-		[VOTE_HOLD_REPLAY] = 2,[VOTE_SWITCHOVER] = 1,[VOTE_SPLIT] = 6,[VOTE_UNSYNC_ALONE] = 3,[VOTE_CUT_LEADER] = 5,[VOTE_HANG] = 2
+		[VOTE_HOLD_REPLAY] = 2,[VOTE_SWITCHOVER] = 1,[VOTE_SPLIT] = 6,[VOTE_UNSYNC_ALONE] = 3,[VOTE_CUT_LEADER] = 5,[VOTE_HANG] = 2,
+		[FAULT_CUT_ONE_WAY] = 2,[VOTE_SLOW_PROMOTION] = 1
 	},
 	[PROFILE_SWITCHOVER] = {
 		[VOTE_SWITCHOVER] = 10,[FAULT_KILL] = 3,[FAULT_START] = 3,[FAULT_CUT] = 2,[FAULT_HEAL] = 2,[FAULT_FREEZE] = 2,
-		[FAULT_THROTTLE] = 1,[VOTE_HANG] = 2
+		[FAULT_THROTTLE] = 1,[VOTE_HANG] = 2,[FAULT_CUT_ONE_WAY] = 1,[VOTE_SLOW_PROMOTION] = 2
 	},
 	[PROFILE_MEMBERS] = {
 		[VOTE_REMOVE] = 6,[VOTE_ADD] = 6,[FAULT_KILL] = 4,[FAULT_START] = 4,[FAULT_CUT] = 3,[FAULT_ISOLATE] = 3,
-		[FAULT_HEAL] = 3,[FAULT_RESTART] = 2,[VOTE_SWITCHOVER] = 1,[VOTE_FORGET] = 1
+		[FAULT_HEAL] = 3,[FAULT_RESTART] = 2,[VOTE_SWITCHOVER] = 1,[VOTE_FORGET] = 1,[FAULT_CUT_ONE_WAY] = 2,[VOTE_RESTART_ALONE] = 1
 	},
 	[PROFILE_MIXED] = {
 		[FAULT_KILL] = 4,[FAULT_POWER] = 1,[FAULT_STOP] = 1,[FAULT_RESTART] = 3,[FAULT_QUICK_RESTART] = 1,
@@ -90,7 +93,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 		[FAULT_ISOLATE] = 3,[FAULT_HEAL] = 4,[FAULT_SLOW] = 1,[FAULT_THROTTLE] = 1,[FAULT_PAUSE] = 1,[FAULT_RESUME] = 2,
 		[FAULT_PRIORITY] = 1,[FAULT_SITE_DOWN] = 1,[VOTE_HANG] = 2,[VOTE_REJECT] = 1,[VOTE_HOLD_REPLAY] = 1,
 		[VOTE_SWITCHOVER] = 2,[VOTE_RESTART_ALONE] = 2,[VOTE_NAMES] = 1,[VOTE_REMOVE] = 1,[VOTE_ADD] = 1,[VOTE_SPLIT] = 2,
-		[VOTE_RESTART_OTHERS] = 1,[VOTE_UNSYNC_ALONE] = 1,[VOTE_FORGET] = 2
+		[VOTE_RESTART_OTHERS] = 1,[VOTE_UNSYNC_ALONE] = 1,[VOTE_FORGET] = 2,[VOTE_SLOW_PROMOTION] = 1
 	},
 };
 
@@ -382,6 +385,11 @@ strike(SimWorld *world, int kind, int node)
 		case VOTE_FORGET:
 			forget(world, node);
 			break;
+		case VOTE_SLOW_PROMOTION:
+			n->slow_promotion = sim_some_time(world);
+			if (sim_chance(world, 500))
+				sim_strike(world, FAULT_KILL_LEADER, node);
+			break;
 		default:
 			/* A witness has nothing to be paused or promoted. */
 			if (!n->witness || (kind != FAULT_PAUSE && kind != FAULT_RESUME && kind != FAULT_PRIORITY))
@@ -554,7 +562,7 @@ static void
 heal(SimWorld *world)
 {
 	world->faults = false;
-	world->crash_in_step = world->crash_in_promotion = world->hitches = 0;
+	world->crash_in_step = world->crash_in_promotion = world->hitches = world->stalls = 0;
 	world->latency = 2 * MS;
 	sim_heal_network(world);
 	for (int i = 0; i < world->count; i++)
@@ -563,7 +571,7 @@ heal(SimWorld *world)
 
 		sim_thaw(world, i);
 		memset(n->rejected, 0, sizeof(n->rejected));
-		n->throttle = 0;
+		n->throttle = n->slow_promotion = 0;
 		n->host_down = false;
 		if (n->hung > world->now)
 			n->hung = world->now;
@@ -717,13 +725,15 @@ sim_vote_schedule(SimWorld *world, uint64_t seed, bool no_quorum, uint64_t rules
 	form(world, seed, no_quorum, rules_off, trace);
 	crash_in_step = world->crash_in_step;
 	crash_in_promotion = world->crash_in_promotion;
-	world->crash_in_step = world->crash_in_promotion = world->hitches = 0;
+	world->crash_in_step = world->crash_in_promotion = world->hitches = world->stalls = 0;
 	if (await_health(world, 60 * SECOND))
 	{
 		world->crash_in_step = world->hitches = crash_in_step;
 		world->crash_in_promotion = crash_in_promotion;
 		world->voting = true;
 		world->faults = true;
+		if (profile_of(seed) != PROFILE_DIRECTED && profile_of(seed) != PROFILE_CRASH)
+			world->stalls = (int) sim_between(world, 0, 3);
 		if (profile_of(seed) == PROFILE_DIRECTED && !no_quorum)
 			sim_direct(world, directed_of(seed));
 		else

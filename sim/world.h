@@ -186,6 +186,7 @@ typedef struct SimNode
 	pgha_time	unled_since;	/* vote_check.c: leads without a lease */
 	pgha_time	beside_since;	/* vote_check.c: leads beside a later leader that it sees */
 	pgha_time	slow_recovery;	/* how long it starts up; 0 = chance */
+	pgha_time	slow_promotion; /* how long it takes until PostgreSQL heeds it; 0 = chance */
 	int			crash_at_stage; /* of the next promotion; 0 = none */
 	bool		disk_full;
 	int			promotion;		/* stage; 0 = none */
@@ -224,6 +225,10 @@ typedef struct SimNode
 	bool		monitor;
 	PghaNode	core;
 	uint64_t	wake;			/* number of the wake-up that counts */
+	PghaReport	shown;			/* what it has published of itself, ... */
+	pgha_time	shown_at;		/* ... and when, by its clock */
+	PghaActions pending;		/* of a step, which it got stuck in the middle of */
+	int			pending_at;
 	SimRequest	request[SIM_QUESTIONS][SIM_MAX_NODES];
 	char		told[SIM_MAX_NODES][240];	/* trace: last replies and reason */
 	PghaState	state_before;	/* this step */
@@ -266,6 +271,8 @@ typedef enum SimEventType
 	SIM_STOP_EFFECT,			/* the instance is off: a = whose, b = who ordered it, c = order */
 	SIM_OLD_STOPPED,			/* a = whose, b = done, c = order */
 	SIM_PROMOTION,				/* next stage */
+	SIM_CARRY_ON,				/* the rest of a step */
+	SIM_THAW,					/* c = when it was frozen */
 	SIM_RECEIVER_START,
 	SIM_CONNECT,				/* c = connection */
 	SIM_STREAM,					/* c = connection */
@@ -376,6 +383,7 @@ struct SimWorld
 	bool		faults;			/* go on */
 	int			crash_in_step;	/* permille: a crash after a durable action */
 	int			crash_in_promotion; /* permille, at each stage */
+	int			stalls;			/* permille: the monitor, or the whole host, stops in the middle of a step */
 	int			hitches;		/* permille: a promotion that cannot begin */
 	int			stops_fail;		/* permille */
 	int			stops_unheard;	/* permille: an instance is stopped, but the answer is lost */

@@ -207,6 +207,11 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 		strcmp(event->report->node, node->settings.name[event->member]) != 0;
 	if (m->misnamed || (contact == PGHA_CONTACT_ANSWERED && event->report == NULL))
 		contact = PGHA_CONTACT_ERROR;
+
+	/* Of a server that answered elsewhere a refusal says nothing; under quorum the ballot looks at that. */
+	if (contact == PGHA_CONTACT_REFUSED && m->heard != 0 && !event->same_address && !pgha_in_force(node) &&
+		RULE(node, PGHA_RULE_REFUSED))
+		contact = PGHA_CONTACT_SILENT;
 	if (contact == PGHA_CONTACT_UNLEARNT && !RULE(node, PGHA_RULE_UNLEARNT))
 		contact = PGHA_CONTACT_SILENT;
 
