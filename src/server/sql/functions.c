@@ -40,6 +40,7 @@
 #include "../shmem.h"
 #include "../sync.h"
 #include "../wait.h"
+#include "../witness.h"
 #include "published.h"
 #include "rows.h"
 #include "voting.h"
@@ -142,6 +143,7 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 	PghaPublished *published = PghaReadPublished();
 	const PghaView *view = &published->view;
 	bool		in_recovery = RecoveryInProgress();
+	bool		witness = published->enabled && PghaIsWitness();
 	TimeLineID	timeline;
 	XLogRecPtr	wal_end = PghaWalEnd(in_recovery, &timeline);
 	TupleDesc	tupdesc;
@@ -154,21 +156,25 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 
 	PghaPutText(&row, pgha_node);
 	PghaPutText(&row, !published->enabled ? "none" : in_recovery ? "standby" :
-				view->valid && pgha_is_witness(&published->node) ? "witness" : "primary");
+				witness ? "witness" : "primary");
 	PghaPutText(&row, own_state(published));
 	if (view->valid)
-		PghaPutInt64(&row, (int64) view->durable.claim.term);
+		PghaPutInt64(&row, (int64) (witness ? view->durable.support.term : view->durable.claim.term));
 	else
 		PghaPutNull(&row);
-	PghaPutTimeline(&row, timeline);
-	PghaPutLsn(&row, wal_end);
+
+	/* The WAL of a witness is no part of the cluster's, and no gate is in front of it. */
+	PghaPutTimeline(&row, witness ? 0 : timeline);
+	PghaPutLsn(&row, witness ? InvalidXLogRecPtr : wal_end);
 	PghaPutLsn(&row, in_recovery ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr);
 	PghaPutTextOrNull(&row, view->valid ? view->leader_name : "");
-	if (published->enabled)
+	if (published->enabled && !witness)
 		PghaPutText(&row, PghaGateIsOpen() ? "open" : "closed");
 	else
 		PghaPutNull(&row);
-	if (in_recovery)
+	if (witness)
+		PghaPutNull(&row);
+	else if (in_recovery)
 		PghaPutText(&row, standby_sync_state(view));
 	else
 	{
