@@ -175,6 +175,14 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pgha_switchover(text) IS
 	'hands the lead over to this standby, or to the best, and makes this primary a standby; returns its name once that is certain';
 
+CREATE FUNCTION pgha_restart(mode text DEFAULT 'fast')
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgha_sql_restart'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION pgha_restart(text) IS
+	'has the agent stop this server (fast or smart) and start it again; returns before that is done';
+
 CREATE FUNCTION pgha_recover_node(node text, method text DEFAULT 'auto')
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'pgha_sql_recover_node'
@@ -376,6 +384,7 @@ REVOKE ALL ON FUNCTION pgha_pause() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_promote(boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_switchover(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgha_restart(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_recover_node(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_setup_role(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_agent_poll(text, text, text, text, bigint, text, text, bigint, bigint, text, text, text, text, text, integer) FROM PUBLIC;

@@ -22,8 +22,10 @@
  *	stuck		no single working primary in time after healing (fault.c)
  */
 #include "check.h"
+#include "heir_check.h"
 
 #include "trace.h"
+#include "two_gates.h"
 #include "wal.h"
 
 #include <stdarg.h>
@@ -491,39 +493,6 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 	n->judged.told_at = told != NULL ? told->at : 0;
 }
 
-/*
- * Did the leader hand over to this node?  Then it can acknowledge nothing any
- * more, and whatever it has acknowledged is here.
- */
-static bool
-judge_heir(SimWorld *world, int node, int leader)
-{
-	SimNode    *n = &world->node[node];
-	const SimNode *former = leader != PGHA_NOBODY ? &world->node[leader] : NULL;
-
-	if (former == NULL || leader == node || n->core.why.reason != PGHA_WHY_STOPPING_RECEIVER ||
-		n->core.voting.heir_heard == 0 || n->core.voting.heir.term != n->before.claim.term ||
-		strcmp(n->core.voting.heir.name, name_of(world, node)) != 0)
-		return false;
-	if (former->monitor && former->core.gate_open && former->core.durable.claim.term == n->before.claim.term)
-		sim_violation(world, "handed over", "%s promotes, and %s accepts commits", name_of(world, node),
-					  name_of(world, leader));
-	for (int c = 0; c < world->ncommit; c++)
-	{
-		bool		here = false;
-
-		if (!world->commit[c].acknowledged || world->commit[c].writer != leader ||
-			world->commit[c].term != n->before.claim.term)
-			continue;
-		for (int i = 0; i < n->nwal && !here; i++)
-			here = world->record[n->wal[i]].commit == c;
-		if (!here)
-			sim_violation(world, "handed over", "%s promotes, and lacks what %s has acknowledged",
-						  name_of(world, node), name_of(world, leader));
-	}
-	return true;
-}
-
 /* The core has just decided to promote. */
 static void
 judge_promotion(SimWorld *world, int node)
@@ -532,6 +501,7 @@ judge_promotion(SimWorld *world, int node)
 	int			leader = member_named(world, n->before.claim.leader);
 	pgha_time	lost = loss_of_receiver(n);
 	bool		returning = n->before.role == PGHA_ROLE_PRIMARY;
+	const char *fault;
 
 	memset(&n->judged, 0, sizeof(n->judged));
 	n->judged.claim = n->before.claim;
@@ -543,8 +513,14 @@ judge_promotion(SimWorld *world, int node)
 			n->judged.max_term < n->seen[j].report.claim.term)
 			n->judged.max_term = n->seen[j].report.claim.term;
 	n->by_hand_lead = n->by_hand;
-	if (n->by_hand || judge_heir(world, node, leader))
+	if (n->by_hand)
 		return;
+	if (sim_judge_heir(world, node, leader, &fault))
+	{
+		if (fault != NULL)
+			sim_violation(world, "handed over", "%s promotes, and %s %s", name_of(world, node), name_of(world, leader), fault);
+		return;
+	}
 	n->judged.returning = returning;
 	judge_node(world, node, returning);
 	if (returning)
@@ -727,14 +703,6 @@ check_stream(SimWorld *world, int node, int upstream)
 
 /* ---- all the time ---- */
 
-static bool
-open_for_commits(const SimWorld *world, int node)
-{
-	const SimNode *n = &world->node[node];
-
-	return sim_leads(world, node) && n->gate && !n->frozen && sim_clock(world, node) < n->gate_deadline;
-}
-
 /* A client is told that its commit is done. */
 static void
 check_acknowledged(SimWorld *world, int node, int commit)
@@ -749,7 +717,7 @@ check_acknowledged(SimWorld *world, int node, int commit)
 	{
 		const SimNode *other = &world->node[j];
 
-		if (j == node || !open_for_commits(world, j) || world->node[node].by_hand_lead || other->by_hand_lead)
+		if (j == node || !sim_open_for_commits(world, j) || world->node[node].by_hand_lead || other->by_hand_lead)
 			continue;
 		if ((other->judged.fenced && other->judged.leader == node) ||
 			(world->node[node].judged.fenced && world->node[node].judged.leader == j))
@@ -758,38 +726,15 @@ check_acknowledged(SimWorld *world, int node, int commit)
 	}
 }
 
-/* Would a node hear of the other one, if it asked? */
-static bool
-sees(const SimWorld *world, int node, int other)
-{
-	const SimNode *n = &world->node[node];
-
-	return sim_linked(world, node, other) && !world->node[other].answers_error && !n->rejected[other] &&
-		n->unable <= world->now && n->hung <= world->now;
-}
-
 static void
 check_look(SimWorld *world)
 {
-	for (int i = 0; i < world->count; i++)
-	{
-		for (int j = i + 1; j < world->count; j++)
-		{
-			const PghaSettings *settings = &world->node[i].settings;
-			pgha_time  *since = &world->both_since[i][j];
+	int			one;
+	int			other;
 
-			if (!open_for_commits(world, i) || !open_for_commits(world, j) ||
-				settings->system_identifier != world->node[j].settings.system_identifier ||
-				!sees(world, i, j) || !sees(world, j, i))
-				*since = 0;
-			else if (*since == 0)
-				*since = world->now;
-			else if (world->now - *since > settings->failure_timeout + 2 * settings->heartbeat_interval +
-					 4 * world->latency)
-				sim_violation(world, "two gates", "%s and %s both accept commits and see each other",
-							  name_of(world, i), name_of(world, j));
-		}
-	}
+	if (sim_two_gates(world, &one, &other))
+		sim_violation(world, "two gates", "%s and %s both accept commits and see each other",
+					  name_of(world, one), name_of(world, other));
 }
 
 const SimObserver sim_checks = {

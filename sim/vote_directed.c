@@ -105,6 +105,14 @@ is_elected_beside(SimWorld *world, void *arg)
 }
 
 static bool
+has_opened(SimWorld *world, void *arg)
+{
+	const SimNode *n = &world->node[((Cast *) arg)->leader];
+
+	return n->phase == SIM_UP && n->gate && !n->gate_suspended;
+}
+
+static bool
 rival_is_out_of_recovery(SimWorld *world, void *arg)
 {
 	return sim_leads(world, ((Cast *) arg)->rival);
@@ -224,15 +232,24 @@ elect_beside(SimWorld *world, Cast *cast)
 	pgha_time	failure = world->node[cast->leader].settings.failure_timeout;
 
 	set_names(world, 7);
+	world->node[cast->rival].settings.priority = 200;
+	sim_configure(world, cast->rival);
 	if (!await_acknowledged(world, cast))
 		return false;
 	world->idle = true;
 	run_for(world, 300 * MS);
 	cut_off(world, cast->leader, cast->rival, true);
-	if (await(world, is_elected_beside, cast, failure - failure / 8))
-		return true;
-	cut_off(world, cast->leader, cast->voter, true);
-	return await(world, is_elected_beside, cast, 2 * failure);
+	if (!await(world, is_elected_beside, cast, failure - failure / 8))
+	{
+		cut_off(world, cast->leader, cast->voter, true);
+		if (!await(world, is_elected_beside, cast, 2 * failure))
+			return false;
+	}
+
+	/* That it leads by now must not be known. */
+	cut_off(world, cast->voter, cast->rival, true);
+	cut_off(world, cast->leader, cast->voter, false);
+	return true;
 }
 
 /* The voter goes back to the leader, and confirms what it writes. */
@@ -241,7 +258,6 @@ direct_follow(SimWorld *world, Cast *cast)
 {
 	if (elect_beside(world, cast))
 	{
-		cut_off(world, cast->leader, cast->voter, false);
 		world->idle = false;
 		run_for(world, 2 * world->node[cast->leader].settings.failure_timeout);
 	}
@@ -254,12 +270,31 @@ direct_store(SimWorld *world, Cast *cast)
 {
 	if (elect_beside(world, cast))
 	{
-		cut_off(world, cast->leader, cast->voter, false);
 		set_names(world, 0);
 		world->idle = false;
 		run_for(world, 2 * world->node[cast->leader].settings.failure_timeout);
 	}
 	world->idle = false;
+}
+
+/*
+ * A leader crashes with commits that nobody has confirmed, and shows them when it
+ * is back; then it dies, and nobody else has them.
+ */
+static void
+direct_open(SimWorld *world, Cast *cast)
+{
+	set_names(world, 7);
+	if (!await_acknowledged(world, cast))
+		return;
+	world->node[cast->rival].throttle = world->node[cast->voter].throttle = sim_between(world, SECOND, 2 * SECOND);
+	run_for(world, sim_between(world, 100 * MS, 500 * MS));
+	sim_backend_crash(world, cast->leader);
+	if (!await(world, has_opened, cast, 10 * SECOND))
+		return;
+	run_for(world, sim_between(world, 0, 10 * MS));
+	sim_kill(world, cast->leader, false);
+	run_for(world, 5 * world->node[cast->rival].settings.failure_timeout);
 }
 
 /* The leader and the standby that has everything die; the one that was cut off finds a majority in the witnesses. */
@@ -333,6 +368,7 @@ sim_direct(SimWorld *world, SimDirected kind)
 		[DIRECTED_WON] = direct_won,
 		[DIRECTED_FOLLOW] = direct_follow,
 		[DIRECTED_STORE] = direct_store,
+		[DIRECTED_OPEN] = direct_open,
 		[DIRECTED_AGE] = direct_age,
 		[DIRECTED_ELIGIBLE] = direct_eligible,
 		[DIRECTED_CATCH_UP] = direct_catch_up,

@@ -388,6 +388,7 @@ struct SimWorld
 
 	/* vote_check.c */
 	bool		voting;			/* quorum is in force everywhere */
+	bool		no_quorum;		/* the same schedules, and members that do not vote */
 	bool		keep_wal;		/* synchronous commits and changes of members need all that is there */
 	int			winner[SIM_MAX_TERMS];	/* by term: node + 1 */
 	uint64_t	elected[SIM_MAX_NODES]; /* the last term each was elected in, unless given up unused */

@@ -114,6 +114,8 @@ is_deeply([ map { $_->{node} } @{ $document->{groups} } ], [ 'db-2', 'db-1' ], '
 ok((grep { $_->{check} eq 'loaded' && $_->{severity} eq 'ok' && !defined $_->{remedy} } @{ $document->{groups}[1]{findings} }),
 	'... with all findings');
 
+finds($one, 'voters', 'info', qr/there are two voters/, qr/pgha\.witnesses = /);
+
 # ---- settings that are reloaded ----
 
 mistake($one, { full_page_writes => 'off' }, 'full_page_writes', 'warning', qr/is off: pg_rewind/, qr/full_page_writes = on/);

@@ -39,7 +39,7 @@ like($agent, qr/"w" is a witness, which needs no agent/, 'an agent is told that 
 is($w->value('SELECT count(*) FROM pg_replication_slots'), 0, 'it keeps no slots');
 is($a->value(q(SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pgha\_w%')), 0, 'and none is kept for it');
 ok(defined $w->value('CREATE TABLE t (a int); INSERT INTO t VALUES (1); DROP TABLE t'), 'commits of its own are its own matter');
-foreach my $call ('pgha_promote()', 'pgha_promote(true)', q(pgha_recover_node('b')))
+foreach my $call ('pgha_promote()', 'pgha_promote(true)', q(pgha_recover_node('b')), 'pgha_switchover()')
 {
 	like($w->error("SELECT $call") // '', qr/55000.*this server is a witness.*HINT.*one of the members/s, "$call is refused");
 }

@@ -129,11 +129,12 @@ sub becomes
 	my $status = $witness->status;
 	is("$status->{role} $status->{state}", 'witness witness', 'the witness is one');
 	is($status->{lease_ms}, undef, '... and has no lease');
+	is("$status->{term} " . ($status->{timeline} // 'none'), '1 none', '... knows the term, and has no WAL to speak of');
 	foreach my $node ($cluster->voters)
 	{
 		becomes("$node->{name}: pgha_cluster() shows who votes for whom", sub {
-			join(' ', map { "$_->{node}:$_->{role}:$_->{witness}:$_->{votes}:" . (($_->{supports} // '') =~ s/ .*//r) }
-				  $node->rows('SELECT * FROM pgha_cluster() ORDER BY node')) eq 'a:primary:f:t:a b:standby:f:t:a w:witness:t:t:a' });
+			($node->value(q{SELECT string_agg(concat_ws(':', node, role, witness, votes, split_part(supports, ' ', 1)), ' ' ORDER BY node)
+				FROM pgha_cluster()}) // '') eq 'a:primary:f:t:a b:standby:f:t:a w:witness:t:t:a' });
 	}
 	my ($code, $out) = PghaCluster::run_command([ $pgha, 'status', '-h', $two->{socket}, '-p', $two->{port}, '-U', 'postgres' ]);
 	is($code, 0, 'pgha status');

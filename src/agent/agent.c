@@ -39,14 +39,13 @@
 #include "../common/log.h"
 #include "../common/program.h"
 #include "../common/text.h"
-#include "../host/control.h"
 #include "../host/durable.h"
 #include "../host/server_ctl.h"
 #include "../host/server_log.h"
 #include "../host/startup.h"
-#include "../host/state_file.h"
 #include "../recovery/job.h"
 #include "conf.h"
+#include "handover.h"
 #include "keeper.h"
 #include "lock.h"
 #include "pause.h"
@@ -451,31 +450,13 @@ is_paused(void)
 	return true;
 }
 
-/*
- * Has it shut itself down to hand over the lead?  That is not "stopped on purpose":
- * it said in pgha.state that it will be a standby, and has never been one since.
- */
-static bool
-has_handed_over(void)
-{
-	PghaStateFacts facts;
-	PghaControl control;
-	char		why[PGHA_WHY_SIZE];
-
-	return server == PGHA_SERVER_STOPPED &&
-		pgha_state_file_read(conf.data, &facts) == PGHA_STATE_FILE_READ &&
-		facts.standby && !facts.fenced && !facts.diverged &&
-		strcmp(facts.node, conf.members.member[conf.self].name) == 0 && strcmp(facts.leader, facts.node) == 0 &&
-		pgha_server_control(&conf, &control, why, sizeof(why)) && strcmp(control.state, "shut down") == 0;
-}
-
 /* Who has ordered the switchover wants it up again, paused or not. */
 static void
 start_after_handover(int64_t now)
 {
 	static int64_t not_before = 0;
 
-	if (job.running != 0 || now < not_before || !has_handed_over())
+	if (job.running != 0 || now < not_before || server != PGHA_SERVER_STOPPED || !pgha_has_handed_over(&conf))
 		return;
 	not_before = now + PAUSE_FIRST_MS;
 	pgha_agent_log("the server has handed over the lead, and is started again as a standby");

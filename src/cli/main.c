@@ -94,13 +94,46 @@ static const Subcommand subcommands[] = {
 		"Any running member can be told; the others take it over from there.  A warning\n"
 		"names those that have not confirmed it yet.\n",
 	pgha_resume_main},
-	{"promote", "[--force] [CONNECTION]",
+	{"switchover", "[NODE] [--timeout=SECONDS] [CONNECTION]",
+		"makes another node the primary, as planned: nothing is lost",
+		"Any running member can be asked; a standby tells where the primary is.  Without\n"
+		"NODE the best standby becomes the primary.  Commits are held for some tenths of\n"
+		"a second, then connections to the former primary end; its agent starts it again\n"
+		"as a standby.  Refused, with the reason, where that could not go well.\n"
+		"\n"
+		"  -t, --timeout=SECONDS  limit for each wait: for the new primary, and for the\n"
+		"                         former one to stream (default: 60)\n"
+		"\n"
+		"Ctrl-C calls it off as long as that is possible.\n"
+		"\n"
+		"Exit codes: 0 done; 1 not done, or not known; 3 done, but the former primary does\n"
+		"not stream yet; 130 called off.\n",
+	pgha_switchover_main},
+	{"restart", "[NODE | --rolling [--force]] [--timeout=SECONDS] [CONNECTION]",
+		"restarts a server through its agent, or all of them in turn",
+		"Without NODE the server that is connected to.  Waits until it streams or leads\n"
+		"again.  A primary is restarted as it is: if that takes too long another one takes\n"
+		"over; see --rolling.\n"
+		"\n"
+		"      --rolling          all servers: each standby, waited for until it streams\n"
+		"                         again, then a switchover to the best of them, which\n"
+		"                         restarts the former primary\n"
+		"  -f, --force            with --rolling: leave out members that are missing, do not\n"
+		"                         stream or have no agent; without it nothing is begun then\n"
+		"  -t, --timeout=SECONDS  limit for each wait (default: 60)\n"
+		"\n"
+		"Exit codes: 0 done; 1 not done; 3 done, but a server does not stream yet; 130\n"
+		"Ctrl-C: what was ordered goes on, nothing else is begun.\n",
+	pgha_restart_main},
+	{"promote", "[--force [--accept-loss]] [CONNECTION]",
 		"makes the standby that is connected to the primary",
 		"Refused while a primary answers, and on a standby that must not lead.\n"
 		"\n"
 		"  -f, --force            even so; a primary that still runs fences itself,\n"
 		"                         and commits that have not reached this standby\n"
-		"                         are lost\n",
+		"                         are lost.  While one leads and answers, it is only\n"
+		"                         told what that would lose\n"
+		"      --accept-loss      with --force: do it then, too\n",
 	pgha_promote_main},
 	{"recover", "NODE [--method=METHOD] [--color=WHEN] [CONNECTION]",
 		"brings a fallen node back as a standby, through the agent there",
@@ -282,8 +315,9 @@ print_help(void)
 		   "\n"
 		   "Exit codes: 0 done; 1 no connection, or the server reported an error; 2 wrong\n"
 		   "usage; 3 (status) no member leads, or more than one claims to; 3 (vip show) this\n"
-		   "host does not have the address; 3 and 4 (doctor) errors, warnings; 130 (recover)\n"
-		   "cancelled by Ctrl-C.\n",
+		   "host does not have the address; 3 and 4 (doctor) errors, warnings; 3 (switchover,\n"
+		   "restart) a server does not stream yet; 130 (recover, switchover, restart) ended by\n"
+		   "Ctrl-C.\n",
 		   connection_options);
 }
 

@@ -192,9 +192,7 @@ print_headline(const Page *page, const json_t *document, const json_t *status, i
 	{
 		print_painted(page, PGHA_PAINT_GOOD, "primary %s", primaries);
 		fprintf(page->out, ", term %s", get(status, "term").text);
-
-		/* A witness has none of the cluster's. */
-		if (!json_is_null(json_object_get(status, "timeline")))
+		if (json_is_integer(json_object_get(status, "timeline")))
 			fprintf(page->out, ", timeline %s", get(status, "timeline").text);
 	}
 	else

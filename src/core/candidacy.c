@@ -30,21 +30,15 @@ is_fresh(const PghaNode *node, const PghaMember *m, pgha_time now)
 static bool
 awaits_stream_end(const PghaNode *node, int leader, pgha_time now)
 {
-	const PghaMember *m = &node->member[leader];
-
 	return node->local.receiver == PGHA_RECEIVER_STREAMING && node->local.upstream == leader &&
-		now - m->beat_heard < node->settings.failure_timeout;
+		now - node->voting.heir_heard < node->settings.failure_timeout / 2;
 }
 
-/* The leader has handed over, and others give way to whom it was for a while (H6). */
-static bool
-is_handed_over(const PghaNode *node, int leader, pgha_time now)
+/* Whom the leader has handed over to is given way to for a while (H6); PGHA_NOBODY if it has not. */
+static int
+handed_over_to(const PghaNode *node, pgha_time now)
 {
-	const PghaMember *m = &node->member[leader];
-
-	return m->heard != 0 && m->report.released == node->durable.support.term &&
-		m->report.handover.term != 0 && RULE(node, PGHA_RULE_POLITE) &&
-		now - m->beat_heard < 2 * node->settings.failure_timeout;
+	return RULE(node, PGHA_RULE_POLITE) ? pgha_find_voter(node, pgha_heir(node, now)) : PGHA_NOBODY;
 }
 
 bool
@@ -119,7 +113,7 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 {
 	const PghaVotingRule *rule = &node->durable.rule;
 	int			leader = pgha_supported(node);
-	bool		patient = now - node->state_since < 2 * node->settings.failure_timeout;
+	bool		patient = now - node->state_since < 2 * node->settings.failure_timeout && !pgha_is_heir(node, now);
 	PghaWhy		waiting = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 	int			answer = 1;
 
@@ -239,7 +233,9 @@ win(PghaStep *step)
 	PghaNode   *node = step->node;
 	PghaWhy		loss;
 
-	if (!pgha_leader_is_missing(node, step->now, &loss) || loss.reason == PGHA_WHY_WAITING_PRIMARY)
+	if (pgha_is_heir(node, step->now))
+		loss = pgha_because(PGHA_WHY_HANDED_OVER, pgha_supported(node));
+	else if (!pgha_leader_is_missing(node, step->now, &loss) || loss.reason == PGHA_WHY_WAITING_PRIMARY)
 		loss = pgha_because(PGHA_WHY_PRIMARY_SILENT, pgha_supported(node));
 	node->former = node->durable;
 	node->durable.won_before = node->durable.won;
@@ -307,8 +303,8 @@ pgha_seek_election(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 	PghaVoting *voting = &node->voting;
-	const char *self = node->settings.name[node->settings.self];
 	int			leader = pgha_supported(node);
+	int			heir = handed_over_to(node, step->now);
 	PghaWhy		loss;
 	PghaWhy		why;
 
@@ -328,11 +324,9 @@ pgha_seek_election(PghaStep *step)
 		why = pgha_because(PGHA_WHY_NO_LEADER, PGHA_NOBODY);
 	else if (node->bar != PGHA_MAY_PROMOTE)
 		why = pgha_because(PGHA_WHY_BARRED, loss.member);
-	else if (leader != PGHA_NOBODY && is_handed_over(node, leader, step->now) &&
-			 strcmp(node->member[leader].report.handover.name, self) != 0)
-		why = pgha_because(PGHA_WHY_BETTER, pgha_find_voter(node, node->member[leader].report.handover.name));
-	else if (leader != PGHA_NOBODY && is_handed_over(node, leader, step->now) &&
-			 awaits_stream_end(node, leader, step->now))
+	else if (heir != PGHA_NOBODY && !pgha_is_self(node, heir))
+		why = pgha_because(PGHA_WHY_BETTER, heir);
+	else if (heir != PGHA_NOBODY && leader != PGHA_NOBODY && awaits_stream_end(node, leader, step->now))
 		why = pgha_because(PGHA_WHY_WAITING_PRIMARY, leader);
 	else
 		why = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);

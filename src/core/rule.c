@@ -248,7 +248,16 @@ is_stored(const PghaNode *node, const PghaVotingRule *voters)
 	return count >= pgha_majority_of(voters);
 }
 
-/* Does that voter answer, and would it vote? */
+bool
+pgha_has_forgotten(const PghaReport *report)
+{
+	return report->vote_open && report->vote.term == 0;
+}
+
+/*
+ * Does that voter answer, and would it vote?  A new one waits until it has heard
+ * all that the rule names: who is gone from the file goes from the rule before it.
+ */
 static bool
 is_ready(const PghaNode *node, const char *name)
 {
@@ -256,7 +265,8 @@ is_ready(const PghaNode *node, const char *name)
 
 	return member != PGHA_NOBODY &&
 		(pgha_is_self(node, member) ||
-		 (pgha_counts(node, &node->member[member]) && node->member[member].report.votes != 0));
+		 (pgha_counts(node, &node->member[member]) && node->member[member].report.votes != 0 &&
+		  !pgha_has_forgotten(&node->member[member].report)));
 }
 
 /* Would a majority of the rule's voters answer? */

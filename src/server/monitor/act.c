@@ -24,6 +24,9 @@
 #include "peers.h"
 #include "tell.h"
 
+/* A node that is to be called again so soon has something to decide. */
+#define URGENT_INTERVAL		20000
+
 static PghaDurable written;		/* what pgha.state holds */
 static PghaSettings written_with;	/* its sets of members are names there, bits of these settings here */
 static bool written_valid = false;
@@ -94,6 +97,17 @@ PghaActFollow(const PghaMonitor *monitor, int member, uint32 timeline)
 		PghaWalReceiverOrder(member, config->settings.name[member], conninfo, timeline, slot);
 }
 
+PghaPatience
+PghaPatienceOf(const PghaNode *node, bool fresh)
+{
+	/* Where nobody votes no answer is waited for. */
+	if (!pgha_in_force(node))
+		return PGHA_AT_ONCE;
+	if (node->wake_at - node->stepped > URGENT_INTERVAL)
+		return PGHA_WHEN_CHANGED;
+	return fresh ? PGHA_AT_ONCE : PGHA_SOON;
+}
+
 /*
  * The dead-man's switch.  A step that begins within failure_timeout of the last
  * one pushes the deadline on; they are a quarter of that apart at most.  Not
@@ -124,7 +138,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 	switch (action->type)
 	{
 		case PGHA_ACT_POLL:
-			PghaPeersPoll(&monitor->config, action->member);
+			PghaPeersPoll(&monitor->config, action->member, PghaPatienceOf(&monitor->node, true));
 			break;
 		case PGHA_ACT_FETCH_HISTORY:
 			PghaPeersFetchHistory(&monitor->config, action->member, action->timeline);

@@ -40,7 +40,6 @@
 #include "../shmem.h"
 #include "../sync.h"
 #include "../wait.h"
-#include "../witness.h"
 #include "published.h"
 #include "rows.h"
 #include "voting.h"
@@ -142,8 +141,8 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 {
 	PghaPublished *published = PghaReadPublished();
 	const PghaView *view = &published->view;
+	bool		witness = view->valid && pgha_is_witness(&published->node);
 	bool		in_recovery = RecoveryInProgress();
-	bool		witness = published->enabled && PghaIsWitness();
 	TimeLineID	timeline;
 	XLogRecPtr	wal_end = PghaWalEnd(in_recovery, &timeline);
 	TupleDesc	tupdesc;
@@ -162,8 +161,6 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 		PghaPutInt64(&row, (int64) (witness ? view->durable.support.term : view->durable.claim.term));
 	else
 		PghaPutNull(&row);
-
-	/* The WAL of a witness is no part of the cluster's, and no gate is in front of it. */
 	PghaPutTimeline(&row, witness ? 0 : timeline);
 	PghaPutLsn(&row, witness ? InvalidXLogRecPtr : wal_end);
 	PghaPutLsn(&row, in_recovery ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr);
@@ -283,7 +280,7 @@ put_member(PghaRow *row, const PghaPublished *published, int index, XLogRecPtr l
 	PghaPutTextOrNull(row, self ? "" : member->error);
 
 	/* Agents connect to their own server and to the primary. */
-	if (self || !in_recovery)
+	if (!witness && (self || (!in_recovery && !pgha_is_witness(&published->node))))
 		PghaPutBool(row, PghaAgentConnected(member->name));
 	else
 		PghaPutNull(row);

@@ -1,0 +1,90 @@
+# pgha switchover, pgha restart, and a promotion by force beside a primary that is
+# well: what they print, how they end, and what they leave behind.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PghaCluster;
+use Recoveries;
+use Test::More;
+
+my $cluster = PghaCluster->new(nodes => 3, agents => 1, settings => { 'pgha.failure_timeout' => '3s', 'pgha.startup_grace' => '20s' })->build;
+my ($a, $b, $c) = $cluster->nodes;
+
+# Runs the program against this node.
+sub pgha
+{
+	my ($node, @arguments) = @_;
+	return PghaCluster::run_command(
+		[ PghaCluster::as_postgres(), PghaCluster::pgha_program(), @arguments, '-h', $node->{socket}, '-p', $node->{port}, '-U', 'postgres', '-d', 'postgres' ],
+		timeout => 150);
+}
+
+sub started { my ($node) = @_; return $node->value('SELECT pg_postmaster_start_time()::text') // ''; }
+
+my $writer = $cluster->start_writer;
+$writer->wait_acknowledged(20);
+
+# ---- switchover: asked of a standby ----
+my ($status, $out, $err) = pgha($b, 'switchover', 'c');
+is($status, 0, 'pgha switchover') or diag $out, $err;
+like($out, qr/^switched over from "a" to "c": writes were held \d\.\d\d s\n"a" is a standby that streams\.$/, 'says from whom to whom, and for how long writes were held') or diag $err;
+like($err, qr/handing over to "c".*writes are held until "c" leads/s, 'and how far it is meanwhile');
+is($c->state, 'primary', 'the node that was named leads');
+$cluster->wait_following($c, $a, $b);
+my ($held) = $out =~ /held (\S+) s/;
+cmp_ok($held, '<', 2.5, 'without a wait for failure_timeout');
+
+($status, $out, $err) = pgha($c, 'switchover', 'nobody');
+is($status, 1, 'refused: no such node');
+like($err, qr/^pgha: error: node "nobody" is not one of pgha\.members\nHINT:  The members are: a, b, c\.$/m, 'with the reason');
+($status, $out, $err) = pgha($c, 'switchover', '--timeout=x');
+is($status, 2, 'wrong usage');
+
+# ---- a promotion by force ----
+($status, $out, $err) = pgha($a, 'promote', '--force');
+is($status, 1, 'a promotion by force beside a primary that is well needs more');
+like($err, qr/"c" leads and answers; what "a" lacks of its commits would be lost: .*\nHINT:  "pgha switchover" moves the primary without a loss/, 'says what would be lost, and what to do instead');
+is($c->state, 'primary', '... and nothing has changed');
+($status, $out, $err) = pgha($a, 'promote', '--accept-loss');
+is($status, 2, '--accept-loss alone is wrong usage');
+
+# ---- restart of one ----
+my $before = started($b);
+($status, $out, $err) = pgha($c, 'restart', 'b');
+is($status, 0, 'pgha restart of another node') or diag $out, $err;
+like($out, qr/^restarted "b", which streams again, after \d+\.\d s$/, 'waits until it streams');
+isnt(started($b), $before, 'it was restarted');
+$before = started($a);
+($status, $out, $err) = pgha($a, 'restart');
+is($status, 0, 'pgha restart of the node that is connected to') or diag $out, $err;
+isnt(started($a), $before, 'it was restarted');
+$b->stop_agent;
+$cluster->wait_for('the agent of b to be gone', sub { progress($b, $b, 'agent') ne 't' && progress($c, $b, 'agent') ne 't' });
+($status, $out, $err) = pgha($b, 'restart');
+is($status, 1, 'refused without an agent');
+like($err, qr/no agent of this node is connected/, 'with the reason');
+
+# ---- rolling ----
+my %before = map { $_->{name} => started($_) } $cluster->nodes;
+($status, $out, $err) = pgha($a, 'restart', '--rolling');
+is($status, 1, 'a rolling restart is not begun while an agent is missing');
+like($err, qr/"b" has no agent.*\nHINT:  Nothing has been restarted/, 'says which, and that nothing has happened');
+is_deeply({ map { $_->{name} => started($_) } $cluster->nodes }, \%before, 'nothing has');
+$b->start_agent;
+$cluster->wait_for('the agent of b to be back', sub { progress($c, $b, 'agent') eq 't' });
+my $moment = PghaCluster::now();
+($status, $out, $err) = pgha($a, 'restart', '--rolling');
+is($status, 0, 'a rolling restart') or diag $out, $err;
+like($out, qr/restarted "a".*\n"a" is a standby that streams\.\nrestarted "b".*\n"b" is a standby that streams\.\nswitched over from "c" to "[ab]": writes were held \d\.\d\d s\n"c" is a standby that streams\./, 'the standbys one by one, then the primary');
+is(scalar(grep { started($_) eq $before{ $_->{name} } } $cluster->nodes), 0, 'all servers were restarted');
+my $primary = $cluster->wait_single_primary;
+$cluster->wait_following($primary, $cluster->others($primary));
+$writer->wait_acknowledged(20, PghaCluster::now());
+note sprintf 'rolling restart: longest outage of writes %.0f ms', $writer->outage($moment);
+cmp_ok($writer->outage($moment), '<', 2500, 'writes were held for the switchover only');
+$writer->stop;
+is(scalar($writer->missing($primary)), 0, 'nothing that was acknowledged is lost');
+
+done_testing();
