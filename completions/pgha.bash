@@ -124,7 +124,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent vip help --help --version
+		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent witness vip help --help --version
 		return
 	fi
 
@@ -148,7 +148,7 @@ _pgha()
 			compopt -o filenames 2> /dev/null
 			return
 			;;
-		-c | --config | --pgpool-conf)
+		-c | --config | --pgpool-conf | --pwfile)
 			mapfile -t COMPREPLY < <(compgen -f -- "$value")
 			compopt -o filenames 2> /dev/null
 			return
@@ -171,6 +171,7 @@ _pgha()
 			_pgha_offer "$value" "${interfaces[@]}"
 			return
 			;;
+		-m | --members | -w | --witnesses | --node | --conninfo | --cluster | --listen | --allow | -s | --set) return ;;
 		--prefix | --allocation | --tables | --region | --profile | --ec2-endpoint | --imds-endpoint | --timeout) return ;;
 		-p | -d | -t | --port | --dbname | --limit) return ;;
 		-n) [[ ${words[1]} == events ]] && return ;;
@@ -188,9 +189,10 @@ _pgha()
 		recover) value="--method= --color= $connection_options" ;;
 		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
+		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent vip
+			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent witness vip
 			return
 			;;
 		*) return ;;
@@ -203,6 +205,8 @@ _pgha()
 	elif [[ ${words[1]} =~ ^(recover|switchover|restart)$ ]] && ! _pgha_node_named; then
 		_pgha_nodes
 		_pgha_offer "$current" "${nodes[@]}"
+	elif [[ ${words[1]} == witness && $cword == 2 ]]; then
+		_pgha_offer "$current" init
 	elif [[ ${words[1]} == vip && $cword == 2 ]]; then
 		_pgha_offer "$current" up down show announce
 	fi

@@ -25,6 +25,7 @@
 #include "heir_check.h"
 
 #include "trace.h"
+#include "two_gates.h"
 #include "wal.h"
 
 #include <stdarg.h>
@@ -702,14 +703,6 @@ check_stream(SimWorld *world, int node, int upstream)
 
 /* ---- all the time ---- */
 
-static bool
-open_for_commits(const SimWorld *world, int node)
-{
-	const SimNode *n = &world->node[node];
-
-	return sim_leads(world, node) && n->gate && !n->frozen && sim_clock(world, node) < n->gate_deadline;
-}
-
 /* A client is told that its commit is done. */
 static void
 check_acknowledged(SimWorld *world, int node, int commit)
@@ -724,7 +717,7 @@ check_acknowledged(SimWorld *world, int node, int commit)
 	{
 		const SimNode *other = &world->node[j];
 
-		if (j == node || !open_for_commits(world, j) || world->node[node].by_hand_lead || other->by_hand_lead)
+		if (j == node || !sim_open_for_commits(world, j) || world->node[node].by_hand_lead || other->by_hand_lead)
 			continue;
 		if ((other->judged.fenced && other->judged.leader == node) ||
 			(world->node[node].judged.fenced && world->node[node].judged.leader == j))
@@ -733,38 +726,15 @@ check_acknowledged(SimWorld *world, int node, int commit)
 	}
 }
 
-/* Would a node hear of the other one, if it asked? */
-static bool
-sees(const SimWorld *world, int node, int other)
-{
-	const SimNode *n = &world->node[node];
-
-	return sim_linked(world, node, other) && !world->node[other].answers_error && !n->rejected[other] &&
-		n->unable <= world->now && n->hung <= world->now;
-}
-
 static void
 check_look(SimWorld *world)
 {
-	for (int i = 0; i < world->count; i++)
-	{
-		for (int j = i + 1; j < world->count; j++)
-		{
-			const PghaSettings *settings = &world->node[i].settings;
-			pgha_time  *since = &world->both_since[i][j];
+	int			one;
+	int			other;
 
-			if (!open_for_commits(world, i) || !open_for_commits(world, j) ||
-				settings->system_identifier != world->node[j].settings.system_identifier ||
-				!sees(world, i, j) || !sees(world, j, i))
-				*since = 0;
-			else if (*since == 0)
-				*since = world->now;
-			else if (world->now - *since > settings->failure_timeout + 2 * settings->heartbeat_interval +
-					 4 * world->latency)
-				sim_violation(world, "two gates", "%s and %s both accept commits and see each other",
-							  name_of(world, i), name_of(world, j));
-		}
-	}
+	if (sim_two_gates(world, &one, &other))
+		sim_violation(world, "two gates", "%s and %s both accept commits and see each other",
+					  name_of(world, one), name_of(world, other));
 }
 
 const SimObserver sim_checks = {

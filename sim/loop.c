@@ -23,7 +23,7 @@ room_left(const SimWorld *world)
 static void
 write_some(SimWorld *world)
 {
-	for (int i = 0; i < world->count && room_left(world); i++)
+	for (int i = 0; i < world->count && room_left(world) && !world->idle; i++)
 	{
 		SimNode    *n = &world->node[i];
 		int			commit;

@@ -25,6 +25,11 @@ start_monitor(SimWorld *world, int node)
 		n->settings.lease_ttl = n->settings.failure_timeout * sim_between(world, 1, 3);
 	memset(n->request, 0, sizeof(n->request));
 	pgha_node_init(&n->core, &n->settings, &n->disk, sim_clock(world, node));
+
+	/* What it begins with depends on the rules, too. */
+	n->core.rules_off = world->rules_off;
+	n->core.voting.promise_until = 0;
+	pgha_begin_voting(&n->core, sim_clock(world, node));
 	sim_tell(world, monitor_start, (world, node));
 	sim_changed(world, node);
 }

@@ -44,9 +44,9 @@ static void
 check_promote(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
-	uint64_t	term = n->core.durable.won;
+	uint64_t	term = world->no_quorum ? n->core.durable.claim.term : n->core.durable.won;
 
-	if (!pgha_in_force(&n->core) || n->by_hand)
+	if ((!pgha_in_force(&n->core) && !world->no_quorum) || n->by_hand)
 		return;
 	world->elections++;
 	if (term >= SIM_MAX_TERMS)
@@ -54,12 +54,12 @@ check_promote(SimWorld *world, int node)
 		sim_violation(world, "stuck", "terms are used up");
 		return;
 	}
-	if (world->winner[term] != 0 && world->winner[term] != node + 1)
+	if (world->winner[term] != 0 && world->winner[term] != node + 1 && !world->no_quorum)
 		sim_violation(world, "one leader", "%s and %s are elected in term %d", name_of(world, node),
 					  name_of(world, world->winner[term] - 1), (int) term);
 	world->winner[term] = node + 1;
 	world->elected[node] = term;
-	if (n->disk.won != term)
+	if (n->disk.won != term && !world->no_quorum)
 		sim_violation(world, "durable", "%s promotes before its election is durable", name_of(world, node));
 	for (int c = 0; c < world->ncommit; c++)
 	{
@@ -120,7 +120,7 @@ check_acknowledged(SimWorld *world, int node, int c)
 		if (world->elected[j] > commit->term && !has_commit(world, j, c))
 			sim_violation(world, "beside", "%s acknowledges a commit of term %d that %s, elected in term %d, has not",
 						  name_of(world, node), (int) commit->term, name_of(world, j), (int) world->elected[j]);
-		if (could_acknowledge(world, j) && n->core.voting.committed.k == 0 && world->node[j].core.voting.committed.k == 0)
+		if (could_acknowledge(world, j) && !world->no_quorum && n->core.voting.committed.k == 0 && world->node[j].core.voting.committed.k == 0)
 			sim_violation(world, "two gates", "%s and %s could both acknowledge", name_of(world, node),
 						  name_of(world, j));
 	}

@@ -18,6 +18,7 @@
 #include "server.h"
 #include "trace.h"
 #include "vote_check.h"
+#include "vote_directed.h"
 #include "wal.h"
 
 /* Faults besides those of fault.c, which they follow. */
@@ -52,6 +53,7 @@ typedef enum Profile
 	PROFILE_SWITCHOVER,
 	PROFILE_MEMBERS,
 	PROFILE_MIXED,
+	PROFILE_DIRECTED,			/* no storm: vote_directed.c */
 	PROFILES
 } Profile;
 
@@ -80,7 +82,7 @@ static const int weight[PROFILES][VOTE_KINDS] = {
 	},
 	[PROFILE_MEMBERS] = {
 		[VOTE_REMOVE] = 6,[VOTE_ADD] = 6,[FAULT_KILL] = 4,[FAULT_START] = 4,[FAULT_CUT] = 3,[FAULT_ISOLATE] = 3,
-		[FAULT_HEAL] = 3,[FAULT_RESTART] = 2,[VOTE_SWITCHOVER] = 1
+		[FAULT_HEAL] = 3,[FAULT_RESTART] = 2,[VOTE_SWITCHOVER] = 1,[VOTE_FORGET] = 1
 	},
 	[PROFILE_MIXED] = {
 		[FAULT_KILL] = 4,[FAULT_POWER] = 1,[FAULT_STOP] = 1,[FAULT_RESTART] = 3,[FAULT_QUICK_RESTART] = 1,
@@ -102,7 +104,7 @@ const char *
 sim_vote_profile_name(uint64_t seed)
 {
 	static const char *const names[PROFILES] = {
-		"crash", "freeze", "partition", "sync", "switchover", "members", "mixed"
+		"crash", "freeze", "partition", "sync", "switchover", "members", "mixed", "directed"
 	};
 
 	return names[profile_of(seed)];
@@ -118,12 +120,19 @@ is_impolite(uint64_t seed)
 	return seed / PROFILES % 3 == 1;
 }
 
+static SimDirected
+directed_of(uint64_t seed)
+{
+	return (SimDirected) (seed / PROFILES % DIRECTED_KINDS);
+}
+
 /* ---- the storm ---- */
 
 static int
 some_fault(SimWorld *world)
 {
-	const int  *weights = weight[profile_of(world->seed)];
+	Profile		profile = profile_of(world->seed);
+	const int  *weights = weight[profile == PROFILE_DIRECTED ? PROFILE_MIXED : profile];
 	int			total = 0;
 	int			choice;
 
@@ -174,7 +183,7 @@ configure(SimWorld *world, int node, int voters)
 {
 	SimNode    *n = &world->node[node];
 
-	if (node >= voters || n->settings.voters == voters)
+	if (node >= voters || n->settings.voters == voters || world->no_quorum)
 		return;
 	sim_trace(world, node, "has a file of %d voters", voters);
 	n->settings.voters = voters;
@@ -225,6 +234,7 @@ rewind_node(SimWorld *world, int node)
 	n->disk.withdrawn = kept.withdrawn;
 	n->disk.won = kept.won;
 	n->disk.won_before = kept.won_before;
+	n->disk.promised_ttl = kept.promised_ttl;
 	n->disk.rule = kept.rule;
 	n->disk.forgot = kept.forgot;
 	sim_post_to_host(world, sim_between(world, 200 * MS, 2 * SECOND), SIM_START, node, 0, 0, 0);
@@ -246,6 +256,16 @@ forget(SimWorld *world, int node)
 	sim_kill(world, node, false);
 	sim_trace(world, node, "loses pgha.state");
 	world->forgets++;
+
+	/* Elected, and not promoted yet: nobody will ever lead in that term, nor know of it if others forget it as well. */
+	for (int term = 1; term < SIM_MAX_TERMS; term++)
+	{
+		if (world->winner[term] != node + 1 || (term < SIM_MAX_TIMELINES && world->timeline[term].used))
+			continue;
+		world->winner[term] = 0;
+		if (world->elected[node] == (uint64_t) term)
+			world->elected[node] = 0;
+	}
 	pgha_forget(&n->disk);
 	if (!n->witness && !n->standby_signal)
 		n->disk.role = PGHA_ROLE_PRIMARY;
@@ -423,7 +443,7 @@ the_leader(const SimWorld *world)
 		if (!sim_leads(world, i) || n->frozen)
 			continue;
 		if (leader != PGHA_NOBODY || !n->gate || n->core.state != PGHA_PRIMARY ||
-			!pgha_in_force(&n->core) || sim_clock(world, i) >= n->gate_deadline)
+			(!pgha_in_force(&n->core) && !world->no_quorum) || sim_clock(world, i) >= n->gate_deadline)
 			return PGHA_NOBODY;
 		leader = i;
 	}
@@ -441,7 +461,7 @@ healthy(const SimWorld *world, char *what, size_t size)
 		snprintf(what, size, "there is not one leader");
 		return false;
 	}
-	if (world->node[leader].core.durable.rule.count != world->count)
+	if (world->node[leader].core.durable.rule.count != world->count && !world->no_quorum)
 	{
 		snprintf(what, size, "not all voters are under the rule");
 		return false;
@@ -456,6 +476,8 @@ healthy(const SimWorld *world, char *what, size_t size)
 			snprintf(what, size, "%s is not up", n->settings.name[i]);
 		else if (!n->witness && (n->receiver != PGHA_RECEIVER_STREAMING || n->upstream != leader))
 			snprintf(what, size, "%s does not follow", n->settings.name[i]);
+		else if (world->no_quorum)
+			continue;
 		else if (n->core.durable.support.term != world->node[leader].core.durable.claim.term)
 			snprintf(what, size, "%s does not support the leader", n->settings.name[i]);
 		else if (n->core.durable.rule.term == 0)
@@ -651,7 +673,7 @@ choose_settings(SimWorld *world)
 }
 
 static void
-form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
+form(SimWorld *world, uint64_t seed, bool no_quorum, uint64_t rules_off, FILE *trace)
 {
 	int			members;
 	int			witnesses;
@@ -660,16 +682,25 @@ form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	sim_world_init(world, seed, 3);
 	members = sim_chance(world, profile_of(seed) == PROFILE_SYNC || is_impolite(seed) ? 300 : 600) ? 3 : (int) sim_between(world, 2, 5);
 	witnesses = members == 2 ? (int) sim_between(world, 1, 2) : sim_chance(world, 200) ? (int) sim_between(world, 1, 2) : 0;
+	if (profile_of(seed) == PROFILE_DIRECTED)
+		sim_directed_cluster(directed_of(seed), &members, &witnesses);
+	if (no_quorum)
+	{
+		members = 3;
+		witnesses = 0;
+	}
 	random = world->random;
 	sim_world_init(world, seed, members + witnesses);
+	world->no_quorum = no_quorum;
 	world->random = random;
 	world->rules_off = rules_off | (is_impolite(seed) ? UINT64_C(1) << PGHA_RULE_POLITE : 0);
 	world->trace = trace;
 	sim_observe(world, &sim_vote_checks);
 	sim_observe(world, &storm);
 	sim_shuffle_names(world);
-	sim_add_witnesses(world, witnesses);
-	for (int i = 0; i < world->count; i++)
+	if (!no_quorum)
+		sim_add_witnesses(world, witnesses);
+	for (int i = 0; i < world->count && !no_quorum; i++)
 		pgha_forget(&world->node[i].disk);
 	choose_settings(world);
 	sim_trace(world, -1, "seed %llu: %s, %d members, %d witnesses, failure_timeout %.1f s",
@@ -678,12 +709,12 @@ form(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 }
 
 bool
-sim_vote_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
+sim_vote_schedule(SimWorld *world, uint64_t seed, bool no_quorum, uint64_t rules_off, FILE *trace)
 {
 	int			crash_in_step;
 	int			crash_in_promotion;
 
-	form(world, seed, rules_off, trace);
+	form(world, seed, no_quorum, rules_off, trace);
 	crash_in_step = world->crash_in_step;
 	crash_in_promotion = world->crash_in_promotion;
 	world->crash_in_step = world->crash_in_promotion = world->hitches = 0;
@@ -693,10 +724,15 @@ sim_vote_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trac
 		world->crash_in_promotion = crash_in_promotion;
 		world->voting = true;
 		world->faults = true;
-		later(world, sim_between(world, 0, 2 * SECOND), FAULT_RANDOM, 0);
-		sim_run(world, world->now + sim_between(world, 15, 60) * SECOND, NULL, NULL);
+		if (profile_of(seed) == PROFILE_DIRECTED && !no_quorum)
+			sim_direct(world, directed_of(seed));
+		else
+		{
+			later(world, sim_between(world, 0, 2 * SECOND), FAULT_RANDOM, 0);
+			sim_run(world, world->now + sim_between(world, 15, 60) * SECOND, NULL, NULL);
+		}
 	}
-	if (world->violation[0] == '\0' && !is_impolite(seed))
+	if (world->violation[0] == '\0' && !is_impolite(seed) && !no_quorum)
 	{
 		sim_trace(world, -1, "healing");
 		heal(world);

@@ -9,7 +9,11 @@
 
 extern const char *sim_vote_profile_name(uint64_t seed);
 
-/* One whole schedule.  False: a promise was broken, see world->violation. */
-extern bool sim_vote_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace);
+/*
+ * One whole schedule.  False: a promise was broken, see world->violation.  With
+ * no_quorum the same storm meets three members that do not vote: it shows what
+ * they cannot promise.
+ */
+extern bool sim_vote_schedule(SimWorld *world, uint64_t seed, bool no_quorum, uint64_t rules_off, FILE *trace);
 
 #endif							/* SIM_VOTE_FAULT_H */

@@ -13,7 +13,8 @@
  *	loop		takes each event to whom it is for; clients
  *	check		says when a rule was broken
  *	administrator	does what the manual says where nothing goes on without him
- *	fault		makes schedules out of a seed, script out of a text
+ *	fault		makes schedules out of a seed, script out of a text; vote_fault and
+ *				vote_directed do so where the members vote
  *
  * Nothing up to the loop judges, or knows who does: it tells observers.
  */
@@ -370,6 +371,7 @@ struct SimWorld
 	bool		cut[SIM_MAX_NODES][SIM_MAX_NODES];	/* from, to */
 	pgha_time	latency;		/* greatest of a message */
 	bool		writes;			/* clients write */
+	bool		idle;			/* nobody writes anything, for a while */
 	SimProfile	profile;
 	bool		faults;			/* go on */
 	int			crash_in_step;	/* permille: a crash after a durable action */
@@ -386,6 +388,7 @@ struct SimWorld
 
 	/* vote_check.c */
 	bool		voting;			/* quorum is in force everywhere */
+	bool		no_quorum;		/* the same schedules, and members that do not vote */
 	bool		keep_wal;		/* synchronous commits and changes of members need all that is there */
 	int			winner[SIM_MAX_TERMS];	/* by term: node + 1 */
 	uint64_t	elected[SIM_MAX_NODES]; /* the last term each was elected in, unless given up unused */

@@ -95,7 +95,8 @@ sub io_line
 	}
 }
 
-# Sends a request and returns outcome, text and seconds that it took.
+# Sends a request and returns outcome, text, seconds that it took, and of a member
+# where that came from, and how.
 my $request_id = 0;
 
 sub io_ask
@@ -108,9 +109,9 @@ sub io_ask
 	my $line = io_line($child);
 	my $seconds = time() - $start;
 	return ('none', '', $seconds) unless defined $line;
-	my ($answered, $outcome, $text, @more) = split /\t/, $line, -1;
+	my ($answered, $outcome, $text, $where, $how, @more) = split /\t/, $line, -1;
 	return ('bad', $line, $seconds) if $answered ne $id || @more;
-	return ($outcome, $text, $seconds);
+	return ($outcome, $text, $seconds, $where, $how);
 }
 
 # Waits until the child has read all that it was sent and has a socket besides the
@@ -281,8 +282,9 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 
 {
 	my $child = io_start("$address port=$free_port");
-	my ($outcome, $text, $seconds) = io_ask($child, 10_000, 'report', 0);
+	my ($outcome, $text, $seconds, $where) = io_ask($child, 10_000, 'report', 0);
 	is($outcome, 'refused', "nothing listens: refused ($text)");
+	is($where, "127.0.0.1 $free_port", '... by that address and port');
 	cmp_ok($seconds, '<', 5, '... at once');
 	($outcome) = io_ask($child, 2000, 'check', 0);
 	is($outcome, 'refused', '... again');
@@ -291,6 +293,18 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 	$child = io_start("host=$plain->{base} port=$free_port user=x");
 	($outcome, $text) = io_ask($child, 2000, 'report', 0);
 	is($outcome, 'refused', "no socket file: refused ($text)");
+	io_end($child);
+
+	# By a fault of its own the child learns nothing of the other side.
+	$child = io_start("user=postgres host=no-such-host.invalid port=$free_port");
+	($outcome, $text) = io_ask($child, 10_000, 'report', 0);
+	is($outcome, 'unlearnt', "a name that cannot be looked up: nothing is learnt ($text)");
+	io_end($child);
+	$child = io_start("$address port=$free_port");
+	io_ask($child, 10_000, 'report', 0);
+	PghaCluster::must_run([ 'prlimit', '--pid', $child->{pid}, '--nofile=2:2' ]);
+	($outcome, $text) = io_ask($child, 10_000, 'report', 0);
+	is($outcome, 'unlearnt', "no descriptor for a socket: nothing is learnt ($text)");
 	io_end($child);
 
 	$child = io_start("$address port=$free_port crown=x");
@@ -491,9 +505,20 @@ sub no_sender
 	$node->stop;
 	($outcome, $text) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'refused', "stopped between two requests: refused ($text)");
+	$node->configure('pgha.report' => 'of an older version');
 	$node->start;
-	($outcome) = io_ask($child, 5000, 'report', 0);
-	is($outcome, 'error', 'started again: answers');
+	($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is("$outcome $text", 'ok of an older version', 'started again: answers');
+
+	# What waits for news is unknown there: asked for once in a session.
+	foreach my $what ('changed', 'soon')
+	{
+		my ($outcome, $text, undef, $where, $how) = io_ask($child, 5000, $what, 0);
+		is("$outcome $text", 'ok of an older version', "a member of an older version is asked for what is new ($what)");
+		is($how, 'plain', '... and answers at once');
+		is($where, "127.0.0.1 $port", '... from its address');
+	}
+	is(scalar(() = PghaCluster::slurp($node->{log}) =~ /unrecognized configuration parameter "pgha.report_/g), 1, '... which it refuses once');
 
 	# Killed while connected.
 	$node->kill9;
@@ -502,7 +527,7 @@ sub no_sender
 
 	# In recovery, without hot standby, and in another language.
 	PghaCluster::spew("$node->{data}/standby.signal", '');
-	$node->configure(hot_standby => 'off');
+	$node->configure(hot_standby => 'off', 'pgha.report' => undef);
 	$node->start(wait => 0);
 	$plain->wait_for('an answer', sub { ($outcome, $text) = io_ask($child, 5000, 'report', 0); $outcome ne 'refused' });
 	is($outcome, 'starting', "recovery without hot standby: starting ($text)");

@@ -96,7 +96,8 @@ $pgpool->wait_log('pgpool to give up its search', qr/find_primary_node_repeatedl
 $b->sql('SELECT pgha_resume()');
 is($cluster->wait_single_primary(among => [$b]), $b, 'a late promotion');
 $cluster->wait_for('writes to go through pgpool', sub { defined $pgpool->value('INSERT INTO probe VALUES (2)') }, 120);
-like($b->agent_text, qr/pgpool \S+: told to promote node/, 'a late promotion: pgpool serves writes, told by the agent');
+$b->wait_agent_log(qr/pgpool \S+: told to promote node/);
+pass('a late promotion: pgpool serves writes, told by the agent');
 $a->start_agent(wait => 0);
 $pgpool->wait_serves($b);
 pass('and the old primary is its standby');

@@ -27,7 +27,8 @@ $pgpool->wait_search($mark);
 is($cluster->primary, $a, 'pgpool is cut off from the primary, which leads on');
 $cluster->heal;
 $pgpool->wait_serves($a);
-like(substr($a->agent_text, $told), qr/pgpool \S+: told to attach node/, 'pgpool serves writes again, told by the agent');
+$a->wait_agent_log(qr/pgpool \S+: told to attach node/, $told);
+pass('pgpool serves writes again, told by the agent');
 is($a->status->{term}, $term, 'no failover');
 
 done_testing();

@@ -71,7 +71,8 @@ $b->start(wait => 0);
 my $title = sub { return join("\n", map { PghaCluster::command_line($_) } $b->processes); };
 eventually(sub { $title->() =~ /walreceiver waits for pgha to name a primary: \S/ }, 60, 'the title of its WAL receiver says what it waits for')
 	or diag $title->();
-like($b->log_since(0), qr/WAL receiver waits for pgha to name a primary: \S/, 'so does the log of the server');
+$b->wait_log(qr/WAL receiver waits for pgha to name a primary: \S/, 0);
+pass('so does the log of the server');
 ok($cluster->stays_false(sub { $title->() !~ /postgres: [^\n]*walreceiver waits/ || ($b->value('SELECT 1') // '') eq '1' }, 8), 'it does not become the primary');
 eventually(sub { $b->log_since(0) =~ /the WAL that recovery begins with is missing here: [^\n]*; the last one known here is "a", primary of term 1$/m }, 30,
 	'the log says what it lacks, and whom it knew to lead');

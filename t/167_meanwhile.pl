@@ -95,7 +95,8 @@ foreach my $point ('cloning', 'swapping', 'starting')
 	my $mark = $b->agent_mark;
 	$b->start_agent(wait => 0);
 	ok($cluster->stays_false(sub { $b->is_running }, 12), "$what: it stays stopped");
-	like(substr($b->agent_text, $mark), qr/start it|Start the server/, "$what: and the agent says what to do");
+	$b->wait_agent_log(qr/start it|Start the server/, $mark);
+	pass("$what: and the agent says what to do");
 	$b->start(wait => 0);
 	check_end($what);
 }

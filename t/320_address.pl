@@ -65,8 +65,10 @@ $a->wait_streaming(120);
 ok(!has_address($a, $address), 'the old primary comes back without it');
 my ($caps) = PghaCluster::slurp("/proc/$a->{pid}/status") =~ /^CapEff:\s+(\S+)/m;
 is(hex($caps // 'ff'), 0, 'a server that the agent has started has none of its capabilities');
-like($b->agent_text, qr/address local:\S+ taken in \d+ ms/, 'the agent says so');
-is((grep { $_->{kind} eq 'address' && $_->{what} =~ /taken/ && $_->{node} eq 'b' } $b->events) >= 1, 1, 'and so does pgha_events()');
+$b->wait_agent_log(qr/address local:\S+ taken in \d+ ms/);
+pass('the agent says so');
+$cluster->wait_for('the event', sub { grep { $_->{kind} eq 'address' && $_->{what} =~ /taken/ && $_->{node} eq 'b' } $b->events });
+pass('and so does pgha_events()');
 
 # The whole postgres frozen, its agent alive: it gives the address up once it sees the other one lead.
 $cluster->wait_following($b, $a);

@@ -123,4 +123,107 @@ is($status->{gate}, 'closed', 'without a monitor the gate is closed');
 is($primary->error('INSERT INTO probe VALUES (-7)'), undef, 'commits wait for the next one');
 $cluster->cleanup;
 
+# ---- a lease: the voters are silent ----
+
+sub wait_status
+{
+	my ($what, $field, $pattern) = @_;
+	return $cluster->wait_for($what, sub { my $s = $primary->status; $s && ($s->{$field} // '') =~ $pattern });
+}
+
+$cluster = PghaCluster->new(
+	nodes => 3,
+	settings => {
+		'pgha.failure_timeout' => '8s', 'pgha.startup_grace' => '9s', 'pgha.heartbeat_interval' => '200ms', autovacuum => 'off'
+	})->build;
+($primary, my @standbys) = $cluster->nodes;
+my ($b, $c) = @standbys;
+wait_status('votes to be in force', 'rule', qr/^term 1, epoch \d+, committed; .*need no confirmation/);
+wait_gate('open');
+
+start('SELECT pg_advisory_lock(1)', 'SELECT pg_sleep(600)');
+$cluster->wait_for('a lock that is held', sub { $primary->sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == 1 });
+$unsent = start("BEGIN; INSERT INTO probe VALUES (-10); COMMIT; SELECT pg_advisory_lock(1), 'told'");
+wait_waiting('BEGIN; INSERT%', 'advisory');
+$_->freeze foreach @standbys;
+wait_gate('closed');
+is($primary->status->{state}, 'primary', 'a majority is silent: the gate closes by itself');
+$waiting = start('INSERT INTO probe VALUES (-11)', "SELECT 'told'");
+wait_waiting('INSERT%(-11)', 'Extension');
+$primary->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'");
+$text = outcome($unsent);
+like($text, $dropped, 'what was committed before, and not answered, is not answered without a lease');
+unlike($text, qr/told/, 'nor is anything else of its session');
+is($primary->sql('SELECT count(*) FROM probe WHERE v IN (-10, -11)'), 1, 'a commit waits before it is written');
+$b->thaw;
+is(outcome($waiting), "told\n", 'and goes on when one of two is back');
+$c->thaw;
+is($primary->status->{term}, 1, 'in the same term');
+
+# ---- the voters' monitors are silent, their receivers are not ----
+
+my @voters = map { $_->monitor_pid } @standbys;
+$primary->set(synchronous_standby_names => 'FIRST 1 (b)');
+wait_status('the rule to know of it', 'rule', qr/committed; .*by 1 of b$/);
+my $receiver = $b->receiver_pid;
+kill 'STOP', $receiver;
+$unconfirmed = start('INSERT INTO probe VALUES (-12)', "SELECT 'told'");
+wait_waiting('INSERT%(-12)', 'SyncRep');
+kill 'STOP', @voters;
+wait_gate('closed');
+kill 'CONT', $receiver;
+$text = outcome($unconfirmed);
+like($text, $dropped, 'a commit that is confirmed after the lease has run out is not acknowledged');
+unlike($text, qr/told/, 'nor what comes after it');
+kill 'CONT', @voters;
+wait_gate('open');
+is(present(-12), 1, 'it is committed nonetheless');
+
+# ---- names that have no vote ----
+
+my $mark = $primary->log_mark;
+$primary->set(synchronous_standby_names => 'ANY 1 (b, elsewhere, *)');
+$primary->wait_log(qr/WARNING: .*contains \*: whatever streams from here/, $mark);
+$primary->wait_log(qr/WARNING: .*names what is no data member: "elsewhere"/, $mark);
+pass('what confirms commits and has no vote is told in the log');
+
+# ---- the rule asks for more than the setting ----
+
+$primary->set(synchronous_standby_names => 'ANY 1 (b, c)');
+wait_status('the rule to know of it', 'rule', qr/committed; .*by 1 of b, c$/);
+is($primary->error('INSERT INTO probe VALUES (-13)'), undef, 'ANY 1 of two: commits are confirmed');
+my @receivers = map { $_->receiver_pid } @standbys;
+
+# Without the voters no other rule can be committed; and the lease runs for a while yet.
+kill 'STOP', @receivers, @voters;
+$primary->set(synchronous_standby_names => '');
+$cluster->wait_for('the setting to be gone', sub { $primary->sql('SHOW synchronous_standby_names') eq '' });
+$waiting = start('INSERT INTO probe VALUES (-14)', "SELECT 'told'");
+wait_waiting('INSERT%(-14)', 'Extension');
+is(present(-14), 1, 'names are emptied: a commit is written, ...');
+ok($cluster->stays_false(sub { !$waiting->is_running }, 1), '... and waits, as the rule that elections go by asks for a confirmation');
+is($primary->sql('SET synchronous_commit = local; INSERT INTO probe VALUES (-15) RETURNING v'), -15, 'but for sessions that have opted out');
+kill 'CONT', $receivers[1];
+is(outcome($waiting), "told\n", 'once one of them has flushed it, it is acknowledged');
+kill 'CONT', @receivers, @voters;
+wait_status('the rule to follow', 'rule', qr/committed; .*elected: a, b, c; commits need no confirmation$/);
+is($primary->error('INSERT INTO probe VALUES (-16)'), undef, 'and nothing is asked for any more');
+
+# ---- for too long ----
+
+$_->freeze foreach @standbys;
+wait_gate('closed');
+$mark = $primary->log_mark;
+$before = PghaCluster::now();
+$text = $primary->error('INSERT INTO probe VALUES (-17)') // 'success';
+my $took = PghaCluster::now() - $before;
+like($text, qr/25006: .*, commit refused|$dropped|terminating connection/, 'a commit that waits for the lease in vain fails');
+cmp_ok($took, '>', 6, sprintf 'after failure_timeout (%.1f s)', $took);
+$primary->wait_log(qr/gives up: no majority of the voters was heard/, $mark);
+$_->thaw foreach @standbys;
+$primary = $cluster->wait_single_primary;
+$cluster->wait_for('writes to go on', sub { !defined $primary->error('INSERT INTO probe VALUES (-18)') });
+is(present(-17), 0, 'it has not happened');
+is($primary->sql('SELECT count(*) FROM probe WHERE v IN (-11, -13, -14)'), 3, 'what was told is there');
+
 done_testing();

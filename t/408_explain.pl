@@ -105,4 +105,73 @@ sub becomes
 	like(explained($three)->{killed}{other}{a}{answer}, qr/does not answer/, '... and a does not answer');
 }
 
+# ---- two members and a witness that vote ----
+
+{
+	my $cluster = PghaCluster->new(nodes => 2, witnesses => ['w'], settings => { 'pgha.failure_timeout' => '2s' })->build;
+	my ($one, $two) = $cluster->nodes;
+	my ($witness) = $cluster->witnesses;
+
+	foreach my $node ($cluster->voters)
+	{
+		my $status;
+		ok(PghaCluster::poll_until('', sub {
+			$status = $node->status;
+			return $status && $status->{quorum} eq 'in force' && ($status->{voters} // '') =~ /^a, b, w: for a \(term \d+\)$/;
+		}), "$node->{name}: quorum is in force, all voters are for a") or diag explain $status;
+	}
+	becomes('the leader shows its lease and its rule', sub {
+		my $status = $one->status;
+		return $status->{lease_ms} > 0 && $status->{lease_ms} <= 2000
+		  && $status->{rule} =~ /^term \d+, epoch \d+, committed; voters: a, b, w \(witness\); may be elected: a, b; commits need no confirmation$/;
+	});
+	becomes('a standby its promise', sub { ($two->status->{promise} // '') =~ /^to a \(term \d+\), for \d+ ms$/ });
+	my $status = $witness->status;
+	is("$status->{role} $status->{state}", 'witness witness', 'the witness is one');
+	is($status->{lease_ms}, undef, '... and has no lease');
+	is("$status->{term} " . ($status->{timeline} // 'none'), '1 none', '... knows the term, and has no WAL to speak of');
+	foreach my $node ($cluster->voters)
+	{
+		becomes("$node->{name}: pgha_cluster() shows who votes for whom", sub {
+			($node->value(q{SELECT string_agg(concat_ws(':', node, role, witness, votes, split_part(supports, ' ', 1)), ' ' ORDER BY node)
+				FROM pgha_cluster()}) // '') eq 'a:primary:f:t:a b:standby:f:t:a w:witness:t:t:a' });
+	}
+	my ($code, $out) = PghaCluster::run_command([ $pgha, 'status', '-h', $two->{socket}, '-p', $two->{port}, '-U', 'postgres' ]);
+	is($code, 0, 'pgha status');
+	like($out, qr/ Supports .*^b: quorum in force\nb: voters: a, b, w: for a/ms, '... says so, too');
+
+	all_say($cluster, 'b', $cluster->voters);
+	my $answer = explained($witness);
+	is($answer->{killed}{time}{amount}, 0, 'killed: the election begins at once');
+	cmp_ok($answer->{silent}{time}{amount}, '>', 2000, 'silent: when the promises are over');
+	is($answer->{killed}{votes}{amount}, 2, 'two votes');
+	is($answer->{silent}{primary}{a}{amount}, 2000, 'a primary that is cut off: no commits after its lease');
+	like($answer->{killed}{other}{w}{answer}, qr/a witness/, 'the witness never leads');
+
+	$one->set('synchronous_standby_names' => 'ANY 1 (a, b)');
+	$one->reload;
+	becomes('synchronous: the rule says who confirms, and nothing is lost', sub {
+		my $said = explained($one);
+		return ($one->status->{rule} // '') =~ /committed; .*commits are confirmed by \d of / && $said->{killed}{loss}{amount} == 0
+		  && $said->{killed}{loss}{answer} =~ /^nothing that was acknowledged/;
+	}) or diag explain [ $one->status, explained($one) ];
+	$one->set('synchronous_standby_names' => '');
+	$one->reload;
+	becomes('asynchronous again', sub { ($one->status->{rule} // '') =~ /may be elected: a, b; commits need no confirmation/ });
+
+	$witness->stop;
+	all_say($cluster, 'nobody', $cluster->nodes);
+	like(explained($two)->{killed}{other}{b}{answer}, qr/too few voters answer/, 'without the witness: too few voters');
+	like(explained($two)->{killed}{voter}{w}{answer}, qr/does not answer/, '... as it does not answer');
+	like(explained($two)->{killed}{votes}{answer}, qr/^1 of 3 voters would vote for b, 2 are needed$/, '... and b has its own vote only');
+	like($two->status->{voters}, qr/w: no answer/, 'pgha_status() knows');
+	$witness->start;
+	all_say($cluster, 'b', $cluster->voters);
+
+	$one->kill9;
+	is($cluster->wait_single_primary, $two, 'b is elected, as all have said');
+	becomes('now nobody is left', sub { next_of(explained($witness), 'silent') eq 'nobody' });
+	like(explained($witness)->{silent}{other}{a}{answer}, qr/does not answer/, '... as a does not answer');
+}
+
 done_testing();

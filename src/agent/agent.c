@@ -47,6 +47,7 @@
 #include "conf.h"
 #include "handover.h"
 #include "keeper.h"
+#include "lock.h"
 #include "pause.h"
 #include "pgpool.h"
 #include "session.h"
@@ -681,49 +682,6 @@ run_agent(void)
 
 /* ---- start ---- */
 
-static bool
-take_lock(void)
-{
-	char		path[PATH_MAX + 32];
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int			fd;
-
-	if (!pgha_make_directory(conf.directory))
-	{
-		pgha_error(stderr, "Create it, for the user that runs the server, or set pgha.agent_directory.",
-				   "could not create directory \"%s\": %s", conf.directory, strerror(errno));
-		return false;
-	}
-	(void) snprintf(path, sizeof(path), "%s/agent.lock", conf.directory);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-	{
-		pgha_error(stderr, NULL, "could not open file \"%s\": %s", path, strerror(errno));
-		return false;
-	}
-	if (fcntl(fd, F_SETLK, &lock) == 0)
-		return true;			/* held until the process ends */
-	(void) fcntl(fd, F_GETLK, &lock);
-	pgha_error(stderr, NULL, "an agent for \"%s\" is running already (pid %d)", conf.data, (int) lock.l_pid);
-	return false;
-}
-
-static bool
-check_user(void)
-{
-	struct stat st;
-
-	if (geteuid() == 0)
-		pgha_error(stderr, "Run it as the user that runs the server, for example with systemd's User=postgres.",
-				   "the agent cannot be run as root");
-	else if (stat(conf.data, &st) == 0 && st.st_uid != geteuid())
-		pgha_error(stderr, "Run the agent as the user that runs the server.",
-				   "the data directory \"%s\" belongs to another user", conf.data);
-	else
-		return true;
-	return false;
-}
-
 /* An outcome that nobody waits for any more is not told. */
 static void
 forget_old_outcome(void)
@@ -755,7 +713,7 @@ pgha_agent_main(int argc, char **argv)
 		pgha_agent_conf_print(&conf);
 		return EXIT_OK;
 	}
-	if (!check_user() || !take_lock())
+	if (!pgha_agent_may_run(&conf))
 		return EXIT_ERROR;
 	if (!set_up_signals())
 	{

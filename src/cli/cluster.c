@@ -93,7 +93,7 @@ mark_votes(json_t *members)
 		const char *support = json_string_value(json_object_get(member, "supports"));
 
 		if (anybody)
-			(void) json_object_set_new(member, "voting", vote != NULL ? json_sprintf("voted %s", vote) :
+			(void) json_object_set_new(member, "voting", vote != NULL ? json_sprintf("voted: %s", vote) :
 									   support != NULL ? json_string(support) : json_null());
 	}
 }

@@ -201,6 +201,35 @@ static const Subcommand subcommands[] = {
 		"runs already, its directory cannot be made); 2 wrong usage, or the configuration\n"
 		"cannot be used.\n",
 	pgha_agent_main},
+	{"witness", "init -D DIR --node=NAME --members=LIST [OPTION]...",
+		"makes a witness: a small server that votes and has no data",
+		"Runs initdb in a directory that is missing or empty, writes settings and\n"
+		"pg_hba.conf, makes the role that the members log in with, and starts the server\n"
+		"once to see that it works.  Asks no member.  Run it on the witness's host, as the\n"
+		"user that is to run it; see doc/witness.md.\n"
+		"\n"
+		"  -D, --pgdata=DIR       where it is to be\n"
+		"  -n, --node=NAME        its name, such as w-1\n"
+		"  -m, --members=LIST     pgha.members of the members\n"
+		"  -w, --witnesses=LIST   pgha.witnesses as it is to be on all nodes; it names this\n"
+		"                         one, too\n"
+		"      --host=HOST        instead of that, if it is the only witness: the address\n"
+		"                         that the members reach it at\n"
+		"  -p, --port=PORT        port (default: the one in --witnesses, or 5432)\n"
+		"      --pwfile=FILE      file with the password of the members' role in its first\n"
+		"                         line, mode 0600; on a terminal it is asked for otherwise\n"
+		"      --conninfo=OPTIONS pgha.conninfo, if the witness is to log in to the members\n"
+		"                         in another way; a password is for its own role then\n"
+		"      --cluster=NAME     pgha.cluster (default: main)\n"
+		"      --listen=LIST      listen_addresses (default: *)\n"
+		"      --allow=LIST       addresses or networks that may log in (default: the hosts\n"
+		"                         of members and witnesses)\n"
+		"  -s, --set=NAME=VALUE   another setting, such as pgha.failure_timeout=1s, which\n"
+		"                         must be the same on all nodes\n"
+		"      --start            leave it running\n"
+		"\n"
+		"What goes wrong leaves nothing behind.\n",
+	pgha_witness_main},
 	{"vip", "up|down|show|announce [OPTION]... [ADDRESS]",
 		"takes, gives up or shows an address that moves between hosts",
 		"Needs no server.  For the watchdog of pgpool-II, for keepalived, and by hand; see\n"

@@ -191,7 +191,9 @@ print_headline(const Page *page, const json_t *document, const json_t *status, i
 	else if (count == 1)
 	{
 		print_painted(page, PGHA_PAINT_GOOD, "primary %s", primaries);
-		fprintf(page->out, ", term %s, timeline %s", get(status, "term").text, get(status, "timeline").text);
+		fprintf(page->out, ", term %s", get(status, "term").text);
+		if (json_is_integer(json_object_get(status, "timeline")))
+			fprintf(page->out, ", timeline %s", get(status, "timeline").text);
 	}
 	else
 		print_painted(page, PGHA_PAINT_BAD, "MORE THAN ONE PRIMARY: %s", primaries);

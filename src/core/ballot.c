@@ -321,7 +321,7 @@ take_in(PghaStep *step, int member)
 		node->local.in_recovery + pgha_is_witness(node) > 0 &&
 		(report->posted ? (report->claim.term == durable->support.term && (!durable->vote_open || durable->forgot) &&
 						   strcmp(report->node, durable->support.name) == 0) ||
-		 !RULE(node, PGHA_RULE_STORE) : true))
+		 !RULE(node, PGHA_RULE_STORE) : RULE(node, PGHA_RULE_RULE_AGE)))
 	{
 		durable->rule = report->rule;
 		news = true;

@@ -129,6 +129,7 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 {
 	const char *self = settings->name[settings->self];
 	bool		all_answer = true;
+	bool		in_force = false;
 
 	*who = PGHA_NOBODY;
 	if ((durable->fenced && durable->role != PGHA_ROLE_PRIMARY) || durable->diverged)
@@ -172,7 +173,12 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 			all_answer = false;
 			continue;
 		}
-		if (r->system_identifier != settings->system_identifier || pgha_is_void(r))
+		if (r->system_identifier != settings->system_identifier)
+			continue;
+
+		/* Leaders are elected there, and what this server knows of that is lost. */
+		in_force |= r->rule.term != 0;
+		if (pgha_is_void(r))
 			continue;
 
 		/* What this server has forgotten, others know: it led then, and must learn whether it still does. */
@@ -194,7 +200,7 @@ pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 	}
 
 	/* Without a claim of its own there is nothing that might have been superseded. */
-	if (all_answer || durable->role == PGHA_ROLE_NONE)
+	if (!in_force && (all_answer || durable->role == PGHA_ROLE_NONE))
 		return PGHA_BOOT_PRIMARY;
 	return PGHA_BOOT_UNDECIDED;
 }

@@ -98,6 +98,7 @@ take_over_report(PghaNode *there, const PghaReport *report)
 	durable->withdrawn = report->withdrawn;
 	durable->won = report->won;
 	durable->rule = report->rule;
+	durable->forgot = report->vote_open && report->vote.term == 0;	/* recall.c */
 	memset(local, 0, sizeof(*local));
 	local->in_recovery = report->in_recovery;
 	local->timeline = report->timeline;

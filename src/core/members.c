@@ -286,6 +286,18 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 	}
 }
 
+bool
+pgha_ask_meanwhile(PghaNode *node, int member, pgha_time now)
+{
+	PghaMember *m = &node->member[member];
+
+	if (m->asking)
+		return false;
+	m->asking = true;
+	m->asked = now;
+	return true;
+}
+
 PghaPassive
 pgha_find_passive(const PghaNode *node)
 {

@@ -73,4 +73,10 @@ extern bool pgha_is_heir(const PghaNode *node, pgha_time now);
 /* Is a switchover under way, so that news must not wait? */
 extern bool pgha_expects_handover(const PghaNode *node, pgha_time now);
 
+/*
+ * The caller asks a member between two steps, without having been told to.  False
+ * if it must not, as a request is under way.
+ */
+extern bool pgha_ask_meanwhile(PghaNode *node, int member, pgha_time now);
+
 #endif							/* PGHA_CORE_MEMBERS_H */

@@ -16,11 +16,27 @@
 /* Fencing that failed (disk full?) is tried again after this time. */
 #define FENCE_INTERVAL		1000000
 
+/* A voter of a cluster whose leaders are elected, which this node knows nothing of: it is none of them. */
+static int
+other_rule(const PghaNode *node)
+{
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) && m->report.rule.term != 0)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
 /* F1: a voter that supports a later leader. */
 static int
 later_support(const PghaNode *node)
 {
-	if (!pgha_in_force(node) || !RULE(node, PGHA_RULE_LATER))
+	if (!pgha_in_force(node))
+		return RULE(node, PGHA_RULE_FORGOT) ? other_rule(node) : PGHA_NOBODY;
+	if (!RULE(node, PGHA_RULE_LATER))
 		return PGHA_NOBODY;
 	for (int i = 0; i < pgha_everybody(node); i++)
 	{

@@ -102,13 +102,6 @@ pgha_recall_missing(const PghaNode *node)
 	return all_heard(node, &missing) ? PGHA_NOBODY : missing;
 }
 
-/* Has its server lost what it had voted in, like this one? */
-static bool
-has_forgotten(const PghaReport *report)
-{
-	return report->vote_open && report->vote.term == 0;
-}
-
 static void
 raise(uint64_t *term, uint64_t other)
 {
@@ -133,7 +126,7 @@ last_elected(const PghaNode *node)
 		raise(&elected, report->won);
 		if (report->support.name[0] != '\0')
 			raise(&elected, report->support.term);
-		raise(has_forgotten(report) ? &forgotten : &remembered, report->timeline);
+		raise(pgha_has_forgotten(report) ? &forgotten : &remembered, report->timeline);
 	}
 	if (forgotten > remembered)
 		raise(&elected, forgotten);

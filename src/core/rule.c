@@ -157,6 +157,10 @@ apply_sync(const PghaNode *node, PghaVotingRule *rule)
 
 		/* Names that are no voters may confirm commits, too, and nobody asks them for their votes. */
 		rule->k = sync->num_sync - (sync->num_listed - of_rule);
+
+		/* More than there are never confirm: PostgreSQL makes commits wait, and nobody else need do so. */
+		if (rule->k > of_rule)
+			rule->k = of_rule;
 		if (rule->k <= 0)
 		{
 			rule->k = 0;
@@ -244,7 +248,16 @@ is_stored(const PghaNode *node, const PghaVotingRule *voters)
 	return count >= pgha_majority_of(voters);
 }
 
-/* Does that voter answer, and would it vote? */
+bool
+pgha_has_forgotten(const PghaReport *report)
+{
+	return report->vote_open && report->vote.term == 0;
+}
+
+/*
+ * Does that voter answer, and would it vote?  A new one waits until it has heard
+ * all that the rule names: who is gone from the file goes from the rule before it.
+ */
 static bool
 is_ready(const PghaNode *node, const char *name)
 {
@@ -252,7 +265,8 @@ is_ready(const PghaNode *node, const char *name)
 
 	return member != PGHA_NOBODY &&
 		(pgha_is_self(node, member) ||
-		 (pgha_counts(node, &node->member[member]) && node->member[member].report.votes != 0));
+		 (pgha_counts(node, &node->member[member]) && node->member[member].report.votes != 0 &&
+		  !pgha_has_forgotten(&node->member[member].report)));
 }
 
 /* Would a majority of the rule's voters answer? */

@@ -54,4 +54,7 @@ extern void pgha_tend_rule(PghaStep *step);
 /* What quorum would begin with here: all that the file lists. */
 extern PghaVotingRule pgha_rule_of_file(const PghaNode *node);
 
+/* Has this voter lost what it had voted in, or is it new (recall.h)? */
+extern bool pgha_has_forgotten(const PghaReport *report);
+
 #endif							/* PGHA_CORE_RULE_H */

@@ -229,7 +229,7 @@ typedef enum PghaRule
 	PGHA_RULE_MAJORITY,			/* C3 elected by a majority */
 	PGHA_RULE_ENOUGH,			/* S3 enough of S among the voters */
 	PGHA_RULE_TERM_ID,			/* C4 the timeline's id is the term */
-	PGHA_RULE_RULE_AGE,			/* V3 no vote under an older rule */
+	PGHA_RULE_RULE_AGE,			/* V3 no vote under an older rule, R5 and whoever sees a newer one takes it */
 	PGHA_RULE_ELIGIBLE,			/* V3, S2 only who is eligible */
 	PGHA_RULE_UP_TO_DATE,		/* V4 no vote for less WAL than the own */
 	PGHA_RULE_DURABLE,			/* V6 a vote is durable before it is published */

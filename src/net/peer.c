@@ -41,6 +41,8 @@
  */
 #define ACCEPT_PATIENCE	1000000
 #define LOGIN_PATIENCE	10000000
+/* To begin to connect takes less, but for the look-up of a name (us). */
+#define LOOK_UP_TIME	10000
 
 #define SQLSTATE_LENGTH 5
 #define CANNOT_CONNECT_NOW	"57P03"
@@ -360,12 +362,13 @@ static Attempt
 connect_peer(PghaPeer *peer, const char *options, int64_t deadline, PghaOutcome *outcome)
 {
 	bool		begun_before = peer->connecting;
+	int64_t		before = pgha_clock_us();
 
 	*outcome = begun_before ? PGHA_OUTCOME_OK : start_connect(peer, options);
 	if (*outcome == PGHA_OUTCOME_OK && !begun_before && PQstatus(peer->conn) != CONNECTION_BAD &&
-		pgha_clock_us() >= deadline)
+		peer->begun >= deadline && peer->begun - before >= LOOK_UP_TIME)
 	{
-		/* All the time went by before anything was sent; the next request goes on with it. */
+		/* The time has gone by before anything was sent; the next request goes on with it. */
 		*outcome = fail(peer, PGHA_OUTCOME_UNLEARNT, "the look-up of the host's name took longer than the time limit");
 		return ATTEMPT_DONE;
 	}
@@ -385,6 +388,7 @@ connect_peer(PghaPeer *peer, const char *options, int64_t deadline, PghaOutcome 
 			return ATTEMPT_DONE;
 	}
 	peer->connecting = false;
+	peer->sessions++;
 
 	/* Also keeps PQfinish() from waiting. */
 	if (*outcome == PGHA_OUTCOME_OK && PQsetnonblocking(peer->conn, 1) != 0)

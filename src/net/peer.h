@@ -46,6 +46,7 @@ typedef struct PghaPeer
 	bool		reached;		/* ... and the other side has accepted it */
 	PostgresPollingStatusType next; /* what it waits for */
 	int64_t		begun;			/* when that began */
+	unsigned int sessions;		/* connections made so far */
 	PGresult   *result;			/* of the last request that ended with OK */
 	char		message[512];	/* of the last that did not: one line of printable ASCII */
 	char		where[512];		/* address and port that the last answer came from, or all that the last

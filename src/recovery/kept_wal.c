@@ -52,6 +52,7 @@ typedef struct Needed
 	uint32_t	timeline;		/* the last common one */
 	bool		left;			/* the primary has left that one at the fork */
 	uint64_t	size;			/* of a segment */
+	const PghaHistory *history;	/* timelines in front of the fork */
 	bool	   *here;			/* from `first` on */
 	bool	   *there;
 	char		shared[WAL_NAME_SIZE];	/* newest one in front of the fork that both have */
@@ -127,6 +128,21 @@ find_redo(PghaJobRun *run, const PghaFork *fork, pgha_lsn checkpoint, uint32_t t
 
 /* ---- who has it ---- */
 
+/*
+ * The timeline whose file of a segment in front of the fork is whole: that of its
+ * end.  Where timelines have changed within the segment, those before it have files
+ * of it, too; behind the change these hold what nobody has replayed.
+ */
+static uint32_t
+timeline_of(const Needed *needed, uint64_t segment)
+{
+	int			i = 0;
+
+	while (i < needed->history->count - 1 && needed->history->entry[i].end < (segment + 1) * needed->size)
+		i++;
+	return needed->history->entry[i].timeline;
+}
+
 /* Notes what is here in front of the fork, and hands each file to `keep` (may be NULL). */
 static bool
 each_own(PghaJobRun *run, Needed *needed, bool (*keep) (PghaJobRun *run, const char *name, bool shared))
@@ -148,8 +164,8 @@ each_own(PghaJobRun *run, Needed *needed, bool (*keep) (PghaJobRun *run, const c
 		uint64_t	segment;
 
 		wal_path(run, entry->d_name, path, sizeof(path));
-		if (!pgha_wal_name_parse(entry->d_name, needed->size, &timeline, &segment) || timeline > needed->timeline ||
-			segment < needed->first || segment >= needed->fork ||
+		if (!pgha_wal_name_parse(entry->d_name, needed->size, &timeline, &segment) ||
+			segment < needed->first || segment >= needed->fork || timeline != timeline_of(needed, segment) ||
 			stat(path, &st) != 0 || st.st_size != (off_t) needed->size)
 			continue;
 		needed->here[segment - needed->first] = true;
@@ -187,7 +203,8 @@ ask_leader(PghaJobRun *run, PGconn *leader, Needed *needed)
 
 		if (!pgha_wal_name_parse(name, needed->size, &timeline, &segment) ||
 			segment < needed->first || segment > needed->last ||
-			(timeline > needed->timeline) != (needed->left && segment >= needed->fork))
+			(segment < needed->fork ? timeline != timeline_of(needed, segment) :
+			 (timeline > needed->timeline) != needed->left))
 			continue;
 		needed->there[segment - needed->first] = true;
 		wal_path(run, name, path, sizeof(path));
@@ -325,7 +342,8 @@ pgha_kept_wal_save(PghaJobRun *run, PGconn *leader, const PghaControl *control,
 	uint64_t	size = (uint64_t) control->wal_segment_size;
 	pgha_lsn	redo = find_redo(run, fork, checkpoint, timeline);
 	Needed		needed = {
-		.fork = fork->lsn / size, .timeline = fork->timeline, .left = fork->leader_timeline != fork->timeline, .size = size
+		.fork = fork->lsn / size, .timeline = fork->timeline, .left = fork->leader_timeline != fork->timeline,
+		.size = size, .history = fork->own
 	};
 	char		kept[PATH_MAX + 300];
 	char		error[512];

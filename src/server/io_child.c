@@ -239,6 +239,7 @@ PghaChildPoll(PghaChild *child, char **outcome, char **text)
 		}
 		child->request = 0;
 		child->where = pgha_line_next(&cursor);
+		child->plain = child->where != NULL && pgha_line_next(&cursor) != NULL;
 		if (child->where == NULL)
 			child->where = "";
 		child->connected = strcmp(*outcome, "ok") == 0;

@@ -19,6 +19,7 @@ typedef struct PghaChild
 	pid_t		pid;			/* 0: not running */
 	int			fd;				/* our end of its stdin and stdout; -1 if not running */
 	bool		connected;		/* its last answer was "ok": it runs, and need not connect */
+	bool		plain;			/* ... was of an older version, and was not waited for */
 	const char *where;			/* ... came from there, or was refused there (net/io.c); valid as *text is */
 	uint64		request;		/* id of the request under way; 0 = none */
 	pgha_time	deadline;		/* kill it if it has not answered by then */

@@ -9,6 +9,12 @@
  * only the monitor knows is as it last published it.  A report only reads:
  * nothing that a peer asks for changes this server.
  *
+ * SHOW pgha.report_changed is the same, but is answered only when there is
+ * something new that members vote by since this session was last told, or when
+ * pgha.heartbeat_interval has passed: so that a vote is read as fast as a message
+ * would be.  SHOW pgha.report_soon is for members that cannot wait for that long.
+ * Only members wait; all others are answered at once.
+ *
  * Behind the report come this node's own events that the session has not been
  * given yet.  A peer says with pgha.events_since, in the options of its
  * connection, which one it knows already; from there on the session itself
@@ -35,6 +41,7 @@
 #include "report.h"
 #include "shmem.h"
 #include "sync.h"
+#include "wait.h"
 #include "walreceiver.h"
 #include "witness.h"
 
@@ -44,10 +51,13 @@
  */
 #define REPORT_SIZE			(PGHA_LINE_SIZE / 2)
 #define EVENTS_PER_REPORT	16
+/* The longest wait of pgha.report_soon (microseconds). */
+#define SOON				20000
 
-static char *report_variable = NULL;	/* never read: the show hook speaks */
+static char *report_variable = NULL;	/* never read: the show hooks speak */
 static char *events_since = NULL;
 static uint64 events_told = 0;	/* newest event that this session was given */
+static uint64 news_told = 0;	/* PghaShmem->news as of the last report that it was given */
 
 XLogRecPtr
 PghaWalEnd(bool in_recovery, TimeLineID *timeline)
@@ -262,11 +272,45 @@ show_report(void)
 	if (!monitor_is_alive())
 		return "";
 
+	/* What comes up while the report is made may not be in it. */
+	news_told = pg_atomic_read_u64(&PghaShmem->news);
+	pg_memory_barrier();
 	fill(&report, &members);
 	pgha_line_init(&line, text, sizeof(text));
 	pgha_report_format(&line, &report, &members);
 	add_events(&line);
 	return text;
+}
+
+/* The session holds no snapshot meanwhile, as replication commands have none. */
+static const char *
+show_after(pgha_time longest)
+{
+	static TimestampTz statement = 0;
+	pgha_time	deadline = pgha_clock_us() + longest;
+
+	/* Not twice for one statement, see add_events(). */
+	if (PghaShmem != NULL && am_walsender && statement != GetCurrentStatementStartTimestamp())
+	{
+		statement = GetCurrentStatementStartTimestamp();
+		while (pg_atomic_read_u64(&PghaShmem->news) == news_told && monitor_is_alive() &&
+			   PghaSleepUntil(&PghaShmem->news_changed, deadline))
+			;
+		ConditionVariableCancelSleep();
+	}
+	return show_report();
+}
+
+static const char *
+show_report_changed(void)
+{
+	return show_after((pgha_time) Min(pgha_heartbeat_interval, pgha_failure_timeout / 4) * 1000);
+}
+
+static const char *
+show_report_soon(void)
+{
+	return show_after(SOON);
 }
 
 static bool
@@ -296,6 +340,18 @@ PghaReportInit(void)
 							   &report_variable, "", PGC_INTERNAL,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
 							   NULL, NULL, show_report);
+	DefineCustomStringVariable("pgha.report_changed",
+							   "The same, for a member: as soon as it has changed.",
+							   NULL,
+							   &report_variable, "", PGC_INTERNAL,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show_report_changed);
+	DefineCustomStringVariable("pgha.report_soon",
+							   "The same, for a member that cannot wait for long.",
+							   NULL,
+							   &report_variable, "", PGC_INTERNAL,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show_report_soon);
 	DefineCustomStringVariable("pgha.events_since",
 							   "Newest event of this node that the reader of pgha.report knows.",
 							   NULL,

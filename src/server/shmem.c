@@ -123,6 +123,8 @@ startup_hook(void)
 		pg_atomic_init_u32(&shared->receiver.slot_sync, 0);
 		shared->receiver.order_member = PGHA_NOBODY;
 		shared->view.leader = PGHA_NOBODY;
+		pg_atomic_init_u64(&shared->news, 0);
+		ConditionVariableInit(&shared->news_changed);
 		ConditionVariableInit(&shared->order.done);
 		pg_atomic_init_u32(&shared->call_off, 0);
 		pg_atomic_init_u64(&shared->newest_event, 0);

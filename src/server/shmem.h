@@ -171,6 +171,8 @@ typedef struct PghaShared
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
 	PghaNode	node;			/* what the monitor knows, but for histories; valid and under `lock` as the view is */
+	pg_atomic_uint64 news;		/* raised whenever the view says something new that members vote by */
+	ConditionVariable news_changed;	/* broadcast when it was */
 	PghaOrder	order;
 	pg_atomic_uint32 call_off;	/* session that does not want the switchover any more that it has ordered; 0: none */
 	PghaBoard	board;			/* agents and their jobs; has a lock of its own */

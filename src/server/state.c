@@ -347,6 +347,7 @@ take_carried_votes(const PghaSettings *settings, PghaDurable *durable)
 	durable->withdrawn = before.withdrawn;
 	durable->won = before.won;
 	durable->won_before = before.won_before;
+	durable->promised_ttl = before.promised_ttl;
 	durable->rule = before.rule;
 	durable->forgot = before.forgot;
 	return true;

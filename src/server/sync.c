@@ -21,6 +21,7 @@
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
 #include "storage/spin.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 #include "config.h"
@@ -168,6 +169,44 @@ PghaSyncRead(const PghaMembers *members, PghaSync *sync)
 		if (is_current(&current, member))
 			sync->current |= UINT32_C(1) << i;
 	}
+}
+
+void
+PghaSyncWarn(const PghaMembers *members)
+{
+	static char *told = NULL;
+	StringInfoData strangers;
+	bool		anyone = false;
+	const char *name;
+
+	if (SyncRepConfig == NULL || (told != NULL && strcmp(told, SyncRepStandbyNames) == 0))
+		return;
+	if (told != NULL)
+		pfree(told);
+	told = MemoryContextStrdup(TopMemoryContext, SyncRepStandbyNames);
+
+	initStringInfo(&strangers);
+	name = SyncRepConfig->member_names;
+	for (int i = 0; i < SyncRepConfig->nmembers; i++, name = next_name(name))
+	{
+		bool		is_member = false;
+
+		anyone |= is_anyone(name);
+		for (int m = 0; m < members->count; m++)
+			is_member |= pg_strcasecmp(members->member[m].name, name) == 0;
+		if (!is_member && !is_anyone(name))
+			appendStringInfo(&strangers, "%s\"%s\"", strangers.len > 0 ? ", " : "", name);
+	}
+	if (anyone)
+		ereport(WARNING,
+				(errmsg("synchronous_standby_names contains *: whatever streams from here can end a commit's wait, but only members confirm it"),
+				 errhint("Name the members instead, on every node.")));
+	if (strangers.len > 0)
+		ereport(WARNING,
+				(errmsg("synchronous_standby_names names what is no data member: %s; the members elect a primary without its commits",
+						strangers.data),
+				 errhint("Name members of pgha.members only, on every node.")));
+	pfree(strangers.data);
 }
 
 /* The member that has given the process its application_name. */

@@ -36,6 +36,12 @@ extern void PghaSyncRead(const PghaMembers *members, PghaSync *sync);
 extern void PghaSyncDescribe(StringInfo text);
 
 /*
+ * For the monitor of a server whose members vote, when it has read the settings:
+ * warns of names that confirm commits and have no vote, once for each setting.
+ */
+extern void PghaSyncWarn(const PghaMembers *members);
+
+/*
  * The walsenders that stream to members; returns how many.  `sender` has room
  * for PGHA_MAX_SENDERS.  For the monitor, or another process that calls it often:
  * it remembers the names that it has looked up.

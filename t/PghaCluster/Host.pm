@@ -17,7 +17,7 @@ use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC usleep);
 
 our @EXPORT_OK = qw($TIMEOUT $ROOT $VERBOSE bindir major pgha_program writer_program now is_root as_postgres
   run_command must_run slurp spew give_to_postgres
-  processes_in process_state command_line cpu_time cpu_time_with_children resident_kb spawn poll_until);
+  processes_in process_state session_of command_line cpu_time cpu_time_with_children resident_kb spawn poll_until);
 our %EXPORT_TAGS = (all => \@EXPORT_OK);
 
 our $TIMEOUT = $ENV{PGHA_TEST_TIMEOUT} // 60;
@@ -193,6 +193,14 @@ sub process_state
 	my ($pid) = @_;
 	my $stat = slurp("/proc/$pid/stat") // return '';
 	return $stat =~ /^\d+ \(.*\) (\S)/s ? $1 : '';
+}
+
+# The session that a process belongs to; 0 if there is no such process.
+sub session_of
+{
+	my ($pid) = @_;
+	my $stat = slurp("/proc/$pid/stat") // return 0;
+	return $stat =~ /^\d+ \(.*\) \S \d+ \d+ (\d+)/s ? $1 : 0;
 }
 
 sub command_line

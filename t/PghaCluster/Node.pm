@@ -13,7 +13,7 @@ use Time::HiRes ();
 
 use PghaCluster::Child;
 use PghaCluster::Host qw(as_postgres bindir command_line cpu_time cpu_time_with_children give_to_postgres must_run
-  now pgha_program poll_until processes_in run_command slurp spawn spew);
+  now pgha_program poll_until processes_in run_command session_of slurp spawn spew);
 
 sub new
 {
@@ -394,11 +394,13 @@ sub stop_agent
 	return;
 }
 
-# The process of a recovery and what it runs.
+# The process of a recovery and what it runs.  It has a session of its own; what is in
+# that of the agent is the agent's, such as a pg_controldata that it runs now and then.
 sub job_pids
 {
 	my ($self) = @_;
-	return grep { $_ != ($self->{agent_pid} // 0) } processes_in($self->agent_directory);
+	my $agent = $self->{agent_pid} // 0;
+	return grep { my $session = session_of($_); $session != 0 && $session != $agent } processes_in($self->agent_directory);
 }
 
 sub kill_job

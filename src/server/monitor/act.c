@@ -24,6 +24,9 @@
 #include "peers.h"
 #include "tell.h"
 
+/* A node that is to be called again so soon has something to decide. */
+#define URGENT_INTERVAL		20000
+
 static PghaDurable written;		/* what pgha.state holds */
 static PghaSettings written_with;	/* its sets of members are names there, bits of these settings here */
 static bool written_valid = false;
@@ -94,19 +97,39 @@ PghaActFollow(const PghaMonitor *monitor, int member, uint32 timeline)
 		PghaWalReceiverOrder(member, config->settings.name[member], conninfo, timeline, slot);
 }
 
+PghaPatience
+PghaPatienceOf(const PghaNode *node, bool fresh)
+{
+	/* Where nobody votes no answer is waited for. */
+	if (!pgha_in_force(node))
+		return PGHA_AT_ONCE;
+	if (node->wake_at - node->stepped > URGENT_INTERVAL)
+		return PGHA_WHEN_CHANGED;
+	return fresh ? PGHA_AT_ONCE : PGHA_SOON;
+}
+
 /*
  * The dead-man's switch.  A step that begins within failure_timeout of the last
  * one pushes the deadline on; they are a quarter of that apart at most.  Not
  * sooner: a slow fsync of pgha.state, or a host that is overloaded for a moment,
- * must not hold up commits; and commits that waited would not even be asked
- * about, as the core does not take less for a sleep of its own.  Not later:
- * after as long without a sign of life a standby may take over, and the core,
- * once it goes on, asks the members before it opens the gate again.
+ * must not hold up commits; the core does not take less for a sleep of its own,
+ * either.  Not later: after as long without a sign of life a standby may take
+ * over, and the core, once it goes on, asks the members before it opens the
+ * gate again.
  */
-pgha_time
-PghaAlive(const PghaMonitor *monitor)
+static pgha_time
+alive_until(const PghaMonitor *monitor)
 {
 	return monitor->node.stepped + monitor->config.settings.failure_timeout;
+}
+
+void
+PghaActAlive(const PghaMonitor *monitor)
+{
+	/* Also when quorum has begun in this step with the gate open. */
+	if (pgha_in_force(&monitor->node))
+		PghaGateLease(monitor->node.voting.gate_deadline);
+	PghaGateAlive(alive_until(monitor));
 }
 
 bool
@@ -115,7 +138,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 	switch (action->type)
 	{
 		case PGHA_ACT_POLL:
-			PghaPeersPoll(&monitor->config, action->member);
+			PghaPeersPoll(&monitor->config, action->member, PghaPatienceOf(&monitor->node, true));
 			break;
 		case PGHA_ACT_FETCH_HISTORY:
 			PghaPeersFetchHistory(&monitor->config, action->member, action->timeline);
@@ -126,7 +149,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 		case PGHA_ACT_WRITE_STATE:
 			return write_state(monitor);
 		case PGHA_ACT_OPEN_GATE:
-			PghaGateOpen(pgha_in_force(&monitor->node), PghaAlive(monitor));
+			PghaGateOpen(pgha_in_force(&monitor->node), alive_until(monitor));
 			break;
 		case PGHA_ACT_CLOSE_GATE:
 			PghaGateClose();
@@ -136,7 +159,11 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			PghaGateSuspend();
 			break;
 		case PGHA_ACT_LEASE:
-			PghaGateLease(action->until);
+			/* Without quorum it is the dead-man's switch alone. */
+			if (pgha_in_force(&monitor->node))
+				PghaGateLease(action->until);
+			else
+				PghaGateAlive(action->until);
 			break;
 		case PGHA_ACT_BECOME_STANDBY:
 			/* Nothing has been said yet: a new worker leads on. */

@@ -49,6 +49,7 @@
 #include "../promote.h"
 #include "../shmem.h"
 #include "../slots.h"
+#include "../sync.h"
 #include "../walreceiver.h"
 #include "../witness.h"
 #include "act.h"
@@ -65,6 +66,7 @@
 static PghaMonitor monitor;
 static pgha_time heartbeat_at = 0;
 static pid_t switchover_by = 0;	/* session that has ordered the last one */
+static pgha_time news_at = PG_INT64_MAX;	/* somebody may be asked for news then */
 static MemoryContext loop_context;	/* reset after each round */
 
 /* Hands an event to the core and carries out what it answers. */
@@ -76,6 +78,8 @@ step(const PghaEvent *event)
 	pgha_time	now = pgha_clock_us();
 	PghaState	before = monitor.node.state;
 	PghaDurable durable = monitor.node.durable;
+	uint64		beat = monitor.node.voting.beat;
+	uint64		candidacy = monitor.node.voting.candidacy;
 
 	PghaObserve(&monitor.config, now, &local);
 	pgha_step(&monitor.node, event, &local, now, &actions);
@@ -97,7 +101,7 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
-	PghaGateAlive(PghaAlive(&monitor));
+	PghaActAlive(&monitor);
 
 	/* A rule may have come into force here just now. */
 	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
@@ -108,11 +112,11 @@ step(const PghaEvent *event)
 		PghaGateDecided();
 
 	/* Members and agents read what is published: such news must not wait for the end of the round. */
-	if (monitor.node.state != before || monitor.node.durable.paused != durable.paused)
-	{
+	if (monitor.node.state != before || memcmp(&monitor.node.durable, &durable, sizeof(durable)) != 0 ||
+		monitor.node.voting.beat != beat || monitor.node.voting.candidacy != candidacy)
 		PghaPublish(&monitor);
+	if (monitor.node.state != before || monitor.node.durable.paused != durable.paused)
 		PghaAgentsWake();
-	}
 }
 
 static void
@@ -121,6 +125,32 @@ tick(void)
 	PghaEvent	event = {.type = PGHA_EV_TICK, .member = PGHA_NOBODY};
 
 	step(&event);
+}
+
+/*
+ * Under quorum each member always has a question of this node's, which it answers
+ * as soon as it has news: a vote is read as soon as it is given.  Returns when to
+ * look again.
+ */
+static pgha_time
+tend_news(pgha_time now)
+{
+	pgha_time	next = PG_INT64_MAX;
+
+	if (!pgha_in_force(&monitor.node))
+		return next;
+	for (int i = 0; i < monitor.config.settings.voters; i++)
+	{
+		pgha_time	due = PghaPeersFree(i);
+
+		if (i == monitor.config.settings.self || monitor.node.member[i].contact != PGHA_CONTACT_ANSWERED)
+			continue;
+		if (due > now)
+			next = Min(next, due);
+		else if (pgha_ask_meanwhile(&monitor.node, i, now))
+			PghaPeersPoll(&monitor.config, i, PghaPatienceOf(&monitor.node, false));
+	}
+	return next;
 }
 
 static void
@@ -309,6 +339,14 @@ tend_archive(pgha_time now)
 
 /* ---- configuration ---- */
 
+/* What is told of other settings than pgha's own. */
+static void
+warn_of_names(void)
+{
+	if (pgha_takes_part(&monitor.node))
+		PghaSyncWarn(&monitor.config.members);
+}
+
 /* Takes the set in the files if it is valid; keeps the one in force if not. */
 static void
 configure(void)
@@ -355,7 +393,7 @@ configure(void)
 static pgha_time
 next_time(pgha_time now)
 {
-	pgha_time	next = Min(monitor.node.wake_at, heartbeat_at);
+	pgha_time	next = Min(Min(monitor.node.wake_at, heartbeat_at), news_at);
 
 	if (monitor.node.local.in_recovery && PghaWalReceiverEnding())
 		next = Min(next, now + 1000);
@@ -434,6 +472,7 @@ start(void)
 	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
 	monitor.node.voting.beat = PghaShmem->beat;
 	monitor.state_since = GetCurrentTimestamp();
+	warn_of_names();
 }
 
 void
@@ -459,6 +498,7 @@ PghaMonitorMain(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			configure();
+			warn_of_names();
 		}
 		CHECK_FOR_INTERRUPTS();
 
@@ -467,6 +507,7 @@ PghaMonitorMain(Datum arg)
 		tend_agents();
 		tend_stop();
 		PghaPeersTend(&monitor.config);
+		news_at = tend_news(pgha_clock_us());
 		PghaClusterTend(&monitor);
 		tend_promotion();
 		tend_heartbeat(pgha_clock_us());

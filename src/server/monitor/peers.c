@@ -26,6 +26,8 @@
 
 /* A child that could not be started, or died, is tried again after this time. */
 #define CHILD_RETRY			1000000
+/* A member is not asked for news more often than this, but by the core (microseconds). */
+#define NEWS_INTERVAL		2000
 /* How long a comparison may take; twice that if its connection takes as long (microseconds). */
 #define COMPARE_LIMIT		20000000
 
@@ -36,6 +38,8 @@ typedef struct Peer
 	bool		readable;		/* the child has written, or ended */
 	pgha_time	retry_at;		/* not before this time */
 	bool		want_poll;
+	PghaPatience patience;		/* of that poll */
+	pgha_time	sent_at;		/* when the last poll was sent */
 	uint32		want_history;	/* timeline; 0 = none */
 	bool		asked_history;	/* the request under way is for a history */
 	uint32		history_timeline;
@@ -157,9 +161,21 @@ send_request(const PghaConfig *config, int member)
 	}
 	else
 	{
-		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT, member == config->settings.self ? "check" : "report",
+		static const char *const words[] = {
+			[PGHA_AT_ONCE] = "report",
+			[PGHA_SOON] = "soon",
+			[PGHA_WHEN_CHANGED] = "changed",
+		};
+		/* What is to be asked behind it does not wait. */
+		PghaPatience patience = p->want_history != 0 ? PGHA_AT_ONCE : p->patience;
+
+		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT,
+				 member == config->settings.self ? "check" : words[patience],
 				 PghaEventsNewest(config->settings.name[member]));
+		if (patience != PGHA_AT_ONCE)
+			limit += config->settings.heartbeat_interval;
 		p->want_poll = false;
+		p->sent_at = now;
 	}
 	if (!PghaChildRequest(&p->child, request, now, limit))
 	{
@@ -169,10 +185,22 @@ send_request(const PghaConfig *config, int member)
 }
 
 void
-PghaPeersPoll(const PghaConfig *config, int member)
+PghaPeersPoll(const PghaConfig *config, int member, PghaPatience patience)
 {
 	peer[member].want_poll = true;
+	peer[member].patience = patience;
 	send_request(config, member);
+}
+
+pgha_time
+PghaPeersFree(int member)
+{
+	const Peer *p = &peer[member];
+
+	if (p->child.pid == 0 || p->child.request != 0 || !p->child.connected || p->child.plain || p->failed ||
+		p->want_poll || p->want_history != 0)
+		return PG_INT64_MAX;
+	return p->sent_at + NEWS_INTERVAL;
 }
 
 void

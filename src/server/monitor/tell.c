@@ -145,6 +145,39 @@ publish_handover(const PghaNode *node, PghaHandover *handover)
 		PghaWhyText(node, &voting->handover_end, handover->end, sizeof(handover->end));
 }
 
+/* What members that vote wait for, of what a view says; times that only pass are left out. */
+typedef struct News
+{
+	PghaState	state;
+	PghaBar		bar;
+	PghaPassive passive;
+	PghaClaim	claim;
+	PghaReport	voting;
+	PghaContact contact[PGHA_MAX_MEMBERS];	/* who sees whom: what they wait for may depend on it */
+} News;
+
+static bool
+is_news(const PghaView *view)
+{
+	static News last;
+	static News next;
+
+	memset(&next, 0, sizeof(next));
+	next.state = view->state;
+	next.bar = view->bar;
+	next.passive = view->passive;
+	next.claim = view->durable.claim;
+	next.voting = view->voting;
+	next.voting.promise_age = 0;
+	next.voting.replay_lag = 0;
+	for (int i = 0; i < view->members.voters; i++)
+		next.contact[i] = view->member[i].contact;
+	if (memcmp(&next, &last, sizeof(next)) == 0)
+		return false;
+	last = next;
+	return true;
+}
+
 /*
  * What pgha_status() shows of votes, and pgha_explain() thinks over: without the
  * histories, which are long and say nothing that the bar does not.
@@ -209,6 +242,11 @@ PghaPublish(const PghaMonitor *monitor)
 	PghaShmem->beat = Max(PghaShmem->beat, node->voting.beat);
 	publish_node(&PghaShmem->node, node);
 	LWLockRelease(PghaShmem->lock);
+	if (view.voting.votes != 0 && is_news(&view))
+	{
+		pg_atomic_fetch_add_u64(&PghaShmem->news, 1);
+		ConditionVariableBroadcast(&PghaShmem->news_changed);
+	}
 }
 
 void

@@ -141,6 +141,7 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 {
 	PghaPublished *published = PghaReadPublished();
 	const PghaView *view = &published->view;
+	bool		witness = view->valid && pgha_is_witness(&published->node);
 	bool		in_recovery = RecoveryInProgress();
 	TimeLineID	timeline;
 	XLogRecPtr	wal_end = PghaWalEnd(in_recovery, &timeline);
@@ -154,14 +155,14 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 
 	PghaPutText(&row, pgha_node);
 	PghaPutText(&row, !published->enabled ? "none" : in_recovery ? "standby" :
-				view->valid && pgha_is_witness(&published->node) ? "witness" : "primary");
+				witness ? "witness" : "primary");
 	PghaPutText(&row, own_state(published));
 	if (view->valid)
-		PghaPutInt64(&row, (int64) view->durable.claim.term);
+		PghaPutInt64(&row, (int64) (witness ? view->durable.support.term : view->durable.claim.term));
 	else
 		PghaPutNull(&row);
-	PghaPutTimeline(&row, timeline);
-	PghaPutLsn(&row, wal_end);
+	PghaPutTimeline(&row, witness ? 0 : timeline);
+	PghaPutLsn(&row, witness ? InvalidXLogRecPtr : wal_end);
 	PghaPutLsn(&row, in_recovery ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr);
 	PghaPutTextOrNull(&row, view->valid ? view->leader_name : "");
 	if (published->enabled)
@@ -277,7 +278,7 @@ put_member(PghaRow *row, const PghaPublished *published, int index, XLogRecPtr l
 	PghaPutTextOrNull(row, self ? "" : member->error);
 
 	/* Agents connect to their own server and to the primary. */
-	if (self || !in_recovery)
+	if (!witness && (self || (!in_recovery && !pgha_is_witness(&published->node))))
 		PghaPutBool(row, PghaAgentConnected(member->name));
 	else
 		PghaPutNull(row);

@@ -8,8 +8,6 @@
 
 #include "utils/timestamp.h"
 
-#include "../../common/clock.h"
-#include "../../core/ballot.h"
 #include "../report.h"
 #include "published.h"
 
@@ -40,5 +38,4 @@ PghaLookAtSelf(PghaPublished *published)
 	member->heard = GetCurrentTimestamp();
 	member->known = true;
 	PghaReportFill(&member->report);
-	pgha_report_voting(&published->node, &member->report, pgha_clock_us());
 }

@@ -132,6 +132,8 @@ stand_of(const PghaNode *node, const char *voter)
 		vote = report->vote;
 		open = report->vote_open;
 	}
+	if (open && vote.term == 0)
+		return "does not know what it has voted in";
 	if (open)
 		return psprintf("voted for %s (term %llu), open", vote.name, (unsigned long long) vote.term);
 	if (support.term == 0)
@@ -175,6 +177,18 @@ voters_text(const PghaNode *node)
 }
 
 /* ---- the columns ---- */
+
+/* One that is open; one of no term is that of a node that does not know what it has voted in. */
+static void
+put_vote(PghaRow *row, const PghaBallot *vote, bool open)
+{
+	if (!open)
+		PghaPutNull(row);
+	else if (vote->term == 0)
+		PghaPutText(row, "not known");
+	else
+		PghaPutText(row, psprintf("%s (term %llu)", vote->name, (unsigned long long) vote->term));
+}
 
 static void
 put_promise(PghaRow *row, const PghaNode *node, pgha_time now)
@@ -234,11 +248,7 @@ PghaPutVoting(PghaRow *row, const PghaNode *node, pgha_time now)
 		PghaPutText(row, PghaRuleText(node, &node->durable.rule, lead));
 	else
 		PghaPutNull(row);
-	if (node->durable.vote_open)
-		PghaPutText(row, psprintf("%s (term %llu)", node->durable.vote.name,
-								  (unsigned long long) node->durable.vote.term));
-	else
-		PghaPutNull(row);
+	put_vote(row, &node->durable.vote, node->durable.vote_open);
 	put_promise(row, node, now);
 	if (node->voting.candidacy != 0)
 		PghaPutInt64(row, (int64) node->voting.candidacy);
@@ -260,8 +270,8 @@ PghaPutMemberVoting(PghaRow *row, const PghaNode *node, int member, const PghaRe
 	else
 		PghaPutText(row, psprintf("%s (term %llu)", report->support.name[0] != '\0' ? report->support.name : "nobody before",
 								  (unsigned long long) report->support.term));
-	if (report == NULL || report->votes == 0 || !report->vote_open)
+	if (report == NULL || report->votes == 0)
 		PghaPutNull(row);
 	else
-		PghaPutText(row, psprintf("%s (term %llu)", report->vote.name, (unsigned long long) report->vote.term));
+		put_vote(row, &report->vote, report->vote_open);
 }

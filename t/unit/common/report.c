@@ -37,7 +37,7 @@ test_words(void)
 	bool		same = true;
 
 	make_members(&members);
-	for (int i = 0; i <= (int) PGHA_BAR_NOT_SYNC; i++)
+	for (int i = 0; i <= (int) PGHA_BAR_FORGOT; i++)
 	{
 		PghaLine	line;
 
