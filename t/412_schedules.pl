@@ -1,8 +1,8 @@
 # The schedules that broke pgha before its members voted, on three data members in
-# network namespaces.  With ANY 1: a primary that is killed and started again where it
-# is cut off; a promotion that a query holds up, while a voter sees the old primary
-# again; a candidate that cannot finish.  Asynchronous: a standby that is cut off, a
-# monitor that hangs.  Nothing acknowledged is lost, and nobody acknowledges beside a
+# network namespaces.  Asynchronous: a standby that is cut off, a monitor that
+# hangs, a candidate that cannot finish.  With ANY 1: a primary that is killed and
+# started again where it is cut off; a promotion that a query holds up, while a voter
+# sees the old primary again.  Nothing acknowledged is lost, and nobody acknowledges beside a
 # later leader.  (Stale nodes that boot first: 404; two and a witness, one-way cuts: 413.)
 use strict;
 use warnings;
@@ -44,7 +44,7 @@ sub judge
 sub hold_replay
 {
 	my (@nodes) = @_;
-	my @session = map { $_->background('BEGIN; SELECT count(*) FROM held; SELECT pg_sleep(600)') } @nodes;
+	$_->background('BEGIN; SELECT count(*) FROM held; SELECT pg_sleep(600)') foreach @nodes;
 	foreach my $node (@nodes)
 	{
 		$cluster->wait_for("a query on $node->{name}",
@@ -56,8 +56,13 @@ sub hold_replay
 		$cluster->wait_for("replay on $node->{name} to wait",
 			sub { grep { PghaCluster::command_line($_) =~ /startup recovering \S+ waiting/ } $node->processes });
 	}
-	return @session;
+	return;
 }
+
+# Ends it.  (The end of its client would not.)
+my $HOLDING = q{FROM pg_stat_activity WHERE query LIKE 'BEGIN; SELECT count(*) FROM held%'};
+sub let_replay { my (@nodes) = @_; $_->sql("SELECT pg_terminate_backend(pid) $HOLDING") foreach @nodes; return; }
+sub holds_replay { my ($node) = @_; return $node->sql("SELECT count(*) $HOLDING") == 1; }
 
 wait_votes($primary, $cluster->nodes);
 
@@ -101,6 +106,36 @@ judge('hung monitor', @writers);
 is(lost($new, $writers[1]), 0, '... and the new one has what it acknowledged');
 settle();
 
+# ---- a candidate that cannot finish its promotion ----
+
+($one, $two) = $cluster->others($primary);
+$one->set('pgha.priority' => 200);
+$cluster->wait_for('the priority to be told', sub { (report($one)->{priority} // 0) == 200 });
+my $old = $primary;
+my $near = writer($old);
+$near->wait_acknowledged(50);
+$near->stop;
+hold_replay($one);
+
+# With one of three dead the other two must agree, and none votes for who has less.
+my $end = $old->value('SELECT pg_current_wal_flush_lsn()');
+$cluster->wait_for('all WAL to be received',
+	sub { ($old->value("SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '$end'") // 0) == 2 });
+$term = $old->status->{term};
+$old->kill9;
+$writer = writer($one, $two);
+$writer->wait_acknowledged(50);
+is($cluster->primary, $two, 'the better candidate cannot replay: the other one takes over');
+ok(holds_replay($one), '... while the query still runs');
+my $report = report($one);
+cmp_ok($report->{withdrawn} // 0, '>', $term, '... the first one has stood, and given up');
+is($report->{candidacy} // 0, 0, '... and does not stand any more');
+let_replay($one);
+settle();
+judge('candidate held up', $near, $writer);
+is(lost($primary, $near, $writer), 0, '... and nothing is lost of what both had');
+$one->set('pgha.priority' => undef);
+
 # ---- from here on ANY 1 of the others ----
 
 foreach my $node ($cluster->nodes)
@@ -114,7 +149,7 @@ wait_votes($primary, $cluster->nodes);
 
 foreach my $when ('at once', 'when another one leads')
 {
-	my $old = $primary;
+	$old = $primary;
 	my @others = $cluster->others($old);
 	@writers = (writer($old), writer(@others));
 	$writers[0]->wait_acknowledged(100);
@@ -134,37 +169,13 @@ foreach my $when ('at once', 'when another one leads')
 	is(lost($primary, @writers), 0, '... and has all that was acknowledged (' . scalar($writers[0]->acknowledged) . ' and ' . scalar($writers[1]->acknowledged) . ' rows)');
 }
 
-# ---- a candidate that cannot finish its promotion ----
-
-($one, $two) = $cluster->others($primary);
-$one->set('pgha.priority' => 200);
-$cluster->wait_for('the priority to be told', sub { (report($one)->{priority} // 0) == 200 });
-my $old = $primary;
-@writers = (writer($old), writer($one, $two));
-$writers[0]->wait_acknowledged(20);
-my ($session) = hold_replay($one);
-$term = $old->status->{term};
-$old->kill9;
-$writers[1]->wait_acknowledged(50);
-is($cluster->primary, $two, 'the better candidate cannot replay: the other one takes over');
-ok($session->is_running, '... while the query still runs');
-my $report = report($one);
-cmp_ok($report->{withdrawn} // 0, '>', $term, '... the first one has stood, and given up');
-is($report->{candidacy} // 0, 0, '... and does not stand any more');
-cmp_ok($report->{won} // 0, '<', report($two)->{won}, '... nor has it won');
-$session->end;
-settle();
-judge('candidate held up', @writers);
-is(lost($primary, @writers), 0, '... and nothing is lost');
-$one->set('pgha.priority' => undef);
-
 # ---- a promotion is held up, and a voter sees the old primary again ----
 
 $old = $primary;
 ($one, $two) = $cluster->others($old);
 @writers = (writer($old), writer($one, $two));
 $writers[0]->wait_acknowledged(50);
-my @session = hold_replay($one, $two);
+hold_replay($one, $two);
 $cluster->partition([$old], [ $one, $two ]);
 my ($candidate, $voter);
 $cluster->wait_for('a candidate that has the vote of the other one', sub {
@@ -185,7 +196,7 @@ $cluster->wait_for('the voter to see the old primary', sub { my $view = $voter->
 is($candidate->value('SELECT pg_is_in_recovery()'), 't', 'a promotion is held up: the candidate is still a standby');
 ok($cluster->stays_false(sub { beside(@writers) }, 6), '... and whatever the voter does, nobody acknowledges beside a later leader');
 ok(!$candidate->writable, '... nor does the candidate, which cannot replay');
-$_->end foreach @session;
+let_replay($one, $two);
 $cluster->heal;
 settle();
 my $count = $writers[0]->acknowledged + $writers[1]->acknowledged;
@@ -199,15 +210,15 @@ pass('and writes go on');
 
 $old = $primary;
 ($one, $two) = $cluster->others($old);
-@session = hold_replay($one, $two);
+hold_replay($one, $two);
 $old->kill9;
 $cluster->wait_for('one of them to stand', sub { grep { (report($_)->{candidacy} // 0) > 0 } $one, $two });
 ok($cluster->stays_false(sub { scalar $cluster->primaries }, 6), 'no candidate can replay: nobody leads, ...');
 my $moment = PghaCluster::now();
-$session[1]->end;
+let_replay($two);
 $writer->wait_acknowledged(50, $moment);
 is($cluster->primary, $two, '... until one of them can');
-$session[0]->end;
+let_replay($one);
 $writer->stop;
 settle();
 judge('nobody can replay', $writer);

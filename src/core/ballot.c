@@ -77,6 +77,14 @@ pgha_wal_compare(uint32_t timeline, pgha_lsn end, uint32_t other_timeline, pgha_
 	return 0;
 }
 
+/* The rest of a record that was received in part may never come: who waits for an upstream has replayed all. */
+uint64_t
+pgha_replay_lag(const PghaLocal *local)
+{
+	return local->in_recovery && local->receiver != PGHA_RECEIVER_WAITING && local->wal_end > local->replayed ?
+		local->wal_end - local->replayed : 0;
+}
+
 uint64_t
 pgha_highest_term(const PghaNode *node)
 {
@@ -579,8 +587,7 @@ pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
 	report->won = durable->won;
 	report->rule = durable->rule;
 	report->candidacy = voting->candidacy;
-	if (node->local.in_recovery && node->local.wal_end > node->local.replayed)
-		report->replay_lag = node->local.wal_end - node->local.replayed;
+	report->replay_lag = pgha_replay_lag(&node->local);
 	if (node->posted)
 		report->beat = voting->beat;
 	report->leased = node->posted && now < voting->lease_deadline;

@@ -51,6 +51,9 @@ extern void pgha_withdraw(PghaNode *node);
 /* Orders by what they have: <0 if the WAL (timeline, end) is less than that of the other (V4). */
 extern int	pgha_wal_compare(uint32_t timeline, pgha_lsn end, uint32_t other_timeline, pgha_lsn other_end);
 
+/* What a standby has received and could replay, and has not yet: bytes. */
+extern uint64_t pgha_replay_lag(const PghaLocal *local);
+
 /* The greatest term that anybody has voted in, supported, led in or stood for. */
 extern uint64_t pgha_highest_term(const PghaNode *node);
 

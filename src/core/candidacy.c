@@ -80,15 +80,25 @@ pgha_leader_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 	return false;
 }
 
+/* C4a: has stood since there was a leader, could not finish, and still has something to replay. */
+static bool
+is_held_up(const PghaNode *node, uint64_t withdrawn, uint64_t lag)
+{
+	return withdrawn > node->durable.support.term && lag > 0;
+}
+
 /* Of two that could lead, is the member of `report` the better one? */
 static bool
 is_better(const PghaNode *node, const PghaReport *report)
 {
 	int			order = pgha_wal_compare(report->timeline, report->wal_end,
 										 node->local.timeline, node->local.wal_end);
-	uint64_t	own_lag = node->local.wal_end > node->local.replayed ?
-		node->local.wal_end - node->local.replayed : 0;
+	uint64_t	own_lag = pgha_replay_lag(&node->local);
+	bool		held_up = is_held_up(node, report->withdrawn, report->replay_lag);
 
+	/* It would stand again and again, and nobody else would get to. */
+	if (held_up != is_held_up(node, node->durable.withdrawn, own_lag))
+		return !held_up;
 	if (order != 0)
 		return order > 0;
 

@@ -172,7 +172,8 @@ fill(PghaReport *report, PghaMembers *members)
 		report->posted = false;
 		if (heard != 0)
 			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
-		if (report->votes != 0)
+		/* pgha_replay_lag() */
+		if (report->votes != 0 && report->receiver != PGHA_RECEIVER_WAITING)
 			report->replay_lag = lag_of_replay(report->wal_end);
 	}
 	else
