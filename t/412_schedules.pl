@@ -216,9 +216,12 @@ $cluster->wait_for('one of them to stand', sub { grep { (report($_)->{candidacy}
 ok($cluster->stays_false(sub { scalar $cluster->primaries }, 6), 'no candidate can replay: nobody leads, ...');
 my $moment = PghaCluster::now();
 let_replay($two);
-$writer->wait_acknowledged(50, $moment);
+$cluster->wait_for('one that leads', sub { ($two->value('SELECT pg_is_in_recovery()') // '') eq 'f' });
 is($cluster->primary, $two, '... until one of them can');
+
+# Who confirms its commits has to replay before it streams.
 let_replay($one);
+$writer->wait_acknowledged(50, $moment);
 $writer->stop;
 settle();
 judge('nobody can replay', $writer);
