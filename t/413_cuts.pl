@@ -119,7 +119,7 @@ $a->kill9;
 ok($cluster->stays_false(sub { scalar $cluster->primaries }, 6), '... and the primary is killed: nobody is elected');
 $cluster->wait_for('the last one to say so', sub { ($b->status->{reason} // '') =~ /too few voters answer to elect anybody/ });
 pass('... and pgha_status() says why');
-like($b->value(q{SELECT string_agg(answer, '; ') FROM pgha_explain()}) // '', qr/\bw\b/, '... pgha_explain() names the witness');
+like($b->value(q{SELECT string_agg(concat_ws(' ', node, answer), '; ') FROM pgha_explain()}) // '', qr/\bw would not vote for b: does not answer/, '... pgha_explain() names the witness');
 $moment = PghaCluster::now();
 $cluster->heal;
 $writer->wait_acknowledged(20, $moment);
