@@ -391,4 +391,5 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 	if (old.voting.handover != PGHA_NOBODY)
 		node->voting.handover = pgha_find_member(node, old.settings.name[old.voting.handover]);
 	node->not_fenced = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	node->voting.obstacle = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 }

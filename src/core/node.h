@@ -316,6 +316,7 @@ typedef struct PghaSettings
 	int			self;			/* index of this node in the members */
 	int			count;			/* members */
 	int			voters;			/* members and the witnesses behind them; 0: the members do not vote */
+	int			leaving;		/* the last ones of these: no file lists them any more, but the rule does */
 	char		name[PGHA_MAX_MEMBERS][PGHA_NAME_SIZE];
 	pgha_time	lease_ttl;
 	bool		refused_is_down;	/* a refused connection proves that the leader's postmaster is gone */
@@ -468,6 +469,9 @@ typedef enum PghaReason
 	PGHA_WHY_ABSENT,			/* it does not answer */
 	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
 	PGHA_WHY_FORGOT,			/* does not know what it has voted in before, and has not heard of member */
+	PGHA_WHY_VOTER_ABSENT,		/* R4: why the rule is not what the files ask for */
+	PGHA_WHY_VOTER_NEEDED,
+	PGHA_WHY_VOTER_CONFIRMS,
 	PGHA_WHY_COUNT
 } PghaReason;
 

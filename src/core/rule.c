@@ -297,23 +297,29 @@ remove_voter(PghaVotingRule *rule, int gone)
 
 /*
  * R4: the file is the wish; one voter more or less at a time.  A voter whose
- * flush confirms commits stays until synchronous_standby_names names it no more.
+ * flush confirms commits stays until synchronous_standby_names names it no more,
+ * one without which no majority would answer until others do.  `why` becomes the
+ * reason for what is left undone.
  */
 static bool
-change_voters(const PghaNode *node, PghaVotingRule *rule)
+change_voters(const PghaNode *node, PghaVotingRule *rule, PghaWhy *why)
 {
 	const char *self = node->settings.name[node->settings.self];
 	bool		degraded = is_degraded(rule);
 
 	if (node->settings.voters == 0)
 		return false;
-	for (int i = 0; i < node->settings.voters; i++)
+	for (int i = 0; i < node->settings.voters - node->settings.leaving; i++)
 	{
 		const char *name = node->settings.name[i];
 
-		if (pgha_voter_named(rule, name) != PGHA_NOBODY || !is_ready(node, name) ||
-			rule->count == PGHA_MAX_MEMBERS)
+		if (pgha_voter_named(rule, name) != PGHA_NOBODY || rule->count == PGHA_MAX_MEMBERS)
 			continue;
+		if (!is_ready(node, name))
+		{
+			*why = pgha_because(PGHA_WHY_VOTER_ABSENT, i);
+			continue;
+		}
 		if (i >= node->settings.count)
 			rule->witnesses |= UINT32_C(1) << rule->count;
 		strcpy(rule->voter[rule->count++], name);
@@ -322,14 +328,54 @@ change_voters(const PghaNode *node, PghaVotingRule *rule)
 	}
 	for (int i = 0; i < rule->count; i++)
 	{
-		if (pgha_find_voter(node, rule->voter[i]) != PGHA_NOBODY ||
-			(rule->k > 0 && (rule->sync & (UINT32_C(1) << i)) != 0))
+		int			member = pgha_find_voter(node, rule->voter[i]);
+		PghaVotingRule without = *rule;
+
+		if (member != PGHA_NOBODY && member < node->settings.voters - node->settings.leaving)
 			continue;
-		remove_voter(rule, i);
-		set_eligible(rule, self, degraded);
-		return is_workable(node, rule);
+		if (rule->k > 0 && (rule->sync & (UINT32_C(1) << i)) != 0)
+		{
+			*why = pgha_because(PGHA_WHY_VOTER_CONFIRMS, member);
+			continue;
+		}
+		remove_voter(&without, i);
+		if (!is_workable(node, &without))
+		{
+			*why = pgha_because(PGHA_WHY_VOTER_NEEDED, member);
+			continue;
+		}
+		set_eligible(&without, self, degraded);
+		*rule = without;
+		return true;
 	}
 	return false;
+}
+
+/* The files ask for more than can be done: told once that has lasted. */
+static void
+note_obstacle(PghaStep *step, PghaWhy why)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+
+	if (why.reason != voting->obstacle.reason || why.member != voting->obstacle.member)
+	{
+		voting->obstacle = why;
+		voting->obstacle_since = step->now;
+		voting->obstacle_told = false;
+	}
+	if (why.reason == PGHA_WHY_NONE || voting->obstacle_told ||
+		step->now - voting->obstacle_since < node->settings.failure_timeout)
+		return;
+	voting->obstacle_told = true;
+	pgha_tell(step, why);
+}
+
+bool
+pgha_is_needed(const PghaNode *node, const char *name)
+{
+	return pgha_voter_named(&node->durable.rule, name) != PGHA_NOBODY ||
+		(node->posted && pgha_voter_named(&node->voting.committed, name) != PGHA_NOBODY);
 }
 
 /*
@@ -439,8 +485,15 @@ pgha_tend_rule(PghaStep *step)
 		return;
 	if (!change_sync(node, &next))
 	{
+		PghaWhy		why = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+		bool		changed;
+
 		next = *newest;
-		if (!node->gate_open || !change_voters(node, &next))
+		if (!node->gate_open)
+			return;
+		changed = change_voters(node, &next, &why);
+		note_obstacle(step, why);
+		if (!changed)
 			return;
 	}
 	next.epoch++;

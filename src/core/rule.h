@@ -57,4 +57,7 @@ extern PghaVotingRule pgha_rule_of_file(const PghaNode *node);
 /* Has this voter lost what it had voted in, or is it new (recall.h)? */
 extern bool pgha_has_forgotten(const PghaReport *report);
 
+/* Is this voter asked for its lease, its vote or its copy of the rule, whatever the files say? */
+extern bool pgha_is_needed(const PghaNode *node, const char *name);
+
 #endif							/* PGHA_CORE_RULE_H */

@@ -67,6 +67,11 @@ typedef struct PghaVoting
 	bool		forgot_told;
 	pgha_time	voted_at;
 	PghaRefusal refusal;
+
+	/* Why the rule is not what the files ask for (R4). */
+	PghaWhy		obstacle;
+	pgha_time	obstacle_since;
+	bool		obstacle_told;
 	PghaStopping receiver;
 	bool		stop_wanted;	/* in this step there was a reason to have it stopped */
 	uint64_t	candidacy;		/* the term this node stands for; 0: it does not */

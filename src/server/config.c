@@ -297,7 +297,7 @@ hash_config(const PghaMembers *members, bool data)
 bool
 PghaConfigDiffers(const PghaSettings *settings, int member, uint64 hash)
 {
-	if (member == settings->self)
+	if (member == settings->self || member >= Max(settings->voters, settings->count) - settings->leaving)
 		return false;
 	if (settings->self >= settings->count && member < settings->count)
 		return false;

@@ -14,6 +14,7 @@
 
 #include "utils/guc.h"
 
+#include "../core/rule.h"
 #include "config_votes.h"
 
 /* Fewer cannot lose one and still have a majority. */
@@ -144,4 +145,34 @@ PghaConfigVotesText(const PghaMembers *members, char *text, size_t size)
 						   members->member[i].host, members->member[i].port);
 	if (length < size)
 		snprintf(text + length, size - length, "%d %d %d", pgha_quorum, pgha_lease_ttl, pgha_refused_is_down);
+}
+
+/* Nobody is asked twice at one address, and under the name of another. */
+static bool
+is_listed(const PghaMembers *members, const PghaAddress *address)
+{
+	for (int i = 0; i < members->voters; i++)
+		if (strcmp(members->member[i].name, address->name) == 0 ||
+			(members->member[i].port == address->port && strcmp(members->member[i].host, address->host) == 0))
+			return true;
+	return false;
+}
+
+void
+PghaConfigKeepLeaving(PghaMembers *members, PghaSettings *settings, const PghaMembers *former,
+					  const PghaNode *node)
+{
+	for (int i = 0; i < former->voters; i++)
+	{
+		const PghaAddress *address = &former->member[i];
+
+		if (!pgha_is_needed(node, address->name) || is_listed(members, address) ||
+			members->voters == PGHA_MAX_MEMBERS)
+			continue;
+		strlcpy(settings->name[members->voters], address->name, PGHA_NAME_SIZE);
+		members->member[members->voters++] = *address;
+		settings->leaving++;
+	}
+	if (settings->leaving > 0)
+		settings->voters = members->voters;
 }

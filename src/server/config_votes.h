@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "../common/members.h"
+#include "../core/state.h"
 
 /* GUC variables; pgha_lease_ttl in milliseconds, 0: as long as pgha.failure_timeout. */
 extern int	pgha_quorum;
@@ -30,6 +31,13 @@ extern bool PghaConfigVotesBuild(PghaMembers *members, PghaSettings *settings, i
  * be had or not to be used.
  */
 extern void PghaConfigVotesWarn(const PghaMembers *members);
+
+/*
+ * Who is in no file any more, but in the rule of `node`, goes on being asked at the
+ * address that `former` has: behind all others, as settings->leaving says.
+ */
+extern void PghaConfigKeepLeaving(PghaMembers *members, PghaSettings *settings, const PghaMembers *former,
+								  const PghaNode *node);
 
 /* What voters must agree on, as a text to be hashed; empty if nothing of it is set. */
 extern void PghaConfigVotesText(const PghaMembers *members, char *text, size_t size);

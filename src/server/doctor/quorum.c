@@ -178,8 +178,9 @@ static void
 check_witnesses(PghaDoctor *doctor)
 {
 	const PghaView *view = doctor->view;
+	int			listed = view->members.voters - view->settings.leaving;
 
-	for (int i = view->members.count; i < view->members.voters; i++)
+	for (int i = view->members.count; i < listed; i++)
 	{
 		const PghaMemberView *witness = &view->member[i];
 
@@ -196,10 +197,10 @@ check_witnesses(PghaDoctor *doctor)
 						   "witness \"%s\" has another list of members and witnesses, or other times, than this node",
 						   view->members.member[i].name);
 	}
-	if (doctor->findings == 0 && view->members.voters == view->members.count)
+	if (doctor->findings == 0 && listed == view->members.count)
 		PghaDoctorFine(doctor, "there is none");
 	else if (doctor->findings == 0)
-		PghaDoctorFine(doctor, "%d, all answer", view->members.voters - view->members.count);
+		PghaDoctorFine(doctor, "%d, all answer", listed - view->members.count);
 }
 
 const PghaCheck pgha_checks_quorum[] = {

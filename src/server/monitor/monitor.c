@@ -35,12 +35,14 @@
 #include "../../core/claim.h"
 #include "../../core/election.h"
 #include "../../core/members.h"
+#include "../../core/rule.h"
 #include "../../core/step.h"
 #include "../../core/switchover.h"
 #include "../agents.h"
 #include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
+#include "../config_votes.h"
 #include "../confirm.h"
 #include "../events.h"
 #include "../gate.h"
@@ -366,6 +368,7 @@ configure(void)
 	}
 	monitor.config_error[0] = '\0';
 	PghaConfigKeepVoters(&next, &monitor.node.durable);
+	PghaConfigKeepLeaving(&next.members, &next.settings, &monitor.config.members, &monitor.node);
 	PghaShmem->config = next;
 	if (memcmp(&next.members, &monitor.config.members, sizeof(next.members)) != 0 ||
 		strcmp(next.conninfo, monitor.config.conninfo) != 0)
@@ -385,6 +388,18 @@ configure(void)
 		monitor.config = next;
 		monitor.node.settings = next.settings;
 	}
+}
+
+/* Who has left the vote, after the files, need not be asked any more. */
+static bool
+somebody_has_left(void)
+{
+	const PghaSettings *settings = &monitor.config.settings;
+
+	for (int i = settings->voters - settings->leaving; i < settings->voters; i++)
+		if (!pgha_is_needed(&monitor.node, settings->name[i]))
+			return true;
+	return false;
 }
 
 /* ---- the loop ---- */
@@ -500,6 +515,8 @@ PghaMonitorMain(Datum arg)
 			configure();
 			warn_of_names();
 		}
+		else if (somebody_has_left())
+			configure();
 		CHECK_FOR_INTERRUPTS();
 
 		tick();

@@ -241,7 +241,7 @@ put_member(PghaRow *row, const PghaPublished *published, int index, XLogRecPtr l
 {
 	const PghaView *view = &published->view;
 	const PghaMemberView *member = &view->member[index];
-	bool		witness = index >= view->members.count;
+	bool		witness = PghaHasNoData(&published->node, index);
 	const PghaReport *report = &member->report;
 	bool		self = index == view->settings.self;
 	bool		reachable = member->contact == PGHA_CONTACT_ANSWERED;

@@ -104,6 +104,13 @@ PghaRuleText(const PghaNode *node, const PghaVotingRule *rule, bool lead)
 		appendStringInfo(&text, "commits are confirmed by %d of %s", rule->k, names_of(rule, rule->sync));
 	else
 		appendStringInfoString(&text, "commits need no confirmation");
+	if (lead && node->voting.obstacle.reason != PGHA_WHY_NONE)
+	{
+		char		why[320];
+
+		PghaReasonText(node, &node->voting.obstacle, why, sizeof(why));
+		appendStringInfo(&text, "; %s", why);
+	}
 	return text.data;
 }
 
@@ -257,10 +264,21 @@ PghaPutVoting(PghaRow *row, const PghaNode *node, pgha_time now)
 	put_refusal(row, node, now);
 }
 
+/* Who leaves stands behind the witnesses, and may have been either. */
+bool
+PghaHasNoData(const PghaNode *node, int member)
+{
+	const PghaVotingRule *rule = &node->durable.rule;
+
+	if (member < pgha_everybody(node) - node->settings.leaving)
+		return member >= node->settings.count;
+	return pgha_is_among(rule, rule->witnesses, node->settings.name[member]);
+}
+
 void
 PghaPutMemberVoting(PghaRow *row, const PghaNode *node, int member, const PghaReport *report)
 {
-	PghaPutBool(row, member >= node->settings.count);
+	PghaPutBool(row, PghaHasNoData(node, member));
 	if (report == NULL)
 		PghaPutNull(row);
 	else

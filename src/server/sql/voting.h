@@ -23,4 +23,7 @@ extern void PghaPutVoting(PghaRow *row, const PghaNode *node, pgha_time now);
 /* The columns of pgha_cluster() from witness on; `report` is NULL if nothing was heard of that member. */
 extern void PghaPutMemberVoting(PghaRow *row, const PghaNode *node, int member, const PghaReport *report);
 
+/* Is that one a witness? */
+extern bool PghaHasNoData(const PghaNode *node, int member);
+
 #endif							/* PGHA_SQL_VOTING_H */
