@@ -42,7 +42,7 @@ static const int weight[SIM_PROFILES][FAULT_KINDS] = {
 	[SIM_PROFILE_CONFIG] = {
 		[FAULT_KILL] = 6,[FAULT_START] = 4,[FAULT_STOP] = 2,[FAULT_QUICK_RESTART] = 2,[FAULT_PAUSE] = 3,
 		[FAULT_RESUME] = 3,[FAULT_THROTTLE] = 6,[FAULT_ERRORS] = 2,[FAULT_PRIORITY] = 3,
-		[FAULT_FREEZE] = 2,[FAULT_PROMOTE] = 2,[FAULT_FORCE] = 1
+		[FAULT_FREEZE] = 2,[FAULT_PROMOTE] = 2,[FAULT_FORCE] = 1,[FAULT_SWITCHOVER] = 8
 	},
 	[SIM_PROFILE_MIXED] = {
 		[FAULT_KILL] = 4,[FAULT_POWER] = 2,[FAULT_STOP] = 2,[FAULT_RESTART] = 2,
@@ -50,7 +50,7 @@ static const int weight[SIM_PROFILES][FAULT_KINDS] = {
 		[FAULT_CUT] = 4,[FAULT_CUT_ONE_WAY] = 2,[FAULT_ISOLATE] = 2,[FAULT_HEAL] = 3,[FAULT_SLOW] = 2,
 		[FAULT_THROTTLE] = 1,[FAULT_ERRORS] = 1,[FAULT_PAUSE] = 1,[FAULT_RESUME] = 2,
 		[FAULT_PROMOTE] = 1,[FAULT_FORCE] = 1,[FAULT_SITE_DOWN] = 1,[FAULT_HANG] = 1,[FAULT_UNABLE] = 1,
-		[FAULT_DROP] = 1
+		[FAULT_DROP] = 1,[FAULT_SWITCHOVER] = 2
 	},
 };
 
@@ -311,6 +311,10 @@ sim_strike(SimWorld *world, SimFault fault, int node)
 			memset(n->rejected, 0, sizeof(n->rejected));
 			break;
 		case FAULT_RANDOM:
+		case FAULT_SWITCHOVER:
+			for (int i = 0; i < world->count; i++)
+				sim_switchover(world, i, sim_chance(world, 500) ? PGHA_NOBODY : other);
+			break;
 		case FAULT_KINDS:
 			break;
 	}

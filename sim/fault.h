@@ -42,6 +42,7 @@ typedef enum SimFault
 	FAULT_DROP,					/* the WAL receiver's connection, and a moment later perhaps ... */
 	FAULT_REJECT,				/* ... a firewall answers in the others' place */
 	FAULT_NO_REJECT,
+	FAULT_SWITCHOVER,			/* by whoever leads */
 	FAULT_KINDS
 } SimFault;
 

@@ -26,10 +26,20 @@ $cluster->wait_for('no error anywhere', sub { !grep { ($w->view->{$_}{error} // 
 
 is($w->status->{state}, 'witness', 'state');
 like($w->status->{reason}, qr/votes, and has no data/, 'reason');
+is($w->status->{role}, 'witness', 'role');
+$cluster->wait_for('the witness to support a', sub { ($w->status->{term} // 0) == 1 });
+is(join('|', map { $_ // '' } @{ $w->status }{qw(timeline flushed_lsn gate sync_state candidate)}), '||||', 'nothing of its own WAL or commits is told as the cluster\'s');
+{
+	my (undef, $out) = PghaCluster::run_command([ $w->here, PghaCluster::pgha_program(), 'status', '-h', $w->{socket}, '-p', $w->{port}, '-U', 'postgres' ]);
+	like($out, qr/^Cluster main: primary a, term 1  \(as w sees it\)$/m, 'pgha status asks a witness, too');
+	like($out, qr/^ +\* +w +\S+ +witness +witness +- /m, 'and has a row for it');
+}
+(undef, undef, my $agent) = PghaCluster::run_command([ $w->here, PghaCluster::pgha_program(), 'agent', '-D', $w->{data} ]);
+like($agent, qr/"w" is a witness, which needs no agent/, 'an agent is told that it is not needed');
 is($w->value('SELECT count(*) FROM pg_replication_slots'), 0, 'it keeps no slots');
 is($a->value(q(SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pgha\_w%')), 0, 'and none is kept for it');
 ok(defined $w->value('CREATE TABLE t (a int); INSERT INTO t VALUES (1); DROP TABLE t'), 'commits of its own are its own matter');
-foreach my $call ('pgha_promote()', 'pgha_promote(true)', q(pgha_recover_node('b')))
+foreach my $call ('pgha_promote()', 'pgha_promote(true)', q(pgha_recover_node('b')), 'pgha_switchover()')
 {
 	like($w->error("SELECT $call") // '', qr/55000.*this server is a witness.*HINT.*one of the members/s, "$call is refused");
 }

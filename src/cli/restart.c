@@ -40,7 +40,7 @@ restart_server(const PghaClientOptions *options, PGconn **conn)
 
 	if (ordered != NULL)
 	{
-		fprintf(stderr, "pgha: restarting \"%s\"\n", node);
+		pgha_note("restarting \"%s\"", node);
 		if (pgha_await_true(options, address, conn, is_back, started, began + options->timeout * 1000LL))
 		{
 			char	   *role = pgha_client_query(*conn, "SELECT CASE WHEN pg_is_in_recovery() THEN 'streams' ELSE 'leads' END",
@@ -115,7 +115,7 @@ all_present(const json_t *rows, bool force)
 		if (obstacle(row) == NULL || node == NULL)
 			continue;
 		if (force)
-			fprintf(stderr, "pgha: leaves \"%s\" out: it %s\n", node, obstacle(row));
+			pgha_note("leaves \"%s\" out: it %s", node, obstacle(row));
 		else
 			pgha_error(stderr, "Nothing has been restarted.  Bring it back first, or use --force, which leaves it out.",
 					   "\"%s\" %s", node, obstacle(row));

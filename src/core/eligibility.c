@@ -40,14 +40,14 @@ bar_under_quorum(const PghaNode *node, bool by_hand)
 		return PGHA_BAR_BEHIND_FORK;
 	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
-	if (node->durable.paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
-		return PGHA_BAR_PAUSED;
-	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
-		return PGHA_BAR_AUTO_FAILOVER;
 	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
 		return PGHA_BAR_APPLY_DELAY;
 	if (node->local.too_low && RULE(node, PGHA_RULE_TOO_LOW))
 		return PGHA_BAR_TOO_LOW;
+	if (node->durable.paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
+		return PGHA_BAR_PAUSED;
+	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+		return PGHA_BAR_AUTO_FAILOVER;
 	return PGHA_MAY_PROMOTE;
 }
 
@@ -133,10 +133,6 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 		return PGHA_BAR_TOO_LOW;
 	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
-	if (durable->paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
-		return PGHA_BAR_PAUSED;
-	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
-		return PGHA_BAR_AUTO_FAILOVER;
 	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
 		return PGHA_BAR_APPLY_DELAY;
 	if (sync->method != PGHA_SYNC_NONE)
@@ -150,6 +146,12 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	}
 	if (lacking(node) > node->settings.max_failover_lag && RULE(node, PGHA_RULE_LAG))
 		return PGHA_BAR_LAG;
+
+	/* Last, as whoever is only barred by these may be handed over to. */
+	if (durable->paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
+		return PGHA_BAR_PAUSED;
+	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+		return PGHA_BAR_AUTO_FAILOVER;
 	if (leader != PGHA_NOBODY && !node->member[leader].was_primary &&
 		!pgha_primary_is_missing(node, now, &why))
 		return PGHA_BAR_STARTED_LATE;

@@ -406,7 +406,14 @@ change_sync(PghaNode *node, PghaVotingRule *rule)
 	if (rule->k == 0)
 		caught_up = have_caught_up(node, rule, data_members(rule)) >= rule->count - pgha_majority_of(rule) + 1;
 	else
-		caught_up = have_caught_up(node, rule, rule->sync) == pgha_count_set(rule->sync);	/* S6 */
+	{
+		/*
+		 * S6.  k of the new S are enough, as they are for a commit: whoever is
+		 * elected under the new rule has a vote of one of them, and no less WAL.
+		 * All of S would keep a new leader shut while the former one is down.
+		 */
+		caught_up = pgha_is_flushed(node, rule, node->voting.change_at);
+	}
 	set_eligible(rule, self, false);
 	return caught_up || !RULE(node, PGHA_RULE_CATCH_UP);
 }

@@ -165,11 +165,13 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 	PghaPutLsn(&row, witness ? InvalidXLogRecPtr : wal_end);
 	PghaPutLsn(&row, in_recovery ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr);
 	PghaPutTextOrNull(&row, view->valid ? view->leader_name : "");
-	if (published->enabled)
+	if (published->enabled && !witness)
 		PghaPutText(&row, PghaGateIsOpen() ? "open" : "closed");
 	else
 		PghaPutNull(&row);
-	if (in_recovery)
+	if (witness)
+		PghaPutNull(&row);
+	else if (in_recovery)
 		PghaPutText(&row, standby_sync_state(view));
 	else
 	{

@@ -22,7 +22,7 @@ pgha_sql_restart(PG_FUNCTION_ARGS)
 	const char *mode = PG_ARGISNULL(0) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	PghaFailure failure;
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (strcmp(mode, "fast") != 0 && strcmp(mode, "smart") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

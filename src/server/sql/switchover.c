@@ -181,7 +181,7 @@ pgha_sql_switchover(PG_FUNCTION_ARGS)
 	PghaAnswer	answer;
 	char		name[PGHA_NAME_SIZE] = "";
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (RecoveryInProgress())
 		refuse_on_standby();
 	check_target(target);
