@@ -425,6 +425,7 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 	pgha_lsn	end = sim_end(world, node);
 	uint32_t	me = UINT32_C(1) << node;
 	const SimToldSync *told = told_sync(n, &n->before.claim);
+	const PghaReport *former = leader == PGHA_NOBODY ? NULL : fresh_report(n, leader, lost);
 	PghaSync	sync = {0};
 	int			sure = 1;
 
@@ -448,7 +449,8 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 		}
 		if (report->receiver == PGHA_RECEIVER_STREAMING && leader != PGHA_NOBODY && leader != node &&
 			j != leader && strcmp(report->upstream, name_of(world, leader)) == 0 &&
-			report->receiver_age < n->settings.failure_timeout)
+			report->receiver_age < n->settings.failure_timeout &&
+			(former == NULL || !former->in_recovery))
 			sim_violation(world, "promotion", "%s promotes while %s receives from %s", self,
 						  name_of(world, j), name_of(world, leader));
 		if (report->in_recovery && report->claim.term > n->before.claim.term &&
@@ -617,8 +619,8 @@ check_gate_opened(SimWorld *world, int node)
 
 	if (n->state_before == PGHA_PROMOTING)
 		return;					/* the decision was made before */
-	if (sim_clock(world, node) >= n->gate_deadline)
-		return;					/* ... and so long ago that nothing gets through: it was stopped meanwhile */
+	if (sim_clock(world, node) >= n->gate_deadline || n->awake_at > n->stepped_at)
+		return;					/* ... it was stopped meanwhile, and nothing gets through after the deadline */
 	for (int j = 0; j < world->count; j++)
 	{
 		if (j != node && (!n->seen[j].any || n->seen[j].asked < n->awake_at) &&

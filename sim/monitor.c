@@ -78,7 +78,8 @@ write_state(SimWorld *world, int node)
 	SimNode    *n = &world->node[node];
 	PghaEvent	event;
 
-	if (n->core.state != PGHA_PROMOTING || !n->in_recovery ||
+	/* Once PostgreSQL was told to promote the worker ends instead, and starts over. */
+	if (n->core.state != PGHA_PROMOTING || !n->in_recovery || n->promotion != 0 ||
 		(!n->disk_full && !sim_chance(world, world->hitches)))
 	{
 		n->disk = n->core.durable;

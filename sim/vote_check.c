@@ -96,6 +96,21 @@ could_acknowledge(const SimWorld *world, int node)
 	return sim_leads(world, node) && n->gate && sim_clock(world, node) < n->gate_deadline;
 }
 
+/*
+ * Where all that the file of a node lists have lost pgha.state, and there are too
+ * few to begin anew, nobody votes any more, and nothing is promised.
+ */
+static bool
+anybody_votes(const SimWorld *world, int node)
+{
+	int			voters = world->node[node].settings.voters;
+
+	for (int i = 0; i < voters; i++)
+		if (world->node[i].disk.rule.term != 0)
+			return true;
+	return world->no_quorum;
+}
+
 static void
 check_acknowledged(SimWorld *world, int node, int c)
 {
@@ -103,7 +118,7 @@ check_acknowledged(SimWorld *world, int node, int c)
 	SimCommit  *commit = &world->commit[c];
 	const PghaVotingRule *rule = &n->core.durable.rule;
 
-	if (!world->voting)
+	if (!world->voting || !anybody_votes(world, node))
 		return;
 
 	/* Asked for by name; or what a leader acknowledges alone, unless it was told to and waits for others to catch up. */

@@ -351,6 +351,30 @@ direct_catch_up(SimWorld *world, Cast *cast)
 	leave_rival_with_witnesses(world, cast);
 }
 
+/* ... or is one of those that may confirm, and the other one did. */
+static void
+direct_enough(SimWorld *world, Cast *cast)
+{
+	set_names(world, 7);
+	if (!await_acknowledged(world, cast))
+		return;
+	isolate(world, cast->rival);
+	if (await_acknowledged(world, cast))
+		leave_rival_with_witnesses(world, cast);
+}
+
+/* Two that do not see each other stand in one term, and ask the same witnesses. */
+static void
+direct_once(SimWorld *world, Cast *cast)
+{
+	cut_off(world, cast->rival, cast->voter, true);
+	world->idle = true;
+	run_for(world, 300 * MS);
+	sim_kill(world, cast->leader, false);
+	run_for(world, 3 * world->node[cast->rival].settings.failure_timeout);
+	world->idle = false;
+}
+
 static int
 leader_of(const SimWorld *world)
 {
@@ -372,6 +396,8 @@ sim_direct(SimWorld *world, SimDirected kind)
 		[DIRECTED_AGE] = direct_age,
 		[DIRECTED_ELIGIBLE] = direct_eligible,
 		[DIRECTED_CATCH_UP] = direct_catch_up,
+		[DIRECTED_ENOUGH] = direct_enough,
+		[DIRECTED_ONCE] = direct_once,
 	};
 	Cast		cast = {.leader = leader_of(world)};
 

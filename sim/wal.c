@@ -318,7 +318,10 @@ sim_release_commits(SimWorld *world, int node)
 
 		if (commit >= 0)
 		{
-			world->commit[commit].by_names = sim_sync_state(world, node).num_sync > 0;
+			PghaSync	sync = sim_sync_state(world, node);
+
+			/* Whoever names a server that is not one of the members is told so, and promised nothing. */
+			world->commit[commit].by_names = sync.num_sync > 0 && sync.listed >> n->settings.count == 0;
 			sim_post(world, sim_between(world, MS / 5, 2 * MS), SIM_COMMIT, node, commit, 0, 0);
 		}
 	}

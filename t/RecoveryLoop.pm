@@ -281,6 +281,12 @@ sub settle
 		{
 			next if $primary && $node == $primary || $node->job_pids;
 			if (!$node->is_running && $self->{stopped}{ $node->{name} }) { $self->start_again($node, $primary); }
+			# Nobody is up to be told of the end of the pause.
+			elsif (!$primary && !$node->is_running && $self->waits_for_pause($node))
+			{
+				$self->{by_hand}++;
+				$node->start(wait => 0) if !$node->job_pids;
+			}
 			elsif ($primary && (my $method = $self->needs_person($primary, $node)))
 			{
 				$self->{by_hand}++;
@@ -298,13 +304,20 @@ sub follows
 	  && ($node->value("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND sender_port = $primary->{port}") // 0) == 1;
 }
 
+# Has its agent said in this round that a pause keeps it down?
+sub waits_for_pause
+{
+	my ($self, $node) = @_;
+	return substr($node->agent_text, $self->{mark}{ $node->{name} }) =~ /not started, as failover is paused: order it/;
+}
+
 # Is it one that does not come back by itself, and says so?  The method to order.
 sub needs_person
 {
 	my ($self, $primary, $node) = @_;
 	my $progress = $primary->row("SELECT * FROM pgha_recovery_progress() WHERE node = '$node->{name}'") // return 0;
 	my $told = join ' ', map { $_ // '' } @$progress{qw(message detail hint)};
-	return 'auto' if !$node->is_running && substr($node->agent_text, $self->{mark}{ $node->{name} }) =~ /not started, as failover is paused: order it/;
+	return 'auto' if !$node->is_running && $self->waits_for_pause($node);
 	return 'clone' if $told =~ /this node has data of term|reaches further/;
 	return 'clone' if ($node->{settings}{'pgha.auto_rejoin'} // '') eq 'rewind' && (($progress->{server} // '') eq 'marked' || $told =~ /clone/);
 	return undef;

@@ -86,7 +86,8 @@ resume_claim(PghaNode *node)
 
 	if (claim->term == 0)
 	{
-		claim->term = 1;
+		/* Where members vote, all of them have forgotten: the timelines tell which terms there were. */
+		claim->term = pgha_takes_part(node) && node->max_timeline > 1 ? node->max_timeline + 1 : 1;
 		claim->fork_lsn = 0;
 		strcpy(claim->leader, node->settings.name[node->settings.self]);
 	}

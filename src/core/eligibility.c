@@ -94,7 +94,9 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	{
 		if (durable->diverged)
 			return PGHA_BAR_DIVERGED;
-		if (durable->fenced && !pgha_in_force(node))
+
+		/* Not the mark of a claim that is being resumed: others must go on to wait for this node. */
+		if (durable->fenced && durable->role != PGHA_ROLE_PRIMARY && !pgha_in_force(node))
 			return PGHA_BAR_FENCED;
 	}
 

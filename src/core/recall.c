@@ -66,9 +66,10 @@ does_not_stand(const PghaNode *node, int member)
 {
 	const PghaMember *m = &node->member[member];
 
+	/* Of one that has forgotten it, too, its WAL must tell what it won: all of it. */
 	return pgha_is_self(node, member) ||
 		(m->heard != 0 && m->report.system_identifier == node->settings.system_identifier &&
-		 m->report.candidacy == 0);
+		 m->report.candidacy == 0 && !(pgha_has_forgotten(&m->report) && m->report.bar == PGHA_BAR_REPLAYING));
 }
 
 /* Has everybody been heard that may have stood?  If not, *missing is one of them. */

@@ -33,24 +33,20 @@ sub wait_acknowledged
 
 sub stop { my ($self) = @_; $self->end; return $self; }
 
-# Longest time without an acknowledgement around a moment, in ms: from the last
-# one before it (or the moment itself) to the first one after.
+# Longest time without an acknowledgement around a moment, in ms: from the moment to
+# the first one on a new connection after it; undef before there is one.
+# Acknowledgements that were on their way when the server died do not end an outage.
 sub outage
 {
 	my ($self, $moment) = @_;
-	foreach my $row ($self->acknowledged)
+	my $connected = 0;
+	foreach my $line ($self->lines)
 	{
-		return 1000 * ($row->[0] - $moment) if $row->[0] > $moment && $self->is_new_connection($moment, $row->[0]);
+		next if $line->[0] <= $moment;
+		return 1000 * ($line->[0] - $moment) if $connected && $line->[1] eq 'A';
+		$connected ||= $line->[1] eq 'C';
 	}
 	return undef;
-}
-
-# Was there a new connection between the two times?  Acknowledgements that were
-# on their way when the server died do not end an outage.
-sub is_new_connection
-{
-	my ($self, $from, $to) = @_;
-	return scalar grep { $_->[1] eq 'C' && $_->[0] > $from && $_->[0] <= $to } $self->lines;
 }
 
 # Acknowledged values that a node does not have.

@@ -30,6 +30,7 @@
 static PghaDurable written;		/* what pgha.state holds */
 static PghaSettings written_with;	/* its sets of members are names there, bits of these settings here */
 static bool written_valid = false;
+static bool promotion_given = false;	/* PostgreSQL will end recovery, whatever is decided now */
 
 void
 PghaActInit(const PghaSettings *settings, PghaDurable *durable)
@@ -60,7 +61,8 @@ same_members(const PghaSettings *settings)
 
 /*
  * A decision that cannot be made durable must not be acted on.  A standby then
- * leaves the lead to others; anything else is decided anew by a new worker.
+ * leaves the lead to others, while PostgreSQL has not been told to promote;
+ * anything else is decided anew by a new worker.
  */
 static bool
 write_state(const PghaMonitor *monitor)
@@ -71,7 +73,7 @@ write_state(const PghaMonitor *monitor)
 	{
 		/* The new file may be in place, unsynced: what is on disk must be written again, whatever it is. */
 		written_valid = false;
-		if (monitor->node.state == PGHA_PROMOTING && monitor->node.local.in_recovery)
+		if (monitor->node.state == PGHA_PROMOTING && monitor->node.local.in_recovery && !promotion_given)
 			return false;
 		ereport(FATAL,
 				(errmsg("pgha could not make a decision durable, and starts over")));
@@ -135,6 +137,8 @@ PghaActAlive(const PghaMonitor *monitor)
 bool
 PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 {
+	if (monitor->node.state != PGHA_PROMOTING)
+		promotion_given = false;
 	switch (action->type)
 	{
 		case PGHA_ACT_POLL:
@@ -196,6 +200,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			break;
 		case PGHA_ACT_PROMOTE:
 			(void) PghaEventsSync();
+			promotion_given = true;
 			PghaPromotionStart(action->parent, action->timeline, pgha_clock_us());
 			break;
 		case PGHA_ACT_FENCE:
