@@ -514,7 +514,8 @@ expect_answer(void)
 {
 	static PQcommMethods methods;
 
-	if (MyProcPort == NULL || IsBackgroundWorker)
+	/* Workers, parallel ones too, have no client of their own. */
+	if (MyProcPort == NULL)
 		return;
 	if (socket_methods == NULL)
 	{
