@@ -133,6 +133,19 @@ $b->thaw;
 $_->set('pgha.failure_timeout' => '3s') foreach $a, $b;
 $cluster->wait_following($a, $b);
 
+# ---- what it has decided cannot be written ----
+mkdir "$a->{data}/pgha.state.new";
+$session = $a->background(q{SELECT pgha_switchover('b')});
+my $log = "$a->{data}.pgha/postgres.log";	# its agent has started it
+$cluster->wait_for('the monitor to give up', sub { PghaCluster::slurp($log) =~ /could not make a decision durable/ });
+rmdir "$a->{data}/pgha.state.new";
+$moment = PghaCluster::now();
+$a->sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pgha_switchover%' AND pid <> pg_backend_pid()});
+$session->end;
+$writer->wait_acknowledged(10, $moment);
+is($a->state, 'primary', 'the decision cannot be made durable: the primary leads on');
+ok(!-e "$a->{data}/standby.signal", '... and will not start as a standby');
+
 # ---- paused: by hand it goes ----
 $cluster->wait_for('the pause to be confirmed', sub { ($a->value('SELECT pgha_pause()', timeout => 10) // '') eq 't' });
 order_switchover($a, 'b');

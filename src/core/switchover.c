@@ -192,15 +192,19 @@ is_heard(const PghaNode *node)
 	return heard >= pgha_majority_of(rule);
 }
 
-/* H4: it is said after it is durable, and after the gate was shut. */
+/*
+ * H4: it is said after it is durable, and after the gate was shut.  The state comes
+ * first: if it cannot be written this node leads on, and must not find a
+ * standby.signal at its next start.
+ */
 static void
 let_go(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 
 	node->durable.role = PGHA_ROLE_STANDBY;
-	pgha_act(step, PGHA_ACT_BECOME_STANDBY);
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	pgha_act(step, PGHA_ACT_BECOME_STANDBY);
 	node->voting.released = node->durable.claim.term;
 	node->voting.handover_since = step->now;
 }
