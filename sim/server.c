@@ -323,12 +323,13 @@ sim_stop(SimWorld *world, int node)
 	sim_post(world, sim_between(world, 50 * MS, 600 * MS), SIM_PHASE, node, 0, 0, 0);
 }
 
-/* A planned hand-over: shut down, and started again at once by the agent. */
+/* A planned hand-over: shut down, and started again at once by the agent, if there is one. */
 void
 sim_hand_over(SimWorld *world, int node)
 {
 	sim_stop(world, node);
-	sim_post_to_host(world, sim_between(world, 700 * MS, 900 * MS), SIM_START, node, 0, 0, 0);
+	if (world->node[node].agent)
+		sim_post_to_host(world, sim_between(world, 700 * MS, 900 * MS), SIM_START, node, 0, 0, 0);
 }
 
 void

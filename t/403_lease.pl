@@ -14,16 +14,19 @@ my $late = qr/25006: the monitor of pgha has not been heard of for too long, com
 my ($cluster, $primary);
 
 # One session, each statement a query of its own, that goes on while the test does.
-sub start
+# Its commands' tags are shown, too.
+sub start_telling
 {
 	my $log = "$cluster->{base}/log/start-" . ++$cluster->{starts};
 	my $command = [
-		$primary->program('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose',
+		$primary->program('psql'), '-XAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose',
 		'-d', $primary->conninfo, map { ('-c', $_) } @_
 	];
 	return $cluster->adopt(
 		PghaCluster::Child->new(pid => PghaCluster::spawn($command, log => $log), log => $log, signal => 'TERM'));
 }
+
+sub start { return start_telling('\set QUIET on', @_); }
 
 # What a started session said, once it has ended.
 sub outcome
@@ -67,7 +70,7 @@ $cluster->wait_for('a lock that is held', sub { $primary->sql("SELECT count(*) F
 is($primary->error('INSERT INTO probe VALUES (-1)'), undef, 'while the monitor goes round commits pass');
 
 # One query, so that its commit is answered when all of it is done.
-my $unsent = start("BEGIN; INSERT INTO probe VALUES (-2); COMMIT; SELECT pg_advisory_lock(1), 'told'");
+my $unsent = start("BEGIN; INSERT INTO probe VALUES (-2); COMMIT; SELECT pg_advisory_lock_shared(1), 'told'");
 wait_waiting('BEGIN; INSERT%', 'advisory');
 stop_monitor();
 like($primary->status->{reason}, qr/monitor has not been heard of for \d+ s, and commits wait for it; it last said: ./,
@@ -79,6 +82,13 @@ is(present(-3), 0, 'a commit waits before it is written');
 go_on();
 is(outcome($waiting), "told\n", 'and goes on with the monitor');
 ok($unsent->is_running, 'a commit that has not been answered yet');
+
+# The answer of another one has been begun, by a NOTICE; and that of a third one is sent as soon as the buffer is full.
+my @begun = (
+	start_telling("DO \$\$BEGIN INSERT INTO probe VALUES (-8); COMMIT; RAISE NOTICE 'begun'; PERFORM pg_advisory_lock_shared(1); END\$\$", "SELECT 'told'"),
+	start_telling("BEGIN; INSERT INTO probe VALUES (-9); COMMIT; SELECT pg_advisory_lock_shared(1), repeat('told', 10000)"));
+wait_waiting('DO%', 'advisory');
+wait_waiting('BEGIN; INSERT%(-9)%', 'advisory');
 
 stop_monitor();
 my $before = PghaCluster::now();
@@ -93,8 +103,16 @@ $primary->sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE quer
 my $text = outcome($unsent);
 like($text, $dropped, 'what was committed before, and not answered, is not answered after');
 unlike($text, qr/told/, 'nor is anything else of its session');
+foreach my $session (@begun)
+{
+	$text = outcome($session);
+	like($text, $dropped, 'nor is one whose answer ' . ($session == $begun[0] ? 'was begun with a NOTICE' : 'does not fit the buffer'));
+	unlike($text, qr/^(DO|COMMIT)$|told/m, '... not a word of it');
+}
+like(PghaCluster::slurp($begun[0]{log}), qr/begun/, 'but for that NOTICE, which came before');
 go_on();
 is(present(-2), 1, 'it is committed nonetheless');
+is($primary->sql('SELECT count(*) FROM probe WHERE v IN (-8, -9)'), 2, '... and so are those');
 
 # ---- confirmed by a standby too late ----
 
@@ -143,7 +161,7 @@ wait_gate('open');
 
 start('SELECT pg_advisory_lock(1)', 'SELECT pg_sleep(600)');
 $cluster->wait_for('a lock that is held', sub { $primary->sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == 1 });
-$unsent = start("BEGIN; INSERT INTO probe VALUES (-10); COMMIT; SELECT pg_advisory_lock(1), 'told'");
+$unsent = start("BEGIN; INSERT INTO probe VALUES (-10); COMMIT; SELECT pg_advisory_lock_shared(1), 'told'");
 wait_waiting('BEGIN; INSERT%', 'advisory');
 $_->freeze foreach @standbys;
 wait_gate('closed');

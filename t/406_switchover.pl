@@ -22,6 +22,13 @@ sub order_switchover
 	return ($out, $err);
 }
 
+# Without an agent that is connected it is refused, and one connects anew once its server is back.
+sub wait_agent
+{
+	my ($node) = @_;
+	return $cluster->wait_for("the agent of $node->{name} to be connected", sub { progress($node, $node, 'agent') eq 't' });
+}
+
 # ---- to and fro, under load ----
 my $writer = $cluster->start_writer;
 $writer->wait_acknowledged(20);
@@ -30,6 +37,7 @@ foreach my $round (1 .. 4)
 {
 	my $old = $cluster->primary;
 	my ($new) = $cluster->others($old);
+	wait_agent($old);
 	my $mark = $old->agent_mark;
 	my $before = $new->status;
 	my $moment = PghaCluster::now();
@@ -67,7 +75,7 @@ $a->stop_agent;
 $cluster->wait_for('the agent of a to be gone', sub { progress($a, $a, 'agent') ne 't' });
 refused(undef, qr/no agent of node "a" is connected.*systemctl start pgha-agent/s, 'nobody would start it again');
 $a->start_agent;
-$cluster->wait_for('the agent of a to be back', sub { progress($a, $a, 'agent') eq 't' });
+wait_agent($a);
 $b->set('pgha.priority' => 0);
 $cluster->wait_for('b to be no candidate', sub { ($a->value(q{SELECT candidate FROM pgha_cluster() WHERE node = 'b'}) // '') eq 'f' });
 refused('b', qr/b may not be promoted: pgha\.priority is 0/, 'not a candidate');
@@ -100,6 +108,44 @@ is($a->state, 'primary', '... and the primary leads on');
 $b->thaw;
 $cluster->wait_following($a, $b);
 
+# ---- called off by the session that has ordered it, whatever others do meanwhile ----
+$_->set('pgha.failure_timeout' => '60s') foreach $a, $b;
+$b->freeze;
+my $called_off = grep { $_->{what} =~ /the switchover to b was called off/ } $a->events;
+$session = $a->background(q{SELECT pgha_switchover('b')});
+$cluster->wait_for('it to begin', sub { session_text($session) =~ /handing over to "b"/ });
+my $orders = q{pg_stat_activity WHERE query LIKE 'SELECT pgha_switchover%' AND wait_event = 'Extension'};
+my $by = $a->sql("SELECT pid FROM $orders");
+my $monitor = $a->monitor_pid;
+kill 'STOP', $monitor;
+my $second = $a->background(q{SELECT pgha_switchover('b')});
+$cluster->wait_for('a second order', sub { $a->sql("SELECT count(*) FROM $orders") == 2 });
+foreach my $pid ($by, $a->sql("SELECT pid FROM $orders AND pid <> $by"))
+{
+	$a->sql("SELECT pg_cancel_backend($pid)");
+	$cluster->wait_for('it to be cancelled', sub { session_text($pid == $by ? $session : $second) =~ /canceling statement/ });
+}
+kill 'CONT', $monitor;
+eventually(sub { $called_off < grep { $_->{what} =~ /the switchover to b was called off/ } $a->events },
+	20, 'two are cancelled at once: the one that had begun is called off');
+$_->end foreach $session, $second;
+$b->thaw;
+$_->set('pgha.failure_timeout' => '3s') foreach $a, $b;
+$cluster->wait_following($a, $b);
+
+# ---- what it has decided cannot be written ----
+mkdir "$a->{data}/pgha.state.new";
+$session = $a->background(q{SELECT pgha_switchover('b')});
+my $log = "$a->{data}.pgha/postgres.log";	# its agent has started it
+$cluster->wait_for('the monitor to give up', sub { PghaCluster::slurp($log) =~ /could not make a decision durable/ });
+rmdir "$a->{data}/pgha.state.new";
+$moment = PghaCluster::now();
+$a->sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pgha_switchover%' AND pid <> pg_backend_pid()});
+$session->end;
+$writer->wait_acknowledged(10, $moment);
+is($a->state, 'primary', 'the decision cannot be made durable: the primary leads on');
+ok(!-e "$a->{data}/standby.signal", '... and will not start as a standby');
+
 # ---- paused: by hand it goes ----
 $cluster->wait_for('the pause to be confirmed', sub { ($a->value('SELECT pgha_pause()', timeout => 10) // '') eq 't' });
 order_switchover($a, 'b');
@@ -113,6 +159,7 @@ foreach my $point ('handing over to', 'writes are held')
 {
 	my $old = $cluster->primary;
 	my ($new) = $cluster->others($old);
+	wait_agent($old);
 	$session = $old->background('SELECT pgha_switchover()');
 	$cluster->wait_for("\"$point\"", sub { session_text($session) =~ /$point/ });
 	$old->kill9;

@@ -257,7 +257,7 @@ typedef struct PghaLocal
 	bool		apply_delay;	/* recovery_min_apply_delay > 0 */
 	bool		too_low;		/* PostgreSQL would not end recovery with these settings */
 	bool		replaying;		/* standby: there is WAL here that it could replay, and has not yet */
-	bool		agent;			/* with fence: the own agent is connected */
+	bool		agent;			/* the own agent is connected */
 	uint32_t	timeline;		/* of the last WAL here */
 	uint32_t	newest_timeline;	/* greatest id that a history file in pg_wal names, 0 if none */
 	pgha_lsn	newest_fork;	/* where that one leaves its parent; 0: not known */

@@ -356,7 +356,8 @@ begin_quorum(PghaStep *step)
 /*
  * B5: a voter whose vote for a later term was never resolved can neither follow
  * nor promise in this one.  If it stays so, the leader hands over, so that a
- * later term begins.
+ * later term begins.  That can wait until it may move the lead by itself, and until
+ * there is an agent that starts this server again.
  */
 static void
 renew_term(PghaStep *step)
@@ -382,6 +383,7 @@ renew_term(PghaStep *step)
 	else if (voting->unsupported == 0)
 		voting->unsupported = step->now;
 	else if (step->now - pgha_later(voting->unsupported, node->awake) >= 10 * node->settings.failure_timeout &&
+			 node->settings.auto_failover && !node->durable.paused && node->local.agent &&
 			 pgha_switchover_refusal(node, PGHA_NOBODY, step->now).reason == PGHA_WHY_NONE)
 	{
 		voting->unsupported = 0;
@@ -430,7 +432,7 @@ pgha_primary_side(PghaStep *step)
 		{
 			node->fence_tried = step->now;
 			pgha_act(step, PGHA_ACT_WRITE_STATE);
-			pgha_act(step, node->voting.released != 0 ? PGHA_ACT_HAND_OVER : PGHA_ACT_FENCE);
+			pgha_act(step, pgha_way_down(node));
 		}
 		return;
 	}

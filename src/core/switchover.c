@@ -10,7 +10,8 @@
  *	held		New commits wait, until the target has flushed all that there is.
  *	let go		This node says that its gate is closed for good, and has made durable
  *				that it starts as a standby, before it said so.
- *	down		When that was heard, it shuts down cleanly.
+ *	down		When that was heard, it shuts down cleanly.  Its agent starts it again; if
+ *				none is connected any more it restarts by itself, as after a crash.
  *
  * Until it has let go it can be given up, and commits go on; after that this node
  * leads again only as any other standby may.  With votes the target stands for
@@ -191,17 +192,27 @@ is_heard(const PghaNode *node)
 	return heard >= pgha_majority_of(rule);
 }
 
-/* H4: it is said after it is durable, and after the gate was shut. */
+/*
+ * H4: it is said after it is durable, and after the gate was shut.  The state comes
+ * first: if it cannot be written this node leads on, and must not find a
+ * standby.signal at its next start.
+ */
 static void
 let_go(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 
 	node->durable.role = PGHA_ROLE_STANDBY;
-	pgha_act(step, PGHA_ACT_BECOME_STANDBY);
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
+	pgha_act(step, PGHA_ACT_BECOME_STANDBY);
 	node->voting.released = node->durable.claim.term;
 	node->voting.handover_since = step->now;
+}
+
+PghaActionType
+pgha_way_down(const PghaNode *node)
+{
+	return node->voting.released != 0 && node->local.agent ? PGHA_ACT_HAND_OVER : PGHA_ACT_FENCE;
 }
 
 /* H5: the shutdown checkpoint reaches the target by the stream. */
@@ -213,7 +224,7 @@ go_down(PghaStep *step)
 	node->posted = false;
 	pgha_enter(step, PGHA_FENCING, pgha_because(PGHA_WHY_HANDING_OVER, node->voting.handover));
 	node->fence_tried = step->now;
-	pgha_act(step, PGHA_ACT_HAND_OVER);
+	pgha_act(step, pgha_way_down(node));
 }
 
 /* H2, H3: new commits wait until the target has all that was acknowledged before. */

@@ -22,6 +22,12 @@ extern void pgha_begin_switchover(PghaStep *step, int target);
 /* Gives one up, unless it is too late for that. */
 extern void pgha_call_off_switchover(PghaStep *step);
 
+/*
+ * How a server goes down that has given up its role: shut down, or as after a crash.
+ * For the latter nobody is needed who starts it again.
+ */
+extern PghaActionType pgha_way_down(const PghaNode *node);
+
 /* Goes on with a switchover under way, once a step; nothing is done if there is none. */
 extern void pgha_tend_switchover(PghaStep *step);
 

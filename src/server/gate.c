@@ -51,12 +51,13 @@
  *
  * The second check is the acknowledgement, as far as the rules go.  A process
  * that is stopped between that check and the send to its client would still
- * send when it goes on, so that the gate is looked at once more when the answer
- * is flushed.  What remains is what cannot be had otherwise: a process that is
- * stopped between that look and its system call, an answer so large that it
- * was sent before it was complete, and packets on their way.
+ * send when it goes on; and the rest of a query may take long after a commit in
+ * it.  So the gate is looked at once more before each message, and each flush,
+ * until the query is answered.  What remains is what cannot be had otherwise: a
+ * process that is stopped between that look and its system call, or that waits in
+ * it for a client that does not read, and packets on their way.
  *
- * Nothing here does I/O, but for that flush.  On a witness nothing of this is done.
+ * Nothing here does I/O, but for those sends.  On a witness nothing of this is done.
  */
 #include "postgres.h"
 
@@ -94,6 +95,9 @@
 #include "shmem.h"
 #include "wait.h"
 
+/* The type of the message that ends an answer. */
+#define READY_FOR_QUERY		'Z'
+
 /* How often a commit that waits for its confirmations has the monitor look for new standbys. */
 #define CONFIRM_WAKE_INTERVAL	100000
 
@@ -109,8 +113,9 @@ static bool finishing_prepared = false; /* COMMIT PREPARED, ROLLBACK PREPARED */
 static int	required_sync = SYNC_REP_NO_WAIT;	/* acknowledgement it has to have */
 static bool confirmations_wanted = false;	/* those that the rules ask for, too */
 
-/* The client has not been sent the answer to a commit yet. */
+/* The client has not been sent all of the answer to a query that has committed. */
 static bool answer_due = false;
+static bool answer_complete = false;	/* its last message waits to be flushed */
 static const PQcommMethods *socket_methods = NULL;	/* PostgreSQL's own; NULL: they are in place */
 
 static ProcessUtility_hook_type previous_ProcessUtility = NULL;
@@ -495,31 +500,52 @@ may_acknowledge(void)
 	return state == GATE_OPEN;
 }
 
-/* Instead of PostgreSQL's own: what it sends may be the answer to a commit. */
+/* What is about to be sent may be the answer to a commit. */
+static void
+guard_answer(void)
+{
+	if (!answer_due || may_acknowledge())
+		return;
+	drop_client();
+	answer_due = false;
+}
+
+/*
+ * Instead of PostgreSQL's own.  A message may send those before it, when the
+ * buffer is full, and a flush need not be the last one of an answer: a NOTICE is
+ * flushed, too.
+ */
+static int
+gate_putmessage(char type, const char *text, size_t length)
+{
+	guard_answer();
+	answer_complete = answer_due && type == READY_FOR_QUERY;
+	return socket_methods->putmessage(type, text, length);
+}
+
 static int
 gate_flush(void)
 {
-	if (answer_due)
-	{
-		answer_due = false;
-		if (!may_acknowledge())
-			drop_client();
-	}
+	guard_answer();
+	if (answer_complete)
+		answer_due = answer_complete = false;
 	return socket_methods->flush();
 }
 
-/* From now on the next flush looks at the gate again. */
+/* From now on, until the query is answered, nothing is sent without a look at the gate. */
 static void
 expect_answer(void)
 {
 	static PQcommMethods methods;
 
-	if (MyProcPort == NULL || IsBackgroundWorker)
+	/* Workers, parallel ones too, have no client of their own. */
+	if (MyProcPort == NULL)
 		return;
 	if (socket_methods == NULL)
 	{
 		socket_methods = PqCommMethods;
 		methods = *socket_methods;
+		methods.putmessage = gate_putmessage;
 		methods.flush = gate_flush;
 		PqCommMethods = &methods;
 	}

@@ -133,8 +133,31 @@ PghaOrderGive(PghaOrderKind kind, const char *target, PghaAnswer *answer)
 void
 PghaOrderCallOff(void)
 {
-	pg_atomic_write_u32(&PghaShmem->call_off, (uint32) MyProcPid);
-	PghaWakeMonitor();
+	uint32		own = (uint32) MyProcPid;
+
+	if (pg_atomic_compare_exchange_u32(&PghaShmem->switchover_by, &own, 0))
+		PghaWakeMonitor();
+}
+
+bool
+PghaOrderAdopt(uint64 number, pid_t by)
+{
+	PghaOrder  *order = &PghaShmem->order;
+	bool		stands;
+
+	/* A session gives the slot back before it calls off. */
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	stands = order->number == number && order->owner == by;
+	if (stands)
+		pg_atomic_write_u32(&PghaShmem->switchover_by, (uint32) by);
+	LWLockRelease(PghaShmem->lock);
+	return stands;
+}
+
+bool
+PghaOrderCalledOff(void)
+{
+	return pg_atomic_read_u32(&PghaShmem->switchover_by) == 0;
 }
 
 PghaOrderKind
@@ -143,11 +166,6 @@ PghaOrderTake(uint64 *number, char *target, pid_t *by)
 	PghaOrder  *order = &PghaShmem->order;
 	PghaOrderKind kind = PGHA_ORDER_NONE;
 
-	*number = 0;
-	target[0] = '\0';
-	*by = (pid_t) pg_atomic_exchange_u32(&PghaShmem->call_off, 0);
-	if (*by != 0)
-		return PGHA_ORDER_CALL_OFF;
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	if (order->number > order->answered)
 		kind = order->kind;

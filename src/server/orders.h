@@ -25,12 +25,24 @@ typedef struct PghaAnswer
  */
 extern void PghaOrderGive(PghaOrderKind kind, const char *target, PghaAnswer *answer);
 
-/* Calls off the switchover that this session has ordered, if it is not too late; waits for nobody, raises no error. */
+/*
+ * Calls off the switchover that this session has ordered, if it is not too late; nothing
+ * is done if it has ordered none.  Waits for nobody, raises no error.
+ */
 extern void PghaOrderCallOff(void);
 
 /* For the monitor: the order that waits for an answer, or PGHA_ORDER_NONE; target: PGHA_NAME_SIZE
  * bytes; by: the session. */
 extern PghaOrderKind PghaOrderTake(uint64 *number, char *target, pid_t *by);
+
+/*
+ * For the monitor, before it begins the switchover of order `number`: from now on this
+ * session can call it off.  False: it has been cancelled meanwhile.
+ */
+extern bool PghaOrderAdopt(uint64 number, pid_t by);
+
+/* For the monitor: has the session called off the switchover that was adopted last? */
+extern bool PghaOrderCalledOff(void);
 
 /* For the monitor: answers the order that was taken. */
 extern void PghaOrderAnswer(uint64 number, const PghaAnswer *answer);

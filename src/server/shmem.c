@@ -126,7 +126,7 @@ startup_hook(void)
 		pg_atomic_init_u64(&shared->news, 0);
 		ConditionVariableInit(&shared->news_changed);
 		ConditionVariableInit(&shared->order.done);
-		pg_atomic_init_u32(&shared->call_off, 0);
+		pg_atomic_init_u32(&shared->switchover_by, 0);
 		pg_atomic_init_u64(&shared->newest_event, 0);
 	}
 	LWLockRelease(AddinShmemInitLock);

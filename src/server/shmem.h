@@ -134,8 +134,7 @@ typedef enum PghaOrderKind
 	PGHA_ORDER_RESUME,
 	PGHA_ORDER_PROMOTE,
 	PGHA_ORDER_PROMOTE_FORCE,
-	PGHA_ORDER_SWITCHOVER,
-	PGHA_ORDER_CALL_OFF			/* the switchover under way; waits for no answer */
+	PGHA_ORDER_SWITCHOVER
 } PghaOrderKind;
 
 typedef struct PghaOrder
@@ -174,7 +173,7 @@ typedef struct PghaShared
 	pg_atomic_uint64 news;		/* raised whenever the view says something new that members vote by */
 	ConditionVariable news_changed;	/* broadcast when it was */
 	PghaOrder	order;
-	pg_atomic_uint32 call_off;	/* session that does not want the switchover any more that it has ordered; 0: none */
+	pg_atomic_uint32 switchover_by; /* session that has ordered the last switchover; 0: it does not want it any more */
 	PghaBoard	board;			/* agents and their jobs; has a lock of its own */
 	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */
 } PghaShared;

@@ -170,7 +170,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 				PghaGateAlive(action->until);
 			break;
 		case PGHA_ACT_BECOME_STANDBY:
-			/* Nothing has been said yet: a new worker leads on. */
+			/* It has let go, durably: a new worker tries to step down. */
 			if (!PghaWriteStandbySignal())
 				ereport(FATAL,
 						(errmsg("pgha could not prepare a switchover, and starts over")));

@@ -67,7 +67,7 @@
 
 static PghaMonitor monitor;
 static pgha_time heartbeat_at = 0;
-static pid_t switchover_by = 0;	/* session that has ordered the last one */
+static uint64 ordered = 0;		/* the last switchover that a session has ordered, and not called off; 0: none */
 static pgha_time news_at = PG_INT64_MAX;	/* somebody may be asked for news then */
 static MemoryContext loop_context;	/* reset after each round */
 
@@ -193,7 +193,7 @@ tend_stop(void)
 }
 
 static void
-order_switchover(const char *target, pid_t by, PghaAnswer *answer)
+order_switchover(uint64 number, const char *target, pid_t by, PghaAnswer *answer)
 {
 	PghaEvent	event = {.type = PGHA_EV_SWITCHOVER, .member = PGHA_NOBODY};
 	PghaWhy		why;
@@ -208,12 +208,25 @@ order_switchover(const char *target, pid_t by, PghaAnswer *answer)
 	answer->reason = why.reason;
 	if (answer->refused)
 		PghaWhyText(&monitor.node, &why, answer->message, sizeof(answer->message));
-	else
+	else if (PghaOrderAdopt(number, by))
 	{
-		switchover_by = by;
 		step(&event);
+		ordered = monitor.node.voting.handovers;
 	}
 	answer->handover = monitor.node.voting.handovers;
+}
+
+/* Does the session that has ordered the switchover under way still want it? */
+static void
+tend_call_off(void)
+{
+	PghaEvent	event = {.type = PGHA_EV_SWITCHOVER, .member = PGHA_NOBODY, .flag = true};
+
+	if (ordered == 0 || !PghaOrderCalledOff())
+		return;
+	if (ordered == monitor.node.voting.handovers)
+		step(&event);
+	ordered = 0;
 }
 
 static void
@@ -261,14 +274,8 @@ tend_orders(void)
 				break;
 			}
 		case PGHA_ORDER_SWITCHOVER:
-			order_switchover(target, by, &answer);
+			order_switchover(number, target, by, &answer);
 			break;
-		case PGHA_ORDER_CALL_OFF:
-			event.type = PGHA_EV_SWITCHOVER;
-			event.flag = true;
-			if (by == switchover_by)
-				step(&event);
-			return;
 	}
 	PghaOrderAnswer(number, &answer);
 }
@@ -520,6 +527,7 @@ PghaMonitorMain(Datum arg)
 		CHECK_FOR_INTERRUPTS();
 
 		tick();
+		tend_call_off();
 		tend_orders();
 		tend_agents();
 		tend_stop();

@@ -126,6 +126,7 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 	local->timeline = timeline;
 	local->upstream = PGHA_NOBODY;
 	local->receiver = PGHA_RECEIVER_NONE;
+	local->agent = PghaAgentConnected(config->settings.name[config->settings.self]);
 
 	if (!local->in_recovery)
 	{
@@ -143,7 +144,6 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 
 	local->passive = PghaShmem->boot_passive;
 	local->apply_delay = recovery_min_apply_delay > 0;
-	local->agent = config->settings.fence && PghaAgentConnected(config->settings.name[config->settings.self]);
 	local->replayed = GetXLogReplayRecPtr(NULL);
 	local->receiver = PghaWalReceiverState();
 	observe_missing_checkpoint(local);
