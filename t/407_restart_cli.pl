@@ -10,8 +10,9 @@ use Recoveries;
 use Test::More;
 
 my $writer;
-my $cluster = PghaCluster->new(nodes => 3, agents => 1, settings => { 'pgha.failure_timeout' => '3s', 'pgha.startup_grace' => '20s' })->build;
+my $cluster = PghaCluster->new(nodes => 3, witnesses => ['w'], agents => 1, settings => { 'pgha.failure_timeout' => '3s', 'pgha.startup_grace' => '20s' })->build;
 my ($a, $b, $c) = $cluster->nodes;
+my ($w) = $cluster->witnesses;
 
 # Runs the program against this node.
 sub pgha
@@ -88,6 +89,15 @@ like($err, qr/"b" has no agent.*\nHINT:  Nothing has been restarted/, 'says whic
 is_deeply({ map { $_->{name} => started($_) } $cluster->nodes }, \%before, 'nothing has');
 $b->start_agent;
 $cluster->wait_for('the agent of b to be back', sub { progress($c, $b, 'agent') eq 't' });
+sub sees_witness { my ($expected) = @_; return ($c->value(q{SELECT reachable FROM pgha_cluster() WHERE node = 'w'}) // '') eq $expected; }
+$w->stop;
+$cluster->wait_for('the witness to be missed', sub { sees_witness('f') });
+($status, $out, $err) = pgha($a, 'restart', '--rolling');
+is($status, 1, 'nor while a witness is missing');
+like($err, qr/^pgha: error: "w" does not answer\nHINT:  Nothing has been restarted/m, 'which is said');
+is_deeply({ map { $_->{name} => started($_) } $cluster->nodes }, \%before, 'nothing has been');
+$w->start;
+$cluster->wait_for('the witness to be back', sub { sees_witness('t') });
 my $moment = PghaCluster::now();
 ($status, $out, $err) = pgha($a, 'restart', '--rolling');
 is($status, 0, 'a rolling restart') or diag $out, $err;

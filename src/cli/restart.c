@@ -87,12 +87,20 @@ restart_one(const PghaClientOptions *options)
 
 /* ---- rolling ---- */
 
-/* What is wrong with this member, as the primary sees it; NULL: nothing. */
+static bool
+is_witness(const json_t *row)
+{
+	return json_is_true(json_object_get(row, "witness"));
+}
+
+/* What is wrong with this member or witness, as the primary sees it; NULL: nothing. */
 static const char *
 obstacle(const json_t *row)
 {
 	if (!json_is_true(json_object_get(row, "reachable")))
 		return "does not answer";
+	if (is_witness(row))
+		return NULL;
 	if (!json_is_true(json_object_get(row, "agent")))
 		return "has no agent that is connected to the primary";
 	if (!pgha_has_text(row, "role", "primary") && !json_is_true(json_object_get(row, "streams")))
@@ -100,7 +108,10 @@ obstacle(const json_t *row)
 	return NULL;
 }
 
-/* May it begin?  With --force the members that are missing are left out. */
+/*
+ * May it begin?  With --force the members that are missing are left out.  A witness
+ * is not restarted, but its vote may be what is left while a standby is down.
+ */
 static bool
 all_present(const json_t *rows, bool force)
 {
@@ -137,7 +148,7 @@ restart_standbys(const PghaClientOptions *options, PGconn **primary, const json_
 		const char *address = json_string_value(json_object_get(row, "address"));
 		PGconn	   *conn;
 
-		if (node == NULL || address == NULL || pgha_has_text(row, "role", "primary") || obstacle(row) != NULL)
+		if (node == NULL || address == NULL || is_witness(row) || pgha_has_text(row, "role", "primary") || obstacle(row) != NULL)
 			continue;
 		conn = pgha_connect_address(options, address, stderr);
 		code = conn != NULL ? restart_server(options, &conn) : EXIT_ERROR;
@@ -151,6 +162,18 @@ restart_standbys(const PghaClientOptions *options, PGconn **primary, const json_
 	return code;
 }
 
+static size_t
+count_members(const json_t *rows)
+{
+	size_t		index;
+	const json_t *row;
+	size_t		count = 0;
+
+	json_array_foreach(rows, index, row)
+		count += !is_witness(row);
+	return count;
+}
+
 static int
 restart_all(const PghaClientOptions *options)
 {
@@ -158,8 +181,8 @@ restart_all(const PghaClientOptions *options)
 	json_t	   *rows = conn == NULL ? NULL :
 		pgha_client_query_json(conn,
 							   "SELECT coalesce(json_agg(json_build_object('node', node, 'address', address, 'role', role,"
-							   " 'reachable', reachable, 'agent', agent, 'streams', upstream IS NOT NULL) ORDER BY node), '[]')"
-							   " FROM pgha_cluster() WHERE role <> 'witness'", NULL);
+							   " 'witness', witness, 'reachable', reachable, 'agent', agent, 'streams', upstream IS NOT NULL)"
+							   " ORDER BY node), '[]') FROM pgha_cluster()", NULL);
 	char	   *recovering = rows == NULL ? NULL : pgha_client_query(conn, "SELECT pg_is_in_recovery()::text", NULL, LIMIT_MS);
 	char	   *former = NULL;
 	int			code = EXIT_ERROR;
@@ -169,7 +192,7 @@ restart_all(const PghaClientOptions *options)
 	else if (recovering != NULL && all_present(rows, options->force))
 	{
 		code = restart_standbys(options, &conn, rows);
-		if (code == EXIT_OK && json_array_size(rows) == 1)
+		if (code == EXIT_OK && count_members(rows) == 1)
 			code = restart_server(options, &conn);
 		else if (code == EXIT_OK)
 			code = pgha_move_primary(options, NULL, &conn, &former);
