@@ -135,6 +135,25 @@ all_present(const json_t *rows, bool force)
 	return present || force;
 }
 
+/*
+ * A failover meanwhile may have made a primary of what was a standby: it would be
+ * restarted in place.
+ */
+static bool
+are_what_they_were(PGconn *primary, PGconn *standby, const char *node)
+{
+	char	   *here = pgha_client_query(standby, "SELECT pg_is_in_recovery()::text", NULL, LIMIT_MS);
+	char	   *there = here != NULL ? pgha_client_query(primary, "SELECT pg_is_in_recovery()::text", NULL, LIMIT_MS) : NULL;
+	bool		same = there != NULL && strcmp(here, "true") == 0 && strcmp(there, "false") == 0;
+
+	if (there != NULL && !same)
+		pgha_error(stderr, "See \"pgha status\", and begin again.",
+				   "the primary has changed meanwhile; \"%s\" and what comes after it has not been restarted", node);
+	free(here);
+	free(there);
+	return same;
+}
+
 static int
 restart_standbys(const PghaClientOptions *options, PGconn **primary, const json_t *rows)
 {
@@ -151,7 +170,7 @@ restart_standbys(const PghaClientOptions *options, PGconn **primary, const json_
 		if (node == NULL || address == NULL || is_witness(row) || pgha_has_text(row, "role", "primary") || obstacle(row) != NULL)
 			continue;
 		conn = pgha_connect_address(options, address, stderr);
-		code = conn != NULL ? restart_server(options, &conn) : EXIT_ERROR;
+		code = conn != NULL && are_what_they_were(*primary, conn, node) ? restart_server(options, &conn) : EXIT_ERROR;
 		if (conn != NULL)
 			PQfinish(conn);
 		if (code == EXIT_OK)
