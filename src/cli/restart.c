@@ -27,6 +27,25 @@ static const char is_back[] =
 " THEN (SELECT upstream IS NOT NULL FROM pgha_cluster() WHERE node = current_setting('pgha.node'))"
 " ELSE gate = 'open' END)::text FROM pgha_status()";
 
+/* Its shutdown may be faster than its answer: a session that has ended is no refusal. */
+static bool
+order_restart(PGconn *conn)
+{
+	char	   *text = NULL;
+	size_t		size = 0;
+	FILE	   *errors = open_memstream(&text, &size);
+	char	   *answer = errors != NULL ? pgha_client_try_query(conn, "SELECT pgha_restart()::text", NULL, LIMIT_MS, errors) : NULL;
+	bool		ordered = answer != NULL || (errors != NULL && PQstatus(conn) == CONNECTION_BAD);
+
+	if (errors != NULL)
+		(void) fclose(errors);
+	if (!ordered)
+		fputs(text != NULL ? text : "pgha: error: out of memory\n", stderr);
+	free(text);
+	free(answer);
+	return ordered;
+}
+
 /* Restarts the server at *conn, and waits until it is back. */
 static int
 restart_server(const PghaClientOptions *options, PGconn **conn)
@@ -34,11 +53,11 @@ restart_server(const PghaClientOptions *options, PGconn **conn)
 	char	   *started = pgha_client_query(*conn, "SELECT pg_postmaster_start_time()::text", NULL, LIMIT_MS);
 	char	   *node = strdup(pgha_client_node(*conn));
 	char	   *address = started != NULL && node != NULL ? pgha_address_of(*conn, node) : NULL;
-	char	   *ordered = address != NULL ? pgha_client_query(*conn, "SELECT pgha_restart()::text", NULL, LIMIT_MS) : NULL;
+	bool		ordered = address != NULL && order_restart(*conn);
 	long long	began = pgha_awake_ms();
 	int			code = EXIT_ERROR;
 
-	if (ordered != NULL)
+	if (ordered)
 	{
 		pgha_note("restarting \"%s\"", node);
 		if (pgha_await_true(options, address, conn, is_back, started, began + options->timeout * 1000LL))
@@ -60,7 +79,6 @@ restart_server(const PghaClientOptions *options, PGconn **conn)
 	free(started);
 	free(node);
 	free(address);
-	free(ordered);
 	return code;
 }
 
