@@ -31,7 +31,9 @@ my $data = "$directory/w";
 my @set = map { ('--set', $_) } 'pgha.heartbeat_interval=100ms', 'pgha.failure_timeout=1s', "unix_socket_directories=$directory";
 my @init = ('witness', 'init', '-D', $data, '--node', 'w-1', '--members', $cluster->{members}, '--host', '127.0.0.1', '--port', $port, '--listen', '127.0.0.1', @set);
 
-sub run_pgha { return PghaCluster::run_command([ PghaCluster::as_postgres(), $pgha, @_ ], env => { PGPASSWORD => undef }); }
+# What is set for other sessions does not lead it to another server.
+my @environment = ('/usr/bin/env', 'PGHOSTADDR=127.0.0.1', 'PGOPTIONS=-c search_path=nowhere', 'PGTARGETSESSIONATTRS=standby');
+sub run_pgha { return PghaCluster::run_command([ PghaCluster::as_postgres(), @environment, $pgha, @_ ]); }
 
 # Fails, says so, and leaves no data directory.
 sub refused

@@ -311,6 +311,20 @@ create_role(const PghaWitness *witness, PGconn *conn, char *error, size_t error_
 	return done;
 }
 
+/* What is set for other sessions must not lead to another server, nor must the one here start with it. */
+static void
+forget_environment(void)
+{
+	PQconninfoOption *options = PQconndefaults();
+
+	for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+		if (option->envvar != NULL)
+			(void) unsetenv(option->envvar);
+	PQconninfoFree(options);
+	(void) unsetenv("PGSERVICE");
+	(void) unsetenv("PGHOSTADDR");
+}
+
 static bool
 fill_database(const PghaWitness *witness, const char *sockets, char *error, size_t error_size)
 {
@@ -422,7 +436,7 @@ pgha_witness_make(const PghaWitness *witness, bool start, char *error, size_t er
 	(void) sigaction(SIGINT, &action, NULL);
 	(void) sigaction(SIGTERM, &action, NULL);
 	(void) sigaction(SIGHUP, &action, NULL);
-	(void) unsetenv("PGSERVICE");
+	forget_environment();
 	if (make(witness, &conf, start, error, error_size))
 		return true;
 	if (interrupted)
