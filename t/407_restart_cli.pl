@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use POSIX ':sys_wait_h';
 use lib $FindBin::RealBin;
 use PghaCluster;
 use Recoveries;
@@ -112,5 +113,43 @@ note sprintf 'rolling restart: longest time without a write %.0f ms', $gap;
 cmp_ok($gap, '<', 2500, 'writes were held for the switchover only');
 $writer->stop;
 is(scalar($writer->missing($primary)), 0, 'nothing that was acknowledged is lost');
+
+# ---- a host that is frozen in the middle ----
+# Runs the program beside this test; its output is in the file.
+sub spawn_pgha
+{
+	my ($log, @arguments) = @_;
+	my $node = $cluster->primary;
+	return PghaCluster::spawn(
+		[ PghaCluster::as_postgres(), PghaCluster::pgha_program(), @arguments, '-h', $node->{socket}, '-p', $node->{port}, '-U', 'postgres', '-d', 'postgres' ],
+		log => $log);
+}
+
+sub exit_code
+{
+	my ($pid) = @_;
+	my $status;
+	$cluster->wait_for('the program to end', sub { waitpid($pid, WNOHANG) == $pid ? defined($status = $?) : 0 }, 90);
+	return $status >> 8;
+}
+
+# A target that receives no WAL keeps the writes held for half of failure_timeout.
+$_->set('pgha.failure_timeout' => '12s') foreach $cluster->voters;
+$cluster->wait_for('all to know it', sub { !grep { ($_->value('SHOW pgha.failure_timeout') // '') ne '12s' } $cluster->voters });
+$primary = $cluster->primary;
+my ($target) = $cluster->others($primary);
+my $receiver = $target->receiver_pid;
+kill 'STOP', $receiver;
+my $log = "$cluster->{base}/log/frozen.log";
+my $pid = spawn_pgha($log, 'switchover', $target->{name}, '--timeout=5');
+$cluster->wait_for('the writes to be held', sub { (PghaCluster::slurp($log) // '') =~ /writes are held/ });
+$primary->freeze;
+kill 'CONT', $receiver;
+my $code = exit_code($pid);
+ok($code == 1 || $code == 3, "a primary that is frozen in the middle does not hold it up for ever (exit code $code)");
+like(PghaCluster::slurp($log), qr/the primary has not answered for 5 seconds/, 'and that is said') or diag PghaCluster::slurp($log);
+$primary->thaw;
+$primary = $cluster->wait_single_primary;
+pass('one leads at the end');
 
 done_testing();
