@@ -114,7 +114,6 @@ cmp_ok($gap, '<', 2500, 'writes were held for the switchover only');
 $writer->stop;
 is(scalar($writer->missing($primary)), 0, 'nothing that was acknowledged is lost');
 
-# ---- a host that is frozen in the middle ----
 # Runs the program beside this test; its output is in the file.
 sub spawn_pgha
 {
@@ -133,15 +132,31 @@ sub exit_code
 	return $status >> 8;
 }
 
+# ---- Ctrl-C when all that is left is to wait ----
+$primary = $cluster->primary;
+my ($target) = $cluster->others($primary);
+my $log = "$cluster->{base}/log/waits.log";
+my $pid = spawn_pgha($log, 'switchover', $target->{name});
+$cluster->wait_for('it to begin', sub { (PghaCluster::slurp($log) // '') =~ /writing a checkpoint/ });
+kill 'STOP', $primary->{agent_pid};
+$cluster->wait_for('it to wait for the former primary', sub {
+		($target->value(q{SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'pgha' AND query LIKE '%upstream IS NOT NULL%'}) // 0) > 0 });
+kill 'INT', $pid;
+is(exit_code($pid), 130, 'Ctrl-C ends the wait for the former primary, with the exit code for it');
+unlike(PghaCluster::slurp($log), qr/does not stream/, 'and nothing is said of a time that has passed');
+kill 'CONT', $primary->{agent_pid};
+$cluster->wait_following($target, $cluster->others($target));
+
+# ---- a host that is frozen in the middle ----
 # A target that receives no WAL keeps the writes held for half of failure_timeout.
 $_->set('pgha.failure_timeout' => '12s') foreach $cluster->voters;
 $cluster->wait_for('all to know it', sub { !grep { ($_->value('SHOW pgha.failure_timeout') // '') ne '12s' } $cluster->voters });
 $primary = $cluster->primary;
-my ($target) = $cluster->others($primary);
+($target) = $cluster->others($primary);
 my $receiver = $target->receiver_pid;
 kill 'STOP', $receiver;
-my $log = "$cluster->{base}/log/frozen.log";
-my $pid = spawn_pgha($log, 'switchover', $target->{name}, '--timeout=5');
+$log = "$cluster->{base}/log/frozen.log";
+$pid = spawn_pgha($log, 'switchover', $target->{name}, '--timeout=5');
 $cluster->wait_for('the writes to be held', sub { (PghaCluster::slurp($log) // '') =~ /writes are held/ });
 $primary->freeze;
 kill 'CONT', $receiver;

@@ -150,6 +150,8 @@ pgha_await_streaming(const PghaClientOptions *options, PGconn **conn, const char
 		printf("\"%s\" is a standby that streams.\n", node);
 		return EXIT_OK;
 	}
+	if (pgha_interrupted())
+		return EXIT_CANCELLED;
 	pgha_error(stderr, "See \"pgha status\" and the log of its agent; \"pgha recover\" brings it back.",
 			   "\"%s\" does not stream after %lld seconds", node, (pgha_awake_ms() - began) / 1000);
 	return EXIT_LATE;
@@ -243,9 +245,38 @@ await_result(const PghaClientOptions *options, Move *move, PGconn *conn)
 	return result;
 }
 
+/*
+ * The session that ordered it was cancelled.  The lead may have been let go of in that
+ * moment: only a primary that accepts commits goes on leading.
+ */
+static bool
+was_called_off(PGconn *conn)
+{
+	FILE	   *nowhere = fopen("/dev/null", "w");
+	const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
+	long long	deadline = pgha_awake_ms() + CANCEL_LIMIT_S * 1000LL;
+	bool		answers = nowhere != NULL;
+	bool		leads = false;
+
+	while (answers && !leads && pgha_awake_ms() < deadline)
+	{
+		char	   *answer = pgha_client_try_query(conn, "SELECT (state = 'primary' AND gate = 'open')::text FROM pgha_status()",
+												   NULL, LOOK_LIMIT_MS, nowhere);
+
+		answers = answer != NULL;
+		leads = answers && strcmp(answer, "true") == 0;
+		free(answer);
+		if (answers && !leads)
+			(void) nanosleep(&pause, NULL);
+	}
+	if (nowhere != NULL)
+		(void) fclose(nowhere);
+	return leads;
+}
+
 /* Has the server let go of the lead, so that the new primary must tell the rest?  Says why not. */
 static bool
-has_let_go(const PghaClientOptions *options, const Move *move, PGconn *conn, const PGresult *result)
+has_let_go(const PghaClientOptions *options, Move *move, PGconn *conn, const PGresult *result)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
@@ -256,6 +287,14 @@ has_let_go(const PghaClientOptions *options, const Move *move, PGconn *conn, con
 				   "the primary has not answered for %d seconds", options->timeout);
 	if (move->silent)
 		return move->held_at != 0;
+
+	if (move->cancelled && move->target[0] != '\0' && sqlstate != NULL && strcmp(sqlstate, "57014") == 0 &&
+		!was_called_off(conn))
+	{
+		pgha_note("it is not known whether that was in time; waits for \"%s\" to lead", move->target);
+		move->silent = true;
+		return true;
+	}
 
 	/* Its shutdown may be faster than its answer. */
 	if (move->held_at != 0 && (sqlstate == NULL || strcmp(sqlstate, "57P01") == 0))
