@@ -22,6 +22,9 @@ sub order_switchover
 	return ($out, $err);
 }
 
+# The agent that is to start the former primary has found its way back to it.
+sub wait_agent { my ($node) = @_; $cluster->wait_for("the agent of $node->{name} to be connected to its server", sub { progress($node, $node, 'agent') eq 't' }); return; }
+
 # ---- to and fro, under load ----
 my $writer = $cluster->start_writer;
 $writer->wait_acknowledged(20);
@@ -30,6 +33,7 @@ foreach my $round (1 .. 4)
 {
 	my $old = $cluster->primary;
 	my ($new) = $cluster->others($old);
+	wait_agent($old);
 	my $mark = $old->agent_mark;
 	my $before = $new->status;
 	my $moment = PghaCluster::now();
@@ -101,6 +105,7 @@ $b->thaw;
 $cluster->wait_following($a, $b);
 
 # ---- paused: by hand it goes ----
+wait_agent($a);
 $cluster->wait_for('the pause to be confirmed', sub { ($a->value('SELECT pgha_pause()', timeout => 10) // '') eq 't' });
 order_switchover($a, 'b');
 $cluster->wait_for('b to lead', sub { $b->state eq 'primary' });
@@ -117,6 +122,7 @@ $cluster->wait_for('the end of the pause', sub { ($b->value('SELECT pgha_resume(
 	my $mark = $b->agent_mark;
 	$b->set('pgha.start_command' => "$cluster->{base}/start");
 	$b->wait_agent_log(qr/read the configuration again/, $mark);
+	wait_agent($b);
 	order_switchover($b, 'a');
 	$cluster->wait_for('the agent to try', sub { $tries->() > 0 });
 	ok($cluster->stays_false(sub { $tries->() > 1 }, 8), 'a start that hangs is waited for');
@@ -130,6 +136,7 @@ foreach my $point ('handing over to', 'writes are held')
 {
 	my $old = $cluster->primary;
 	my ($new) = $cluster->others($old);
+	wait_agent($old);
 	$session = $old->background('SELECT pgha_switchover()');
 	$cluster->wait_for("\"$point\"", sub { session_text($session) =~ /$point/ });
 	$old->kill9;

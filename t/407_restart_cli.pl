@@ -24,6 +24,9 @@ sub pgha
 		timeout => 150);
 }
 
+# An agent that is needed has to have found its way back to its own server.
+sub wait_agent { my ($node) = @_; $cluster->wait_for("the agent of $node->{name} to be connected to its server", sub { progress($node, $node, 'agent') eq 't' }); return; }
+
 sub started { my ($node) = @_; return $node->value('SELECT pg_postmaster_start_time()::text') // ''; }
 
 # The longest time between two acknowledgements since then, in ms.
@@ -67,11 +70,13 @@ is($c->state, 'primary', '... and nothing has changed');
 is($status, 2, '--accept-loss alone is wrong usage');
 
 # ---- restart of one ----
+wait_agent($_) foreach $a, $b;
 my $before = started($b);
 ($status, $out, $err) = pgha($c, 'restart', 'b');
 is($status, 0, 'pgha restart of another node') or diag $out, $err;
 like($out, qr/^restarted "b", which streams again, after \d+\.\d s$/, 'waits until it streams');
 isnt(started($b), $before, 'it was restarted');
+wait_agent($a);
 $before = started($a);
 ($status, $out, $err) = pgha($a, 'restart');
 is($status, 0, 'pgha restart of the node that is connected to') or diag $out, $err;
@@ -99,6 +104,7 @@ like($err, qr/^pgha: error: "w" does not answer\nHINT:  Nothing has been restart
 is_deeply({ map { $_->{name} => started($_) } $cluster->nodes }, \%before, 'nothing has been');
 $w->start;
 $cluster->wait_for('the witness to be back', sub { sees_witness('t') });
+wait_agent($_) foreach $cluster->nodes;
 my $moment = PghaCluster::now();
 ($status, $out, $err) = pgha($a, 'restart', '--rolling');
 is($status, 0, 'a rolling restart') or diag $out, $err;
@@ -134,6 +140,7 @@ sub exit_code
 
 # ---- Ctrl-C when all that is left is to wait ----
 $primary = $cluster->primary;
+wait_agent($primary);
 my ($target) = $cluster->others($primary);
 my $log = "$cluster->{base}/log/waits.log";
 my $pid = spawn_pgha($log, 'switchover', $target->{name});
@@ -152,6 +159,7 @@ $cluster->wait_following($target, $cluster->others($target));
 $_->set('pgha.failure_timeout' => '12s') foreach $cluster->voters;
 $cluster->wait_for('all to know it', sub { !grep { ($_->value('SHOW pgha.failure_timeout') // '') ne '12s' } $cluster->voters });
 $primary = $cluster->primary;
+wait_agent($primary);
 ($target) = $cluster->others($primary);
 my $receiver = $target->receiver_pid;
 kill 'STOP', $receiver;
