@@ -147,12 +147,31 @@ is($a->state, 'primary', 'the decision cannot be made durable: the primary leads
 ok(!-e "$a->{data}/standby.signal", '... and will not start as a standby');
 
 # ---- paused: by hand it goes ----
+wait_agent($a);
 $cluster->wait_for('the pause to be confirmed', sub { ($a->value('SELECT pgha_pause()', timeout => 10) // '') eq 't' });
 order_switchover($a, 'b');
 $cluster->wait_for('b to lead', sub { $b->state eq 'primary' });
 $cluster->wait_following($b, $a);
 pass('paused: a switchover by hand is carried out, and the former primary comes back');
 $cluster->wait_for('the end of the pause', sub { ($b->value('SELECT pgha_resume()', timeout => 10) // '') eq 't' });
+
+# ---- a start that hangs is not begun again and again ----
+{
+	my $starts = "$cluster->{base}/starts";
+	PghaCluster::spew("$cluster->{base}/start", "#!/bin/sh\necho \$\$ >> $starts\nexec sleep 1000\n");
+	chmod 0755, "$cluster->{base}/start";
+	my $tries = sub { return split /\n/, PghaCluster::slurp($starts) // '' };
+	my $mark = $b->agent_mark;
+	$b->set('pgha.start_command' => "$cluster->{base}/start");
+	$b->wait_agent_log(qr/read the configuration again/, $mark);
+	wait_agent($b);
+	order_switchover($b, 'a');
+	$cluster->wait_for('the agent to try', sub { $tries->() > 0 });
+	ok($cluster->stays_false(sub { $tries->() > 1 }, 8), 'a start that hangs is waited for');
+	$b->configure('pgha.start_command' => undef);
+	kill 'KILL', $tries->();
+	$cluster->wait_following($a, $b);
+}
 
 # ---- killed in the middle ----
 foreach my $point ('handing over to', 'writes are held')

@@ -31,7 +31,9 @@ my $data = "$directory/w";
 my @set = map { ('--set', $_) } 'pgha.heartbeat_interval=100ms', 'pgha.failure_timeout=1s', "unix_socket_directories=$directory";
 my @init = ('witness', 'init', '-D', $data, '--node', 'w-1', '--members', $cluster->{members}, '--host', '127.0.0.1', '--port', $port, '--listen', '127.0.0.1', @set);
 
-sub run_pgha { return PghaCluster::run_command([ PghaCluster::as_postgres(), $pgha, @_ ], env => { PGPASSWORD => undef }); }
+# What is set for other sessions does not lead it to another server.
+my @environment = ('/usr/bin/env', 'PGHOSTADDR=127.0.0.1', 'PGOPTIONS=-c search_path=nowhere', 'PGTARGETSESSIONATTRS=standby');
+sub run_pgha { return PghaCluster::run_command([ PghaCluster::as_postgres(), @environment, $pgha, @_ ]); }
 
 # Fails, says so, and leaves no data directory.
 sub refused
@@ -83,6 +85,40 @@ is(PghaCluster::slurp("$directory/full/mine"), 'mine', 'and left alone');
 	isnt($?, 0, 'interrupted, it fails');
 	ok(!-e $data, 'and leaves nothing behind');
 }
+
+# Through a link as well.
+sub elsewhere { my ($place) = @_; return map { $_ eq $data ? "$directory/$place" : $_ } @init; }
+sub directory { my ($name) = @_; mkdir "$directory/$name" or die; PghaCluster::give_to_postgres("$directory/$name"); return; }
+directory('behind');
+symlink "$directory/behind", "$directory/link" or die;
+($status, $out, $err) = run_pgha(elsewhere('link'), '--pwfile', $pwfile, '--set', 'pgha.failure_timeout=1ms');
+is($status, 1, 'a link to an empty directory, and a setting that is none');
+like($err, qr/below 500 ms.*all of it was taken back/s, 'is told');
+is_deeply([ glob "$directory/behind/* $directory/behind/.[a-z]*" ], [], 'and nothing is left behind the link');
+ok(-l "$directory/link", 'which is left');
+
+# What cannot be taken back is said.
+directory('shut');
+{
+	my $pid = PghaCluster::spawn([ PghaCluster::as_postgres(), $pgha, elsewhere('shut/w'), '--pwfile', $pwfile ], log => "$directory/shut.log");
+	$cluster->wait_for('initdb to have begun', sub { -e "$directory/shut/w/PG_VERSION" });
+	chmod 0555, "$directory/shut";
+	kill 'INT', $pid;
+	waitpid $pid, 0;
+	isnt($?, 0, 'interrupted where nothing can be removed');
+	like(PghaCluster::slurp("$directory/shut.log"), qr{could not be taken back: .*"$directory/shut/w", and remove it}, 'it says what is left');
+	chmod 0755, "$directory/shut";
+}
+
+# What somebody else makes there in the same moment is his.
+directory('bin');
+PghaCluster::must_run([ 'cp', $pgha, "$directory/bin/pgha" ]);
+PghaCluster::spew("$directory/bin/initdb", "#!/bin/sh\nmkdir $directory/his\necho his > $directory/his/file\necho 'initdb: error: not empty' >&2\nexit 1\n");
+chmod 0755, "$directory/bin/initdb", "$directory/bin/pgha";
+($status, $out, $err) = PghaCluster::run_command([ PghaCluster::as_postgres(), "$directory/bin/pgha", elsewhere('his'), '--pwfile', $pwfile ]);
+is($status, 1, 'initdb finds a directory that somebody has made meanwhile');
+like($err, qr/initdb ended with status 1: initdb: error: not empty/, 'with its reason');
+is(PghaCluster::slurp("$directory/his/file"), "his\n", 'and that is left alone');
 
 # ---- how it is meant ----
 

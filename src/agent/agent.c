@@ -95,6 +95,9 @@ static int64_t pause_until = 0;
 static int	attempts = 0;		/* that failed in a row */
 static int64_t undecided_at = 0;	/* when the last job ended; 0: what it has left may be decided on at once */
 static bool job_seen_running = false;
+static pid_t starter = 0;		/* the process that starts a server that has handed over */
+static int64_t start_not_before = 0;
+static int	starts = 0;			/* in a row, of such a server */
 static int	leader_before = PGHA_NOBODY;
 static char told[PGHA_WHY_SIZE];			/* what an administrator was told to do */
 static int64_t left_job = 0;	/* it was interrupted, and is not begun again */
@@ -308,6 +311,17 @@ end_left_job(void)
 	(void) snprintf(job.hint, sizeof(job.hint), "Order one with pgha_recover_node() on the primary.");
 }
 
+/* Before the next try, after so many that failed. */
+static int64_t
+pause_after(int failed)
+{
+	int64_t		pause = PAUSE_FIRST_MS;
+
+	for (int i = 1; i < failed && pause < PAUSE_MAX_MS; i++)
+		pause *= 2;
+	return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+}
+
 /* Looks at the job's files; notices its end. */
 static void
 look_at_job(int64_t now)
@@ -345,18 +359,11 @@ look_at_job(int64_t now)
 	if (strcmp(job.outcome, "done") == 0)
 		attempts = 0;
 	else
-	{
-		int64_t		pause = PAUSE_FIRST_MS;
-
-		for (int i = 0; i < attempts && pause < PAUSE_MAX_MS; i++)
-			pause *= 2;
-		attempts++;
-		pause_until = now + (pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS);
-	}
+		pause_until = now + pause_after(++attempts);
 }
 
-/* A server is stopped and started again by a process of its own, which may outlive the agent. */
-static void
+/* A server is stopped and started again by a process of its own, which may outlive the agent; -1: there is none. */
+static pid_t
 command_server(const char *command, const char *mode)
 {
 	pid_t		pid;
@@ -381,6 +388,7 @@ command_server(const char *command, const char *mode)
 	}
 	if (pid < 0)
 		pgha_agent_log("could not start a process: %s", strerror(errno));
+	return pid;
 }
 
 static void
@@ -410,7 +418,7 @@ take_order(PghaSession *session)
 		if (strcmp(poll->command, "stop-instance") == 0)
 			(void) pgha_keeper_stop_instance(&conf, poll->order_id, poll->argument);
 		else
-			command_server(poll->command, poll->argument);
+			(void) command_server(poll->command, poll->argument);
 	}
 }
 
@@ -454,13 +462,25 @@ is_paused(void)
 static void
 start_after_handover(int64_t now)
 {
-	static int64_t not_before = 0;
-
-	if (job.running != 0 || now < not_before || server != PGHA_SERVER_STOPPED || !pgha_has_handed_over(&conf))
+	if (own.answered)
+		starts = 0;
+	if (starter > 0 || job.running != 0 || (starts > 0 && now < start_not_before) ||
+		server != PGHA_SERVER_STOPPED || !pgha_has_handed_over(&conf))
 		return;
-	not_before = now + PAUSE_FIRST_MS;
 	pgha_agent_log("the server has handed over the lead, and is started again as a standby");
-	command_server("start", "standby");
+	starter = command_server("start", "standby");
+	start_not_before = now + pause_after(++starts);
+}
+
+/* It may have taken long: the pause begins with its end. */
+static bool
+starter_ended(pid_t pid)
+{
+	if (starter <= 0 || pid != starter)
+		return false;
+	starter = 0;
+	start_not_before = pgha_clock_ms() + pause_after(starts);
+	return true;
 }
 
 /*
@@ -603,7 +623,7 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (!pgha_keeper_ended(pid))
+		if (!starter_ended(pid) && !pgha_keeper_ended(pid))
 			pgha_pgpool_ended(pid, status);
 	}
 }

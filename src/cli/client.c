@@ -410,6 +410,14 @@ make_parameters(const PghaClientOptions *options, Parameters *parameters, PQconn
 		set_parameter(parameters, "dbname", "postgres");
 	if (!has_parameter(parameters, "connect_timeout") && getenv("PGCONNECT_TIMEOUT") == NULL)
 		set_parameter(parameters, "connect_timeout", CONNECT_TIMEOUT);
+
+	/* An answer may take as long as it takes; a host that is gone does not send one. */
+	if (!has_parameter(parameters, "keepalives_idle"))
+	{
+		set_parameter(parameters, "keepalives_idle", "10");
+		set_parameter(parameters, "keepalives_interval", "5");
+		set_parameter(parameters, "keepalives_count", "3");
+	}
 	set_parameter(parameters, "client_encoding", "UTF8");
 	set_parameter(parameters, "fallback_application_name", "pgha");
 	return true;

@@ -101,13 +101,14 @@ static const Subcommand subcommands[] = {
 		"a second, then connections to the former primary end; its agent starts it again\n"
 		"as a standby.  Refused, with the reason, where that could not go well.\n"
 		"\n"
-		"  -t, --timeout=SECONDS  limit for each wait: for the new primary, and for the\n"
-		"                         former one to stream (default: 60)\n"
+		"  -t, --timeout=SECONDS  limit for each wait: for the former primary to tell how\n"
+		"                         far it is, for the new one, and for the former one to\n"
+		"                         stream (default: 60)\n"
 		"\n"
-		"Ctrl-C calls it off as long as that is possible.\n"
+		"Ctrl-C calls it off as long as that is possible; later it only ends the command.\n"
 		"\n"
 		"Exit codes: 0 done; 1 not done, or not known; 3 done, but the former primary does\n"
-		"not stream yet; 130 called off.\n",
+		"not stream yet; 130 ended by Ctrl-C.\n",
 	pgha_switchover_main},
 	{"restart", "[NODE | --rolling [--force]] [--timeout=SECONDS] [CONNECTION]",
 		"restarts a server through its agent, or all of them in turn",
@@ -119,7 +120,8 @@ static const Subcommand subcommands[] = {
 		"                         again, then a switchover to the best of them, which\n"
 		"                         restarts the former primary\n"
 		"  -f, --force            with --rolling: leave out members that are missing, do not\n"
-		"                         stream or have no agent; without it nothing is begun then\n"
+		"                         stream or have no agent, and do without a witness that\n"
+		"                         does not answer; without it nothing is begun then\n"
 		"  -t, --timeout=SECONDS  limit for each wait (default: 60)\n"
 		"\n"
 		"Exit codes: 0 done; 1 not done; 3 done, but a server does not stream yet; 130\n"

@@ -12,6 +12,7 @@
  */
 #include "move.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -26,13 +27,16 @@
 
 #define LOOK_EVERY_MS	10
 #define LOOK_LIMIT_MS	2000
+#define CANCEL_LIMIT_S	10
 #define NAME_SIZE		64
 
 typedef struct Move
 {
 	char		target[NAME_SIZE];
+	long long	heard_at;		/* when the server last told how far it is; 0: it has not begun */
 	long long	held_at;		/* since when writes are held; 0: not yet */
 	bool		cancelled;
+	bool		silent;			/* it has not told how it ended */
 } Move;
 
 /* ---- Ctrl-C ---- */
@@ -146,6 +150,8 @@ pgha_await_streaming(const PghaClientOptions *options, PGconn **conn, const char
 		printf("\"%s\" is a standby that streams.\n", node);
 		return EXIT_OK;
 	}
+	if (pgha_interrupted())
+		return EXIT_CANCELLED;
 	pgha_error(stderr, "See \"pgha status\" and the log of its agent; \"pgha recover\" brings it back.",
 			   "\"%s\" does not stream after %lld seconds", node, (pgha_awake_ms() - began) / 1000);
 	return EXIT_LATE;
@@ -176,13 +182,42 @@ take_notice(void *arg, const PGresult *result)
 		quoted_name(text, move->target);
 	else if (strncmp(text, "writes are held", 15) == 0)
 		move->held_at = pgha_awake_ms();
+	if (move->target[0] != '\0')
+		move->heard_at = pgha_awake_ms();
 	fputs("pgha: ", stderr);
 	pgha_put(text, stderr);
 	fputc('\n', stderr);
 }
 
+/* In a process of its own: it connects, and a host that is cut off would hold it up. */
+static void
+cancel(PGconn *conn)
+{
+	PGcancel   *request = PQgetCancel(conn);
+	char		error[256] = "out of memory";
+	pid_t		pid;
+
+	(void) fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+	{
+		(void) alarm(CANCEL_LIMIT_S);
+		if (request == NULL || !PQcancel(request, error, sizeof(error)))
+			pgha_error(stderr, NULL, "could not cancel: %s", error);
+		_exit(0);
+	}
+	if (pid < 0)
+		pgha_error(stderr, NULL, "could not start a process: %s", strerror(errno));
+	PQfreeCancel(request);
+}
+
+/*
+ * NULL if the server has not told for as long as options->timeout how it goes on: its
+ * host may be frozen or cut off, and the session has no end.  The checkpoint before
+ * takes as long as it takes.
+ */
 static PGresult *
-await_result(Move *move, PGconn *conn)
+await_result(const PghaClientOptions *options, Move *move, PGconn *conn)
 {
 	PGresult   *result;
 	PGresult   *next;
@@ -193,13 +228,13 @@ await_result(Move *move, PGconn *conn)
 
 		if (pgha_interrupted() && !move->cancelled)
 		{
-			PGcancel   *request = PQgetCancel(conn);
-			char		error[256] = "out of memory";
-
 			move->cancelled = true;
-			if (request == NULL || !PQcancel(request, error, sizeof(error)))
-				pgha_error(stderr, NULL, "could not cancel: %s", error);
-			PQfreeCancel(request);
+			cancel(conn);
+		}
+		if (move->heard_at != 0 && pgha_awake_ms() - move->heard_at > options->timeout * 1000LL)
+		{
+			move->silent = true;
+			return NULL;
 		}
 		if (poll(&set, 1, 100) > 0 && !PQconsumeInput(conn))
 			break;
@@ -210,14 +245,56 @@ await_result(Move *move, PGconn *conn)
 	return result;
 }
 
+/*
+ * The session that ordered it was cancelled.  The lead may have been let go of in that
+ * moment: only a primary that accepts commits goes on leading.
+ */
+static bool
+was_called_off(PGconn *conn)
+{
+	FILE	   *nowhere = fopen("/dev/null", "w");
+	const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
+	long long	deadline = pgha_awake_ms() + CANCEL_LIMIT_S * 1000LL;
+	bool		answers = nowhere != NULL;
+	bool		leads = false;
+
+	while (answers && !leads && pgha_awake_ms() < deadline)
+	{
+		char	   *answer = pgha_client_try_query(conn, "SELECT (state = 'primary' AND gate = 'open')::text FROM pgha_status()",
+												   NULL, LOOK_LIMIT_MS, nowhere);
+
+		answers = answer != NULL;
+		leads = answers && strcmp(answer, "true") == 0;
+		free(answer);
+		if (answers && !leads)
+			(void) nanosleep(&pause, NULL);
+	}
+	if (nowhere != NULL)
+		(void) fclose(nowhere);
+	return leads;
+}
+
 /* Has the server let go of the lead, so that the new primary must tell the rest?  Says why not. */
 static bool
-has_let_go(const Move *move, PGconn *conn, const PGresult *result)
+has_let_go(const PghaClientOptions *options, Move *move, PGconn *conn, const PGresult *result)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		return true;
+	if (move->silent)
+		pgha_error(stderr, move->held_at != 0 ? NULL : "It is not known how the switchover ends; see \"pgha status\" at another member.",
+				   "the primary has not answered for %d seconds", options->timeout);
+	if (move->silent)
+		return move->held_at != 0;
+
+	if (move->cancelled && move->target[0] != '\0' && sqlstate != NULL && strcmp(sqlstate, "57014") == 0 &&
+		!was_called_off(conn))
+	{
+		pgha_note("it is not known whether that was in time; waits for \"%s\" to lead", move->target);
+		move->silent = true;
+		return true;
+	}
 
 	/* Its shutdown may be faster than its answer. */
 	if (move->held_at != 0 && (sqlstate == NULL || strcmp(sqlstate, "57P01") == 0))
@@ -259,6 +336,7 @@ await_leader(const PghaClientOptions *options, const Move *move, const char *add
 	if (pgha_interrupted())
 		return EXIT_CANCELLED;
 	pgha_error(stderr, "See \"pgha status\" and pgha_events().",
+			   move->silent ? "it is not known how far \"%s\" has come, and \"%s\" does not lead after %d seconds" :
 			   "\"%s\" has handed over, but \"%s\" does not lead after %d seconds", former, move->target, options->timeout);
 	return EXIT_ERROR;
 }
@@ -299,8 +377,8 @@ pgha_move_primary(const PghaClientOptions *options, const char *target, PGconn *
 		json_decref(rows);
 		return EXIT_ERROR;
 	}
-	result = await_result(&move, *primary);
-	if (has_let_go(&move, *primary, result))
+	result = await_result(options, &move, *primary);
+	if (has_let_go(options, &move, *primary, result))
 	{
 		PQfinish(*primary);
 		*primary = NULL;
@@ -308,7 +386,7 @@ pgha_move_primary(const PghaClientOptions *options, const char *target, PGconn *
 			move.held_at = pgha_awake_ms();
 		code = await_leader(options, &move, address_in(rows, move.target), *former, primary);
 	}
-	else if (move.cancelled)
+	else if (move.cancelled && !move.silent)
 		code = EXIT_CANCELLED;
 	PQclear(result);
 	json_decref(rows);

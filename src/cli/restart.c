@@ -27,6 +27,25 @@ static const char is_back[] =
 " THEN (SELECT upstream IS NOT NULL FROM pgha_cluster() WHERE node = current_setting('pgha.node'))"
 " ELSE gate = 'open' END)::text FROM pgha_status()";
 
+/* Its shutdown may be faster than its answer: a session that has ended is no refusal. */
+static bool
+order_restart(PGconn *conn)
+{
+	char	   *text = NULL;
+	size_t		size = 0;
+	FILE	   *errors = open_memstream(&text, &size);
+	char	   *answer = errors != NULL ? pgha_client_try_query(conn, "SELECT pgha_restart()::text", NULL, LIMIT_MS, errors) : NULL;
+	bool		ordered = answer != NULL || (errors != NULL && PQstatus(conn) == CONNECTION_BAD);
+
+	if (errors != NULL)
+		(void) fclose(errors);
+	if (!ordered)
+		fputs(text != NULL ? text : "pgha: error: out of memory\n", stderr);
+	free(text);
+	free(answer);
+	return ordered;
+}
+
 /* Restarts the server at *conn, and waits until it is back. */
 static int
 restart_server(const PghaClientOptions *options, PGconn **conn)
@@ -34,11 +53,11 @@ restart_server(const PghaClientOptions *options, PGconn **conn)
 	char	   *started = pgha_client_query(*conn, "SELECT pg_postmaster_start_time()::text", NULL, LIMIT_MS);
 	char	   *node = strdup(pgha_client_node(*conn));
 	char	   *address = started != NULL && node != NULL ? pgha_address_of(*conn, node) : NULL;
-	char	   *ordered = address != NULL ? pgha_client_query(*conn, "SELECT pgha_restart()::text", NULL, LIMIT_MS) : NULL;
+	bool		ordered = address != NULL && order_restart(*conn);
 	long long	began = pgha_awake_ms();
 	int			code = EXIT_ERROR;
 
-	if (ordered != NULL)
+	if (ordered)
 	{
 		pgha_note("restarting \"%s\"", node);
 		if (pgha_await_true(options, address, conn, is_back, started, began + options->timeout * 1000LL))
@@ -60,7 +79,6 @@ restart_server(const PghaClientOptions *options, PGconn **conn)
 	free(started);
 	free(node);
 	free(address);
-	free(ordered);
 	return code;
 }
 
@@ -87,12 +105,20 @@ restart_one(const PghaClientOptions *options)
 
 /* ---- rolling ---- */
 
-/* What is wrong with this member, as the primary sees it; NULL: nothing. */
+static bool
+is_witness(const json_t *row)
+{
+	return json_is_true(json_object_get(row, "witness"));
+}
+
+/* What is wrong with this member or witness, as the primary sees it; NULL: nothing. */
 static const char *
 obstacle(const json_t *row)
 {
 	if (!json_is_true(json_object_get(row, "reachable")))
 		return "does not answer";
+	if (is_witness(row))
+		return NULL;
 	if (!json_is_true(json_object_get(row, "agent")))
 		return "has no agent that is connected to the primary";
 	if (!pgha_has_text(row, "role", "primary") && !json_is_true(json_object_get(row, "streams")))
@@ -100,7 +126,10 @@ obstacle(const json_t *row)
 	return NULL;
 }
 
-/* May it begin?  With --force the members that are missing are left out. */
+/*
+ * May it begin?  With --force the members that are missing are left out.  A witness
+ * is not restarted, but its vote may be what is left while a standby is down.
+ */
 static bool
 all_present(const json_t *rows, bool force)
 {
@@ -124,6 +153,25 @@ all_present(const json_t *rows, bool force)
 	return present || force;
 }
 
+/*
+ * A failover meanwhile may have made a primary of what was a standby: it would be
+ * restarted in place.
+ */
+static bool
+are_what_they_were(PGconn *primary, PGconn *standby, const char *node)
+{
+	char	   *here = pgha_client_query(standby, "SELECT pg_is_in_recovery()::text", NULL, LIMIT_MS);
+	char	   *there = here != NULL ? pgha_client_query(primary, "SELECT pg_is_in_recovery()::text", NULL, LIMIT_MS) : NULL;
+	bool		same = there != NULL && strcmp(here, "true") == 0 && strcmp(there, "false") == 0;
+
+	if (there != NULL && !same)
+		pgha_error(stderr, "See \"pgha status\", and begin again.",
+				   "the primary has changed meanwhile; \"%s\" and what comes after it has not been restarted", node);
+	free(here);
+	free(there);
+	return same;
+}
+
 static int
 restart_standbys(const PghaClientOptions *options, PGconn **primary, const json_t *rows)
 {
@@ -137,10 +185,10 @@ restart_standbys(const PghaClientOptions *options, PGconn **primary, const json_
 		const char *address = json_string_value(json_object_get(row, "address"));
 		PGconn	   *conn;
 
-		if (node == NULL || address == NULL || pgha_has_text(row, "role", "primary") || obstacle(row) != NULL)
+		if (node == NULL || address == NULL || is_witness(row) || pgha_has_text(row, "role", "primary") || obstacle(row) != NULL)
 			continue;
 		conn = pgha_connect_address(options, address, stderr);
-		code = conn != NULL ? restart_server(options, &conn) : EXIT_ERROR;
+		code = conn != NULL && are_what_they_were(*primary, conn, node) ? restart_server(options, &conn) : EXIT_ERROR;
 		if (conn != NULL)
 			PQfinish(conn);
 		if (code == EXIT_OK)
@@ -151,6 +199,18 @@ restart_standbys(const PghaClientOptions *options, PGconn **primary, const json_
 	return code;
 }
 
+static size_t
+count_members(const json_t *rows)
+{
+	size_t		index;
+	const json_t *row;
+	size_t		count = 0;
+
+	json_array_foreach(rows, index, row)
+		count += !is_witness(row);
+	return count;
+}
+
 static int
 restart_all(const PghaClientOptions *options)
 {
@@ -158,8 +218,8 @@ restart_all(const PghaClientOptions *options)
 	json_t	   *rows = conn == NULL ? NULL :
 		pgha_client_query_json(conn,
 							   "SELECT coalesce(json_agg(json_build_object('node', node, 'address', address, 'role', role,"
-							   " 'reachable', reachable, 'agent', agent, 'streams', upstream IS NOT NULL) ORDER BY node), '[]')"
-							   " FROM pgha_cluster() WHERE role <> 'witness'", NULL);
+							   " 'witness', witness, 'reachable', reachable, 'agent', agent, 'streams', upstream IS NOT NULL)"
+							   " ORDER BY node), '[]') FROM pgha_cluster()", NULL);
 	char	   *recovering = rows == NULL ? NULL : pgha_client_query(conn, "SELECT pg_is_in_recovery()::text", NULL, LIMIT_MS);
 	char	   *former = NULL;
 	int			code = EXIT_ERROR;
@@ -169,7 +229,7 @@ restart_all(const PghaClientOptions *options)
 	else if (recovering != NULL && all_present(rows, options->force))
 	{
 		code = restart_standbys(options, &conn, rows);
-		if (code == EXIT_OK && json_array_size(rows) == 1)
+		if (code == EXIT_OK && count_members(rows) == 1)
 			code = restart_server(options, &conn);
 		else if (code == EXIT_OK)
 			code = pgha_move_primary(options, NULL, &conn, &former);

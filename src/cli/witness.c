@@ -274,11 +274,12 @@ settle(PghaWitness *witness, const Wishes *wishes)
 	return EXIT_OK;
 }
 
-/* Where it is to be, as an absolute path without a slash at its end. */
+/* Where it is to be, as an absolute path without a slash at its end; where a link leads, if it is one. */
 static int
 place(PghaWitness *witness, const char *data)
 {
 	char		here[PATH_MAX];
+	char		real[PATH_MAX];
 	size_t		length;
 
 	if (data[0] != '/' && getcwd(here, sizeof(here)) == NULL)
@@ -292,7 +293,9 @@ place(PghaWitness *witness, const char *data)
 		return pgha_usage_error("witness", "the path of the data directory is too long, or has control characters");
 	while (length > 1 && witness->data[length - 1] == '/')
 		witness->data[--length] = '\0';
-	return EXIT_OK;
+	if (realpath(witness->data, real) != NULL)
+		(void) snprintf(witness->data, sizeof(witness->data), "%s", real);
+	return fits_a_line(witness->data) ? EXIT_OK : pgha_usage_error("witness", "the path of the data directory has control characters");
 }
 
 /* ---- what is told ---- */
@@ -340,8 +343,10 @@ pgha_witness_main(int argc, char **argv)
 	Wishes		wishes = {0};
 	char		error[1536];
 	int			letter;
+	char		hint[PATH_MAX + 256];
 	int			code;
 	bool		done;
+	bool		left;
 
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "D:n:m:w:p:s:", long_options, NULL)) != -1)
@@ -362,11 +367,13 @@ pgha_witness_main(int argc, char **argv)
 	}
 	if ((code = take_password(&witness, wishes.pwfile)) != EXIT_OK)
 		return code;
-	done = pgha_witness_make(&witness, wishes.start, error, sizeof(error));
+	done = pgha_witness_make(&witness, wishes.start, &left, error, sizeof(error));
 	explicit_bzero(witness.password, sizeof(witness.password));
 	if (!done)
 	{
-		pgha_error(stderr, "Nothing was changed, or all of it was taken back.", "%s", error);
+		(void) snprintf(hint, sizeof(hint), left ? "What was made could not be taken back: see that no server runs on \"%s\", and remove it." :
+						"Nothing was changed, or all of it was taken back.", witness.data);
+		pgha_error(stderr, hint, "%s", error);
 		return EXIT_ERROR;
 	}
 	tell(&witness, wishes.start);

@@ -251,8 +251,9 @@ find_programs(PghaAgentConf *conf, char *error, size_t error_size)
 	return true;
 }
 
+/* *ours: the directory may hold what it has made; one that ends with an error has cleaned up itself. */
 static bool
-run_initdb(const PghaWitness *witness, const PghaAgentConf *conf, char *error, size_t error_size)
+run_initdb(const PghaWitness *witness, const PghaAgentConf *conf, bool *ours, char *error, size_t error_size)
 {
 	char		program[PATH_MAX + 32];
 	char	   *argv[] = {program, "-D", (char *) witness->data, "--auth-local=peer", "--auth-host=scram-sha-256",
@@ -262,6 +263,7 @@ run_initdb(const PghaWitness *witness, const PghaAgentConf *conf, char *error, s
 
 	(void) snprintf(program, sizeof(program), "%s/initdb", conf->bin);
 	status = pgha_run(&run);
+	*ours = status == 0 || status > 128 || run.was_cancelled || run.timed_out;
 	if (run.was_cancelled)
 		return pgha_fail(error, error_size, "interrupted");
 	if (run.timed_out)
@@ -309,6 +311,20 @@ create_role(const PghaWitness *witness, PGconn *conn, char *error, size_t error_
 	PQfreemem(verifier);
 	PQfreemem(literal);
 	return done;
+}
+
+/* What is set for other sessions must not lead to another server, nor must the one here start with it. */
+static void
+forget_environment(void)
+{
+	PQconninfoOption *options = PQconndefaults();
+
+	for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+		if (option->envvar != NULL)
+			(void) unsetenv(option->envvar);
+	PQconninfoFree(options);
+	(void) unsetenv("PGSERVICE");
+	(void) unsetenv("PGHOSTADDR");
 }
 
 static bool
@@ -370,9 +386,9 @@ make_role(const PghaWitness *witness, const PghaAgentConf *conf, char *error, si
 }
 
 static bool
-make(const PghaWitness *witness, PghaAgentConf *conf, bool start, char *error, size_t error_size)
+make(const PghaWitness *witness, PghaAgentConf *conf, bool start, bool *ours, char *error, size_t error_size)
 {
-	return run_initdb(witness, conf, error, error_size) &&
+	return run_initdb(witness, conf, ours, error, error_size) &&
 		write_passfile(witness, error, error_size) &&
 		write_hba(witness, error, error_size) &&
 		include_settings(witness, error, error_size) &&
@@ -405,13 +421,15 @@ is_free(const char *path, bool *exists, char *error, size_t error_size)
 }
 
 bool
-pgha_witness_make(const PghaWitness *witness, bool start, char *error, size_t error_size)
+pgha_witness_make(const PghaWitness *witness, bool start, bool *left, char *error, size_t error_size)
 {
 	static PghaAgentConf conf;
 	struct sigaction action = {.sa_handler = interrupt};
 	char		ignored[256];
 	bool		existed;
+	bool		ours = false;
 
+	*left = false;
 	if (!is_free(witness->data, &existed, error, error_size) || !find_programs(&conf, error, error_size))
 		return false;
 	(void) snprintf(conf.data, sizeof(conf.data), "%s", witness->data);
@@ -422,14 +440,16 @@ pgha_witness_make(const PghaWitness *witness, bool start, char *error, size_t er
 	(void) sigaction(SIGINT, &action, NULL);
 	(void) sigaction(SIGTERM, &action, NULL);
 	(void) sigaction(SIGHUP, &action, NULL);
-	(void) unsetenv("PGSERVICE");
-	if (make(witness, &conf, start, error, error_size))
+	forget_environment();
+	if (make(witness, &conf, start, &ours, error, error_size))
 		return true;
 	if (interrupted)
 		(void) pgha_fail(error, error_size, "interrupted");
 
-	/* What was free before is free again; but not under a server that does not end. */
-	if (stop_server(&conf, ignored, sizeof(ignored)))
-		(void) pgha_remove_tree(witness->data, !existed);
+	/*
+	 * What was free before is free again; but not under a server that does not end, and
+	 * not what somebody else has made there meanwhile.
+	 */
+	*left = ours && !(stop_server(&conf, ignored, sizeof(ignored)) && pgha_remove_tree(witness->data, !existed));
 	return false;
 }

@@ -34,8 +34,9 @@ typedef struct PghaWitness
 
 /*
  * Makes the data directory of a witness, and its role.  Leaves its server running
- * if `start`.  False with a sentence in `error`: nothing is left of it then.
+ * if `start`.  False with a sentence in `error`: nothing is left of it then, unless
+ * *left.  witness->data must not be a symbolic link to a directory.
  */
-extern bool pgha_witness_make(const PghaWitness *witness, bool start, char *error, size_t error_size);
+extern bool pgha_witness_make(const PghaWitness *witness, bool start, bool *left, char *error, size_t error_size);
 
 #endif							/* PGHA_CLI_WITNESS_MAKE_H */
