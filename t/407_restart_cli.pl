@@ -70,6 +70,7 @@ my $before = started($b);
 is($status, 0, 'pgha restart of another node') or diag $out, $err;
 like($out, qr/^restarted "b", which streams again, after \d+\.\d s$/, 'waits until it streams');
 isnt(started($b), $before, 'it was restarted');
+$cluster->wait_for('the agent of a to be connected', sub { progress($a, $a, 'agent') eq 't' });
 $before = started($a);
 ($status, $out, $err) = pgha($a, 'restart');
 is($status, 0, 'pgha restart of the node that is connected to') or diag $out, $err;
