@@ -65,12 +65,16 @@ is($c->state, 'primary', '... and nothing has changed');
 is($status, 2, '--accept-loss alone is wrong usage');
 
 # ---- restart of one ----
+foreach my $node ($a, $b)
+{
+	$cluster->wait_for("the agent of $node->{name} to be connected",
+		sub { progress($node, $node, 'agent') eq 't' && progress($c, $node, 'agent') eq 't' });
+}
 my $before = started($b);
 ($status, $out, $err) = pgha($c, 'restart', 'b');
 is($status, 0, 'pgha restart of another node') or diag $out, $err;
 like($out, qr/^restarted "b", which streams again, after \d+\.\d s$/, 'waits until it streams');
 isnt(started($b), $before, 'it was restarted');
-$cluster->wait_for('the agent of a to be connected', sub { progress($a, $a, 'agent') eq 't' });
 $before = started($a);
 ($status, $out, $err) = pgha($a, 'restart');
 is($status, 0, 'pgha restart of the node that is connected to') or diag $out, $err;

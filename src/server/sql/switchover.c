@@ -16,8 +16,10 @@
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/bgwriter.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "utils/builtins.h"
 
 #include "../../common/clock.h"
@@ -27,7 +29,6 @@
 #include "../orders.h"
 #include "../shmem.h"
 #include "../text.h"
-#include "../wait.h"
 #include "recover.h"
 
 #define LOOK_EVERY_MS	5
@@ -162,7 +163,12 @@ await_end(uint64 number, char *target)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the switchover was given up: this server %s", handover.end),
 					 errhint("Nothing has changed. Try again when there is less load, or name another target.")));
-		if (!PghaLookAgain(deadline, LOOK_EVERY_MS))
+
+		/* Only now: a server that has let go may end its sessions a few milliseconds later, and it was to be told before. */
+		CHECK_FOR_INTERRUPTS();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_EVERY_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		if (pgha_clock_us() >= deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the pgha monitor did not carry out the switchover in time"),
