@@ -146,6 +146,8 @@ await_end(uint64 number, char *target)
 		bool		released = read_handover(&handover, target);
 		bool		begun = handover.number == number;
 
+		/* What is told is told in one go: each ereport() would be an end, too. */
+		HOLD_INTERRUPTS();
 		if (begun && handover.under_way && !told_target)
 		{
 			ereport(NOTICE, (errmsg("handing over to \"%s\"", target)));
@@ -156,6 +158,7 @@ await_end(uint64 number, char *target)
 			ereport(NOTICE, (errmsg("writes are held until \"%s\" leads", target)));
 			told_holding = true;
 		}
+		RESUME_INTERRUPTS();
 		if (begun && released)
 			return;
 		if (begun && !handover.under_way)
