@@ -16,8 +16,10 @@
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/bgwriter.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "utils/builtins.h"
 
 #include "../../common/clock.h"
@@ -27,7 +29,6 @@
 #include "../orders.h"
 #include "../shmem.h"
 #include "../text.h"
-#include "../wait.h"
 #include "recover.h"
 
 #define LOOK_EVERY_MS	5
@@ -145,6 +146,8 @@ await_end(uint64 number, char *target)
 		bool		released = read_handover(&handover, target);
 		bool		begun = handover.number == number;
 
+		/* What is told is told in one go: each ereport() would be an end, too. */
+		HOLD_INTERRUPTS();
 		if (begun && handover.under_way && !told_target)
 		{
 			ereport(NOTICE, (errmsg("handing over to \"%s\"", target)));
@@ -155,6 +158,7 @@ await_end(uint64 number, char *target)
 			ereport(NOTICE, (errmsg("writes are held until \"%s\" leads", target)));
 			told_holding = true;
 		}
+		RESUME_INTERRUPTS();
 		if (begun && released)
 			return;
 		if (begun && !handover.under_way)
@@ -162,7 +166,12 @@ await_end(uint64 number, char *target)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the switchover was given up: this server %s", handover.end),
 					 errhint("Nothing has changed. Try again when there is less load, or name another target.")));
-		if (!PghaLookAgain(deadline, LOOK_EVERY_MS))
+
+		/* Only now: a server that has let go may end its sessions a few milliseconds later, and it was to be told before. */
+		CHECK_FOR_INTERRUPTS();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_EVERY_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		if (pgha_clock_us() >= deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the pgha monitor did not carry out the switchover in time"),
