@@ -168,8 +168,11 @@ $cluster->wait_for('the end of the pause', sub { ($b->value('SELECT pgha_resume(
 	order_switchover($b, 'a');
 	$cluster->wait_for('the agent to try', sub { $tries->() > 0 });
 	ok($cluster->stays_false(sub { $tries->() > 1 }, 8), 'a start that hangs is waited for');
-	$b->configure('pgha.start_command' => undef);
+	PghaCluster::spew("$cluster->{base}/start", "#!/bin/sh\necho \$\$ >> $starts\nexit 1\n");
 	kill 'KILL', $tries->();
+	ok($cluster->stays_false(sub { $tries->() > 2 }, 13), '... and after one that fails the pause grows');
+	is(scalar($tries->()), 2, 'it is tried again');
+	$b->configure('pgha.start_command' => undef);
 	$cluster->wait_following($a, $b);
 }
 
