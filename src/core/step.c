@@ -160,7 +160,9 @@ take_event(PghaStep *step, const PghaEvent *event)
 		case PGHA_EV_RECEIVER_STOPPED:
 			if (node->voting.receiver == PGHA_STOP_ORDERED)
 				node->voting.receiver = PGHA_STOPPED;
-			else if (node->state == PGHA_PROMOTING)
+
+			/* Of two orders, for a vote and for a promotion by hand, there is one outcome. */
+			if (node->state == PGHA_PROMOTING && node->why.reason == PGHA_WHY_STOPPING_RECEIVER)
 				pgha_continue_promotion(step);
 			break;
 		case PGHA_EV_PROMOTED:
