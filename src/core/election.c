@@ -14,6 +14,7 @@
 #include "fencing.h"
 #include "members.h"
 #include "primary.h"
+#include "rule.h"
 
 /* A stopped server may have raised its term unheard; the claim that follows must be the greater one. */
 #define STOP_TERMS			10
@@ -324,7 +325,13 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 	if (node->local.too_low)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_TOO_LOW, PGHA_ACTIVE};
 	if (force)
+	{
+		/* Its rule has to have a place for it. */
+		if (pgha_voter_named(&node->durable.rule, node->settings.name[node->settings.self]) == PGHA_NOBODY &&
+			node->durable.rule.count == PGHA_MAX_MEMBERS)
+			return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_NOT_LISTED, PGHA_ACTIVE};
 		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	}
 	if (pgha_is_unaware(node))
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_FORGOT, PGHA_ACTIVE};
 	if (pgha_in_force(node))
