@@ -226,6 +226,13 @@ stand(PghaStep *step)
 	pgha_enter(step, PGHA_CANDIDATE, pgha_because(PGHA_WHY_STANDING, PGHA_NOBODY));
 }
 
+/* C4a; but what waits for recovery_min_apply_delay is replayed when PostgreSQL is told to promote. */
+static bool
+must_replay(const PghaNode *node, pgha_time now)
+{
+	return node->local.replaying && !(node->local.apply_delay && now < node->voting.ordered_until);
+}
+
 /* C4: nobody else can be elected in this term. */
 static void
 win(PghaStep *step)
@@ -241,6 +248,7 @@ win(PghaStep *step)
 	node->durable.won_before = node->durable.won;
 	node->durable.won = node->voting.candidacy;
 	node->voting.candidacy = 0;
+	node->voting.ordered_until = 0;
 	node->upstream = PGHA_NOBODY;
 	pgha_forget_stop(step);
 	pgha_tell(step, loss);
@@ -266,7 +274,7 @@ tend_candidacy(PghaStep *step)
 		give_up(step);
 		return;
 	}
-	if (pgha_elects(node, rule, votes) && !node->local.replaying)
+	if (pgha_elects(node, rule, votes) && !must_replay(node, step->now))
 	{
 		win(step);
 		return;

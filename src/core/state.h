@@ -73,6 +73,7 @@ typedef struct PghaVoting
 	pgha_time	stood_at;
 	pgha_time	next_try;
 	int			tries;			/* in vain, since a leader was last seen */
+	pgha_time	ordered_until;	/* an administrator wants it to stand whatever its settings say; 0: he does not */
 
 	/* A leader's. */
 	uint64_t	beat;
