@@ -108,6 +108,42 @@ may_stand(const PghaNode *node, const PghaReport *report)
 		pgha_is_among(&node->durable.rule, node->durable.rule.eligible, report->node);
 }
 
+/*
+ * The voters that would vote for a node with this WAL, as far as they say.  The
+ * others do not change their minds: they have more WAL, or do not vote at all.
+ */
+static uint32_t
+likely_votes(const PghaNode *node, int candidate, uint32_t timeline, pgha_lsn wal_end, pgha_time now)
+{
+	const PghaVotingRule *rule = &node->durable.rule;
+	const PghaLocal *local = &node->local;
+	uint32_t	votes = 0;
+
+	for (int i = 0; i < rule->count; i++)
+	{
+		int			voter = pgha_find_voter(node, rule->voter[i]);
+		const PghaReport *report;
+
+		if (voter == PGHA_NOBODY)
+			continue;
+		report = &node->member[voter].report;
+		if (pgha_is_self(node, voter))
+		{
+			if (voter != candidate && pgha_wal_compare(timeline, wal_end, local->timeline, local->wal_end) < 0)
+				continue;
+		}
+		else if (!is_fresh(node, &node->member[voter], now) || report->votes == 0 || pgha_has_forgotten(report) ||
+				 report->passive != PGHA_ACTIVE)
+			continue;
+		else if (voter != candidate && voter < node->settings.count &&
+				 (!report->in_recovery || report->bar == PGHA_BAR_REPLAYING ||
+				  pgha_wal_compare(timeline, wal_end, report->timeline, report->wal_end) < 0))
+			continue;
+		votes |= UINT32_C(1) << i;
+	}
+	return votes;
+}
+
 PghaWhy
 pgha_election_objection(const PghaNode *node, pgha_time now)
 {
@@ -116,6 +152,7 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 	bool		patient = now - node->state_since < 2 * node->settings.failure_timeout && !pgha_is_heir(node, now);
 	PghaWhy		waiting = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 	int			answer = 1;
+	uint32_t	votes;
 
 	if (!RULE(node, PGHA_RULE_POLITE))
 		return waiting;
@@ -150,8 +187,16 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 		if (may_stand(node, report) && is_better(node, report))
 			return pgha_because(PGHA_WHY_BETTER, i);
 	}
-	if (waiting.reason == PGHA_WHY_NONE && answer < pgha_majority_of(rule))
+	if (waiting.reason != PGHA_WHY_NONE)
+		return waiting;
+	if (answer < pgha_majority_of(rule))
 		return pgha_because(PGHA_WHY_FEW_VOTERS, PGHA_NOBODY);
+
+	/* Each vain candidacy takes a term, and so a timeline. */
+	votes = likely_votes(node, node->settings.self, node->local.timeline, node->local.wal_end, now);
+	if (!pgha_elects(node, rule, votes))
+		return pgha_because(pgha_count_set(votes) < pgha_majority_of(rule) ? PGHA_WHY_FEW_VOTES : PGHA_WHY_QUORUM,
+							PGHA_NOBODY);
 	return waiting;
 }
 
@@ -353,6 +398,9 @@ pgha_seek_election(PghaStep *step)
 	why = pgha_election_objection(node, step->now);
 	if (why.reason == PGHA_WHY_NONE && !pgha_may_break_promise(node, node->settings.self, step->now))
 		why = pgha_because(PGHA_WHY_PROMISED, pgha_supported(node));
+	if (why.reason == PGHA_WHY_NONE && voting->tries > 0 && must_replay(node, step->now) &&
+		RULE(node, PGHA_RULE_POLITE))
+		why = pgha_because(PGHA_WHY_REPLAYING, PGHA_NOBODY);
 	if (why.reason != PGHA_WHY_NONE)
 	{
 		pgha_enter(step, PGHA_CANDIDATE, why);
