@@ -200,6 +200,48 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 	return waiting;
 }
 
+/* Are there others that may lead, and nobody of them can be elected, as they lack WAL that is here? */
+static bool
+holds_up(const PghaNode *node, pgha_time now)
+{
+	bool		others = false;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaReport *report = &node->member[i].report;
+
+		if (pgha_is_self(node, i) || !is_fresh(node, &node->member[i], now) || !may_stand(node, report))
+			continue;
+		others = true;
+		if (pgha_elects(node, &node->durable.rule, likely_votes(node, i, report->timeline, report->wal_end, now)))
+			return false;
+	}
+	return others;
+}
+
+/*
+ * Who is never to lead may have WAL that nobody else has, and then never votes for
+ * the others (V4).  After a while it stands in their place, and hands over to one of
+ * them as soon as that one has all.
+ */
+static bool
+stands_for_others(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+
+	if ((node->bar != PGHA_BAR_PRIORITY && node->bar != PGHA_BAR_AUTO_FAILOVER) || node->durable.paused ||
+		node->local.apply_delay || node->local.too_low || !RULE(node, PGHA_RULE_POLITE) ||
+		!holds_up(node, step->now))
+	{
+		voting->in_the_way = 0;
+		return false;
+	}
+	if (voting->in_the_way == 0)
+		voting->in_the_way = step->now;
+	return step->now - pgha_later(voting->in_the_way, node->awake) >= 2 * node->settings.failure_timeout;
+}
+
 /* The voters of the rule that have an open vote for this node in the term it stands for. */
 static uint32_t
 votes_for_self(const PghaNode *node, uint32_t *lost)
@@ -266,6 +308,7 @@ stand(PghaStep *step)
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
 	node->voting.candidacy = term + 1;
 	node->voting.stood_at = step->now;
+	node->voting.deputy = node->bar != PGHA_MAY_PROMOTE ? term + 1 : 0;
 	if (RULE(node, PGHA_RULE_DURABLE))
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
 	pgha_enter(step, PGHA_CANDIDATE, pgha_because(PGHA_WHY_STANDING, PGHA_NOBODY));
@@ -375,7 +418,7 @@ pgha_seek_election(PghaStep *step)
 		why = loss;
 	else if (node->durable.diverged)
 		why = pgha_because(PGHA_WHY_NO_LEADER, PGHA_NOBODY);
-	else if (node->bar != PGHA_MAY_PROMOTE)
+	else if (node->bar != PGHA_MAY_PROMOTE && !stands_for_others(step))
 		why = pgha_because(PGHA_WHY_BARRED, loss.member);
 	else if (heir != PGHA_NOBODY && !pgha_is_self(node, heir))
 		why = pgha_because(PGHA_WHY_BETTER, heir);
