@@ -386,6 +386,11 @@ run_set(Script *script, int count, char **word)
 			n->throttle = duration(script, value);
 		else if (strcmp(name, "recovery_time") == 0)
 			n->slow_recovery = duration(script, value);
+		else if (strcmp(name, "replay") == 0)
+		{
+			n->replay_held = script->world->now + (is_on(value) ? 0 : 3600 * SECOND);
+			sim_post(script->world, 0, SIM_REPLAY, i, 0, 0, 0);
+		}
 		else if (strcmp(name, "crash_at_stage") == 0)
 			n->crash_at_stage = atoi(value);
 		else

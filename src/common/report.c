@@ -81,6 +81,7 @@ typedef enum FieldKind
 	FIELD_NAME,					/* a member's name */
 	FIELD_NAME_OR_EMPTY,
 	FIELD_U64,
+	FIELD_TERM,					/* none is greater than PGHA_MAX_TERM: it would be greater than all to come */
 	FIELD_U32,
 	FIELD_I64,
 	FIELD_INT,
@@ -124,7 +125,7 @@ static const Field fields[] = {
 	FIELD("node", FIELD_NAME, node),
 	FIELD("system", FIELD_U64, system_identifier),
 	FIELD("instance", FIELD_U64, instance),
-	FIELD("term", FIELD_U64, claim.term),
+	FIELD("term", FIELD_TERM, claim.term),
 	FIELD("fork", FIELD_LSN, claim.fork_lsn),
 	FIELD("leader", FIELD_NAME_OR_EMPTY, claim.leader),
 	WORD("role", role_words, role),
@@ -154,33 +155,33 @@ static const Field fields[] = {
 	FIELD("ec2", FIELD_INSTANCE, ec2_instance),
 	FIELD("address", FIELD_ADDRESS_STATE, address_state),
 	VOTE("votes", FIELD_U32, votes),
-	VOTE("support_term", FIELD_U64, support.term),
+	VOTE("support_term", FIELD_TERM, support.term),
 	VOTE("support", FIELD_NAME_OR_EMPTY, support.name),
-	VOTE("vote_term", FIELD_U64, vote.term),
+	VOTE("vote_term", FIELD_TERM, vote.term),
 	VOTE("vote", FIELD_NAME_OR_EMPTY, vote.name),
 	VOTE("vote_open", FIELD_BOOL, vote_open),
-	VOTE("highest", FIELD_U64, highest),
-	VOTE("withdrawn", FIELD_U64, withdrawn),
-	VOTE("won", FIELD_U64, won),
-	VOTE("rule_term", FIELD_U64, rule.term),
+	VOTE("highest", FIELD_TERM, highest),
+	VOTE("withdrawn", FIELD_TERM, withdrawn),
+	VOTE("won", FIELD_TERM, won),
+	VOTE("rule_term", FIELD_TERM, rule.term),
 	VOTE("rule_epoch", FIELD_U32, rule.epoch),
 	VOTE("rule_voters", FIELD_VOTERS, rule),
 	VOTE("rule_witnesses", FIELD_VOTER_SET, rule.witnesses),
 	VOTE("rule_eligible", FIELD_VOTER_SET, rule.eligible),
 	VOTE("rule_sync", FIELD_VOTER_SET, rule.sync),
 	VOTE("rule_k", FIELD_INT, rule.k),
-	VOTE("candidacy", FIELD_U64, candidacy),
+	VOTE("candidacy", FIELD_TERM, candidacy),
 	VOTE("replay_lag", FIELD_U64, replay_lag),
 	VOTE("beat", FIELD_U64, beat),
 	VOTE("leased", FIELD_BOOL, leased),
-	VOTE("promise_term", FIELD_U64, promise.leader.term),
+	VOTE("promise_term", FIELD_TERM, promise.leader.term),
 	VOTE("promise", FIELD_NAME_OR_EMPTY, promise.leader.name),
 	VOTE("promise_instance", FIELD_U64, promise.instance),
 	VOTE("promise_beat", FIELD_U64, promise.beat),
 	VOTE("promise_ttl", FIELD_I64, promise.ttl),
 	VOTE("promise_age", FIELD_I64, promise_age),
-	HANDOVER("released", FIELD_U64, released),
-	HANDOVER("handover_term", FIELD_U64, handover.term),
+	HANDOVER("released", FIELD_TERM, released),
+	HANDOVER("handover_term", FIELD_TERM, handover.term),
 	HANDOVER("handover", FIELD_NAME_OR_EMPTY, handover.name),
 	HANDOVER("handover_lsn", FIELD_LSN, handover_lsn),
 };
@@ -244,6 +245,7 @@ format_field(PghaLine *line, const Field *field, const PghaReport *report, const
 			pgha_line_addf(line, "%s=%s", field->key, (const char *) value);
 			break;
 		case FIELD_U64:
+		case FIELD_TERM:
 			pgha_line_addf(line, "%s=%llu", field->key,
 						   (unsigned long long) *(const uint64_t *) value);
 			break;
@@ -457,6 +459,8 @@ parse_field(const Field *field, char *text, const PghaMembers *members, PghaRepo
 			return true;
 		case FIELD_U64:
 			return pgha_parse_uint64(text, value);
+		case FIELD_TERM:
+			return pgha_parse_uint64(text, value) && *(uint64_t *) value <= PGHA_MAX_TERM;
 		case FIELD_U32:
 			return parse_u32(text, value);
 		case FIELD_I64:

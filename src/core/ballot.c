@@ -315,6 +315,7 @@ take_in(PghaStep *step, int member)
 			pgha_withdraw(node);
 		support(node, report->claim.term, report->node);
 		node->voting.tries = 0;
+		node->voting.ordered_until = 0;
 		news = true;
 	}
 	if (durable->vote_open && strcmp(durable->vote.name, report->node) == 0 &&

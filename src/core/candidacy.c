@@ -118,6 +118,42 @@ may_stand(const PghaNode *node, const PghaReport *report)
 		pgha_is_among(&node->durable.rule, node->durable.rule.eligible, report->node);
 }
 
+/*
+ * The voters that would vote for a node with this WAL, as far as they say.  The
+ * others do not change their minds: they have more WAL, or do not vote at all.
+ */
+static uint32_t
+likely_votes(const PghaNode *node, int candidate, uint32_t timeline, pgha_lsn wal_end, pgha_time now)
+{
+	const PghaVotingRule *rule = &node->durable.rule;
+	const PghaLocal *local = &node->local;
+	uint32_t	votes = 0;
+
+	for (int i = 0; i < rule->count; i++)
+	{
+		int			voter = pgha_find_voter(node, rule->voter[i]);
+		const PghaReport *report;
+
+		if (voter == PGHA_NOBODY)
+			continue;
+		report = &node->member[voter].report;
+		if (pgha_is_self(node, voter))
+		{
+			if (voter != candidate && pgha_wal_compare(timeline, wal_end, local->timeline, local->wal_end) < 0)
+				continue;
+		}
+		else if (!is_fresh(node, &node->member[voter], now) || report->votes == 0 || pgha_has_forgotten(report) ||
+				 report->passive != PGHA_ACTIVE)
+			continue;
+		else if (voter != candidate && voter < node->settings.count &&
+				 (!report->in_recovery || report->bar == PGHA_BAR_REPLAYING ||
+				  pgha_wal_compare(timeline, wal_end, report->timeline, report->wal_end) < 0))
+			continue;
+		votes |= UINT32_C(1) << i;
+	}
+	return votes;
+}
+
 PghaWhy
 pgha_election_objection(const PghaNode *node, pgha_time now)
 {
@@ -126,6 +162,7 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 	bool		patient = now - node->state_since < 2 * node->settings.failure_timeout && !pgha_is_heir(node, now);
 	PghaWhy		waiting = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 	int			answer = 1;
+	uint32_t	votes;
 
 	if (!RULE(node, PGHA_RULE_POLITE))
 		return waiting;
@@ -160,9 +197,59 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 		if (may_stand(node, report) && is_better(node, report))
 			return pgha_because(PGHA_WHY_BETTER, i);
 	}
-	if (waiting.reason == PGHA_WHY_NONE && answer < pgha_majority_of(rule))
+	if (waiting.reason != PGHA_WHY_NONE)
+		return waiting;
+	if (answer < pgha_majority_of(rule))
 		return pgha_because(PGHA_WHY_FEW_VOTERS, PGHA_NOBODY);
+
+	/* Each vain candidacy takes a term, and so a timeline. */
+	votes = likely_votes(node, node->settings.self, node->local.timeline, node->local.wal_end, now);
+	if (!pgha_elects(node, rule, votes))
+		return pgha_because(pgha_count_set(votes) < pgha_majority_of(rule) ? PGHA_WHY_FEW_VOTES : PGHA_WHY_QUORUM,
+							PGHA_NOBODY);
 	return waiting;
+}
+
+/* Are there others that may lead, and nobody of them can be elected, as they lack WAL that is here? */
+static bool
+holds_up(const PghaNode *node, pgha_time now)
+{
+	bool		others = false;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaReport *report = &node->member[i].report;
+
+		if (pgha_is_self(node, i) || !is_fresh(node, &node->member[i], now) || !may_stand(node, report))
+			continue;
+		others = true;
+		if (pgha_elects(node, &node->durable.rule, likely_votes(node, i, report->timeline, report->wal_end, now)))
+			return false;
+	}
+	return others;
+}
+
+/*
+ * Who is never to lead may have WAL that nobody else has, and then never votes for
+ * the others (V4).  After a while it stands in their place, and hands over to one of
+ * them as soon as that one has all.
+ */
+static bool
+stands_for_others(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+
+	if ((node->bar != PGHA_BAR_PRIORITY && node->bar != PGHA_BAR_AUTO_FAILOVER) || node->durable.paused ||
+		node->local.apply_delay || node->local.too_low || !RULE(node, PGHA_RULE_POLITE) ||
+		!holds_up(node, step->now))
+	{
+		voting->in_the_way = 0;
+		return false;
+	}
+	if (voting->in_the_way == 0)
+		voting->in_the_way = step->now;
+	return step->now - pgha_later(voting->in_the_way, node->awake) >= 2 * node->settings.failure_timeout;
 }
 
 /* The voters of the rule that have an open vote for this node in the term it stands for. */
@@ -231,9 +318,17 @@ stand(PghaStep *step)
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
 	node->voting.candidacy = term + 1;
 	node->voting.stood_at = step->now;
+	node->voting.deputy = node->bar != PGHA_MAY_PROMOTE ? term + 1 : 0;
 	if (RULE(node, PGHA_RULE_DURABLE))
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
 	pgha_enter(step, PGHA_CANDIDATE, pgha_because(PGHA_WHY_STANDING, PGHA_NOBODY));
+}
+
+/* C4a; but what waits for recovery_min_apply_delay is replayed when PostgreSQL is told to promote. */
+static bool
+must_replay(const PghaNode *node, pgha_time now)
+{
+	return node->local.replaying && !(node->local.apply_delay && now < node->voting.ordered_until);
 }
 
 /* C4: nobody else can be elected in this term. */
@@ -251,6 +346,7 @@ win(PghaStep *step)
 	node->durable.won_before = node->durable.won;
 	node->durable.won = node->voting.candidacy;
 	node->voting.candidacy = 0;
+	node->voting.ordered_until = 0;
 	node->upstream = PGHA_NOBODY;
 	pgha_forget_stop(step);
 	pgha_tell(step, loss);
@@ -276,7 +372,7 @@ tend_candidacy(PghaStep *step)
 		give_up(step);
 		return;
 	}
-	if (pgha_elects(node, rule, votes) && !node->local.replaying)
+	if (pgha_elects(node, rule, votes) && !must_replay(node, step->now))
 	{
 		win(step);
 		return;
@@ -332,7 +428,7 @@ pgha_seek_election(PghaStep *step)
 		why = loss;
 	else if (node->durable.diverged)
 		why = pgha_because(PGHA_WHY_NO_LEADER, PGHA_NOBODY);
-	else if (node->bar != PGHA_MAY_PROMOTE)
+	else if (node->bar != PGHA_MAY_PROMOTE && !stands_for_others(step))
 		why = pgha_because(PGHA_WHY_BARRED, loss.member);
 	else if (heir != PGHA_NOBODY && !pgha_is_self(node, heir))
 		why = pgha_because(PGHA_WHY_BETTER, heir);
@@ -355,6 +451,9 @@ pgha_seek_election(PghaStep *step)
 	why = pgha_election_objection(node, step->now);
 	if (why.reason == PGHA_WHY_NONE && !pgha_may_break_promise(node, node->settings.self, step->now))
 		why = pgha_because(PGHA_WHY_PROMISED, pgha_supported(node));
+	if (why.reason == PGHA_WHY_NONE && voting->tries > 0 && must_replay(node, step->now) &&
+		RULE(node, PGHA_RULE_POLITE))
+		why = pgha_because(PGHA_WHY_REPLAYING, PGHA_NOBODY);
 	if (why.reason != PGHA_WHY_NONE)
 	{
 		pgha_enter(step, PGHA_CANDIDATE, why);

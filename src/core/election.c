@@ -14,6 +14,7 @@
 #include "fencing.h"
 #include "members.h"
 #include "primary.h"
+#include "rule.h"
 
 /* A stopped server may have raised its term unheard; the claim that follows must be the greater one. */
 #define STOP_TERMS			10
@@ -324,12 +325,24 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 	if (node->local.too_low)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_TOO_LOW, PGHA_ACTIVE};
 	if (force)
+	{
+		/* Its rule has to have a place for it. */
+		if (pgha_voter_named(&node->durable.rule, node->settings.name[node->settings.self]) == PGHA_NOBODY &&
+			node->durable.rule.count == PGHA_MAX_MEMBERS)
+			return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_NOT_LISTED, PGHA_ACTIVE};
 		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	}
 	if (pgha_is_unaware(node))
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_FORGOT, PGHA_ACTIVE};
 	if (pgha_in_force(node))
-		return pgha_leader_to_follow(node, now) == PGHA_NOBODY ? pgha_because(PGHA_WHY_NONE, PGHA_NOBODY) :
-			pgha_because(PGHA_WHY_PRIMARY_ANSWERS, pgha_leader_to_follow(node, now));
+	{
+		/* Who has more WAL, and whether there are enough, the voters say. */
+		if (pgha_leader_to_follow(node, now) != PGHA_NOBODY)
+			return pgha_because(PGHA_WHY_PRIMARY_ANSWERS, pgha_leader_to_follow(node, now));
+		if (pgha_bar_to_order(node) != PGHA_MAY_PROMOTE)
+			return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, pgha_bar_to_order(node), PGHA_ACTIVE};
+		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	}
 	if (node->durable.diverged || node->durable.fenced)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY,
 			node->durable.diverged ? PGHA_BAR_DIVERGED : PGHA_BAR_FENCED, PGHA_ACTIVE};

@@ -27,9 +27,13 @@ pgha_is_behind_fork(const PghaNode *node)
 	return node->history.shortened && node->local.timeline < node->history.entry[0].timeline;
 }
 
-/* Where votes decide, this node says only what it knows better than the voters. */
+/*
+ * Where votes decide, this node says only what it knows better than the voters.
+ * An order to promote it lifts more than a switchover to it, which goes to no node
+ * that is never to lead.
+ */
 static PghaBar
-bar_under_quorum(const PghaNode *node, bool by_hand)
+bar_under_quorum(const PghaNode *node, bool by_hand, bool ordered)
 {
 	const PghaVotingRule *rule = &node->durable.rule;
 
@@ -38,9 +42,9 @@ bar_under_quorum(const PghaNode *node, bool by_hand)
 		return PGHA_BAR_NOT_LISTED;
 	if (pgha_is_behind_fork(node))
 		return PGHA_BAR_BEHIND_FORK;
-	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
+	if (node->settings.priority == 0 && !ordered && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
-	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
+	if (node->local.apply_delay && !ordered && RULE(node, PGHA_RULE_APPLY_DELAY))
 		return PGHA_BAR_APPLY_DELAY;
 	if (node->local.too_low && RULE(node, PGHA_RULE_TOO_LOW))
 		return PGHA_BAR_TOO_LOW;
@@ -49,6 +53,14 @@ bar_under_quorum(const PghaNode *node, bool by_hand)
 	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
 		return PGHA_BAR_AUTO_FAILOVER;
 	return PGHA_MAY_PROMOTE;
+}
+
+PghaBar
+pgha_bar_to_order(const PghaNode *node)
+{
+	if (node->durable.diverged && RULE(node, PGHA_RULE_DIVERGED))
+		return PGHA_BAR_DIVERGED;
+	return node->durable.role == PGHA_ROLE_PRIMARY ? PGHA_MAY_PROMOTE : bar_under_quorum(node, true, true);
 }
 
 pgha_lsn
@@ -86,7 +98,8 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	const PghaDurable *durable = &node->durable;
 	const PghaSync *sync = &durable->sync;
 	uint32_t	me = UINT32_C(1) << node->settings.self;
-	bool		by_hand = pgha_is_heir(node, now);	/* an administrator has handed over to it */
+	bool		ordered = now < node->voting.ordered_until;
+	bool		by_hand = ordered || pgha_is_heir(node, now);	/* ... or has handed over to it */
 
 	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
 		return PGHA_BAR_PASSIVE;
@@ -123,7 +136,7 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	if (durable->role == PGHA_ROLE_PRIMARY)
 		return PGHA_MAY_PROMOTE;
 	if (pgha_in_force(node))
-		return bar_under_quorum(node, by_hand);
+		return bar_under_quorum(node, by_hand, ordered);
 
 	if (durable->claim.term == 0)
 		return PGHA_BAR_NEVER_FOLLOWED;

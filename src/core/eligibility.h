@@ -22,6 +22,9 @@ extern bool pgha_is_behind_fork(const PghaNode *node);
 /* How much WAL is there between two positions?  The gaps do not overlap. */
 extern pgha_lsn pgha_wal_between(pgha_lsn from, pgha_lsn to, const PghaGap *gap, int count);
 
+/* Where votes decide: what bars it even if an administrator orders it to stand. */
+extern PghaBar pgha_bar_to_order(const PghaNode *node);
+
 /* What it is in this node itself that bars it from promotion; PGHA_MAY_PROMOTE if nothing does. */
 extern PghaBar pgha_promotion_bar(const PghaNode *node, pgha_time now);
 

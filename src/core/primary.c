@@ -391,6 +391,50 @@ renew_term(PghaStep *step)
 	}
 }
 
+/* Would the voters that follow this leader be a majority without it? */
+static bool
+is_dispensable(const PghaNode *node)
+{
+	const PghaVotingRule *rule = &node->durable.rule;
+	int			others = 0;
+
+	for (int i = 0; i < rule->count; i++)
+	{
+		int			member = pgha_find_voter(node, rule->voter[i]);
+
+		if (member != PGHA_NOBODY && !pgha_is_self(node, member) && pgha_counts(node, &node->member[member]) &&
+			pgha_supports(&node->member[member].report, node->durable.claim.term,
+						  node->settings.name[node->settings.self]))
+			others++;
+	}
+	return others >= pgha_majority_of(rule);
+}
+
+/*
+ * It was elected only because the others lacked WAL that it had: who may lead takes
+ * over when he has it.  Not while that would need this server's vote, which then
+ * restarts: nobody may be there to start it.
+ */
+static void
+hand_on(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+
+	if (voting->deputy != node->durable.claim.term || !is_dispensable(node) || voting->handover != PGHA_NOBODY ||
+		(voting->handovers != 0 && step->now - voting->handover_since < 10 * node->settings.failure_timeout))
+		return;
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		if (node->member[i].report.bar == PGHA_MAY_PROMOTE &&
+			pgha_switchover_refusal(node, i, step->now).reason == PGHA_WHY_NONE)
+		{
+			pgha_begin_switchover(step, i);
+			return;
+		}
+	}
+}
+
 static void
 lead_on(PghaStep *step)
 {
@@ -408,6 +452,7 @@ lead_on(PghaStep *step)
 	pgha_tend_rule(step);
 	pgha_hold_gate(step);
 	renew_term(step);
+	hand_on(step);
 	pgha_tend_switchover(step);
 	if (node->state != PGHA_PRIMARY)
 		return;

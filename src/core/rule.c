@@ -78,7 +78,17 @@ pgha_elects(const PghaNode *node, const PghaVotingRule *rule, uint32_t votes)
 		pgha_count_set(votes & rule->sync) >= pgha_count_set(rule->sync) - rule->k + 1;
 }
 
-/* The members of `set`, numbered as in the file, in the rule's numbering. */
+/* All data members of a rule. */
+static uint32_t
+data_members(const PghaVotingRule *rule)
+{
+	return ((UINT32_C(1) << rule->count) - 1) & ~rule->witnesses;
+}
+
+/*
+ * The members of `set`, numbered as in the file, in the rule's numbering; none that
+ * the rule has as a witness: no report with such a rule would be read by anybody.
+ */
 static uint32_t
 set_of_rule(const PghaNode *node, const PghaVotingRule *rule, uint32_t set)
 {
@@ -91,7 +101,7 @@ set_of_rule(const PghaNode *node, const PghaVotingRule *rule, uint32_t set)
 		if ((set & (UINT32_C(1) << i)) != 0 && voter != PGHA_NOBODY)
 			result |= UINT32_C(1) << voter;
 	}
-	return result;
+	return result & data_members(rule);
 }
 
 bool
@@ -113,13 +123,6 @@ pgha_supports(const PghaReport *report, uint64_t term, const char *leader)
 {
 	return report->votes != 0 && report->support.term == term && !report->vote_open &&
 		strcmp(report->support.name, leader) == 0;
-}
-
-/* All data members of a rule. */
-static uint32_t
-data_members(const PghaVotingRule *rule)
-{
-	return ((UINT32_C(1) << rule->count) - 1) & ~rule->witnesses;
 }
 
 /* Does nobody but the leader have all that was confirmed (S7)? */
@@ -211,6 +214,10 @@ pgha_begin_rule(PghaNode *node)
 	const char *self = node->settings.name[node->settings.self];
 	bool		degraded = is_degraded(rule);
 
+	/* Promoted by hand before the rule took it up, or knew it as a member. */
+	if (pgha_voter_named(rule, self) == PGHA_NOBODY)
+		strcpy(rule->voter[rule->count++], self);
+	rule->witnesses &= ~(UINT32_C(1) << pgha_voter_named(rule, self));
 	rule->term = node->durable.claim.term;
 	rule->epoch = 0;
 	if (rule->k > 0)
@@ -295,11 +302,23 @@ remove_voter(PghaVotingRule *rule, int gone)
 	memset(rule->voter[rule->count], 0, PGHA_NAME_SIZE);
 }
 
+/* Is that voter gone from the file (or leaving it), or is it a witness in one and a member in the other? */
+static bool
+is_to_go(const PghaNode *node, const PghaVotingRule *rule, int voter)
+{
+	int			member = pgha_find_voter(node, rule->voter[voter]);
+	bool		witness = (rule->witnesses & (UINT32_C(1) << voter)) != 0;
+
+	return member == PGHA_NOBODY || member >= node->settings.voters - node->settings.leaving ||
+		(witness != (member >= node->settings.count) && !pgha_is_self(node, member));
+}
+
 /*
  * R4: the file is the wish; one voter more or less at a time.  A voter whose
  * flush confirms commits stays until synchronous_standby_names names it no more,
  * one without which no majority would answer until others do.  `why` becomes the
- * reason for what is left undone.
+ * reason for what is left undone.  Who becomes a member that was a witness goes,
+ * and comes again.
  */
 static bool
 change_voters(const PghaNode *node, PghaVotingRule *rule, PghaWhy *why)
@@ -331,7 +350,7 @@ change_voters(const PghaNode *node, PghaVotingRule *rule, PghaWhy *why)
 		int			member = pgha_find_voter(node, rule->voter[i]);
 		PghaVotingRule without = *rule;
 
-		if (member != PGHA_NOBODY && member < node->settings.voters - node->settings.leaving)
+		if (!is_to_go(node, rule, i))
 			continue;
 		if (rule->k > 0 && (rule->sync & (UINT32_C(1) << i)) != 0)
 		{

@@ -282,6 +282,7 @@ static const struct
 	[PGHA_WHY_NOT_ELIGIBLE] = {"vote", "%s may not be elected by its rule: it need not have every confirmed commit"},
 	[PGHA_WHY_LESS_WAL] = {"vote", "%s lacks WAL that is here"},
 	[PGHA_WHY_ABSENT] = {"wait", "does not answer"},
+	[PGHA_WHY_REPLAYING] = {"wait", "has not replayed all of its WAL, without which it cannot lead"},
 	[PGHA_WHY_FEW_VOTES] = {"wait", "too few voters would vote for it"},
 };
 

@@ -46,6 +46,9 @@
 /* While the primary is missing, members are asked this often. */
 #define URGENT_INTERVAL		20000
 
+/* So long an order to promote stands, if nobody leads meanwhile. */
+#define ORDER_LASTS			60000000
+
 /* While commits are held, each moment counts. */
 #define HANDOVER_INTERVAL	2000
 
@@ -160,7 +163,9 @@ take_event(PghaStep *step, const PghaEvent *event)
 		case PGHA_EV_RECEIVER_STOPPED:
 			if (node->voting.receiver == PGHA_STOP_ORDERED)
 				node->voting.receiver = PGHA_STOPPED;
-			else if (node->state == PGHA_PROMOTING)
+
+			/* Of two orders, for a vote and for a promotion by hand, there is one outcome. */
+			if (node->state == PGHA_PROMOTING && node->why.reason == PGHA_WHY_STOPPING_RECEIVER)
 				pgha_continue_promotion(step);
 			break;
 		case PGHA_EV_PROMOTED:
@@ -184,9 +189,12 @@ take_event(PghaStep *step, const PghaEvent *event)
 			if (pgha_promote_refusal(node, event->flag, step->now).reason != PGHA_WHY_NONE)
 				break;
 
-			/* Without force it is left to the votes; but it need not wait for its turn. */
+			/* Without force it is left to the votes; but it need not wait for its turn, and its settings are no bar. */
 			if (pgha_in_force(node) && !event->flag)
+			{
 				node->voting.next_try = 0;
+				node->voting.ordered_until = step->now + pgha_later(ORDER_LASTS, 4 * node->settings.failure_timeout);
+			}
 			else
 				pgha_begin_promotion(step, pgha_because(PGHA_WHY_BY_HAND, PGHA_NOBODY));
 			break;

@@ -265,7 +265,12 @@ pgha_tend_switchover(PghaStep *step)
 		return;
 	}
 	if (voting->handover == PGHA_NOBODY)
+	{
+		/* New settings may have taken the target away while commits were held for it. */
+		if (voting->handovers != 0 && voting->handover_end.reason == PGHA_WHY_NONE)
+			give_up(step, PGHA_WHY_NO_TARGET);
 		return;
+	}
 	if (!is_fit(node, voting->handover) ||
 		passed >= (voting->holding ? node->settings.failure_timeout / 2 : node->settings.failure_timeout))
 	{
