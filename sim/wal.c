@@ -319,10 +319,13 @@ sim_release_commits(SimWorld *world, int node)
 		if (commit >= 0)
 		{
 			PghaSync	sync = sim_sync_state(world, node);
+			pgha_time	delay;
 
 			/* Whoever names a server that is not one of the members is told so, and promised nothing. */
 			world->commit[commit].by_names = sync.num_sync > 0 && sync.listed >> n->settings.count == 0;
-			sim_post(world, sim_between(world, MS / 5, 2 * MS), SIM_COMMIT, node, commit, 0, 0);
+			delay = sim_between(world, MS / 5, 2 * MS);
+			if (!world->commit[commit].local)
+				sim_post(world, delay, SIM_COMMIT, node, commit, 0, 0);
 		}
 	}
 }
