@@ -137,7 +137,8 @@ work_off(SimWorld *world, const SimEvent *event)
 		case SIM_RECEIVER_STOPPED:
 			core.type = PGHA_EV_RECEIVER_STOPPED;
 			core.ok = true;
-			sim_step(world, node, &core);
+			if (event->c == n->receiver_stop)	/* of two orders there is one outcome */
+				sim_step(world, node, &core);
 			break;
 		case SIM_STOP_BEGIN:
 			sim_stop_begin(world, node, (int) event->a, event->c);

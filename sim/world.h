@@ -197,6 +197,7 @@ typedef struct SimNode
 	bool		gate_suspended; /* shut, but commits wait for it */
 	pgha_time	gate_deadline;	/* quorum: open until then, by its own clock */
 	uint64_t	stop_order;		/* of another's instance, under way; 0: none */
+	uint64_t	receiver_stop;	/* the last order to stop the WAL receiver */
 
 	/* the WAL receiver */
 	PghaReceiver receiver;

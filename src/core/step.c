@@ -160,7 +160,9 @@ take_event(PghaStep *step, const PghaEvent *event)
 		case PGHA_EV_RECEIVER_STOPPED:
 			if (node->voting.receiver == PGHA_STOP_ORDERED)
 				node->voting.receiver = PGHA_STOPPED;
-			else if (node->state == PGHA_PROMOTING)
+
+			/* Ordered for a vote or for a promotion by hand: it is stopped for both. */
+			if (node->state == PGHA_PROMOTING && node->why.reason == PGHA_WHY_STOPPING_RECEIVER)
 				pgha_continue_promotion(step);
 			break;
 		case PGHA_EV_PROMOTED:
