@@ -7,6 +7,8 @@
  */
 #include "wal.h"
 
+#include "../src/core/rule.h"
+
 /* ---- WAL ---- */
 
 pgha_lsn
@@ -287,7 +289,7 @@ confirmed_by(const SimWorld *world, int node, const PghaVotingRule *rule, int po
 	for (int i = 0; i < rule->count; i++)
 		for (int j = 0; j < world->members; j++)
 			if ((rule->sync & (UINT32_C(1) << i)) != 0 && n->sender[j].flushed > position &&
-				strcmp(rule->voter[i], n->settings.name[j]) == 0)
+				pgha_confirms(&n->core, j) && strcmp(rule->voter[i], n->settings.name[j]) == 0)
 				count++;
 	return count >= rule->k;
 }

@@ -95,13 +95,27 @@ set_of_rule(const PghaNode *node, const PghaVotingRule *rule, uint32_t set)
 }
 
 bool
+pgha_has_forgotten(const PghaReport *report)
+{
+	return report->vote_open && report->vote.term == 0;
+}
+
+bool
+pgha_confirms(const PghaNode *node, int member)
+{
+	const PghaMember *m = &node->member[member];
+
+	return m->heard != 0 && !pgha_has_forgotten(&m->report);
+}
+
+bool
 pgha_is_flushed(const PghaNode *node, const PghaVotingRule *rule, pgha_lsn lsn)
 {
 	int			count = 0;
 
 	for (int i = 0; i < node->settings.count; i++)
 	{
-		if (node->local.flushed[i] >= lsn &&
+		if (node->local.flushed[i] >= lsn && pgha_confirms(node, i) &&
 			pgha_is_among(rule, rule->sync, node->settings.name[i]))
 			count++;
 	}
@@ -248,12 +262,6 @@ is_stored(const PghaNode *node, const PghaVotingRule *voters)
 	return count >= pgha_majority_of(voters);
 }
 
-bool
-pgha_has_forgotten(const PghaReport *report)
-{
-	return report->vote_open && report->vote.term == 0;
-}
-
 /*
  * Does that voter answer, and would it vote?  A new one waits until it has heard
  * all that the rule names: who is gone from the file goes from the rule before it.
@@ -359,7 +367,8 @@ have_caught_up(const PghaNode *node, const PghaVotingRule *rule, uint32_t set)
 
 	for (int i = 0; i < node->settings.count; i++)
 	{
-		if ((pgha_is_self(node, i) || node->local.flushed[i] >= node->voting.change_at) &&
+		if ((pgha_is_self(node, i) ||
+			 (node->local.flushed[i] >= node->voting.change_at && pgha_confirms(node, i))) &&
 			pgha_is_among(rule, set, node->settings.name[i]))
 			count++;
 	}

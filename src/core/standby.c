@@ -459,6 +459,7 @@ under_quorum(PghaStep *step)
 	/* What comes from a leader that is not to be followed must not be confirmed. */
 	if (node->upstream != PGHA_NOBODY && RULE(node, PGHA_RULE_FOLLOW) &&
 		(node->upstream != pgha_supported(node) ||
+		 (node->durable.forgot && !pgha_may_follow_unaware(node, &node->member[node->upstream].report)) ||
 		 (pgha_counts(node, &node->member[node->upstream]) && node->member[node->upstream].report.in_recovery)))
 		pgha_unfollow(step);
 	if (leader == PGHA_NOBODY || node->voting.candidacy != 0)
