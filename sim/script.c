@@ -329,6 +329,8 @@ set_core_setting(Script *script, PghaSettings *settings, const char *name, const
 {
 	if (strcmp(name, "priority") == 0)
 		settings->priority = atoi(value);
+	else if (strcmp(name, "voters") == 0)
+		settings->voters = atoi(value);
 	else if (strcmp(name, "auto_failover") == 0)
 		settings->auto_failover = is_on(value);
 	else if (strcmp(name, "fence") == 0)

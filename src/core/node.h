@@ -468,6 +468,7 @@ typedef enum PghaReason
 	PGHA_WHY_ABSENT,			/* it does not answer */
 	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
 	PGHA_WHY_FORGOT,			/* does not know what it has voted in before, and has not heard of member */
+	PGHA_WHY_UNELECTED,			/* leads, but member, which knows of no votes, leads as well */
 	PGHA_WHY_COUNT
 } PghaReason;
 

@@ -427,6 +427,21 @@ change_sync(PghaNode *node, PghaVotingRule *rule)
 	return caught_up || !RULE(node, PGHA_RULE_CATCH_UP);
 }
 
+/* Of those with data that answer, is there none yet that has never stored a rule?  It goes by the old ways. */
+static bool
+is_known(const PghaNode *node, const PghaVotingRule *rule)
+{
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) && m->report.votes != 0 && m->report.rule.term == 0 &&
+			!pgha_has_forgotten(&m->report) && pgha_voter_named(rule, m->report.node) != PGHA_NOBODY)
+			return false;
+	}
+	return true;
+}
+
 void
 pgha_tend_rule(PghaStep *step)
 {
@@ -444,7 +459,7 @@ pgha_tend_rule(PghaStep *step)
 			return;
 		voting->committed = *newest;
 	}
-	if (voting->released != 0 || voting->handover != PGHA_NOBODY)
+	if (voting->released != 0 || voting->handover != PGHA_NOBODY || !is_known(node, newest))
 		return;
 	if (!change_sync(node, &next))
 	{

@@ -263,6 +263,7 @@ static const struct
 	[PGHA_WHY_STANDING] = {"wait", "stands for election"},
 	[PGHA_WHY_WITNESS] = {"start", "is a witness: votes, and has no data"},
 	[PGHA_WHY_FORGOT] = {"wait", "does not vote: pgha.state is lost or new, and what %s knows of former votes is not known yet"},
+	[PGHA_WHY_UNELECTED] = {"wait", "leads, and accepts no commits while %s, which nobody has elected, leads as well"},
 	[PGHA_WHY_HANDING_OVER] = {"promote", "hands over to %s"},
 	[PGHA_WHY_NOT_STREAMING] = {"wait", "%s does not stream from this server"},
 	[PGHA_WHY_TARGET_BARRED] = {"wait", "%s may not be promoted"},
