@@ -93,7 +93,6 @@ static const Rule vote_rules[] = {
 	{PGHA_RULE_STEP_DOWN, "L4-step-down", 2000, "without a lease for failure_timeout a leader steps down"},
 	{PGHA_RULE_REFUSED, "E1-refused", 2000, "a refusal counts from the address that answered only"},
 	{PGHA_RULE_RELEASE, "E2-release", 2000, "the gate is closed before it is said to be"},
-	{PGHA_RULE_FAST, "S4-fast", 2000, "a promise is broken early under k > 0 only"},
 	{PGHA_RULE_STOP, "V5-stop", 2000, "the receiver is stopped before a vote"},
 	{PGHA_RULE_MAJORITY, "C3-majority", 2000, "elected by a majority"},
 	{PGHA_RULE_ENOUGH, "S3-enough", 2000, "enough of S are among the voters"},

@@ -176,7 +176,8 @@ carry_out(SimWorld *world, int node, const PghaActions *actions, int begin)
 				n->receiver_stopped = true;
 				if (n->receiver != PGHA_RECEIVER_NONE)
 					sim_receiver_end(world, node, false, SIM_NEVER);
-				sim_post(world, sim_between(world, MS, 5 * MS), SIM_RECEIVER_STOPPED, node, 0, 0, 0);
+				n->receiver_stop = ++world->numbers;
+				sim_post(world, sim_between(world, MS, 5 * MS), SIM_RECEIVER_STOPPED, node, 0, 0, n->receiver_stop);
 				break;
 			case PGHA_ACT_RELEASE_RECEIVER:
 				n->receiver_stopped = false;

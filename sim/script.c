@@ -19,6 +19,8 @@
  */
 #include "script.h"
 
+#include "../src/core/recall.h"
+
 #include "check.h"
 #include "loop.h"
 #include "monitor.h"
@@ -174,6 +176,8 @@ damage_state(SimWorld *world, int node)
 	SimNode    *n = &world->node[node];
 
 	memset(&n->disk, 0, sizeof(n->disk));
+	if (n->settings.voters > 0)
+		pgha_forget(&n->disk);
 	if (!n->standby_signal)
 		n->disk.role = PGHA_ROLE_PRIMARY;
 }
@@ -325,6 +329,8 @@ set_core_setting(Script *script, PghaSettings *settings, const char *name, const
 {
 	if (strcmp(name, "priority") == 0)
 		settings->priority = atoi(value);
+	else if (strcmp(name, "voters") == 0)
+		settings->voters = atoi(value);
 	else if (strcmp(name, "auto_failover") == 0)
 		settings->auto_failover = is_on(value);
 	else if (strcmp(name, "fence") == 0)

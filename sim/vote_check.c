@@ -122,8 +122,8 @@ check_acknowledged(SimWorld *world, int node, int c)
 		return;
 
 	/* Asked for by name; or what a leader acknowledges alone, unless it was told to and waits for others to catch up. */
-	commit->protected = commit->by_names || rule->k > 0 ||
-		(rule->term != 0 && pgha_count_set(rule->eligible) == 1 && n->core.voting.change_at == 0);
+	commit->protected = !commit->local && (commit->by_names || rule->k > 0 ||
+		(rule->term != 0 && pgha_count_set(rule->eligible) == 1 && n->core.voting.change_at == 0));
 	if (commit->term < world->acknowledged_term)
 		sim_violation(world, "beside", "%s acknowledges a commit of term %d after one of term %d",
 					  name_of(world, node), (int) commit->term, (int) world->acknowledged_term);
@@ -135,7 +135,8 @@ check_acknowledged(SimWorld *world, int node, int c)
 		if (world->elected[j] > commit->term && !has_commit(world, j, c))
 			sim_violation(world, "beside", "%s acknowledges a commit of term %d that %s, elected in term %d, has not",
 						  name_of(world, node), (int) commit->term, name_of(world, j), (int) world->elected[j]);
-		if (could_acknowledge(world, j) && !world->no_quorum && n->core.voting.committed.k == 0 && world->node[j].core.voting.committed.k == 0)
+		if (could_acknowledge(world, j) && !world->no_quorum &&
+			(commit->local || (n->core.voting.committed.k == 0 && world->node[j].core.voting.committed.k == 0)))
 			sim_violation(world, "two gates", "%s and %s could both acknowledge", name_of(world, node),
 						  name_of(world, j));
 	}

@@ -222,10 +222,19 @@ direct_won(SimWorld *world, Cast *cast)
 }
 
 /*
- * With k > 0 the voter may break its promise (S4), so that the rival is elected
- * while the leader has its lease.  Nothing is written until then, so that the
- * rival, cut off, has all.
+ * Clocks are not what they should be: a promise is over at once, so that the rival
+ * is elected while the leader has its lease.  What is confirmed must not depend on
+ * that.
  */
+static void
+end_promise(SimWorld *world, int node)
+{
+	world->clocks_lie = true;
+	world->node[node].core.voting.promise_until = 0;
+	sim_changed(world, node);
+}
+
+/* Nothing is written until the rival is elected, so that it, cut off, has all. */
 static bool
 elect_beside(SimWorld *world, Cast *cast)
 {
@@ -239,9 +248,13 @@ elect_beside(SimWorld *world, Cast *cast)
 	world->idle = true;
 	run_for(world, 300 * MS);
 	cut_off(world, cast->leader, cast->rival, true);
+	end_promise(world, cast->rival);
 	if (!await(world, is_elected_beside, cast, failure - failure / 8))
 	{
 		cut_off(world, cast->leader, cast->voter, true);
+		run_for(world, 50 * MS);
+		end_promise(world, cast->rival);
+		end_promise(world, cast->voter);
 		if (!await(world, is_elected_beside, cast, 2 * failure))
 			return false;
 	}
@@ -261,7 +274,7 @@ direct_follow(SimWorld *world, Cast *cast)
 		world->idle = false;
 		run_for(world, 2 * world->node[cast->leader].settings.failure_timeout);
 	}
-	world->idle = false;
+	world->idle = world->clocks_lie = false;
 }
 
 /* ... or it stores the leader's rule that no confirmation is needed any more. */
@@ -274,7 +287,7 @@ direct_store(SimWorld *world, Cast *cast)
 		world->idle = false;
 		run_for(world, 2 * world->node[cast->leader].settings.failure_timeout);
 	}
-	world->idle = false;
+	world->idle = world->clocks_lie = false;
 }
 
 /*

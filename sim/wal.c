@@ -7,6 +7,8 @@
  */
 #include "wal.h"
 
+#include "../src/core/rule.h"
+
 /* ---- WAL ---- */
 
 pgha_lsn
@@ -287,7 +289,7 @@ confirmed_by(const SimWorld *world, int node, const PghaVotingRule *rule, int po
 	for (int i = 0; i < rule->count; i++)
 		for (int j = 0; j < world->members; j++)
 			if ((rule->sync & (UINT32_C(1) << i)) != 0 && n->sender[j].flushed > position &&
-				strcmp(rule->voter[i], n->settings.name[j]) == 0)
+				pgha_confirms(&n->core, j) && strcmp(rule->voter[i], n->settings.name[j]) == 0)
 				count++;
 	return count >= rule->k;
 }
@@ -319,10 +321,13 @@ sim_release_commits(SimWorld *world, int node)
 		if (commit >= 0)
 		{
 			PghaSync	sync = sim_sync_state(world, node);
+			pgha_time	delay;
 
 			/* Whoever names a server that is not one of the members is told so, and promised nothing. */
 			world->commit[commit].by_names = sync.num_sync > 0 && sync.listed >> n->settings.count == 0;
-			sim_post(world, sim_between(world, MS / 5, 2 * MS), SIM_COMMIT, node, commit, 0, 0);
+			delay = sim_between(world, MS / 5, 2 * MS);
+			if (!world->commit[commit].local)
+				sim_post(world, delay, SIM_COMMIT, node, commit, 0, 0);
 		}
 	}
 }

@@ -69,6 +69,7 @@ typedef struct SimCommit
 	int			position;		/* index in the writer's WAL */
 	bool		acknowledged;
 	bool		lost;			/* a later leader did without it */
+	bool		local;			/* its session has synchronous_commit = local: it waits for no standby */
 	bool		by_names;		/* it was to wait for those that synchronous_standby_names names */
 	bool		protected;		/* whoever asked was promised that no later leader would */
 	pgha_time	acknowledged_at;
@@ -196,6 +197,7 @@ typedef struct SimNode
 	bool		gate_suspended; /* shut, but commits wait for it */
 	pgha_time	gate_deadline;	/* quorum: open until then, by its own clock */
 	uint64_t	stop_order;		/* of another's instance, under way; 0: none */
+	uint64_t	receiver_stop;	/* the last order to stop the WAL receiver */
 
 	/* the WAL receiver */
 	PghaReceiver receiver;
@@ -379,6 +381,7 @@ struct SimWorld
 	pgha_time	latency;		/* greatest of a message */
 	bool		writes;			/* clients write */
 	bool		idle;			/* nobody writes anything, for a while */
+	bool		clocks_lie;		/* promises end early: what needs no confirmation is not safe, and not written */
 	SimProfile	profile;
 	bool		faults;			/* go on */
 	int			crash_in_step;	/* permille: a crash after a durable action */

@@ -4,6 +4,8 @@
  * A report that is pulled late is a step that is taken late, as every step may be: pauses, lost or delayed messages
  * and partitions of any pair need no state of their own.  Votes and stored rules are collected in steps of their
  * own, so that they may be out of date when they are counted.
+ * With k > 0 promises may be broken here (S4).  The core does not do so any more: a session below synchronous_commit = on is
+ * acknowledged by the lease alone, and there are none of those here.  What holds with S4 holds without it.
  * Time: ticks; a timer is stored as ticks left on its owner's clock.
  * Skew: in any W+1 ticks one node may miss one tick, so W = TTL+1 is exactly the needed margin.
  * WAL: a list of terms; a promotion writes one entry of its term.  (timeline, LSN) = (term of the last entry, length). */

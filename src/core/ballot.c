@@ -181,9 +181,7 @@ pgha_may_break_promise(const PghaNode *node, int member, pgha_time now)
 	if (pgha_promise_ended(node))
 		return true;
 
-	/* S4: the old leader needs confirmations, which end with the votes. */
-	if (node->durable.rule.k > 0 || !RULE(node, PGHA_RULE_FAST))
-		return true;
+	/* With k > 0, too: sessions below synchronous_commit = on are acknowledged by the lease alone. */
 	return voting->promise.leader.term != 0 &&
 		strcmp(voting->promise.leader.name, node->settings.name[member]) == 0;
 }

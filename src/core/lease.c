@@ -117,6 +117,20 @@ lease(const PghaNode *node, pgha_time now)
 	return deadline;
 }
 
+int
+pgha_unelected(const PghaNode *node)
+{
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) && m->report.posted && !m->report.in_recovery &&
+			m->report.rule.term == 0 && m->report.claim.term > node->durable.claim.term)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
 void
 pgha_hold_gate(PghaStep *step)
 {
@@ -128,7 +142,7 @@ pgha_hold_gate(PghaStep *step)
 
 	voting->lease_deadline = lease(node, step->now);
 	open = node->posted && committed && may_open(node) && !pgha_is_arming(node) &&
-		!held && step->now < voting->lease_deadline;
+		!held && pgha_unelected(node) == PGHA_NOBODY && step->now < voting->lease_deadline;
 	if (voting->gate_deadline != voting->lease_deadline)
 	{
 		voting->gate_deadline = voting->lease_deadline;

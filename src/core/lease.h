@@ -18,6 +18,9 @@ extern pgha_time pgha_lease_under(const PghaNode *node, const PghaVotingRule *ru
 /* Publishes the next beat if it is time to. */
 extern void pgha_beat(PghaStep *step);
 
+/* A member that leads in a later term and knows of no votes (an older version): beside it no commits; or PGHA_NOBODY. */
+extern int	pgha_unelected(const PghaNode *node);
+
 /* Opens, moves on or shuts the gate of a leader under quorum, once a step. */
 extern void pgha_hold_gate(PghaStep *step);
 

@@ -473,6 +473,7 @@ typedef enum PghaReason
 	PGHA_WHY_VOTER_ABSENT,		/* R4: why the rule is not what the files ask for */
 	PGHA_WHY_VOTER_NEEDED,
 	PGHA_WHY_VOTER_CONFIRMS,
+	PGHA_WHY_UNELECTED,			/* leads, but member, which knows of no votes, leads as well */
 	PGHA_WHY_COUNT
 } PghaReason;
 

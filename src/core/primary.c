@@ -16,9 +16,8 @@
 /* Fencing that failed (disk full?) is tried again after this time. */
 #define FENCE_INTERVAL		1000000
 
-/* A voter of a cluster whose leaders are elected, which this node knows nothing of: it is none of them. */
-static int
-other_rule(const PghaNode *node)
+int
+pgha_other_rule(const PghaNode *node)
 {
 	for (int i = 0; i < pgha_everybody(node); i++)
 	{
@@ -35,7 +34,7 @@ static int
 later_support(const PghaNode *node)
 {
 	if (!pgha_in_force(node))
-		return RULE(node, PGHA_RULE_FORGOT) ? other_rule(node) : PGHA_NOBODY;
+		return RULE(node, PGHA_RULE_FORGOT) ? pgha_other_rule(node) : PGHA_NOBODY;
 	if (!RULE(node, PGHA_RULE_LATER))
 		return PGHA_NOBODY;
 	for (int i = 0; i < pgha_everybody(node); i++)
@@ -332,8 +331,26 @@ decide_by_votes(PghaStep *step)
 }
 
 /*
+ * Do all members with data answer, and vote?  One that is away when voting begins,
+ * of an older version or that has no rule yet, would promote itself by the old ways.
+ */
+static bool
+all_would_vote(const PghaNode *node)
+{
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) &&
+			(!pgha_counts(node, m) || m->report.votes == 0 || pgha_has_forgotten(&m->report)))
+			return false;
+	}
+	return true;
+}
+
+/*
  * A leader that was not elected, as there was no quorum yet: the members vote
- * from now on if a majority of them knows how to, and promises to follow.
+ * from now on if all with data know how to, and a majority promises to follow.
  */
 static void
 begin_quorum(PghaStep *step)
@@ -344,6 +361,8 @@ begin_quorum(PghaStep *step)
 	if (node->settings.voters < 3 || !node->gate_open || node->voting.handover != PGHA_NOBODY || pgha_is_unaware(node))
 		return;
 	rule = pgha_rule_of_file(node);
+	if (!all_would_vote(node))
+		return;
 	if (step->now >= pgha_lease_under(node, &rule, step->now))
 		return;
 	node->durable.rule = rule;
@@ -439,6 +458,8 @@ static void
 lead_on(PghaStep *step)
 {
 	PghaNode   *node = step->node;
+	const PghaWhy was = node->why;
+	int			beside = pgha_unelected(node);
 	pgha_time	missed;
 
 	if (node->voting.released == 0)
@@ -457,8 +478,10 @@ lead_on(PghaStep *step)
 	if (node->state != PGHA_PRIMARY)
 		return;
 	missed = pgha_lease_missed(step);
-	node->why = pgha_because(node->gate_open && missed == 0 ? PGHA_WHY_LEADING : PGHA_WHY_WAITING_LEASE,
-							 PGHA_NOBODY);
+	node->why = beside != PGHA_NOBODY ? pgha_because(PGHA_WHY_UNELECTED, beside) :
+		pgha_because(node->gate_open && missed == 0 ? PGHA_WHY_LEADING : PGHA_WHY_WAITING_LEASE, PGHA_NOBODY);
+	if (beside != PGHA_NOBODY && was.reason != PGHA_WHY_UNELECTED)
+		pgha_tell(step, node->why);
 	if (missed != 0 && step->now - missed >= node->settings.failure_timeout && RULE(node, PGHA_RULE_STEP_DOWN))
 		step_down(step, pgha_because(PGHA_WHY_NO_LEASE, PGHA_NOBODY));
 }

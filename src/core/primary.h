@@ -14,6 +14,9 @@
  */
 extern int	pgha_greater_claim(const PghaNode *node);
 
+/* A voter of a cluster whose leaders are elected, which this node knows nothing of: it is none of them.  Or PGHA_NOBODY. */
+extern int	pgha_other_rule(const PghaNode *node);
+
 /* This server gives up its role, durably, and restarts as a standby. */
 extern void pgha_fence_self(PghaStep *step, PghaWhy why);
 

@@ -105,13 +105,27 @@ set_of_rule(const PghaNode *node, const PghaVotingRule *rule, uint32_t set)
 }
 
 bool
+pgha_has_forgotten(const PghaReport *report)
+{
+	return report->vote_open && report->vote.term == 0;
+}
+
+bool
+pgha_confirms(const PghaNode *node, int member)
+{
+	const PghaMember *m = &node->member[member];
+
+	return m->heard != 0 && !pgha_has_forgotten(&m->report);
+}
+
+bool
 pgha_is_flushed(const PghaNode *node, const PghaVotingRule *rule, pgha_lsn lsn)
 {
 	int			count = 0;
 
 	for (int i = 0; i < node->settings.count; i++)
 	{
-		if (node->local.flushed[i] >= lsn &&
+		if (node->local.flushed[i] >= lsn && pgha_confirms(node, i) &&
 			pgha_is_among(rule, rule->sync, node->settings.name[i]))
 			count++;
 	}
@@ -253,12 +267,6 @@ is_stored(const PghaNode *node, const PghaVotingRule *voters)
 			count++;
 	}
 	return count >= pgha_majority_of(voters);
-}
-
-bool
-pgha_has_forgotten(const PghaReport *report)
-{
-	return report->vote_open && report->vote.term == 0;
 }
 
 /*
@@ -424,7 +432,8 @@ have_caught_up(const PghaNode *node, const PghaVotingRule *rule, uint32_t set)
 
 	for (int i = 0; i < node->settings.count; i++)
 	{
-		if ((pgha_is_self(node, i) || node->local.flushed[i] >= node->voting.change_at) &&
+		if ((pgha_is_self(node, i) ||
+			 (node->local.flushed[i] >= node->voting.change_at && pgha_confirms(node, i))) &&
 			pgha_is_among(rule, set, node->settings.name[i]))
 			count++;
 	}
@@ -483,6 +492,21 @@ change_sync(PghaNode *node, PghaVotingRule *rule)
 	return caught_up || !RULE(node, PGHA_RULE_CATCH_UP);
 }
 
+/* Of those with data that answer, is there none yet that has never stored a rule?  It goes by the old ways. */
+static bool
+is_known(const PghaNode *node, const PghaVotingRule *rule)
+{
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) && pgha_counts(node, m) && m->report.votes != 0 && m->report.rule.term == 0 &&
+			!pgha_has_forgotten(&m->report) && pgha_voter_named(rule, m->report.node) != PGHA_NOBODY)
+			return false;
+	}
+	return true;
+}
+
 void
 pgha_tend_rule(PghaStep *step)
 {
@@ -500,7 +524,7 @@ pgha_tend_rule(PghaStep *step)
 			return;
 		voting->committed = *newest;
 	}
-	if (voting->released != 0 || voting->handover != PGHA_NOBODY)
+	if (voting->released != 0 || voting->handover != PGHA_NOBODY || !is_known(node, newest))
 		return;
 	if (!change_sync(node, &next))
 	{

@@ -33,6 +33,9 @@ extern int	pgha_count_set(uint32_t set);
  */
 extern bool pgha_elects(const PghaNode *node, const PghaVotingRule *rule, uint32_t votes);
 
+/* Does what that member has flushed count?  Not while it may have voted for somebody without knowing it. */
+extern bool pgha_confirms(const PghaNode *node, int member);
+
 /* Have k of S flushed so far? */
 extern bool pgha_is_flushed(const PghaNode *node, const PghaVotingRule *rule, pgha_lsn lsn);
 

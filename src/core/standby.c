@@ -13,6 +13,7 @@
 #include "eligibility.h"
 #include "fencing.h"
 #include "members.h"
+#include "primary.h"
 #include "recall.h"
 
 /* Gives the WAL receiver its upstream, and remembers whose history is here. */
@@ -459,6 +460,7 @@ under_quorum(PghaStep *step)
 	/* What comes from a leader that is not to be followed must not be confirmed. */
 	if (node->upstream != PGHA_NOBODY && RULE(node, PGHA_RULE_FOLLOW) &&
 		(node->upstream != pgha_supported(node) ||
+		 (node->durable.forgot && !pgha_may_follow_unaware(node, &node->member[node->upstream].report)) ||
 		 (pgha_counts(node, &node->member[node->upstream]) && node->member[node->upstream].report.in_recovery)))
 		pgha_unfollow(step);
 	if (leader == PGHA_NOBODY || node->voting.candidacy != 0)
@@ -538,6 +540,11 @@ pgha_standby_side(PghaStep *step)
 			pgha_enter(step, PGHA_DIVERGED, pgha_because(PGHA_WHY_CHECKING_HISTORY, leader));
 		follow(step, leader);
 	}
+
+	/* Others elect their leaders: this one would have to give up at once. */
+	else if (pgha_other_rule(node) != PGHA_NOBODY)
+		pgha_enter(step, node->durable.diverged ? PGHA_DIVERGED : PGHA_STANDBY,
+				   pgha_because(PGHA_WHY_NO_RULE, PGHA_NOBODY));
 	else if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced &&
 			 !node->durable.diverged)
 		return_to_lead(step);

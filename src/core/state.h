@@ -232,7 +232,6 @@ typedef enum PghaRule
 	PGHA_RULE_REFUSED,			/* E1 a refusal counts from the proved address only; without quorum: if it
 								 * lasts, or the stream has ended, and never for fence */
 	PGHA_RULE_RELEASE,			/* E2 released is said after the gate is closed */
-	PGHA_RULE_FAST,				/* S4 is for k > 0 */
 	PGHA_RULE_STOP,				/* C2, V5 the receiver is stopped before a vote */
 	PGHA_RULE_MAJORITY,			/* C3 elected by a majority */
 	PGHA_RULE_ENOUGH,			/* S3 enough of S among the voters */

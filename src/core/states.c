@@ -266,6 +266,7 @@ static const struct
 	[PGHA_WHY_VOTER_ABSENT] = {"wait", "does not let %s vote yet: it does not answer, or is not ready to"},
 	[PGHA_WHY_VOTER_NEEDED] = {"wait", "lets %s vote on, though the files do not: without it no majority of the voters would answer"},
 	[PGHA_WHY_VOTER_CONFIRMS] = {"wait", "lets %s vote on, though the files do not: synchronous_standby_names names it"},
+	[PGHA_WHY_UNELECTED] = {"wait", "leads, and accepts no commits while %s, which nobody has elected, leads as well"},
 	[PGHA_WHY_HANDING_OVER] = {"promote", "hands over to %s"},
 	[PGHA_WHY_NOT_STREAMING] = {"wait", "%s does not stream from this server"},
 	[PGHA_WHY_TARGET_BARRED] = {"wait", "%s may not be promoted"},

@@ -25,15 +25,16 @@
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
+#include "../core/rule.h"
 #include "confirm.h"
 #include "shmem.h"
 #include "sync.h"
 
 /* ---- for the monitor ---- */
 
-/* S of a rule, in the numbering of the members. */
+/* S of a rule, in the numbering of the members; without those whose flush confirms nothing now. */
 static uint32
-members_of(const PghaVotingRule *rule, const PghaMembers *members)
+members_of(const PghaNode *node, const PghaVotingRule *rule, const PghaMembers *members)
 {
 	uint32		set = 0;
 
@@ -42,17 +43,17 @@ members_of(const PghaVotingRule *rule, const PghaMembers *members)
 		int			member = (rule->sync & (UINT32_C(1) << i)) == 0 ? PGHA_NOBODY :
 			pgha_members_find(members, rule->voter[i]);
 
-		if (member != PGHA_NOBODY && member < members->count)
+		if (member != PGHA_NOBODY && member < members->count && pgha_confirms(node, member))
 			set |= UINT32_C(1) << member;
 	}
 	return set;
 }
 
 static void
-add_rule(PghaConfirm *confirm, const PghaVotingRule *rule, const PghaMembers *members)
+add_rule(PghaConfirm *confirm, const PghaNode *node, const PghaVotingRule *rule, const PghaMembers *members)
 {
 	if (rule->k > 0)
-		confirm->rule[confirm->rules++] = (PghaConfirmRule) {rule->k, members_of(rule, members)};
+		confirm->rule[confirm->rules++] = (PghaConfirmRule) {rule->k, members_of(node, rule, members)};
 }
 
 void
@@ -67,10 +68,10 @@ PghaConfirmSet(const PghaNode *node, const PghaMembers *members)
 	{
 		const PghaVoting *voting = &node->voting;
 
-		add_rule(&next, &node->durable.rule, members);
-		add_rule(&next, &voting->committed, members);
+		add_rule(&next, node, &node->durable.rule, members);
+		add_rule(&next, node, &voting->committed, members);
 		if (voting->change_at != 0)
-			add_rule(&next, &voting->change, members);
+			add_rule(&next, node, &voting->change, members);
 		if (next.rules > 0)
 			next.senders = PghaSyncSenders(members, next.sender);
 	}
