@@ -168,7 +168,9 @@ sub stop
 	my ($self, $node, $mode) = @_;
 	return unless $node->is_up;
 	kill $mode eq 'fast' ? 'INT' : 'QUIT', $node->{pid};
-	$self->later(sub { $self->up($node) });
+
+	# What is stopped on purpose nobody else starts; the end may wait for a walsender that is cut off.
+	$self->later(sub { PghaCluster::poll_until('', sub { !$node->is_running }, 60); $self->up($node) });
 	return;
 }
 
@@ -198,8 +200,9 @@ sub hold_replay
 	my ($self, $node) = @_;
 	return unless $node->is_up;
 	my $session = $node->background('BEGIN; SELECT count(*) FROM held; SELECT pg_sleep(60)');
+	my $held = q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%FROM held%' AND pid <> pg_backend_pid()};
 	$self->leader->value('BEGIN; SET LOCAL lock_timeout = 500; LOCK TABLE held IN ACCESS EXCLUSIVE MODE; COMMIT');
-	$self->later(sub { $session->end });
+	$self->later(sub { $node->value($held) if $node->is_up; $session->end });
 	return;
 }
 
