@@ -20,7 +20,6 @@
 #include "script.h"
 
 #include "../src/core/recall.h"
-
 #include "check.h"
 #include "loop.h"
 #include "monitor.h"
@@ -186,7 +185,11 @@ damage_state(SimWorld *world, int node)
 static void
 forget_state(SimWorld *world, int node)
 {
-	memset(&world->node[node].disk, 0, sizeof(world->node[node].disk));
+	SimNode    *n = &world->node[node];
+
+	memset(&n->disk, 0, sizeof(n->disk));
+	if (n->settings.voters > 0)
+		pgha_forget(&n->disk);
 }
 
 static void

@@ -310,6 +310,29 @@ direct_open(SimWorld *world, Cast *cast)
 	run_for(world, 5 * world->node[cast->rival].settings.failure_timeout);
 }
 
+/*
+ * The leader restarts, and hears of the promise that its voter gave before; the
+ * voter reads no beat of it any more, and votes for the rival when its promise is over.
+ */
+static void
+direct_instance(SimWorld *world, Cast *cast)
+{
+	pgha_time	failure = world->node[cast->leader].settings.failure_timeout;
+
+	world->node[cast->voter].settings.priority = 0;
+	sim_configure(world, cast->voter);
+	world->idle = true;
+	run_for(world, 300 * MS);
+	cut_off(world, cast->leader, cast->rival, true);
+	sim_kill(world, cast->leader, false);
+	world->node[cast->voter].rejected[cast->leader] = true;
+	world->node[cast->leader].slow_recovery = sim_between(world, 2 * MS, 20 * MS);
+	sim_start(world, cast->leader);
+	(void) await(world, is_elected_beside, cast, 5 * failure);
+	world->idle = false;
+	run_for(world, failure);
+}
+
 /* The leader and the standby that has everything die; the one that was cut off finds a majority in the witnesses. */
 static void
 leave_rival_with_witnesses(SimWorld *world, Cast *cast)
@@ -406,6 +429,7 @@ sim_direct(SimWorld *world, SimDirected kind)
 		[DIRECTED_FOLLOW] = direct_follow,
 		[DIRECTED_STORE] = direct_store,
 		[DIRECTED_OPEN] = direct_open,
+		[DIRECTED_INSTANCE] = direct_instance,
 		[DIRECTED_AGE] = direct_age,
 		[DIRECTED_ELIGIBLE] = direct_eligible,
 		[DIRECTED_CATCH_UP] = direct_catch_up,

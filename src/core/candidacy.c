@@ -442,7 +442,8 @@ pgha_seek_election(PghaStep *step)
 		return;
 	}
 
-	if (node->state == PGHA_STARTING)
+	/* It may have been returning to lead when it heard of the rule. */
+	if (node->state == PGHA_STARTING || node->state == PGHA_RETURNING)
 		pgha_enter(step, PGHA_STANDBY, loss);
 	if (node->state != PGHA_CANDIDATE)
 		pgha_enter(step, PGHA_CANDIDATE, loss);

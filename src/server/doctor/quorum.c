@@ -10,6 +10,8 @@
 
 #include <arpa/inet.h>
 
+#include "access/xlog.h"
+
 #include "../../core/states.h"
 #include "../config.h"
 #include "checks.h"
@@ -66,12 +68,34 @@ check_quorum(PghaDoctor *doctor)
 		PghaDoctorFine(doctor, takes_part(view) ? "in force, %d voters" : "off, with %d voters", view->members.voters);
 }
 
+/* Does a setting keep it from ever leading, though it receives all WAL? */
+static bool
+cannot_lead(const PghaView *view, int member)
+{
+	const PghaReport *report = &view->member[member].report;
+
+	if (member == view->settings.self)
+		return RecoveryInProgress() && strcmp(PghaDoctorSetting("recovery_min_apply_delay"), "0") != 0;
+	return answers(&view->member[member]) && report->in_recovery &&
+		(report->bar == PGHA_BAR_APPLY_DELAY || report->bar == PGHA_BAR_TOO_LOW);
+}
+
 static void
 check_voters(PghaDoctor *doctor)
 {
 	const PghaView *view = doctor->view;
 	int			voters = in_force(view) ? view->durable.rule.count : view->members.voters;
+	StringInfoData held;
 
+	initStringInfo(&held);
+	for (int i = 0; takes_part(view) && i < view->members.count; i++)
+		if (cannot_lead(view, i))
+			PghaDoctorList(&held, view->members.member[i].name);
+	if (held.len > 0)
+		PghaDoctorFind(doctor, PGHA_INFO,
+					   "Take recovery_min_apply_delay back, or raise max_connections and the like to what the primary has; or leave the server out of pgha.members, as a standby of its own.",
+					   "cannot lead, and votes for nobody who has less WAL, so that nobody is elected while it alone has the last WAL: %s",
+					   held.data);
 	if (voters == 2)
 		PghaDoctorFind(doctor, PGHA_INFO,
 					   "Make a witness on a third host, such as a pgpool host: pgha.witnesses = 'w-1=HOST:PORT' on every node.",
@@ -80,7 +104,7 @@ check_voters(PghaDoctor *doctor)
 		PghaDoctorFind(doctor, PGHA_INFO, "Add a witness on another host, or take one away.",
 					   "there are %d voters, an even number: %d of them may fail, as of %d",
 					   voters, (voters - 1) / 2, voters - 1);
-	else
+	else if (doctor->findings == 0)
 		PghaDoctorFine(doctor, takes_part(view) ? "%d: %d of them may fail" : "%d", voters, (voters - 1) / 2);
 }
 
