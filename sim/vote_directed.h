@@ -15,6 +15,7 @@ typedef enum SimDirected
 	DIRECTED_FOLLOW,
 	DIRECTED_STORE,
 	DIRECTED_OPEN,
+	DIRECTED_RECALL,			/* of one that has forgotten its vote */
 	DIRECTED_AGE,
 	DIRECTED_ELIGIBLE,
 	DIRECTED_CATCH_UP,
