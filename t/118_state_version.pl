@@ -41,7 +41,7 @@ sub write_state
 
 like(state_of(), qr/\Apgha state 1\n/, 'where nobody votes the file is one that older versions can read');
 
-my @votes = ('support_term=7', 'support=db-x', 'vote_term=9', 'vote=db-y', 'vote_open=1', 'highest=9', 'withdrawn=3', 'won=2', 'won_before=1',
+my @votes = ('support_term=7', 'support=db-x', 'vote_term=9', 'vote=db-y', 'vote_open=1', 'highest=9', 'withdrawn=3', 'won=2', 'won_before=1', 'promised_ttl_us=0',
 	'rule_term=0', 'rule_epoch=0', 'rule_voters=', 'rule_witnesses=', 'rule_eligible=', 'rule_sync=', 'rule_k=0');
 $b->stop;
 write_state(2, @votes);
