@@ -137,6 +137,7 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 				PGHA_CONTACT_ERROR : PGHA_CONTACT_ANSWERED;
 			if (request->contact == PGHA_CONTACT_ERROR)
 				break;
+			request->same_address = true;
 			if (question == SIM_ASK_WAL)
 				request->compared = sim_compare_wal(n, &world->node[asker], request->records);
 			else if (question == SIM_ASK_HISTORY)

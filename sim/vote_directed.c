@@ -11,6 +11,7 @@
  */
 #include "vote_directed.h"
 
+#include "../src/core/recall.h"
 #include "fault.h"
 #include "loop.h"
 #include "monitor.h"
@@ -333,6 +334,64 @@ direct_instance(SimWorld *world, Cast *cast)
 	run_for(world, failure);
 }
 
+static bool
+has_rule_of_two(SimWorld *world, void *arg)
+{
+	return world->node[((Cast *) arg)->leader].core.durable.rule.count == 2;
+}
+
+/* The answer with the vote is on its way. */
+static bool
+vote_is_sent(SimWorld *world, void *arg)
+{
+	const Cast *cast = arg;
+	const SimNode *rival = &world->node[cast->rival];
+	const SimRequest *request = &rival->request[SIM_ASK_REPORT][cast->voter];
+
+	return !request->done && request->contact == PGHA_CONTACT_ANSWERED && request->report.vote_open &&
+		request->report.vote.term > cast->term &&
+		strcmp(request->report.vote.name, rival->settings.name[cast->rival]) == 0;
+}
+
+/*
+ * The leader, cut off, takes the rival out of a rule that nobody has stored; the
+ * voter votes for the rival, which hangs before it counts that, and loses pgha.state.
+ * Of the rival it hears nothing more.
+ */
+static void
+direct_recall(SimWorld *world, Cast *cast)
+{
+	SimNode    *leader = &world->node[cast->leader];
+	SimNode    *voter;
+	pgha_time	failure = leader->settings.failure_timeout;
+
+	/* A file is cut short at its end. */
+	if (cast->leader == world->members - 1)
+		return;
+	cast->rival = world->members - 1;
+	cast->voter = 3 - cast->leader - cast->rival;
+	voter = &world->node[cast->voter];
+	voter->settings.priority = 0;
+	sim_configure(world, cast->voter);
+	run_for(world, 300 * MS);
+	isolate(world, cast->leader);
+	leader->settings.voters = leader->settings.count = 2;
+	sim_configure(world, cast->leader);
+	if (!await(world, has_rule_of_two, cast, failure) || !await(world, vote_is_sent, cast, 6 * failure))
+		return;
+	sim_hang(world, cast->rival, 60 * SECOND);
+	cut_off(world, cast->voter, cast->rival, true);
+	sim_kill(world, cast->voter, false);
+	pgha_forget(&voter->disk);
+	cut_off(world, cast->leader, cast->voter, false);
+	voter->slow_recovery = 20 * MS;
+	sim_start(world, cast->voter);
+	cast->acknowledged = world->acknowledged;
+	(void) await(world, has_acknowledged, cast, 8 * failure);
+	world->node[cast->rival].hung = world->now;
+	run_for(world, 2 * failure);
+}
+
 /* The leader and the standby that has everything die; the one that was cut off finds a majority in the witnesses. */
 static void
 leave_rival_with_witnesses(SimWorld *world, Cast *cast)
@@ -430,6 +489,7 @@ sim_direct(SimWorld *world, SimDirected kind)
 		[DIRECTED_STORE] = direct_store,
 		[DIRECTED_OPEN] = direct_open,
 		[DIRECTED_INSTANCE] = direct_instance,
+		[DIRECTED_RECALL] = direct_recall,
 		[DIRECTED_AGE] = direct_age,
 		[DIRECTED_ELIGIBLE] = direct_eligible,
 		[DIRECTED_CATCH_UP] = direct_catch_up,

@@ -16,6 +16,7 @@ typedef enum SimDirected
 	DIRECTED_STORE,
 	DIRECTED_OPEN,
 	DIRECTED_INSTANCE,
+	DIRECTED_RECALL,			/* of one that has forgotten its vote */
 	DIRECTED_AGE,
 	DIRECTED_ELIGIBLE,
 	DIRECTED_CATCH_UP,

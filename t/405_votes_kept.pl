@@ -187,4 +187,26 @@ $cluster->rejoin($_, $leader) foreach $cluster->others($leader);
 $cluster->wait_for('all to vote again', sub { !grep { !supports($_, $leader) } $cluster->nodes }, 60);
 ok($cluster->one_primary, "with the others there is one primary ($leader->{name})");
 
+# A base backup of the node itself in its place: what it says of votes is older than what the node has voted in.
+my ($copy) = $cluster->others($leader);
+$copy->stop;
+my (undef, $control) = PghaCluster::run_command([ $copy->program('pg_controldata'), $copy->{data} ]);
+my ($redo) = $control =~ /REDO WAL file:\s+(\S+)/;
+my ($location) = $control =~ /Latest checkpoint location:\s+(\S+)/;
+my ($redo_location) = $control =~ /Latest checkpoint's REDO location:\s+(\S+)/;
+PghaCluster::spew("$copy->{data}/backup_label", <<"END");
+START WAL LOCATION: $redo_location (file $redo)
+CHECKPOINT LOCATION: $location
+BACKUP METHOD: pg_rewind
+BACKUP FROM: standby
+START TIME: 2026-01-01 00:00:00 UTC
+END
+PghaCluster::give_to_postgres("$copy->{data}/backup_label");
+like(state_of($copy), qr/^highest=[1-9]/m, 'its pgha.state says what it has voted in');
+$mark = $copy->log_mark;
+$copy->start;
+like($copy->log_since($mark), qr/starts from a base backup, and does not know what it has voted in since/, 'at the start from a base backup that is not taken for all');
+$cluster->wait_for('the copy to vote again', sub { supports($copy, $leader) }, 60);
+pass('when all have answered it votes');
+
 done_testing();

@@ -161,12 +161,16 @@ pgha_promise_ended(const PghaNode *node)
 		return false;
 	m = &node->member[leader];
 
+	/* What is at another address now says nothing of the server that was promised to. */
+	if (m->moved > voting->promised)
+		return false;
+
 	/* E1: nothing listens any more where it answered, asked after its last beat was read. */
 	if (node->settings.refused_is_down && m->disproved > voting->promised)
 		return true;
 
-	/* E2; and no lease outlives its instance (L5). */
-	return m->heard > voting->promised &&
+	/* E2; and no lease outlives its instance (L5).  It was said, whether it answers now or not. */
+	return m->report.system_identifier == node->settings.system_identifier && m->heard > voting->promised &&
 		(m->report.instance != voting->promise.instance ||
 		 m->report.released == voting->promise.leader.term);
 }
@@ -205,6 +209,8 @@ pgha_hear_voter(PghaStep *step, const PghaEvent *event)
 	if (m->contact != PGHA_CONTACT_ANSWERED || !pgha_counts(node, m))
 		return;
 	m->disproved = 0;
+	if (!event->same_address)
+		m->moved = step->now;
 	pgha_take_echo(step, event->member);
 	if (report->beat == 0 || (report->beat == m->beat && report->instance == m->beat_instance))
 		return;

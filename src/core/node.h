@@ -358,7 +358,7 @@ typedef struct PghaEvent
 	int			member;			/* REPLY, HISTORY, COMPARED, OLD_STOPPED, SWITCHOVER */
 	PghaContact contact;		/* REPLY */
 	const PghaReport *report;	/* REPLY with PGHA_CONTACT_ANSWERED */
-	bool		same_address;	/* REPLY with PGHA_CONTACT_REFUSED: by the address that answered last */
+	bool		same_address;	/* REPLY, answered or refused: by the address that answered last */
 	const PghaHistory *history; /* HISTORY; NULL: could not be read */
 	PghaComparison compared;	/* COMPARED */
 	bool		ok;				/* RECEIVER_STOPPED, PROMOTED, OLD_STOPPED: done and checked */

@@ -29,6 +29,9 @@
  * it led, its WAL is on the timeline of that term, beyond that of those who remember;
  * and if it was not promoted, nobody ever led in that term.
  *
+ * Its newest rule may not be committed, though, and leave out who stands by the one
+ * before: who is in the file, or in any rule that is heard of, is asked for as well.
+ *
  * Where no rule is in force anywhere nobody was elected: all that are new begin as
  * soon as all were there once.  While a member is missing it stays as it is.
  */
@@ -72,12 +75,10 @@ does_not_stand(const PghaNode *node, int member)
 		 m->report.candidacy == 0 && !(pgha_has_forgotten(&m->report) && m->report.bar == PGHA_BAR_REPLAYING));
 }
 
-/* Has everybody been heard that may have stood?  If not, *missing is one of them. */
+/* Were all members with data of a rule heard not to stand?  If not, *missing is one of them. */
 static bool
-all_heard(const PghaNode *node, int *missing)
+all_of_rule_heard(const PghaNode *node, const PghaVotingRule *rule, int *missing)
 {
-	const PghaVotingRule *rule = newest_rule(node);
-
 	for (int i = 0; i < rule->count; i++)
 	{
 		if ((rule->witnesses & (UINT32_C(1) << i)) != 0)
@@ -86,10 +87,30 @@ all_heard(const PghaNode *node, int *missing)
 		if (*missing == PGHA_NOBODY || !does_not_stand(node, *missing))
 			return false;
 	}
-	for (int i = 0; rule->term == 0 && i < node->settings.count; i++)
+	return true;
+}
+
+/*
+ * Has everybody been heard that may have stood?  If not, *missing is one of them.
+ * The newest rule may never have been committed, and leave out who stands by the
+ * one before: those of all rules that are known, and of the file, are asked for.
+ */
+static bool
+all_heard(const PghaNode *node, int *missing)
+{
+	if (!all_of_rule_heard(node, &node->durable.rule, missing))
+		return false;
+	for (int i = 0; i < pgha_everybody(node); i++)
 	{
-		*missing = i;
-		if (!does_not_stand(node, i))
+		const PghaMember *m = &node->member[i];
+
+		if (i < node->settings.count && !does_not_stand(node, i))
+		{
+			*missing = i;
+			return false;
+		}
+		if (m->heard != 0 && m->report.system_identifier == node->settings.system_identifier &&
+			!all_of_rule_heard(node, &m->report.rule, missing))
 			return false;
 	}
 	return true;

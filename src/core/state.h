@@ -34,6 +34,7 @@ typedef struct PghaMember
 	uint64_t	beat_instance;	/* ... of that instance, ... */
 	pgha_time	beat_heard;		/* ... and when it was new; 0 = not since start */
 	pgha_time	granted;		/* until when its promise lets this node lead; 0 = it has given none */
+	pgha_time	moved;			/* when it answered, and not where it had answered before; 0 = never */
 	pgha_time	disproved;		/* when it last refused, by the address where it answered before; 0 = not since it answered */
 } PghaMember;
 

@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
@@ -33,6 +34,7 @@
 #include "../common/clock.h"
 #include "../core/boot.h"
 #include "../core/claim.h"
+#include "../core/recall.h"
 #include "archive.h"
 #include "boot.h"
 #include "compat.h"
@@ -273,6 +275,38 @@ is_lost(const PghaDurable *durable)
 }
 
 /*
+ * A base backup of this very node, put in its place, brings an older pgha.state with
+ * it: what it says of votes is not what this node has voted in since.  PostgreSQL
+ * takes the label away as soon as it recovers, so that this must be written before.
+ */
+static void
+forget_copied_votes(PghaDurable *durable)
+{
+	PghaDurable known = *durable;
+
+	if (!file_exists(BACKUP_LABEL_FILE) || durable->forgot)
+		return;
+	pgha_forget(durable);
+	durable->claim = known.claim;
+	durable->role = known.role;
+	durable->fenced = known.fenced;
+	durable->diverged = known.diverged;
+	durable->paused = known.paused;
+	durable->pause_generation = known.pause_generation;
+	durable->sync = known.sync;
+	memcpy(durable->leader_instance, known.leader_instance, sizeof(durable->leader_instance));
+	durable->promised_ttl = known.promised_ttl;
+	if (config.settings.voters > 0 || known.rule.term != 0)
+		ereport(LOG,
+				(errmsg("pgha: this server starts from a base backup, and does not know what it has voted in since"),
+				 errdetail("It votes when all members with data have answered.")));
+	if (!PghaStateWrite(&config.settings, durable))
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not remember that the votes of this server are not known")));
+}
+
+/*
  * The agent starts a server whose successor it has just spoken to; it leaves
  * the successor's term in FOLLOW_FILE.  What it knows must not depend on whether
  * the members can be reached a moment later.
@@ -429,6 +463,8 @@ boot(void)
 	set_upstream();
 	PghaArchiveGuard();
 	file = PghaStateRead(&config.settings, &durable);
+	if (file == PGHA_STATE_READ)
+		forget_copied_votes(&durable);
 	if (file == PGHA_STATE_ABSENT && is_lost(&durable))
 		file = PGHA_STATE_UNUSABLE;
 	PghaConfigKeepVoters(&config, &durable);

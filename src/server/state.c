@@ -375,6 +375,12 @@ PghaStateRead(const PghaSettings *settings, PghaDurable *durable)
 	return file;
 }
 
+bool
+PghaStateSync(void)
+{
+	return fsync_fname_ext(STATE_FILE, false, false, LOG) == 0 && fsync_fname_ext(".", true, false, LOG) == 0;
+}
+
 uint64
 PghaStateSystem(void)
 {

@@ -39,4 +39,7 @@ extern uint64 PghaStateSystem(void);
  */
 extern bool PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable);
 
+/* Makes sure that what PghaStateRead() has read outlives a crash, whoever wrote it.  False, with a LOG line, if that failed. */
+extern bool PghaStateSync(void);
+
 #endif							/* PGHA_STATE_H */

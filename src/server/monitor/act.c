@@ -45,6 +45,11 @@ PghaActInit(const PghaSettings *settings, PghaDurable *durable)
 			*durable = PghaShmem->view.durable;
 		LWLockRelease(PghaShmem->lock);
 	}
+
+	/* A former monitor may have ended as it could not make durable what is read here. */
+	if (file == PGHA_STATE_READ && !PghaStateSync())
+		ereport(FATAL,
+				(errmsg("pgha could not make sure of what it remembers, and starts over")));
 	written_valid = file == PGHA_STATE_READ;
 	written = *durable;
 	written_with = *settings;

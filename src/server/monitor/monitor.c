@@ -68,6 +68,7 @@
 static PghaMonitor monitor;
 static pgha_time heartbeat_at = 0;
 static uint64 ordered = 0;		/* the last switchover that a session has ordered, and not called off; 0: none */
+static bool receiver_held = false;	/* a former monitor's order to stop it is still in force */
 static pgha_time news_at = PG_INT64_MAX;	/* somebody may be asked for news then */
 static MemoryContext loop_context;	/* reset after each round */
 
@@ -421,6 +422,8 @@ next_time(pgha_time now)
 		next = Min(next, now + 1000);
 	if (monitor.node.voting.receiver == PGHA_STOP_ORDERED)
 		next = Min(next, now + 1000);
+	if (receiver_held)
+		next = Min(next, now + 20000);
 	if (monitor.node.state == PGHA_PROMOTING)
 		return now + (now - monitor.node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	next = Min(next, PghaKickDue(&monitor.node.local, now));
@@ -428,6 +431,23 @@ next_time(pgha_time now)
 	if (asks_archive())
 		next = Min(next, PghaArchiveDue(now));
 	return Max(next, now);
+}
+
+/* The receiver that a former monitor has stopped for a vote may be let go when it has really ended. */
+static void
+tend_receiver(void)
+{
+	if (!receiver_held)
+		return;
+
+	/* The core has ordered it itself meanwhile, and knows when. */
+	if (monitor.node.voting.receiver != PGHA_NOT_STOPPED || monitor.node.state == PGHA_PROMOTING)
+		receiver_held = false;
+	else if (PghaWalReceiverStopped())
+	{
+		receiver_held = false;
+		PghaWalReceiverRelease();
+	}
 }
 
 static void
@@ -468,7 +488,6 @@ start(void)
 	/* A former worker may have left it open, or the receiver stopped. */
 	PghaGateSuspend();
 	PghaWalReceiverForget();
-	PghaWalReceiverRelease();
 	PghaStopForget();
 
 	if (PghaConfigBuild(&monitor.config, PghaShmem->instance, monitor.config_error, sizeof(monitor.config_error),
@@ -487,6 +506,11 @@ start(void)
 	}
 	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
 	PghaActInit(&monitor.config.settings, &durable);
+
+	/* A vote was given: what still streams from before must not acknowledge any more. */
+	receiver_held = durable.vote_open && !durable.forgot;
+	if (!receiver_held)
+		PghaWalReceiverRelease();
 	PghaConfigKeepVoters(&monitor.config, &durable);
 	PghaClusterRecall(&monitor);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
@@ -535,6 +559,7 @@ PghaMonitorMain(Datum arg)
 		news_at = tend_news(pgha_clock_us());
 		PghaClusterTend(&monitor);
 		tend_promotion();
+		tend_receiver();
 		tend_heartbeat(pgha_clock_us());
 		tend_archive(pgha_clock_us());
 		PghaKickStartup(&monitor.node.local, pgha_clock_us());

@@ -47,7 +47,7 @@ typedef struct Peer
 	char		error[256];
 	TimestampTz heard;
 	char		proved[80];		/* address and port where it, and nobody else, answered last; empty: nowhere yet */
-	bool		same_address;	/* a refusal just now came from there */
+	bool		same_address;	/* a refusal just now came from there, or an answer */
 } Peer;
 
 static Peer peer[PGHA_MAX_MEMBERS];
@@ -309,8 +309,12 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 		p->heard = GetCurrentTimestamp();
 		if (strcmp(report.node, config->settings.name[member]) == 0 &&
 			report.system_identifier == config->settings.system_identifier)
+		{
+			p->same_address = strcmp(p->proved, p->child.where) == 0;
 			strlcpy(p->proved, p->child.where, sizeof(p->proved));
+		}
 		deliver(member, PGHA_CONTACT_ANSWERED, &report, NULL);
+		p->same_address = false;
 	}
 }
 
