@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 #include "utils/guc.h"
 
+#include "../../core/recall.h"
 #include "../../core/rule.h"
 #include "../why.h"
 #include "voting.h"
@@ -218,6 +219,15 @@ put_refusal(PghaRow *row, const PghaNode *node, pgha_time now)
 	const PghaRefusal *refusal = &node->voting.refusal;
 	char		why[320];
 
+	/* Nobody need stand for that to matter. */
+	if (pgha_is_unaware(node))
+	{
+		PghaWhy		forgot = pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node));
+
+		PghaReasonText(node, &forgot, why, sizeof(why));
+		PghaPutText(row, why);
+		return;
+	}
 	if (refusal->at == 0)
 	{
 		PghaPutNull(row);
