@@ -437,7 +437,7 @@ is_paused(void)
 		case PGHA_PAUSED_YES:
 			if (server == PGHA_SERVER_CRASHED)
 				tell_once("the server is not started, as failover is paused: order it with pgha_recover_node() on the"
-						  " primary, or end the pause with pgha_resume()");
+						  " primary, or end the pause with pgha_resume(); where no member is up to be asked, start it by hand");
 			return true;
 		case PGHA_PAUSED_UNKNOWN:
 			break;
