@@ -358,7 +358,7 @@ SKIP:
 	ok_vip($a, 'up', '--timeout=5', $local4);
 	is_deeply([ glob "$home/.pgha-vip/$v4.*" ], [], 'and leaves no file behind');
 
-	# Killed at any moment, the next one repairs.
+	# Killed at any moment, the next one repairs.  The time is the fault: nothing is waited for.
 	foreach my $i (1 .. 15)
 	{
 		my $pid = PghaCluster::spawn([ $cluster->in_netns($a->{netns}), $pgha, 'vip', $i % 2 ? 'down' : 'up', $local4 ]);

@@ -10,7 +10,7 @@
 # but for numbers, times and the width of columns; "<!-- output-lines: ... -->": its
 # lines are among those that are printed, in this order; "<!-- output-phases: ... -->":
 # of its NOTICEs, which tell the phases of a recovery, those are missing of phases that
-# were over before the session looked.
+# were over before the session looked; the first one and another one must be there.
 use strict;
 use warnings;
 
@@ -128,6 +128,9 @@ sub differs_in_phases
 	my ($want, $got) = @_;
 	my @sample = split /\n/, $want;
 	my $before = '';
+	my %told = map { $_ => 1 } $got =~ /^NOTICE: node "[^"]*": ([a-z ]+)/mg;
+	my ($first) = $sample[0] =~ /^NOTICE: node "[^"]*": ([a-z ]+)/;
+	return "the phase \"$first\" and one after it are not in what is printed:\n$got\n" unless $told{$first} && keys %told > 1;
 	foreach my $line (split /\n/, $got)
 	{
 		# How far a phase is may be told with it, and again.
