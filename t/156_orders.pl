@@ -69,10 +69,15 @@ PghaCluster::poll_until('', sub { let_go($b); !$b->job_pids }, 20);
 $b->start unless $b->is_running;
 $cluster->wait_following($a, $b);
 
-# ---- stopped on purpose, and ordered up: at once, when the primary may not have heard yet that it is down ----
+# ---- stopped on purpose, and ordered up: at once, when the primary has not heard yet that it is down ----
+my $monitor = $a->monitor_pid;
+$cluster->wait_for('a to see b stream', sub { ($a->view->{b}{upstream} // '') eq 'a' });
+kill 'STOP', $monitor;
 $b->stop('fast');
 arm($b, 'waiting');
 $session = $a->background(q{SELECT pgha_recover_node('b')});
+await_stopped_job($b, 'ordered up');
+kill 'CONT', $monitor;
 kill_at($b, 'ordered up');
 $b->start_agent;
 eventually(sub { session_text($session) =~ /^t$/m }, 60, 'ordered up, and the job killed at once: it is begun again') or diag session_text($session), $b->agent_text;
