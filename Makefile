@@ -40,7 +40,7 @@ DEPS = make gcc libc6-dev postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJO
 DEMO_DEPS = perl pgpool2
 OTHER_DEPS = $(DEMO_DEPS) postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 procps libipc-run-perl
 TEST_DEPS = $(OTHER_DEPS) clang libclang-rt-dev iptables valgrind python3 rsync libio-pty-perl mandoc man-db \
-	pgbackrest systemd python3-botocore iputils-ping libcap2-bin
+	pgbackrest systemd python3-botocore iputils-ping libcap2-bin spin
 
 .DEFAULT_GOAL := all
 
@@ -226,14 +226,27 @@ build/fuzz_%: t/fuzz/%.c $(EC2_SOURCES) $(ALL_HEADERS) | build
 check-walls: all
 	PG_CONFIG=$(PG_CONFIG) t/run walls
 
+# The simulator for as long as you like: make sim-long SEEDS=1-200000
+SEEDS = 1-200000
+.PHONY: sim-long
+sim-long: build/pgha-sim
+	build/pgha-sim --seeds $(SEEDS)
+	build/pgha-sim --votes --seeds $(SEEDS)
+
+# Random faults on real servers: make chaos MINUTES=30 KINDS='async any1 witness' SEED=7
+MINUTES = 10
+.PHONY: chaos
+chaos: all install build/writer
+	MINUTES=$(MINUTES) $(if $(KINDS),KINDS='$(KINDS)') $(if $(SEED),SEED=$(SEED)) bench/chaos
+
 TEST_PROGRAMS = $(FUZZERS) build/ec2_tool build/sigv4_tool build/common_test build/recovery_test build/pgha-sim build/pgha-sim-san build/writer build/pgha-test
 
-.PHONY: check-all check-unit check-sim check-regress check-tap check-fuzz
+.PHONY: check-all check-unit check-sim check-model check-regress check-tap check-fuzz
 check-all: test-deps
 	$(MAKE) all install $(TEST_PROGRAMS)
 	PG_CONFIG=$(PG_CONFIG) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run
 
-check-unit check-sim check-regress check-tap check-fuzz: check-%: all $(TEST_PROGRAMS)
+check-unit check-sim check-model check-regress check-tap check-fuzz: check-%: all $(TEST_PROGRAMS)
 	$(MAKE) install
 	PG_CONFIG=$(PG_CONFIG) FUZZ_SECONDS=$(FUZZ_SECONDS) t/run $*
 

@@ -32,7 +32,15 @@ CREATE FUNCTION pgha_status(
 	OUT last_change_reason text,
 	OUT paused boolean,
 	OUT config_error text,
-	OUT address_state text)
+	OUT address_state text,
+	OUT quorum text,
+	OUT voters text,
+	OUT lease_ms bigint,
+	OUT rule text,
+	OUT vote text,
+	OUT promise text,
+	OUT candidacy bigint,
+	OUT refusal text)
 RETURNS record
 AS 'MODULE_PATHNAME', 'pgha_sql_status'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED;
@@ -57,7 +65,11 @@ CREATE FUNCTION pgha_cluster(
 	OUT error text,
 	OUT agent boolean,
 	OUT instance text,
-	OUT address_state text)
+	OUT address_state text,
+	OUT witness boolean,
+	OUT votes boolean,
+	OUT supports text,
+	OUT vote text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pgha_sql_cluster'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED
@@ -65,6 +77,20 @@ ROWS 5;
 
 COMMENT ON FUNCTION pgha_cluster() IS
 	'all members as this node sees them; of an unreachable one what it said last';
+
+CREATE FUNCTION pgha_explain(
+	OUT event text,
+	OUT item text,
+	OUT node text,
+	OUT amount bigint,
+	OUT answer text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pgha_sql_explain'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+ROWS 20;
+
+COMMENT ON FUNCTION pgha_explain() IS
+	'what would happen if the primary were killed, or fell silent, now: who leads next, how soon, what could be lost, why others would not';
 
 CREATE FUNCTION pgha_events(
 	OUT at timestamptz,
@@ -140,6 +166,22 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION pgha_promote(boolean) IS
 	'makes this standby the primary; refused while a primary is there, unless forced';
+
+CREATE FUNCTION pgha_switchover(target text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pgha_sql_switchover'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION pgha_switchover(text) IS
+	'hands the lead over to this standby, or to the best, and makes this primary a standby; returns its name once that is certain';
+
+CREATE FUNCTION pgha_restart(mode text DEFAULT 'fast')
+RETURNS void
+AS 'MODULE_PATHNAME', 'pgha_sql_restart'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION pgha_restart(text) IS
+	'has the agent stop this server (fast or smart) and start it again; returns before that is done';
 
 CREATE FUNCTION pgha_recover_node(node text, method text DEFAULT 'auto')
 RETURNS boolean
@@ -334,12 +376,15 @@ COMMENT ON FUNCTION pgpool_switch_xlog(text) IS
 
 REVOKE ALL ON FUNCTION pgha_status() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_cluster() FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgha_explain() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_events() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_recovery_progress() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_doctor() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_pause() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_promote(boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgha_switchover(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgha_restart(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_recover_node(text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_setup_role(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION pgha_agent_poll(text, text, text, text, bigint, text, text, bigint, bigint, text, text, text, text, text, integer) FROM PUBLIC;
@@ -358,6 +403,7 @@ REVOKE ALL ON FUNCTION pgpool_switch_xlog(text) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION pgha_status() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgha_cluster() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pgha_explain() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgha_events() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgha_recovery_progress() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgha_doctor() TO pg_monitor;

@@ -18,7 +18,7 @@ _pgha_connection()
 				((i++))
 				;;
 			-h* | -p* | -U* | -d* | --host=* | --port=* | --username=* | --dbname=*) connection+=("$word") ;;
-			-m | --method | --color) ((i++)) ;;
+			-m | -t | --method | --color | --timeout) ((i++)) ;;
 			-*) ;;
 			*) connection+=("$(_pgha_unquote "$word")") ;;
 		esac
@@ -88,7 +88,7 @@ _pgha_node_named()
 	local i
 	for ((i = 2; i < cword; i++)); do
 		case ${words[i]} in
-			-h | -p | -U | -d | -m | --host | --port | --username | --dbname | --method | --color) ((i++)) ;;
+			-h | -p | -U | -d | -m | -t | --host | --port | --username | --dbname | --method | --color | --timeout) ((i++)) ;;
 			-*) ;;
 			*) return 0 ;;
 		esac
@@ -124,7 +124,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		_pgha_offer "$current" status events pause resume promote recover doctor agent vip help --help --version
+		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent witness vip help --help --version
 		return
 	fi
 
@@ -148,7 +148,7 @@ _pgha()
 			compopt -o filenames 2> /dev/null
 			return
 			;;
-		-c | --config | --pgpool-conf)
+		-c | --config | --pgpool-conf | --pwfile)
 			mapfile -t COMPREPLY < <(compgen -f -- "$value")
 			compopt -o filenames 2> /dev/null
 			return
@@ -171,23 +171,28 @@ _pgha()
 			_pgha_offer "$value" "${interfaces[@]}"
 			return
 			;;
+		-m | --members | -w | --witnesses | --node | --conninfo | --cluster | --listen | --allow | -s | --set) return ;;
 		--prefix | --allocation | --tables | --region | --profile | --ec2-endpoint | --imds-endpoint | --timeout) return ;;
-		-p | -d | --port | --dbname | --limit) return ;;
+		-p | -d | -t | --port | --dbname | --limit) return ;;
 		-n) [[ ${words[1]} == events ]] && return ;;
 		--watch) [[ $current == --watch=* ]] && return ;;
 	esac
 
 	case ${words[1]} in
 		status) value="--json --watch --color= $connection_options" ;;
+		explain) value="--json $connection_options" ;;
 		events) value="--json --limit= $connection_options" ;;
 		pause | resume) value=$connection_options ;;
-		promote) value="--force $connection_options" ;;
+		switchover) value="--timeout= $connection_options" ;;
+		restart) value="--rolling --force --timeout= $connection_options" ;;
+		promote) value="--force --accept-loss $connection_options" ;;
 		recover) value="--method= --color= $connection_options" ;;
 		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
+		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			_pgha_offer "$current" status events pause resume promote recover doctor agent vip
+			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent witness vip
 			return
 			;;
 		*) return ;;
@@ -197,9 +202,11 @@ _pgha()
 		_pgha_offer "$current" "${options[@]}"
 		# No space after what still needs a value.
 		[[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null
-	elif [[ ${words[1]} == recover ]] && ! _pgha_node_named; then
+	elif [[ ${words[1]} =~ ^(recover|switchover|restart)$ ]] && ! _pgha_node_named; then
 		_pgha_nodes
 		_pgha_offer "$current" "${nodes[@]}"
+	elif [[ ${words[1]} == witness && $cword == 2 ]]; then
+		_pgha_offer "$current" init
 	elif [[ ${words[1]} == vip && $cword == 2 ]]; then
 		_pgha_offer "$current" up down show announce
 	fi

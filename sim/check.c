@@ -22,8 +22,10 @@
  *	stuck		no single working primary in time after healing (fault.c)
  */
 #include "check.h"
+#include "heir_check.h"
 
 #include "trace.h"
+#include "two_gates.h"
 #include "wal.h"
 
 #include <stdarg.h>
@@ -160,10 +162,18 @@ check_outcome(SimWorld *world, int node, int member, pgha_time asked,
 		seen->contact_since = world->now;
 	seen->any = true;
 	seen->contact = contact;
+	if (contact == PGHA_CONTACT_UNLEARNT)
+	{
+		seen->unlearnt = world->now;
+		return;
+	}
 	seen->asked = asked;
 	if (contact == PGHA_CONTACT_ANSWERED || contact == PGHA_CONTACT_ERROR ||
 		contact == PGHA_CONTACT_STARTING)
+	{
 		seen->alive = world->now;
+		seen->answered = asked;
+	}
 	if (contact != PGHA_CONTACT_ANSWERED)
 		return;
 	seen->report = *report;
@@ -333,7 +343,7 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 	}
 	seen = &n->seen[leader];
 	primary = name_of(world, leader);
-	silent = lasting(world, n, seen->alive) >= failure;
+	silent = lasting(world, n, later(seen->alive, seen->unlearnt)) >= failure;
 
 	if (fresh_report(n, leader, lost) != NULL)
 	{
@@ -364,6 +374,11 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 	{
 		if (n->ended_clean && lasting(world, n, seen->contact_since) < failure)
 			sim_violation(world, "promotion", "%s promotes at once after a clean stop of %s", self, primary);
+
+		/* Something on the way may refuse in its place: it must last, or the stream have ended. */
+		if (lasting(world, n, seen->contact_since) < (failure < SECOND ? failure : SECOND) &&
+			(n->receiver == PGHA_RECEIVER_STREAMING || seen->answered >= n->lost_at))
+			sim_violation(world, "promotion", "%s promotes as soon as %s refuses a connection", self, primary);
 		return;
 	}
 
@@ -383,10 +398,9 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 	const SimSeen *seen = &n->seen[leader];
 	const SimToldSync *told = told_sync(n, &n->before.claim);
 	bool		is_quorum = told != NULL && told->sync.method == PGHA_SYNC_ANY;
-	bool		refused = fresh(seen, lost) && seen->contact == PGHA_CONTACT_REFUSED;
 	bool		demoted = fresh_report(n, leader, lost) != NULL && seen->report.in_recovery;
 
-	if (!n->settings.fence || is_quorum || refused || demoted || (n->ended_clean && seen->alive <= lost))
+	if (!n->settings.fence || is_quorum || demoted || (n->ended_clean && seen->alive <= lost))
 		return;
 	if (!is_stopped(world, leader) && !(world->node[leader].phase == SIM_DOWN && world->node[leader].host_down))
 		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",
@@ -411,6 +425,7 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 	pgha_lsn	end = sim_end(world, node);
 	uint32_t	me = UINT32_C(1) << node;
 	const SimToldSync *told = told_sync(n, &n->before.claim);
+	const PghaReport *former = leader == PGHA_NOBODY ? NULL : fresh_report(n, leader, lost);
 	PghaSync	sync = {0};
 	int			sure = 1;
 
@@ -425,15 +440,17 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			continue;
 		if (report == NULL)
 		{
-			if (!fresh(seen, lost) && j != leader &&
-				lasting(world, n, seen->alive) < n->settings.failure_timeout)
+			if ((!fresh(seen, lost) || seen->contact == PGHA_CONTACT_UNLEARNT) && j != leader &&
+				lasting(world, n, later(seen->alive, seen->unlearnt)) < n->settings.failure_timeout &&
+				lasting(world, n, seen->alive) < n->settings.startup_grace)
 				sim_violation(world, "promotion", "%s promotes without asking %s since the loss", self,
 							  name_of(world, j));
 			continue;
 		}
 		if (report->receiver == PGHA_RECEIVER_STREAMING && leader != PGHA_NOBODY && leader != node &&
 			j != leader && strcmp(report->upstream, name_of(world, leader)) == 0 &&
-			report->receiver_age < n->settings.failure_timeout)
+			report->receiver_age < n->settings.failure_timeout &&
+			(former == NULL || !former->in_recovery))
 			sim_violation(world, "promotion", "%s promotes while %s receives from %s", self,
 						  name_of(world, j), name_of(world, leader));
 		if (report->in_recovery && report->claim.term > n->before.claim.term &&
@@ -486,6 +503,7 @@ judge_promotion(SimWorld *world, int node)
 	int			leader = member_named(world, n->before.claim.leader);
 	pgha_time	lost = loss_of_receiver(n);
 	bool		returning = n->before.role == PGHA_ROLE_PRIMARY;
+	const char *fault;
 
 	memset(&n->judged, 0, sizeof(n->judged));
 	n->judged.claim = n->before.claim;
@@ -499,6 +517,13 @@ judge_promotion(SimWorld *world, int node)
 	n->by_hand_lead = n->by_hand;
 	if (n->by_hand)
 		return;
+	if (sim_judge_heir(world, node, leader, &fault))
+	{
+		if (fault != NULL)
+			sim_violation(world, "handed over", "%s promotes, and %s %s", name_of(world, node), name_of(world, leader), fault);
+		return;
+	}
+	n->judged.returning = returning;
 	judge_node(world, node, returning);
 	if (returning)
 	{
@@ -542,6 +567,7 @@ check_before_step(SimWorld *world, int node, const PghaEvent *event)
 		n->missed_at = 0;
 	else if (n->missed_at == 0)
 		n->missed_at = world->now;
+	n->stepped_at = world->now;
 	n->before = n->core.durable;
 	n->by_hand = event->type == PGHA_EV_PROMOTE;
 }
@@ -593,9 +619,13 @@ check_gate_opened(SimWorld *world, int node)
 
 	if (n->state_before == PGHA_PROMOTING)
 		return;					/* the decision was made before */
+	if (sim_clock(world, node) >= n->gate_deadline || n->awake_at > n->stepped_at)
+		return;					/* ... it was stopped meanwhile, and nothing gets through after the deadline */
 	for (int j = 0; j < world->count; j++)
 	{
-		if (j != node && (!n->seen[j].any || n->seen[j].asked < n->awake_at))
+		if (j != node && (!n->seen[j].any || n->seen[j].asked < n->awake_at) &&
+			(n->seen[j].contact != PGHA_CONTACT_UNLEARNT ||
+			 lasting(world, n, n->awake_at) < n->settings.startup_grace))
 			sim_violation(world, "gate", "%s opens its gate before %s was asked",
 						  name_of(world, node), name_of(world, j));
 	}
@@ -610,7 +640,13 @@ check_promote(SimWorld *world, int node)
 	if (n->disk.role != PGHA_ROLE_PRIMARY || strcmp(n->disk.claim.leader, self) != 0 ||
 		n->disk.claim.term != n->core.durable.claim.term)
 		sim_violation(world, "term", "%s promotes before its claim is durable", self);
-	if (n->disk.claim.term <= n->judged.max_term)
+	if (n->judged.returning)
+	{
+		/* Who took over unheard must have the greater claim. */
+		if (n->disk.claim.term > n->judged.claim.term && n->disk.claim.term > 1)
+			sim_violation(world, "term", "%s returns, and raises its term to %d", self, (int) n->disk.claim.term);
+	}
+	else if (n->disk.claim.term <= n->judged.max_term)
 		sim_violation(world, "term", "%s promotes without raising term %d", self,
 					  (int) n->judged.max_term);
 	if (!n->receiver_stopped)
@@ -671,23 +707,21 @@ check_stream(SimWorld *world, int node, int upstream)
 
 /* ---- all the time ---- */
 
-static bool
-open_for_commits(const SimWorld *world, int node)
+/* A client is told that its commit is done. */
+static void
+check_acknowledged(SimWorld *world, int node, int commit)
 {
 	const SimNode *n = &world->node[node];
 
-	return sim_leads(world, node) && n->gate && !n->frozen;
-}
-
-/* A client is told that its commit is done. */
-static void
-check_acknowledged(SimWorld *world, int node)
-{
+	(void) commit;
+	if (world->now - n->stepped_at > n->settings.failure_timeout)
+		sim_violation(world, "gate", "%s acknowledges a commit, and its monitor has not looked for %.1f s",
+					  name_of(world, node), (double) (world->now - n->stepped_at) / SECOND);
 	for (int j = 0; j < world->count; j++)
 	{
 		const SimNode *other = &world->node[j];
 
-		if (j == node || !open_for_commits(world, j) || world->node[node].by_hand_lead || other->by_hand_lead)
+		if (j == node || !sim_open_for_commits(world, j) || world->node[node].by_hand_lead || other->by_hand_lead)
 			continue;
 		if ((other->judged.fenced && other->judged.leader == node) ||
 			(world->node[node].judged.fenced && world->node[node].judged.leader == j))
@@ -699,25 +733,12 @@ check_acknowledged(SimWorld *world, int node)
 static void
 check_look(SimWorld *world)
 {
-	for (int i = 0; i < world->count; i++)
-	{
-		for (int j = i + 1; j < world->count; j++)
-		{
-			const PghaSettings *settings = &world->node[i].settings;
-			pgha_time  *since = &world->both_since[i][j];
+	int			one;
+	int			other;
 
-			if (!open_for_commits(world, i) || !open_for_commits(world, j) ||
-				settings->system_identifier != world->node[j].settings.system_identifier ||
-				!sim_linked(world, i, j) || world->node[i].answers_error || world->node[j].answers_error)
-				*since = 0;
-			else if (*since == 0)
-				*since = world->now;
-			else if (world->now - *since > settings->failure_timeout + 2 * settings->heartbeat_interval +
-					 4 * world->latency)
-				sim_violation(world, "two gates", "%s and %s both accept commits and see each other",
-							  name_of(world, i), name_of(world, j));
-		}
-	}
+	if (sim_two_gates(world, &one, &other))
+		sim_violation(world, "two gates", "%s and %s both accept commits and see each other",
+					  name_of(world, one), name_of(world, other));
 }
 
 const SimObserver sim_checks = {

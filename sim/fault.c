@@ -19,39 +19,6 @@
 #include "trace.h"
 #include "wal.h"
 
-typedef enum Fault
-{
-	FAULT_RANDOM,
-	FAULT_KILL,
-	FAULT_POWER,
-	FAULT_STOP,
-	FAULT_RESTART,				/* killed and started at once */
-	FAULT_QUICK_RESTART,		/* stopped and started at once */
-	FAULT_START,
-	FAULT_BACKEND,
-	FAULT_FREEZE,
-	FAULT_THAW,
-	FAULT_CUT,
-	FAULT_CUT_ONE_WAY,
-	FAULT_ISOLATE,
-	FAULT_HEAL,
-	FAULT_SLOW,
-	FAULT_FAST,
-	FAULT_THROTTLE,
-	FAULT_KILL_LEADER,
-	FAULT_UNTHROTTLE,
-	FAULT_ERRORS,
-	FAULT_NO_ERRORS,
-	FAULT_PAUSE,
-	FAULT_RESUME,
-	FAULT_PROMOTE,
-	FAULT_FORCE,
-	FAULT_SITE_DOWN,			/* all at once */
-	FAULT_SITE_STOP,
-	FAULT_PRIORITY,
-	FAULT_KINDS
-} Fault;
-
 /* How often each fault is chosen. */
 static const int weight[SIM_PROFILES][FAULT_KINDS] = {
 	[SIM_PROFILE_CRASH] = {
@@ -59,11 +26,11 @@ static const int weight[SIM_PROFILES][FAULT_KINDS] = {
 		[FAULT_QUICK_RESTART] = 3,[FAULT_START] = 6,[FAULT_BACKEND] = 4,[FAULT_PROMOTE] = 1
 	},
 	[SIM_PROFILE_FREEZE] = {
-		[FAULT_FREEZE] = 12,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_BACKEND] = 1,[FAULT_SLOW] = 1
+		[FAULT_FREEZE] = 10,[FAULT_HANG] = 4,[FAULT_KILL] = 2,[FAULT_START] = 2,[FAULT_BACKEND] = 1,[FAULT_SLOW] = 1
 	},
 	[SIM_PROFILE_PARTITION] = {
 		[FAULT_CUT] = 6,[FAULT_CUT_ONE_WAY] = 3,[FAULT_ISOLATE] = 4,[FAULT_HEAL] = 3,
-		[FAULT_KILL] = 3,[FAULT_START] = 2,[FAULT_SLOW] = 1
+		[FAULT_KILL] = 3,[FAULT_START] = 2,[FAULT_SLOW] = 1,[FAULT_UNABLE] = 3,[FAULT_DROP] = 3
 	},
 	[SIM_PROFILE_COLD_START] = {
 		[FAULT_SITE_DOWN] = 4,[FAULT_SITE_STOP] = 3,[FAULT_START] = 8,[FAULT_KILL] = 3,[FAULT_CUT] = 1
@@ -75,14 +42,15 @@ static const int weight[SIM_PROFILES][FAULT_KINDS] = {
 	[SIM_PROFILE_CONFIG] = {
 		[FAULT_KILL] = 6,[FAULT_START] = 4,[FAULT_STOP] = 2,[FAULT_QUICK_RESTART] = 2,[FAULT_PAUSE] = 3,
 		[FAULT_RESUME] = 3,[FAULT_THROTTLE] = 6,[FAULT_ERRORS] = 2,[FAULT_PRIORITY] = 3,
-		[FAULT_FREEZE] = 2,[FAULT_PROMOTE] = 2,[FAULT_FORCE] = 1
+		[FAULT_FREEZE] = 2,[FAULT_PROMOTE] = 2,[FAULT_FORCE] = 1,[FAULT_SWITCHOVER] = 8
 	},
 	[SIM_PROFILE_MIXED] = {
 		[FAULT_KILL] = 4,[FAULT_POWER] = 2,[FAULT_STOP] = 2,[FAULT_RESTART] = 2,
 		[FAULT_QUICK_RESTART] = 1,[FAULT_START] = 4,[FAULT_BACKEND] = 2,[FAULT_FREEZE] = 4,
 		[FAULT_CUT] = 4,[FAULT_CUT_ONE_WAY] = 2,[FAULT_ISOLATE] = 2,[FAULT_HEAL] = 3,[FAULT_SLOW] = 2,
 		[FAULT_THROTTLE] = 1,[FAULT_ERRORS] = 1,[FAULT_PAUSE] = 1,[FAULT_RESUME] = 2,
-		[FAULT_PROMOTE] = 1,[FAULT_FORCE] = 1,[FAULT_SITE_DOWN] = 1
+		[FAULT_PROMOTE] = 1,[FAULT_FORCE] = 1,[FAULT_SITE_DOWN] = 1,[FAULT_HANG] = 1,[FAULT_UNABLE] = 1,
+		[FAULT_DROP] = 1,[FAULT_SWITCHOVER] = 2
 	},
 };
 
@@ -104,15 +72,15 @@ sim_profile_of(uint64_t seed)
 
 /* ---- the storm ---- */
 
-static void
-later_fault(SimWorld *world, pgha_time delay, Fault fault, int node)
+void
+sim_later_fault(SimWorld *world, pgha_time delay, SimFault fault, int node)
 {
 	sim_post(world, delay, SIM_FAULT, -1, fault, node, 0);
 }
 
 /* Durations are chosen around the limits that matter. */
-static pgha_time
-some_time(SimWorld *world)
+pgha_time
+sim_some_time(SimWorld *world)
 {
 	pgha_time	failure = world->node[0].settings.failure_timeout;
 
@@ -129,8 +97,8 @@ some_time(SimWorld *world)
 	}
 }
 
-static int
-some_node(SimWorld *world)
+int
+sim_some_node(SimWorld *world)
 {
 	if (sim_chance(world, 500))
 		for (int i = 0; i < world->count; i++)
@@ -139,7 +107,7 @@ some_node(SimWorld *world)
 	return (int) sim_between(world, 0, world->count - 1);
 }
 
-static Fault
+static SimFault
 some_fault(SimWorld *world)
 {
 	const int  *weights = weight[world->profile];
@@ -153,13 +121,13 @@ some_fault(SimWorld *world)
 	{
 		choice -= weights[i];
 		if (choice < 0)
-			return (Fault) i;
+			return (SimFault) i;
 	}
 	return FAULT_KILL;
 }
 
-static void
-heal_network(SimWorld *world)
+void
+sim_heal_network(SimWorld *world)
 {
 	for (int i = 0; i < world->count; i++)
 		for (int j = 0; j < world->count; j++)
@@ -176,18 +144,25 @@ site_down(SimWorld *world, bool clean)
 		else
 			sim_kill(world, i, sim_chance(world, 300));
 		if (sim_chance(world, 700))
-			later_fault(world, some_time(world), FAULT_START, i);
+			sim_later_fault(world, sim_some_time(world), FAULT_START, i);
 	}
 }
 
 /*
  * Some standbys come back without their first WAL, as long as there is somebody who
- * has it.  Not by chance, which would change all schedules.
+ * has it; and where the members vote, as long as a majority can do so without them.
+ * Not by chance, which would change all schedules.
  */
 static void
 lose_wal_by_turns(SimWorld *world, int node)
 {
+	int			able = 0;
+
 	if ((world->seed + world->node[node].run) % 4 != 0)
+		return;
+	for (int i = 0; i < world->count; i++)
+		able += i != node && !world->node[i].no_wal;
+	if (world->voting && (able < world->count / 2 + 1 || world->keep_wal))
 		return;
 	for (int i = 0; i < world->count; i++)
 	{
@@ -199,8 +174,8 @@ lose_wal_by_turns(SimWorld *world, int node)
 	}
 }
 
-static void
-strike(SimWorld *world, Fault fault, int node)
+void
+sim_strike(SimWorld *world, SimFault fault, int node)
 {
 	SimNode    *n = &world->node[node];
 	int			other = (node + (int) sim_between(world, 1, world->count - 1)) % world->count;
@@ -211,20 +186,20 @@ strike(SimWorld *world, Fault fault, int node)
 		case FAULT_POWER:
 			sim_kill(world, node, fault == FAULT_POWER);
 			if (sim_chance(world, 700))
-				later_fault(world, some_time(world), FAULT_START, node);
+				sim_later_fault(world, sim_some_time(world), FAULT_START, node);
 			break;
 		case FAULT_STOP:
 			sim_stop(world, node);
 			if (sim_chance(world, 700))
-				later_fault(world, some_time(world), FAULT_START, node);
+				sim_later_fault(world, sim_some_time(world), FAULT_START, node);
 			break;
 		case FAULT_RESTART:
 			sim_kill(world, node, false);
-			later_fault(world, sim_between(world, 5 * MS, 500 * MS), FAULT_START, node);
+			sim_later_fault(world, sim_between(world, 5 * MS, 500 * MS), FAULT_START, node);
 			break;
 		case FAULT_QUICK_RESTART:
 			sim_stop(world, node);
-			later_fault(world, sim_between(world, 600 * MS, 1200 * MS), FAULT_START, node);
+			sim_later_fault(world, sim_between(world, 600 * MS, 1200 * MS), FAULT_START, node);
 			break;
 		case FAULT_START:
 			lose_wal_by_turns(world, node);
@@ -235,7 +210,7 @@ strike(SimWorld *world, Fault fault, int node)
 			break;
 		case FAULT_FREEZE:
 			sim_freeze(world, node);
-			later_fault(world, some_time(world), FAULT_THAW, node);
+			sim_later_fault(world, sim_some_time(world), FAULT_THAW, node);
 			break;
 		case FAULT_THAW:
 			sim_thaw(world, node);
@@ -246,7 +221,7 @@ strike(SimWorld *world, Fault fault, int node)
 			if (fault == FAULT_CUT)
 				sim_cut(world, other, node, true);
 			if (sim_chance(world, 500))
-				later_fault(world, some_time(world), FAULT_HEAL, node);
+				sim_later_fault(world, sim_some_time(world), FAULT_HEAL, node);
 			break;
 		case FAULT_ISOLATE:
 			for (int j = 0; j < world->count; j++)
@@ -255,14 +230,14 @@ strike(SimWorld *world, Fault fault, int node)
 				sim_cut(world, j, node, true);
 			}
 			if (sim_chance(world, 500))
-				later_fault(world, some_time(world), FAULT_HEAL, node);
+				sim_later_fault(world, sim_some_time(world), FAULT_HEAL, node);
 			break;
 		case FAULT_HEAL:
-			heal_network(world);
+			sim_heal_network(world);
 			break;
 		case FAULT_SLOW:
 			world->latency = sim_between(world, 20 * MS, world->node[0].settings.failure_timeout / 3);
-			later_fault(world, some_time(world), FAULT_FAST, node);
+			sim_later_fault(world, sim_some_time(world), FAULT_FAST, node);
 			break;
 		case FAULT_FAST:
 			world->latency = 2 * MS;
@@ -273,10 +248,10 @@ strike(SimWorld *world, Fault fault, int node)
 				if (j != node && !sim_chance(world, 600))
 					continue;
 				world->node[j].throttle = sim_between(world, 100 * MS, SECOND);
-				later_fault(world, some_time(world), FAULT_UNTHROTTLE, j);
+				sim_later_fault(world, sim_some_time(world), FAULT_UNTHROTTLE, j);
 			}
 			if (sim_chance(world, 500))
-				later_fault(world, some_time(world), FAULT_KILL_LEADER, node);
+				sim_later_fault(world, sim_some_time(world), FAULT_KILL_LEADER, node);
 			break;
 		case FAULT_KILL_LEADER:
 			for (int j = 0; j < world->count; j++)
@@ -288,7 +263,7 @@ strike(SimWorld *world, Fault fault, int node)
 			break;
 		case FAULT_ERRORS:
 			n->answers_error = true;
-			later_fault(world, some_time(world), FAULT_NO_ERRORS, node);
+			sim_later_fault(world, sim_some_time(world), FAULT_NO_ERRORS, node);
 			if (sim_chance(world, 300))
 				sim_kill(world, node, false);
 			break;
@@ -311,7 +286,35 @@ strike(SimWorld *world, Fault fault, int node)
 			n->settings.priority = (int) sim_between(world, 0, 2) * 50;
 			sim_configure(world, node);
 			break;
+		case FAULT_HANG:
+			if (n->hung <= world->now)
+				sim_hang(world, node, sim_some_time(world));
+			break;
+		case FAULT_UNABLE:
+			n->unable = world->now + sim_some_time(world);
+			sim_trace(world, node, "cannot ask anybody for %.3f s", (double) (n->unable - world->now) / SECOND);
+			if (sim_chance(world, 600))
+				sim_drop_stream(world, node);
+			break;
+		case FAULT_DROP:
+			sim_drop_stream(world, node);
+			if (sim_chance(world, 700))
+				sim_later_fault(world, sim_between(world, 100 * MS, SECOND), FAULT_REJECT, node);
+			break;
+		case FAULT_REJECT:
+			sim_trace(world, node, "is rejected on its way to all others");
+			for (int j = 0; j < world->count; j++)
+				n->rejected[j] = j != node;
+			sim_later_fault(world, sim_between(world, 20 * MS, 900 * MS), FAULT_NO_REJECT, node);
+			break;
+		case FAULT_NO_REJECT:
+			memset(n->rejected, 0, sizeof(n->rejected));
+			break;
 		case FAULT_RANDOM:
+		case FAULT_SWITCHOVER:
+			for (int i = 0; i < world->count; i++)
+				sim_switchover(world, i, sim_chance(world, 500) ? PGHA_NOBODY : other);
+			break;
 		case FAULT_KINDS:
 			break;
 	}
@@ -324,12 +327,12 @@ fault_due(SimWorld *world, int kind, int node)
 		return;
 	if (kind == FAULT_RANDOM)
 	{
-		strike(world, some_fault(world), some_node(world));
-		later_fault(world, sim_chance(world, 200) ? sim_between(world, MS, 100 * MS) : some_time(world),
+		sim_strike(world, some_fault(world), sim_some_node(world));
+		sim_later_fault(world, sim_chance(world, 200) ? sim_between(world, MS, 100 * MS) : sim_some_time(world),
 					FAULT_RANDOM, 0);
 	}
 	else
-		strike(world, (Fault) kind, node);
+		sim_strike(world, (SimFault) kind, node);
 }
 
 /* An instance was stopped: it may come back as soon as it can, and see nobody. */
@@ -343,7 +346,7 @@ instance_stopped(SimWorld *world, int node, pgha_time back)
 		sim_cut(world, node, j, true);
 		sim_cut(world, j, node, true);
 	}
-	later_fault(world, back + 100 * MS, FAULT_START, node);
+	sim_later_fault(world, back + 100 * MS, FAULT_START, node);
 }
 
 static const SimObserver storm = {
@@ -353,10 +356,10 @@ static const SimObserver storm = {
 
 /* ---- the cluster ---- */
 
-static void
-shuffle_names(SimWorld *world)
+void
+sim_shuffle_names(SimWorld *world)
 {
-	char		letter[SIM_MAX_NODES] = {'a', 'b', 'c', 'd', 'e'};
+	char		letter[SIM_MAX_NODES] = {'a', 'b', 'c', 'd', 'e', 'f', 'g'};
 
 	for (int i = world->count - 1; i > 0; i--)
 	{
@@ -576,10 +579,10 @@ static void
 heal(SimWorld *world)
 {
 	world->faults = false;
-	world->crash_in_step = world->crash_in_promotion = world->hitches = 0;
+	world->crash_in_step = world->crash_in_promotion = world->hitches = world->stalls = 0;
 	world->stops_fail = world->stops_unheard = 0;
 	world->latency = 2 * MS;
-	heal_network(world);
+	sim_heal_network(world);
 	for (int i = 0; i < world->count; i++)
 	{
 		SimNode    *n = &world->node[i];
@@ -588,6 +591,10 @@ heal(SimWorld *world)
 		n->answers_error = false;
 		n->throttle = 0;
 		n->host_down = false;
+		n->unable = 0;
+		memset(n->rejected, 0, sizeof(n->rejected));
+		if (n->hung > world->now)
+			n->hung = world->now;
 	}
 }
 
@@ -738,7 +745,7 @@ sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	}
 	sim_observe(world, &sim_checks);
 	sim_observe(world, &storm);
-	shuffle_names(world);
+	sim_shuffle_names(world);
 	choose_settings(world);
 	sim_trace(world, -1, "seed %llu: %s, %d nodes, failure_timeout %.1f s, startup_grace %.1f s",
 			  (unsigned long long) seed, sim_profile_name(profile), count,
@@ -750,7 +757,9 @@ sim_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *trace)
 	if (await_health(world, 60 * SECOND))
 	{
 		world->faults = true;
-		later_fault(world, sim_between(world, 0, 2 * SECOND), FAULT_RANDOM, 0);
+		if (profile == SIM_PROFILE_FREEZE || profile == SIM_PROFILE_MIXED)
+			world->stalls = (int) sim_between(world, 0, 3);
+		sim_later_fault(world, sim_between(world, 0, 2 * SECOND), FAULT_RANDOM, 0);
 		sim_run(world, world->now + sim_between(world, 15, 60) * SECOND, NULL, NULL);
 	}
 	if (world->violation[0] == '\0')

@@ -23,7 +23,7 @@ room_left(const SimWorld *world)
 static void
 write_some(SimWorld *world)
 {
-	for (int i = 0; i < world->count && room_left(world); i++)
+	for (int i = 0; i < world->count && room_left(world) && !world->idle; i++)
 	{
 		SimNode    *n = &world->node[i];
 		int			commit;
@@ -38,8 +38,10 @@ write_some(SimWorld *world)
 		}
 		commit = world->ncommit++;
 		world->commit[commit] = (SimCommit) {.writer = i, .term = n->core.durable.claim.term,
-			.position = n->nwal};
+			.position = n->nwal,.local = world->voting && !world->clocks_lie && commit % 8 == 0};
 		sim_append(world, i, sim_timeline_of(world, n), commit);
+		if (world->commit[commit].local)
+			sim_post(world, MS, SIM_COMMIT, i, commit, 0, 0);
 		sim_release_commits(world, i);
 	}
 }
@@ -57,7 +59,14 @@ commit_done(SimWorld *world, int node, int commit)
 	}
 	if (!sim_leads(world, node) || !n->gate)
 		return;
-	sim_tell(world, acknowledged, (world, node));
+	if (sim_clock(world, node) >= n->gate_deadline && sim_rule(world, PGHA_RULE_POST))
+		return;
+	if (pgha_in_force(&n->core) && !world->commit[commit].local && !sim_confirmed(world, node, commit))
+	{
+		sim_post(world, 10 * MS, SIM_COMMIT, node, commit, 0, 0);
+		return;
+	}
+	sim_tell(world, acknowledged, (world, node, commit));
 	world->commit[commit].acknowledged = true;
 	world->commit[commit].acknowledged_at = world->now;
 	world->acknowledged++;
@@ -77,6 +86,14 @@ look(SimWorld *world)
 	sim_post(world, SIM_LOOK_INTERVAL, SIM_LOOK, -1, 0, 0, 0);
 }
 
+/* Is it the monitor that has to attend to this? */
+static bool
+is_for_monitor(SimEventType type)
+{
+	return type == SIM_WAKE || type == SIM_ANSWER || type == SIM_LIMIT || type == SIM_RECEIVER_STOPPED ||
+		type == SIM_PROMOTION || type == SIM_CARRY_ON || type == SIM_OLD_STOPPED;
+}
+
 static void
 work_off(SimWorld *world, const SimEvent *event)
 {
@@ -86,9 +103,18 @@ work_off(SimWorld *world, const SimEvent *event)
 
 	if (n != NULL && event->run != 0 && event->run != n->run)
 		return;
-	if (n != NULL && n->frozen)
+	if (n != NULL && n->frozen && event->type != SIM_THAW)
 	{
 		sim_put(&world->waiting[node], event);
+		return;
+	}
+	if (n != NULL && n->hung > world->now && is_for_monitor(event->type))
+	{
+		SimEvent	later = *event;
+
+		/* It may be set going before its time. */
+		later.at = n->hung < world->now + 100 * MS ? n->hung : world->now + 100 * MS;
+		sim_put(&world->queue, &later);
 		return;
 	}
 	memset(&core, 0, sizeof(core));
@@ -111,7 +137,8 @@ work_off(SimWorld *world, const SimEvent *event)
 		case SIM_RECEIVER_STOPPED:
 			core.type = PGHA_EV_RECEIVER_STOPPED;
 			core.ok = true;
-			sim_step(world, node, &core);
+			if (event->c == n->receiver_stop)	/* of two orders there is one outcome */
+				sim_step(world, node, &core);
 			break;
 		case SIM_STOP_BEGIN:
 			sim_stop_begin(world, node, (int) event->a, event->c);
@@ -124,6 +151,13 @@ work_off(SimWorld *world, const SimEvent *event)
 			break;
 		case SIM_PROMOTION:
 			sim_promotion(world, node);
+			break;
+		case SIM_CARRY_ON:
+			sim_carry_on(world, node);
+			break;
+		case SIM_THAW:
+			if (n->frozen_at == (pgha_time) event->c)
+				sim_thaw(world, node);
 			break;
 		case SIM_RECEIVER_START:
 			sim_receiver_start(world, node);
@@ -166,10 +200,16 @@ work_off(SimWorld *world, const SimEvent *event)
 			break;
 		case SIM_WRITE:
 			write_some(world);
-			sim_post(world, sim_between(world, 50 * MS, 150 * MS), SIM_WRITE, -1, 0, 0, 0);
+			if (world->voting)
+				sim_post(world, sim_between(world, 5 * MS, 60 * MS), SIM_WRITE, -1, 0, 0, 0);
+			else
+				sim_post(world, sim_between(world, 50 * MS, 150 * MS), SIM_WRITE, -1, 0, 0, 0);
 			break;
 		case SIM_LOOK:
 			look(world);
+			break;
+		case SIM_START:
+			sim_start(world, node);
 			break;
 		case SIM_FAULT:
 			sim_tell(world, fault_due, (world, (int) event->a, (int) event->b));

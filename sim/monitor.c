@@ -33,6 +33,8 @@ observe(const SimWorld *world, int node)
 	local.agent = n->agent;
 	local.timeline = sim_timeline_of(world, n);
 	local.newest_timeline = sim_newest_file(n);
+	if (n->settings.voters > 0 && local.newest_timeline > 1)
+		local.newest_fork = world->timeline[local.newest_timeline].fork;
 	local.fork_lsn = n->in_recovery || local.timeline == 1 ? 0 :
 		world->timeline[local.timeline].fork;
 	local.wal_end = sim_end(world, node);
@@ -40,10 +42,16 @@ observe(const SimWorld *world, int node)
 	local.receiver = n->receiver;
 	local.upstream = n->receiver == PGHA_RECEIVER_STREAMING ? n->upstream : PGHA_NOBODY;
 	local.receiver_ended_clean = n->ended_clean;
-	local.receiver_heard = n->heard;
+	local.receiver_heard = sim_clock_at(world, node, n->heard);
 	local.upstream_end = n->upstream_end;
+	local.replaying = n->in_recovery && n->replayed < n->nwal;
 	if (!n->in_recovery)
+	{
 		local.sync = sim_sync_state(world, node);
+		for (int j = 0; j < world->members; j++)
+			if (n->sender[j].connection != 0)
+				local.flushed[j] = sim_end_of(world, n, n->sender[j].flushed);
+	}
 	return local;
 }
 
@@ -58,7 +66,8 @@ begin_promotion(SimWorld *world, int node, uint32_t parent, uint32_t timeline)
 	for (uint32_t t = parent + 1; t < timeline && t < SIM_MAX_TIMELINES; t++)
 		if (!n->real[t])
 			n->placeholder[t] = true;
-	sim_post(world, sim_between(world, 5 * MS, sim_chance(world, 30) ? 3 * SECOND : 150 * MS),
+	sim_post(world, n->slow_promotion > 0 ? n->slow_promotion :
+			 sim_between(world, 5 * MS, sim_chance(world, 30) ? 3 * SECOND : 150 * MS),
 			 SIM_PROMOTION, node, 0, 0, 0);
 }
 
@@ -69,7 +78,8 @@ write_state(SimWorld *world, int node)
 	SimNode    *n = &world->node[node];
 	PghaEvent	event;
 
-	if (n->core.state != PGHA_PROMOTING || !n->in_recovery ||
+	/* Once PostgreSQL was told to promote the worker ends instead, and starts over. */
+	if (n->core.state != PGHA_PROMOTING || !n->in_recovery || n->promotion != 0 ||
 		(!n->disk_full && !sim_chance(world, world->hitches)))
 	{
 		n->disk = n->core.durable;
@@ -94,14 +104,39 @@ crash_by_chance(SimWorld *world, int node, const PghaAction *after)
 		sim_kill(world, node, false);
 }
 
+/* Stops in front of an action: a slow disk, or the whole host. */
+static bool
+stall_by_chance(SimWorld *world, int node, const PghaActions *actions, int at)
+{
+	SimNode    *n = &world->node[node];
+	pgha_time	failure = n->settings.failure_timeout;
+
+	if (!sim_chance(world, world->stalls))
+		return false;
+	n->pending = *actions;
+	n->pending_at = at;
+	sim_trace(world, node, "(stalls before %s)", pgha_action_name(actions->action[at].type));
+	if (sim_chance(world, 500))
+	{
+		sim_freeze(world, node);
+		sim_post_to_host(world, sim_between(world, failure / 4, 3 * failure), SIM_THAW, node, 0, 0,
+						 (uint64_t) n->frozen_at);
+	}
+	else
+		sim_hang(world, node, sim_between(world, failure / 4, 3 * failure));
+	sim_post(world, 0, SIM_CARRY_ON, node, 0, 0, 0);
+	return true;
+}
+
 /* Carries out the actions of a step.  A crash among them ends it. */
 static void
-carry_out(SimWorld *world, int node, const PghaActions *actions)
+carry_out(SimWorld *world, int node, const PghaActions *actions, int begin)
 {
 	SimNode    *n = &world->node[node];
 	uint64_t	run = n->run;
 
-	for (int i = 0; i < actions->count; i++)
+	n->pending.count = 0;
+	for (int i = begin; i < actions->count; i++)
 	{
 		const PghaAction *action = &actions->action[i];
 
@@ -134,11 +169,15 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				n->gate = false;
 				n->gate_suspended = action->type == PGHA_ACT_SUSPEND_GATE;
 				break;
+			case PGHA_ACT_LEASE:
+				n->gate_deadline = action->until;
+				break;
 			case PGHA_ACT_STOP_RECEIVER:
 				n->receiver_stopped = true;
 				if (n->receiver != PGHA_RECEIVER_NONE)
 					sim_receiver_end(world, node, false, SIM_NEVER);
-				sim_post(world, sim_between(world, MS, 5 * MS), SIM_RECEIVER_STOPPED, node, 0, 0, 0);
+				n->receiver_stop = ++world->numbers;
+				sim_post(world, sim_between(world, MS, 5 * MS), SIM_RECEIVER_STOPPED, node, 0, 0, n->receiver_stop);
 				break;
 			case PGHA_ACT_RELEASE_RECEIVER:
 				n->receiver_stopped = false;
@@ -167,16 +206,36 @@ carry_out(SimWorld *world, int node, const PghaActions *actions)
 				n->standby_signal = true;
 				sim_crash_restart(world, node);
 				return;
+			case PGHA_ACT_BECOME_STANDBY:
+				n->standby_signal = true;
+				break;
+			case PGHA_ACT_HAND_OVER:
+				n->standby_signal = true;
+				sim_hand_over(world, node);
+				return;
 			case PGHA_ACT_EVENT:
 				if (action->why.reason == PGHA_WHY_DIVERGED)
 					world->divergences++;
 				break;
 		}
-		if (action->type != PGHA_ACT_POLL && action->type != PGHA_ACT_EVENT)
+		if (action->type != PGHA_ACT_POLL && action->type != PGHA_ACT_EVENT && action->type != PGHA_ACT_LEASE)
 			crash_by_chance(world, node, action);
 		if (n->run != run)
 			return;
+		if (i + 1 < actions->count && action->type != PGHA_ACT_POLL && stall_by_chance(world, node, actions, i + 1))
+			return;
 	}
+	sim_publish(world, node);
+}
+
+void
+sim_carry_on(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	PghaActions actions = n->pending;
+
+	if (actions.count > 0)
+		carry_out(world, node, &actions, n->pending_at);
 }
 
 void
@@ -188,18 +247,27 @@ sim_step(SimWorld *world, int node, const PghaEvent *event)
 
 	if (!n->monitor || world->violation[0] != '\0')
 		return;
+	if (n->pending.count > 0)
+	{
+		/* What an administrator asks of a monitor that is stuck comes too late. */
+		if (n->hung > world->now || n->frozen)
+			return;
+		sim_carry_on(world, node);
+		if (!n->monitor || n->pending.count > 0)
+			return;
+	}
 	local = observe(world, node);
 	n->state_before = n->core.state;
 	sim_tell(world, before_step, (world, node, event));
 	n->core.rules_off = world->rules_off;
-	pgha_step(&n->core, event, &local, world->now, &actions);
+	pgha_step(&n->core, event, &local, sim_clock(world, node), &actions);
 	if (world->trace != NULL)
 		sim_trace_step(world, node, event, &actions);
 	sim_tell(world, after_step, (world, node));
 	n->wake = ++world->numbers;
-	sim_post(world, n->core.wake_at > world->now ? n->core.wake_at - world->now : MS,
+	sim_post(world, sim_time_until(world, node, n->core.wake_at),
 			 SIM_WAKE, node, (int64_t) n->wake, 0, 0);
-	carry_out(world, node, &actions);
+	carry_out(world, node, &actions, 0);
 }
 
 void
@@ -238,8 +306,13 @@ sim_outcome(SimWorld *world, int node, int member, SimQuestion question, uint64_
 	{
 		event.type = PGHA_EV_REPLY;
 		event.contact = request->contact;
+		event.same_address = request->same_address;
 		event.report = request->contact == PGHA_CONTACT_ANSWERED ? &request->report : NULL;
-		sim_tell(world, outcome, (world, node, member, request->asked, request->contact, event.report));
+
+		/* From elsewhere a refusal is no answer of the member's. */
+		sim_tell(world, outcome, (world, node, member, request->asked,
+								  request->contact == PGHA_CONTACT_REFUSED && !request->same_address ?
+								  PGHA_CONTACT_SILENT : request->contact, event.report));
 	}
 	sim_step(world, node, &event);
 }
@@ -349,8 +422,8 @@ sim_promotion(SimWorld *world, int node)
 			 * The signal is heeded when all that was received is replayed:
 			 * never, while the upstream goes on sending.
 			 */
-			if (n->receiver == PGHA_RECEIVER_STREAMING &&
-				world->now - n->heard < 200 * MS)
+			if ((n->receiver == PGHA_RECEIVER_STREAMING &&
+				 world->now - n->heard < 200 * MS) || n->replayed < n->nwal)
 			{
 				n->promotion = 1;
 				sim_post(world, 100 * MS, SIM_PROMOTION, node, 0, 0, 0);
@@ -434,7 +507,7 @@ sim_promote(SimWorld *world, int node, bool force)
 
 	if (n->phase != SIM_UP || n->frozen)
 		return why;
-	why = pgha_promote_refusal(&n->core, force, world->now);
+	why = pgha_promote_refusal(&n->core, force, sim_clock(world, node));
 	sim_trace(world, node, "pgha_promote(%s)%s", force ? "true" : "false",
 			  why.reason == PGHA_WHY_NONE ? "" : ": refused");
 	memset(&event, 0, sizeof(event));
@@ -443,6 +516,19 @@ sim_promote(SimWorld *world, int node, bool force)
 	if (why.reason == PGHA_WHY_NONE)
 		sim_step(world, node, &event);
 	return why;
+}
+
+void
+sim_switchover(SimWorld *world, int node, int target)
+{
+	PghaEvent	event;
+
+	if (!sim_leads(world, node) || world->node[node].frozen)
+		return;
+	memset(&event, 0, sizeof(event));
+	event.type = PGHA_EV_SWITCHOVER;
+	event.member = target;
+	sim_step(world, node, &event);
 }
 
 /* A reload: the settings of the node are taken over. */

@@ -36,16 +36,24 @@ sim_ask(SimWorld *world, int node, SimQuestion question, int member, uint32_t ti
 	request->id = ++world->numbers;
 	request->asked = world->now;
 	request->timeline = timeline;
+	if (world->node[node].unable > world->now && question == SIM_ASK_REPORT)
+	{
+		request->contact = PGHA_CONTACT_UNLEARNT;
+		sim_post(world, MS, SIM_ANSWER, node, member, question, request->id);
+		return;
+	}
 	if (!world->cut[node][member])
 		sim_post_to_host(world, sim_latency(world), SIM_ARRIVE, member, node, question, request->id);
 	sim_post(world, limit, SIM_LIMIT, node, member, question, request->id);
 }
 
-static void
-make_report(const SimWorld *world, int node, PghaReport *report)
+/* What the monitor decides is published when the actions of its step are done. */
+void
+sim_publish(SimWorld *world, int node)
 {
-	const SimNode *n = &world->node[node];
+	SimNode    *n = &world->node[node];
 	const PghaNode *core = &n->core;
+	PghaReport *report = &n->shown;
 
 	memset(report, 0, sizeof(*report));
 	strcpy(report->node, core->settings.name[node]);
@@ -53,27 +61,39 @@ make_report(const SimWorld *world, int node, PghaReport *report)
 	report->instance = core->settings.instance;
 	report->claim = core->durable.claim;
 	report->role = core->durable.role;
-	report->in_recovery = n->in_recovery;
 	report->posted = core->posted;
 	report->fenced = core->durable.fenced;
 	report->diverged = core->durable.diverged;
 	report->passive = core->passive;
 	report->bar = core->bar;
 	report->priority = core->settings.priority;
+	report->paused = core->durable.paused;
+	report->pause_generation = core->durable.pause_generation;
+	report->config_hash = core->settings.config_hash;
+	report->slots = UINT32_MAX;
+	n->shown_at = sim_clock(world, node);
+	pgha_report_voting(core, report, n->shown_at);
+	if (!n->no_instance)
+		snprintf(report->ec2_instance, sizeof(report->ec2_instance), "i-%d", node);
+}
+
+/* ... the rest is looked at when somebody asks. */
+void
+sim_make_report(const SimWorld *world, int node, PghaReport *report)
+{
+	const SimNode *n = &world->node[node];
+
+	*report = n->shown;
+	report->promise_age += sim_clock(world, node) - n->shown_at;
+	report->in_recovery = n->in_recovery;
 	report->timeline = sim_timeline_of(world, n);
 	report->wal_end = sim_end(world, node);
 	report->receiver = n->receiver;
 	if (n->receiver == PGHA_RECEIVER_STREAMING)
-		strcpy(report->upstream, core->settings.name[n->upstream]);
+		strcpy(report->upstream, n->core.settings.name[n->upstream]);
 	report->receiver_age = world->now - n->heard;
-	report->paused = core->durable.paused;
-	report->pause_generation = core->durable.pause_generation;
-	report->config_hash = core->settings.config_hash;
 	if (!n->in_recovery)
 		report->sync = sim_sync_state(world, node);
-	report->slots = UINT32_MAX;
-	if (!n->no_instance)
-		snprintf(report->ec2_instance, sizeof(report->ec2_instance), "i-%d", node);
 }
 
 /* A question arrives at the host of `node`. */
@@ -83,7 +103,17 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 	SimNode    *n = &world->node[node];
 	SimRequest *request = &world->node[asker].request[question][node];
 
-	if (n->host_down || request->id != id || request->done)
+	if (request->id != id || request->done)
+		return;
+	if (world->node[asker].rejected[node] && question == SIM_ASK_REPORT)
+	{
+		/* Somebody on the way answers for it; with its address, which is assumed not to be where votes are. */
+		request->contact = PGHA_CONTACT_REFUSED;
+		request->same_address = world->node[asker].settings.voters == 0 && (world->exact || id % 2 == 0);
+		sim_post_to_host(world, sim_latency(world), SIM_ANSWER, asker, node, question, id);
+		return;
+	}
+	if (n->host_down)
 		return;
 	if (n->phase == SIM_RESTART)
 	{
@@ -96,6 +126,7 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 		case SIM_DOWN:
 		case SIM_BOOT:
 			request->contact = PGHA_CONTACT_REFUSED;
+			request->same_address = true;
 			break;
 		case SIM_RECOVERY:
 		case SIM_STOPPING:
@@ -106,6 +137,7 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 				PGHA_CONTACT_ERROR : PGHA_CONTACT_ANSWERED;
 			if (request->contact == PGHA_CONTACT_ERROR)
 				break;
+			request->same_address = true;
 			if (question == SIM_ASK_WAL)
 				request->compared = sim_compare_wal(n, &world->node[asker], request->records);
 			else if (question == SIM_ASK_HISTORY)
@@ -115,7 +147,7 @@ sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t 
 				int			who = n->impostor == PGHA_NOBODY ? node : n->impostor;
 
 				/* A copy of the server, or a wrong address: another instance under this name. */
-				make_report(world, who, &request->report);
+				sim_make_report(world, who, &request->report);
 				strcpy(request->report.node, n->settings.name[node]);
 				if (who != node)
 					request->report.bar = PGHA_BAR_PASSIVE;
@@ -223,7 +255,7 @@ sim_connected(SimWorld *world, int node)
 			sim_post(world, 100 * MS, SIM_CONNECT, node, 0, 0, n->connection);
 		return;
 	}
-	if (u->phase != SIM_UP)
+	if (u->phase != SIM_UP || n->rejected[upstream] || n->unable > world->now)
 	{
 		sim_receiver_end(world, node, false, retry);
 		return;
@@ -233,6 +265,12 @@ sim_connected(SimWorld *world, int node)
 		/* The history of another timeline was compared. */
 		sim_trace(world, node, "%s is on timeline %u, not %u", u->settings.name[upstream],
 				  sim_timeline_of(world, u), n->order_timeline);
+		sim_receiver_end(world, node, false, retry);
+		return;
+	}
+	if (world->voting && u->in_recovery && n->nwal > u->nwal)
+	{
+		sim_trace(world, node, "%s has less WAL", u->settings.name[upstream]);
 		sim_receiver_end(world, node, false, retry);
 		return;
 	}
@@ -266,6 +304,21 @@ sim_connected(SimWorld *world, int node)
 	sim_changed(world, node);
 }
 
+/* What was received is replayed at once, unless a query holds it up. */
+static void
+replay(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+
+	if (n->replay_held <= world->now && !n->behind)
+		n->replayed = n->nwal;
+	else if (!n->behind)
+	{
+		n->behind = true;
+		sim_post(world, n->replay_held - world->now, SIM_REPLAY, node, 0, 0, 0);
+	}
+}
+
 void
 sim_stream(SimWorld *world, int node)
 {
@@ -291,7 +344,7 @@ sim_stream(SimWorld *world, int node)
 		n->wal[n->nwal] = u->wal[n->nwal];
 		n->nwal++;
 	}
-	n->replayed = n->nwal;
+	replay(world, node);
 	n->heard = world->now;
 	n->upstream_end = sim_end(world, upstream);
 	sim_post(world, sim_latency(world), SIM_ACK, upstream, node, n->nwal, n->connection);
@@ -368,7 +421,7 @@ sim_receiver_lost(SimWorld *world, int node, bool clean, int records)
 			n->wal[n->nwal] = u->wal[n->nwal];
 			n->nwal++;
 		}
-		n->replayed = n->nwal;
+		replay(world, node);
 		n->upstream_end = sim_end(world, node);
 	}
 	sim_receiver_end(world, node, clean, sim_between(world, 100 * MS, 5 * SECOND));

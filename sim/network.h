@@ -9,6 +9,12 @@
 
 extern void sim_cut(SimWorld *world, int from, int to, bool cut);
 
+/* Lets others read what the monitor has decided. */
+extern void sim_publish(SimWorld *world, int node);
+
+/* What a node says of itself now. */
+extern void sim_make_report(const SimWorld *world, int node, PghaReport *report);
+
 extern void sim_ask(SimWorld *world, int node, SimQuestion question, int member,
 					uint32_t timeline, pgha_time limit);
 extern void sim_arrive(SimWorld *world, int node, int asker, SimQuestion question, uint64_t id);

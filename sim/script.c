@@ -19,12 +19,14 @@
  */
 #include "script.h"
 
+#include "../src/core/recall.h"
 #include "check.h"
 #include "loop.h"
 #include "monitor.h"
 #include "network.h"
 #include "server.h"
 #include "trace.h"
+#include "vote_check.h"
 #include "wal.h"
 
 #include <stdlib.h>
@@ -98,13 +100,14 @@ is_on(const char *word)
 
 /* ---- commands ---- */
 
-/* cluster N [heartbeat=T] [failure_timeout=T] [startup_grace=T] */
+/* cluster N [witnesses=N] [heartbeat=T] [failure_timeout=T] [startup_grace=T] */
 static void
 run_cluster(Script *script, int count, char **word)
 {
 	SimWorld   *world = script->world;
 	FILE	   *trace = world->trace;
 	int			nodes = atoi(word[1]);
+	int			witnesses = -1;
 
 	if (nodes < 1 || nodes > SIM_MAX_NODES)
 	{
@@ -129,6 +132,8 @@ run_cluster(Script *script, int count, char **word)
 		{
 			PghaSettings *settings = &world->node[i].settings;
 
+			if (strcmp(word[w], "witnesses") == 0)
+				continue;
 			if (strcmp(word[w], "heartbeat") == 0)
 				settings->heartbeat_interval = duration(script, value);
 			else if (strcmp(word[w], "failure_timeout") == 0)
@@ -138,6 +143,14 @@ run_cluster(Script *script, int count, char **word)
 			else
 				complain(script, "no such setting", word[w]);
 		}
+		if (strcmp(word[w], "witnesses") == 0)
+			witnesses = atoi(value);
+	}
+	if (witnesses >= 0 && witnesses < nodes)
+	{
+		sim_add_witnesses(world, witnesses);
+		world->observers = 0;
+		sim_observe(world, &sim_vote_checks);
 	}
 }
 
@@ -162,6 +175,8 @@ damage_state(SimWorld *world, int node)
 	SimNode    *n = &world->node[node];
 
 	memset(&n->disk, 0, sizeof(n->disk));
+	if (n->settings.voters > 0)
+		pgha_forget(&n->disk);
 	if (!n->standby_signal)
 		n->disk.role = PGHA_ROLE_PRIMARY;
 }
@@ -170,7 +185,11 @@ damage_state(SimWorld *world, int node)
 static void
 forget_state(SimWorld *world, int node)
 {
-	memset(&world->node[node].disk, 0, sizeof(world->node[node].disk));
+	SimNode    *n = &world->node[node];
+
+	memset(&n->disk, 0, sizeof(n->disk));
+	if (n->settings.voters > 0)
+		pgha_forget(&n->disk);
 }
 
 static void
@@ -192,6 +211,18 @@ report_refusal(SimWorld *world, int node, bool force)
 
 	if (why.reason != PGHA_WHY_NONE)
 		sim_trace(world, node, "  (%s)", sim_why_text(&world->node[node], &why));
+}
+
+static void
+hang(SimWorld *world, int node)
+{
+	sim_hang(world, node, 10 * SECOND);
+}
+
+static void
+disable(SimWorld *world, int node)
+{
+	world->node[node].unable = world->now + 10 * SECOND;
 }
 
 static void
@@ -225,6 +256,8 @@ run_on_nodes(Script *script, int count, char **word)
 		{"drop-stream", sim_drop_stream},
 		{"lose-wal", sim_lose_wal},
 		{"freeze", sim_freeze},
+		{"hang", hang},
+		{"unable", disable},
 		{"thaw", sim_thaw},
 		{"pause", pause_failover},
 		{"resume", resume_failover},
@@ -265,6 +298,25 @@ run_cut(Script *script, int count, char **word)
 			}
 }
 
+/* reject NODE NODE on|off */
+static void
+run_reject(Script *script, int count, char **word)
+{
+	script->world->node[node_named(script, word[1])].rejected[node_named(script, word[2])] =
+		count < 4 || is_on(word[3]);
+}
+
+static void
+run_switchover(Script *script, int count, char **word)
+{
+	unsigned	from = nodes_named(script, word[1]);
+	unsigned	to = count > 2 ? nodes_named(script, word[2]) : 0;
+
+	for (int i = 0; i < script->world->count; i++)
+		if (from & (1u << i))
+			sim_switchover(script->world, i, to != 0 ? __builtin_ctz(to) : PGHA_NOBODY);
+}
+
 static void
 run_heal(Script *script, int count, char **word)
 {
@@ -280,6 +332,8 @@ set_core_setting(Script *script, PghaSettings *settings, const char *name, const
 {
 	if (strcmp(name, "priority") == 0)
 		settings->priority = atoi(value);
+	else if (strcmp(name, "voters") == 0)
+		settings->voters = atoi(value);
 	else if (strcmp(name, "auto_failover") == 0)
 		settings->auto_failover = is_on(value);
 	else if (strcmp(name, "fence") == 0)
@@ -341,6 +395,11 @@ run_set(Script *script, int count, char **word)
 			n->throttle = duration(script, value);
 		else if (strcmp(name, "recovery_time") == 0)
 			n->slow_recovery = duration(script, value);
+		else if (strcmp(name, "replay") == 0)
+		{
+			n->replay_held = script->world->now + (is_on(value) ? 0 : 3600 * SECOND);
+			sim_post(script->world, 0, SIM_REPLAY, i, 0, 0, 0);
+		}
 		else if (strcmp(name, "crash_at_stage") == 0)
 			n->crash_at_stage = atoi(value);
 		else
@@ -448,14 +507,14 @@ run_status(Script *script, int count, char **word)
 				  core->local.timeline, n->gate ? "open" : "shut", pgha_receiver_name(n->receiver),
 				  n->receiver == PGHA_RECEIVER_STREAMING ? " from " : "",
 				  n->receiver == PGHA_RECEIVER_STREAMING ? n->settings.name[n->upstream] : "",
-				  core->local.in_recovery ? pgha_bar_text(core->bar) : "leads");
+				  n->witness ? "votes" : core->local.in_recovery ? pgha_bar_text(core->bar) : "leads");
 	}
 	fprintf(world->trace, "         * lost: %d acknowledged commits\n",
 			world->lost_async + world->lost_other);
 }
 
 static const Command commands[] = {
-	{"cluster", 2, run_cluster, "cluster N [heartbeat=T] [failure_timeout=T] [startup_grace=T]"},
+	{"cluster", 2, run_cluster, "cluster N [witnesses=N: the members vote, the last N have no data] [heartbeat=T] [failure_timeout=T] [startup_grace=T]"},
 	{"start", 2, run_on_nodes, "start NODE..."},
 	{"stop", 2, run_on_nodes, "stop NODE...: fast shutdown"},
 	{"kill", 2, run_on_nodes, "kill NODE...: SIGKILL of all processes"},
@@ -466,11 +525,15 @@ static const Command commands[] = {
 	{"backend-crash", 2, run_on_nodes, "backend-crash NODE...: restart_after_crash"},
 	{"drop-stream", 2, run_on_nodes, "drop-stream NODE...: the WAL receiver loses its connection"},
 	{"freeze", 2, run_on_nodes, "freeze NODE..."},
+	{"hang", 2, run_on_nodes, "hang NODE...: the monitor, for 10s"},
+	{"unable", 2, run_on_nodes, "unable NODE...: to ask anybody, for 10s"},
+	{"reject", 3, run_reject, "reject NODE NODE on|off: a firewall refuses in the second one's place"},
 	{"thaw", 2, run_on_nodes, "thaw NODE..."},
 	{"pause", 2, run_on_nodes, "pause NODE: pgha_pause()"},
 	{"resume", 2, run_on_nodes, "resume NODE: pgha_resume()"},
 	{"promote", 2, run_on_nodes, "promote NODE: pgha_promote()"},
 	{"promote-force", 2, run_on_nodes, "promote-force NODE: pgha_promote(true)"},
+	{"switchover", 2, run_switchover, "switchover NODE [TARGET]: pgha_switchover() there, to the best"},
 	{"pg_promote", 2, run_on_nodes, "pg_promote NODE: past pgha"},
 	{"cut", 3, run_cut, "cut NODE NODE [one-way]"},
 	{"heal", 1, run_heal, "heal"},

@@ -21,8 +21,16 @@ start_monitor(SimWorld *world, int node)
 
 	n->monitor = true;
 	n->settings.instance = ++world->numbers;
+	if (world->ttls)
+		n->settings.lease_ttl = n->settings.failure_timeout * sim_between(world, 1, 3);
 	memset(n->request, 0, sizeof(n->request));
-	pgha_node_init(&n->core, &n->settings, &n->disk, world->now);
+	pgha_node_init(&n->core, &n->settings, &n->disk, sim_clock(world, node));
+
+	/* What it begins with depends on the rules, too. */
+	n->core.rules_off = world->rules_off;
+	n->core.voting.promise_until = 0;
+	pgha_begin_voting(&n->core, sim_clock(world, node));
+	sim_publish(world, node);
 	sim_tell(world, monitor_start, (world, node));
 	sim_changed(world, node);
 }
@@ -37,6 +45,13 @@ begin_recovery(SimWorld *world, int node)
 		duration = n->slow_recovery;
 
 	n->phase = SIM_RECOVERY;
+	n->behind = false;
+	if (n->witness)
+	{
+		start_monitor(world, node);
+		sim_post(world, duration, SIM_PHASE, node, 0, 0, 0);
+		return;
+	}
 	n->in_recovery = true;
 	sim_remove_placeholders(n);
 	n->replay_to = n->nwal;
@@ -64,20 +79,20 @@ sim_boot_decided(SimWorld *world, int node)
 	const PghaReport *report[PGHA_MAX_MEMBERS];
 	PghaBootDecision decision;
 	int			who;
+	bool		all_done = true;
 
+	if (n->phase != SIM_BOOT)
+		return;					/* decided without this answer */
 	for (int j = 0; j < world->count; j++)
 	{
 		SimRequest *request = &n->request[SIM_ASK_BOOT][j];
 
-		contact[j] = j == node ? PGHA_CONTACT_REFUSED : request->contact;
-		report[j] = NULL;
-		if (j == node)
-			continue;
-		if (!request->done)
-			return;
-		if (request->contact == PGHA_CONTACT_ANSWERED)
-			report[j] = &request->report;
+		contact[j] = j == node ? PGHA_CONTACT_REFUSED : request->done ? request->contact : PGHA_CONTACT_NEVER;
+		report[j] = contact[j] == PGHA_CONTACT_ANSWERED ? &request->report : NULL;
+		all_done &= j == node || request->done;
 	}
+	if (!all_done && !pgha_boot_is_decided(&n->settings, &n->disk, contact, report))
+		return;
 	decision = pgha_boot_decision(&n->settings, &n->disk, contact, report, &who);
 	if (!sim_rule(world, PGHA_RULE_BOOT))
 		decision = PGHA_BOOT_PRIMARY;
@@ -101,6 +116,11 @@ sim_lose_wal(SimWorld *world, int node)
 
 	if (n->phase != SIM_DOWN || !n->standby_signal || n->no_wal)
 		return;
+
+	/* Whoever has lost its votes waits for all others: with one that waits for a leader it is an administrator's case. */
+	for (int i = 0; i < world->count; i++)
+		if (world->node[i].disk.forgot)
+			return;
 	sim_trace(world, node, "loses the WAL that it begins with");
 	n->no_wal = true;
 }
@@ -114,7 +134,7 @@ sim_start(SimWorld *world, int node)
 		return;
 	sim_trace(world, node, "starts%s", n->standby_signal ? " (standby.signal)" : "");
 	n->host_down = false;
-	if (n->standby_signal)
+	if (n->standby_signal || n->witness)
 	{
 		begin_recovery(world, node);
 		return;
@@ -139,13 +159,17 @@ sim_next_phase(SimWorld *world, int node)
 			break;
 		case SIM_RESTART:
 			/* The boot check of a crash restart reads nothing but pgha.state. */
-			if (n->disk.fenced || n->disk.diverged ||
-				(n->disk.role == PGHA_ROLE_PRIMARY && !pgha_posted(&n->disk)))
-				n->standby_signal = true;
+			if (n->disk.fenced || n->disk.diverged || pgha_boots_undecided(&n->disk))
+				n->standby_signal = !n->witness;
 			begin_recovery(world, node);
 			break;
 		case SIM_RECOVERY:
 			n->phase = SIM_UP;
+			if (n->witness)
+			{
+				sim_trace(world, node, "is up as a witness");
+				break;
+			}
 			sim_trace(world, node, "is up%s", n->standby_signal ? " as a standby" : "");
 			if (n->standby_signal)
 			{
@@ -168,6 +192,21 @@ sim_replay_more(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
 
+	if (n->behind)
+	{
+		/* What held it up is over, or is not yet. */
+		if (n->replay_held > world->now)
+		{
+			sim_post(world, n->replay_held - world->now, SIM_REPLAY, node, 0, 0, 0);
+			return;
+		}
+		n->behind = false;
+		n->replayed = n->nwal;
+		if (n->receiver == PGHA_RECEIVER_NONE)
+			sim_post(world, sim_between(world, 2 * MS, 50 * MS), SIM_RECEIVER_START, node, 0, 0, 0);
+		sim_changed(world, node);
+		return;
+	}
 	n->replayed += (int) sim_between(world, 5, 40);
 	if (n->replayed >= n->replay_to)
 	{
@@ -208,6 +247,10 @@ end_processes(SimWorld *world, int node)
 	n->monitor = false;
 	n->gate = false;
 	n->gate_suspended = false;
+	n->gate_deadline = 0;
+	n->hung = 0;
+	n->unable = 0;
+	n->pending.count = 0;
 	n->promotion = 0;
 	n->stop_order = 0;
 	n->receiver = PGHA_RECEIVER_NONE;
@@ -259,7 +302,7 @@ sim_stop(SimWorld *world, int node)
 	if (n->phase != SIM_UP || n->frozen)
 		return;
 	sim_trace(world, node, "is shut down");
-	if (!n->in_recovery)
+	if (sim_leads(world, node))
 	{
 		sim_append(world, node, sim_timeline_of(world, n), -1);
 		for (int j = 0; j < world->count; j++)
@@ -278,6 +321,15 @@ sim_stop(SimWorld *world, int node)
 	end_processes(world, node);
 	n->phase = SIM_STOPPING;
 	sim_post(world, sim_between(world, 50 * MS, 600 * MS), SIM_PHASE, node, 0, 0, 0);
+}
+
+/* A planned hand-over: shut down, and started again at once by the agent, if there is one. */
+void
+sim_hand_over(SimWorld *world, int node)
+{
+	sim_stop(world, node);
+	if (world->node[node].agent)
+		sim_post_to_host(world, sim_between(world, 700 * MS, 900 * MS), SIM_START, node, 0, 0, 0);
 }
 
 void
@@ -299,6 +351,15 @@ sim_backend_crash(SimWorld *world, int node)
 }
 
 /* ---- freeze ---- */
+
+void
+sim_hang(SimWorld *world, int node, pgha_time duration)
+{
+	SimNode    *n = &world->node[node];
+
+	n->hung = world->now + duration;
+	sim_trace(world, node, "has its monitor hung for %.3f s", (double) duration / SECOND);
+}
 
 void
 sim_freeze(SimWorld *world, int node)

@@ -15,9 +15,11 @@ extern void sim_replay_more(SimWorld *world, int node);
 
 extern void sim_kill(SimWorld *world, int node, bool with_host);
 extern void sim_stop(SimWorld *world, int node);
+extern void sim_hand_over(SimWorld *world, int node);
 extern void sim_crash_restart(SimWorld *world, int node);
 extern void sim_backend_crash(SimWorld *world, int node);
 
+extern void sim_hang(SimWorld *world, int node, pgha_time duration);	/* the monitor */
 extern void sim_freeze(SimWorld *world, int node);
 extern void sim_thaw(SimWorld *world, int node);
 

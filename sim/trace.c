@@ -119,7 +119,36 @@ trace_event(SimWorld *world, int node, const PghaEvent *event, bool news)
 			break;
 		case PGHA_EV_PROMOTE:
 			break;
+		case PGHA_EV_SWITCHOVER:
+			sim_trace(world, node, "pgha_switchover(%s)", event->member == PGHA_NOBODY ? "" :
+					  world->node[node].settings.name[event->member]);
+			break;
 	}
+}
+
+/* What is durable of votes and of the rule. */
+static void
+trace_voting(SimWorld *world, int node, const PghaDurable *durable)
+{
+	const PghaVotingRule *rule = &durable->rule;
+	char		text[200];
+	int			length;
+
+	length = snprintf(text, sizeof(text), "supports %s in %d", durable->support.name, (int) durable->support.term);
+	if (durable->vote_open)
+		length += snprintf(text + length, sizeof(text) - (size_t) length, ", voted for %s in %d", durable->vote.name,
+						   (int) durable->vote.term);
+	if (rule->term != 0)
+		length += snprintf(text + length, sizeof(text) - (size_t) length, ", rule %d.%u of %d voters",
+						   (int) rule->term, rule->epoch, rule->count);
+	if (rule->k > 0)
+	{
+		length += snprintf(text + length, sizeof(text) - (size_t) length, ", ANY %d of", rule->k);
+		for (int i = 0; i < rule->count && length < (int) sizeof(text); i++)
+			if ((rule->sync & (UINT32_C(1) << i)) != 0)
+				length += snprintf(text + length, sizeof(text) - (size_t) length, " %s", rule->voter[i]);
+	}
+	sim_trace(world, node, "    %s", text);
 }
 
 static void
@@ -132,12 +161,15 @@ trace_action(SimWorld *world, int node, const PghaAction *action)
 	switch (action->type)
 	{
 		case PGHA_ACT_POLL:
+		case PGHA_ACT_LEASE:
 			break;
 		case PGHA_ACT_WRITE_STATE:
 			sim_trace(world, node, "  write state: term %d, fork %s, leader %s, %s%s%s%s",
 					  (int) durable->claim.term, sim_lsn(durable->claim.fork_lsn), durable->claim.leader,
 					  pgha_role_name(durable->role), durable->fenced ? ", fenced" : "",
 					  durable->diverged ? ", diverged" : "", durable->paused ? ", paused" : "");
+			if (durable->support.term != 0 || durable->rule.term != 0)
+				trace_voting(world, node, durable);
 			break;
 		case PGHA_ACT_FOLLOW:
 			sim_trace(world, node, "  follow %s on timeline %u", member, action->timeline);
@@ -172,7 +204,7 @@ sim_trace_step(SimWorld *world, int node, const PghaEvent *event, const PghaActi
 		n->core.why.member != n->traced_why.member;
 
 	for (int i = 0; i < actions->count; i++)
-		news |= actions->action[i].type != PGHA_ACT_POLL;
+		news |= actions->action[i].type != PGHA_ACT_POLL && actions->action[i].type != PGHA_ACT_LEASE;
 	trace_event(world, node, event, news);
 	for (int i = 0; i < n->core.entered_count; i++)
 		sim_trace(world, node, "%s -> %s",

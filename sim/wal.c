@@ -7,6 +7,8 @@
  */
 #include "wal.h"
 
+#include "../src/core/rule.h"
+
 /* ---- WAL ---- */
 
 pgha_lsn
@@ -19,7 +21,7 @@ sim_end_of(const SimWorld *world, const SimNode *n, int records)
 static bool
 knows_own_end(const SimNode *n)
 {
-	return !n->in_recovery || n->replayed >= n->nwal;
+	return !n->in_recovery || n->replayed >= n->nwal || n->behind;
 }
 
 pgha_lsn
@@ -33,7 +35,9 @@ sim_end(const SimWorld *world, int node)
 uint32_t
 sim_timeline_of(const SimWorld *world, const SimNode *n)
 {
-	return n->replayed == 0 ? 1 : world->record[n->wal[n->replayed - 1]].timeline;
+	int			records = n->behind ? n->nwal : n->replayed;
+
+	return records == 0 ? 1 : world->record[n->wal[records - 1]].timeline;
 }
 
 /* Is the WAL of `part` a beginning of that of `whole`? */
@@ -72,7 +76,7 @@ sim_leads(const SimWorld *world, int node)
 {
 	const SimNode *n = &world->node[node];
 
-	return n->phase == SIM_UP && !n->in_recovery;
+	return n->phase == SIM_UP && !n->in_recovery && !n->witness;
 }
 
 void
@@ -275,6 +279,35 @@ acknowledged_records(const SimWorld *world, int node)
 	return flushed[n->sync_names.k - 1];
 }
 
+/* Have enough of S, as one rule has it, flushed the commit? */
+static bool
+confirmed_by(const SimWorld *world, int node, const PghaVotingRule *rule, int position)
+{
+	const SimNode *n = &world->node[node];
+	int			count = 0;
+
+	for (int i = 0; i < rule->count; i++)
+		for (int j = 0; j < world->members; j++)
+			if ((rule->sync & (UINT32_C(1) << i)) != 0 && n->sender[j].flushed > position &&
+				pgha_confirms(&n->core, j) && strcmp(rule->voter[i], n->settings.name[j]) == 0)
+				count++;
+	return count >= rule->k;
+}
+
+/*
+ * The gate's check under quorum: the newest rule and the last one that is
+ * committed both have the confirmations that they ask for.
+ */
+bool
+sim_confirmed(const SimWorld *world, int node, int commit)
+{
+	const PghaNode *core = &world->node[node].core;
+	int			position = world->commit[commit].position;
+
+	return confirmed_by(world, node, &core->durable.rule, position) &&
+		(confirmed_by(world, node, &core->voting.committed, position) || !sim_rule(world, PGHA_RULE_COMMIT));
+}
+
 void
 sim_release_commits(SimWorld *world, int node)
 {
@@ -286,6 +319,15 @@ sim_release_commits(SimWorld *world, int node)
 		int			commit = world->record[n->wal[n->first_waiting]].commit;
 
 		if (commit >= 0)
-			sim_post(world, sim_between(world, MS / 5, 2 * MS), SIM_COMMIT, node, commit, 0, 0);
+		{
+			PghaSync	sync = sim_sync_state(world, node);
+			pgha_time	delay;
+
+			/* Whoever names a server that is not one of the members is told so, and promised nothing. */
+			world->commit[commit].by_names = sync.num_sync > 0 && sync.listed >> n->settings.count == 0;
+			delay = sim_between(world, MS / 5, 2 * MS);
+			if (!world->commit[commit].local)
+				sim_post(world, delay, SIM_COMMIT, node, commit, 0, 0);
+		}
 	}
 }

@@ -27,6 +27,7 @@ extern void sim_learn_histories(SimNode *n, const SimNode *upstream);
 extern bool sim_history_ascends(const SimWorld *world, uint32_t timeline);
 
 extern PghaSync sim_sync_state(const SimWorld *world, int node);
+extern bool sim_confirmed(const SimWorld *world, int node, int commit);
 extern void sim_release_commits(SimWorld *world, int node);
 
 #endif							/* SIM_WAL_H */

@@ -123,6 +123,33 @@ sim_changed(SimWorld *world, int node)
 	sim_post(world, sim_between(world, MS / 2, 2 * MS), SIM_WAKE, node, (int64_t) n->wake, 0, 0);
 }
 
+/* ---- clocks ---- */
+
+/* What the node's CLOCK_BOOTTIME shows at a time of the world. */
+pgha_time
+sim_clock_at(const SimWorld *world, int node, pgha_time at)
+{
+	const SimNode *n = &world->node[node];
+
+	return at == 0 ? 0 : at + n->clock_offset + at / 1000000 * n->clock_rate;
+}
+
+pgha_time
+sim_clock(const SimWorld *world, int node)
+{
+	return sim_clock_at(world, node, world->now);
+}
+
+/* How long it is until the node's clock shows that; at least a little. */
+pgha_time
+sim_time_until(const SimWorld *world, int node, pgha_time clock)
+{
+	pgha_time	left = clock - sim_clock(world, node);
+
+	left -= left / 1000000 * world->node[node].clock_rate;
+	return left > 0 ? left : MS;
+}
+
 /* ---- the network, and what is switched off ---- */
 
 pgha_time
@@ -156,7 +183,7 @@ sim_world_init(SimWorld *world, uint64_t seed, int count)
 	for (int i = 0; i < 8; i++)
 		sim_random(world);
 	world->now = SIM_BEGIN;
-	world->count = count;
+	world->count = world->members = count;
 	world->latency = 2 * MS;
 	world->writes = true;
 	world->timeline[1].used = true;
@@ -181,6 +208,28 @@ sim_world_init(SimWorld *world, uint64_t seed, int count)
 	}
 	sim_post(world, 0, SIM_WRITE, -1, 0, 0, 0);
 	sim_post(world, SIM_LOOK_INTERVAL, SIM_LOOK, -1, 0, 0, 0);
+}
+
+/*
+ * The last ones become witnesses: a server of its own each, without the
+ * cluster's data.
+ */
+void
+sim_add_witnesses(SimWorld *world, int witnesses)
+{
+	world->members = world->count - witnesses;
+	for (int i = 0; i < world->count; i++)
+	{
+		SimNode    *n = &world->node[i];
+
+		n->settings.count = world->members;
+		n->settings.voters = world->count;
+		n->settings.lease_ttl = n->settings.failure_timeout;
+		n->settings.refused_is_down = true;
+		n->witness = i >= world->members;
+		if (n->witness)
+			n->standby_signal = false;
+	}
 }
 
 /* Whoever calls this is told what happens from now on, until sim_world_init(). */

@@ -13,7 +13,8 @@
  *	loop		takes each event to whom it is for; clients
  *	check		says when a rule was broken
  *	administrator	does what the manual says where nothing goes on without him
- *	fault		makes schedules out of a seed, script out of a text
+ *	fault		makes schedules out of a seed, script out of a text; vote_fault and
+ *				vote_directed do so where the members vote
  *
  * Nothing up to the loop judges, or knows who does: it tells observers.
  */
@@ -22,16 +23,19 @@
 
 #include <stdio.h>
 
+#include "../src/core/ballot.h"
 #include "../src/core/boot.h"
 #include "../src/core/claim.h"
 #include "../src/core/election.h"
 #include "../src/core/members.h"
+#include "../src/core/rule.h"
 #include "../src/core/step.h"
 
-#define SIM_MAX_NODES		5
+#define SIM_MAX_NODES		7	/* members, and witnesses behind them */
 #define SIM_MAX_RECORDS		16384
 #define SIM_MAX_COMMITS		16384
 #define SIM_MAX_TIMELINES	256
+#define SIM_MAX_TERMS		SIM_MAX_TIMELINES
 
 #define MS					INT64_C(1000)
 #define SECOND				INT64_C(1000000)
@@ -65,6 +69,9 @@ typedef struct SimCommit
 	int			position;		/* index in the writer's WAL */
 	bool		acknowledged;
 	bool		lost;			/* a later leader did without it */
+	bool		local;			/* its session has synchronous_commit = local: it waits for no standby */
+	bool		by_names;		/* it was to wait for those that synchronous_standby_names names */
+	bool		protected;		/* whoever asked was promised that no later leader would */
 	pgha_time	acknowledged_at;
 } SimCommit;
 
@@ -93,6 +100,7 @@ typedef struct SimRequest
 	bool		done;
 	uint32_t	timeline;
 	PghaContact contact;
+	bool		same_address;	/* it was refused where it was answered before */
 	PghaReport	report;
 	PghaHistory history;
 	bool		have_history;
@@ -107,7 +115,9 @@ typedef struct SimSeen
 	PghaContact contact;
 	pgha_time	contact_since;
 	pgha_time	asked;			/* of the last outcome */
-	pgha_time	alive;			/* last answer of any kind */
+	pgha_time	alive;			/* last answer of any kind, ... */
+	pgha_time	answered;		/* ... and when it was asked for */
+	pgha_time	unlearnt;		/* when it could not be asked */
 	bool		was_primary;
 	PghaReport	report;
 } SimSeen;
@@ -144,6 +154,10 @@ typedef struct SimNode
 	bool		stop_fails;		/* its instance cannot be stopped */
 	bool		stop_answer_lost;	/* ... can, but whoever ordered it is not told */
 	int			impostor;		/* whom requests for this node reach; PGHA_NOBODY: itself */
+	bool		witness;
+	int			clock_rate;		/* millionths that its clock is too fast */
+	pgha_time	clock_offset;
+	bool		rejected[SIM_MAX_NODES];	/* a firewall refuses its requests to that node */
 
 	/* the server */
 	SimPhase	phase;
@@ -165,7 +179,15 @@ typedef struct SimNode
 	int			replay_to;		/* local WAL to replay before a receiver is started */
 	int			wal[SIM_MAX_RECORDS];
 	pgha_time	throttle;		/* time that each record takes to arrive; 0 = none */
+	pgha_time	replay_held;	/* a query holds up replay until then; the receiver goes on */
+	bool		behind;			/* ... and it has not caught up yet */
+	pgha_time	hung;			/* the monitor does not go on until then */
+	pgha_time	unable;			/* it cannot ask anybody until then: no descriptor is free */
+	uint64_t	shown_run;		/* vote_check.c: the run in which it has opened as a leader */
+	pgha_time	unled_since;	/* vote_check.c: leads without a lease */
+	pgha_time	beside_since;	/* vote_check.c: leads beside a later leader that it sees */
 	pgha_time	slow_recovery;	/* how long it starts up; 0 = chance */
+	pgha_time	slow_promotion; /* how long it takes until PostgreSQL heeds it; 0 = chance */
 	int			crash_at_stage; /* of the next promotion; 0 = none */
 	bool		disk_full;
 	int			promotion;		/* stage; 0 = none */
@@ -173,7 +195,9 @@ typedef struct SimNode
 	uint32_t	promote_from;
 	bool		gate;			/* open */
 	bool		gate_suspended; /* shut, but commits wait for it */
+	pgha_time	gate_deadline;	/* quorum: open until then, by its own clock */
 	uint64_t	stop_order;		/* of another's instance, under way; 0: none */
+	uint64_t	receiver_stop;	/* the last order to stop the WAL receiver */
 
 	/* the WAL receiver */
 	PghaReceiver receiver;
@@ -203,6 +227,10 @@ typedef struct SimNode
 	bool		monitor;
 	PghaNode	core;
 	uint64_t	wake;			/* number of the wake-up that counts */
+	PghaReport	shown;			/* what it has published of itself, ... */
+	pgha_time	shown_at;		/* ... and when, by its clock */
+	PghaActions pending;		/* of a step, which it got stuck in the middle of */
+	int			pending_at;
 	SimRequest	request[SIM_QUESTIONS][SIM_MAX_NODES];
 	char		told[SIM_MAX_NODES][240];	/* trace: last replies and reason */
 	PghaState	state_before;	/* this step */
@@ -211,6 +239,7 @@ typedef struct SimNode
 	/* check.c */
 	SimSeen		seen[SIM_MAX_NODES];
 	pgha_time	awake_at;
+	pgha_time	stepped_at;
 	pgha_time	lost_at;		/* the receiver; as it happened */
 	pgha_time	missed_at;		/* as a step could see it; 0: receives */
 	PghaDurable before;
@@ -228,6 +257,7 @@ typedef struct SimNode
 		pgha_time	told_at;
 		pgha_time	lost_at;
 		bool		valid;
+		bool		returning;	/* by itself, a former primary */
 		bool		fenced;		/* leads instead of `leader`, whose instance had to be stopped */
 	}			judged;
 } SimNode;
@@ -243,6 +273,8 @@ typedef enum SimEventType
 	SIM_STOP_EFFECT,			/* the instance is off: a = whose, b = who ordered it, c = order */
 	SIM_OLD_STOPPED,			/* a = whose, b = done, c = order */
 	SIM_PROMOTION,				/* next stage */
+	SIM_CARRY_ON,				/* the rest of a step */
+	SIM_THAW,					/* c = when it was frozen */
 	SIM_RECEIVER_START,
 	SIM_CONNECT,				/* c = connection */
 	SIM_STREAM,					/* c = connection */
@@ -256,6 +288,7 @@ typedef enum SimEventType
 	SIM_COMMIT,					/* a = commit: flushed, and replicated if need be */
 	SIM_WRITE,					/* clients */
 	SIM_LOOK,					/* periodic checks */
+	SIM_START,					/* the agent starts the server again */
 	SIM_FAULT					/* a = kind, b = node (fault.c) */
 } SimEventType;
 
@@ -306,7 +339,7 @@ typedef struct SimObserver
 	void		(*new_timeline) (SimWorld *world, int node, uint32_t timeline);	/* is about to be made */
 	void		(*stream) (SimWorld *world, int node, int upstream);	/* is about to get WAL */
 	void		(*receiver_ended) (SimWorld *world, int node);
-	void		(*acknowledged) (SimWorld *world, int node);	/* a commit is about to be */
+	void		(*acknowledged) (SimWorld *world, int node, int commit);	/* is about to be */
 	void		(*gate_opened) (SimWorld *world, int node);
 	void		(*server_ended) (SimWorld *world, int node);
 	void		(*instance_stopped) (SimWorld *world, int node, pgha_time back);
@@ -340,14 +373,20 @@ struct SimWorld
 	SimEvents	waiting[SIM_MAX_NODES]; /* for a frozen node to thaw */
 
 	int			count;
+	int			members;		/* of them; the others are witnesses */
+	int			wished;			/* voters that the files shall list */
+	bool		ttls;			/* pgha.lease_ttl differs from node to node and from start to start */
 	SimNode		node[SIM_MAX_NODES];
 	bool		cut[SIM_MAX_NODES][SIM_MAX_NODES];	/* from, to */
 	pgha_time	latency;		/* greatest of a message */
 	bool		writes;			/* clients write */
+	bool		idle;			/* nobody writes anything, for a while */
+	bool		clocks_lie;		/* promises end early: what needs no confirmation is not safe, and not written */
 	SimProfile	profile;
 	bool		faults;			/* go on */
 	int			crash_in_step;	/* permille: a crash after a durable action */
 	int			crash_in_promotion; /* permille, at each stage */
+	int			stalls;			/* permille: the monitor, or the whole host, stops in the middle of a step */
 	int			hitches;		/* permille: a promotion that cannot begin */
 	int			stops_fail;		/* permille */
 	int			stops_unheard;	/* permille: an instance is stopped, but the answer is lost */
@@ -357,6 +396,18 @@ struct SimWorld
 	int			ncommit;
 	SimCommit	commit[SIM_MAX_COMMITS];
 	SimTimeline timeline[SIM_MAX_TIMELINES];
+
+	/* vote_check.c */
+	bool		voting;			/* quorum is in force everywhere */
+	bool		no_quorum;		/* the same schedules, and members that do not vote */
+	bool		keep_wal;		/* synchronous commits and changes of members need all that is there */
+	int			winner[SIM_MAX_TERMS];	/* by term: node + 1 */
+	uint64_t	elected[SIM_MAX_NODES]; /* the last term each was elected in, unless given up unused */
+	uint64_t	acknowledged_term;	/* the greatest that a commit was acknowledged in */
+	int			elections;
+	int			switchovers;
+	int			rewinds;
+	int			forgets;
 
 	/* check.c */
 	char		violation[400]; /* empty: none */
@@ -389,11 +440,15 @@ extern void sim_post_to_host(SimWorld *world, pgha_time delay, SimEventType type
 							 int64_t a, int64_t b, uint64_t c);
 extern void sim_changed(SimWorld *world, int node);
 
+extern pgha_time sim_clock(const SimWorld *world, int node);
+extern pgha_time sim_clock_at(const SimWorld *world, int node, pgha_time at);
+extern pgha_time sim_time_until(const SimWorld *world, int node, pgha_time clock);
 extern pgha_time sim_latency(SimWorld *world);
 extern bool sim_linked(const SimWorld *world, int a, int b);
 extern bool sim_rule(const SimWorld *world, PghaRule rule);
 
 extern void sim_world_init(SimWorld *world, uint64_t seed, int count);
+extern void sim_add_witnesses(SimWorld *world, int witnesses);
 extern void sim_observe(SimWorld *world, const SimObserver *observer);
 extern void sim_world_free(SimWorld *world);
 

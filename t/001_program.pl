@@ -9,7 +9,9 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use IO::Socket::INET;
+use IoChild;
 use PghaCluster;
+use PghaCluster::Host qw(listener listener_end);
 use POSIX qw(:sys_wait_h);
 use Socket;
 use Test::More;
@@ -23,6 +25,7 @@ my $plain = PghaCluster->new(nodes => 1, pgha => 0, settings => { max_wal_sender
 my ($node) = $plain->nodes;
 my ($port, $free_port) = ($node->{port}, $plain->free_port);
 my $io_errors = "$plain->{base}/log/io";
+IoChild::run($pgha, $io_errors);
 
 # ---- what is installed ----
 
@@ -31,147 +34,6 @@ my $io_errors = "$plain->{base}/log/io";
 	my $library = PghaCluster::must_run([ $ENV{PG_CONFIG} // 'pg_config', '--pkglibdir' ]) =~ s/\n//r . '/pgha.so';
 	unlike(PghaCluster::slurp($_), qr/PGHA_TEST/, "no test hook in $_") foreach PghaCluster::pgha_program(), $library;
 	like(PghaCluster::slurp(PghaCluster::Host::pgha_test_program()), qr/PGHA_TEST_STOP_AT/, 'but in the program for tests');
-}
-
-# ---- the io child ----
-
-# Starts a child with the connection string; an undefined one is not sent.  Or
-# one with a restore_command, in a directory.
-sub io_start
-{
-	my ($conninfo, $command, $directory) = @_;
-	my $child = { buffer => '' };
-
-	socketpair($child->{socket}, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
-	  or die "socketpair: $!";
-	$child->{pid} = fork();
-	die "fork: $!" unless defined $child->{pid};
-	if ($child->{pid} == 0)
-	{
-		close $child->{socket};
-		open(my $log, '>>', $io_errors) or POSIX::_exit(99);
-		POSIX::dup2(fileno($theirs), 0);
-		POSIX::dup2(fileno($theirs), 1);
-		POSIX::dup2(fileno($log), 2);
-		!defined $directory or chdir $directory or POSIX::_exit(97);
-		exec($pgha, 'io', defined $command ? 'archive' : 'peer') or POSIX::_exit(98);
-	}
-	close $theirs;
-	$child->{socket}->autoflush(1);
-	io_send($child, "conninfo\t$conninfo\n") if defined $conninfo;
-	io_send($child, "archive\t$command\n") if defined $command;
-	return $child;
-}
-
-sub io_send
-{
-	my ($child, $text) = @_;
-	local $SIG{PIPE} = 'IGNORE';
-	print { $child->{socket} } $text;
-	return;
-}
-
-# Waits for a line; undefined at the end or after the time limit.
-sub io_line
-{
-	my ($child, $limit) = @_;
-	my $deadline = time() + ($limit // 20);
-
-	while (1)
-	{
-		my $end = index($child->{buffer}, "\n");
-		if ($end >= 0)
-		{
-			my $line = substr($child->{buffer}, 0, $end + 1, '');
-			chomp $line;
-			return $line;
-		}
-		my $bits = '';
-		vec($bits, fileno($child->{socket}), 1) = 1;
-		my $left = $deadline - time();
-		return if $left <= 0 || select($bits, undef, undef, $left) <= 0;
-		my $got = sysread($child->{socket}, $child->{buffer}, 65536, length $child->{buffer});
-		return if !$got;
-	}
-}
-
-# Sends a request and returns outcome, text and seconds that it took.
-my $request_id = 0;
-
-sub io_ask
-{
-	my ($child, $limit_ms, $what, $argument) = @_;
-	my $id = ++$request_id;
-	my $start = time();
-
-	io_send($child, "$id\t$limit_ms\t$what\t$argument\n");
-	my $line = io_line($child);
-	my $seconds = time() - $start;
-	return ('none', '', $seconds) unless defined $line;
-	my ($answered, $outcome, $text, @more) = split /\t/, $line, -1;
-	return ('bad', $line, $seconds) if $answered ne $id || @more;
-	return ($outcome, $text, $seconds);
-}
-
-# Waits until the child has read all that it was sent and has a socket besides the
-# one to us (SIOCOUTQ; it is its input and output): it connects.
-sub io_connects
-{
-	my ($child) = @_;
-	$plain->wait_for('the child to connect', sub {
-		my $unread = pack('i', 0);
-		ioctl($child->{socket}, 0x5411, $unread) or die "ioctl: $!";
-		return unpack('i', $unread) == 0 && 2 < grep { (readlink($_) // '') =~ /^socket:/ } glob("/proc/$child->{pid}/fd/*") });
-	return;
-}
-
-# Exit status of the child, or 'running' if it does not end in time.
-sub io_status
-{
-	my ($child, $limit) = @_;
-
-	return $? if PghaCluster::poll_until('', sub { waitpid($child->{pid}, WNOHANG) != 0 }, $limit);
-	kill 'KILL', $child->{pid};
-	waitpid($child->{pid}, 0);
-	return 'running';
-}
-
-sub io_end
-{
-	my ($child) = @_;
-	close $child->{socket};
-	return io_status($child);
-}
-
-# A process that listens and treats each connection with the function.
-sub listener
-{
-	my ($port, $treat) = @_;
-	my $socket = IO::Socket::INET->new(
-		LocalAddr => '127.0.0.1', LocalPort => $port,
-		Listen => 10, ReuseAddr => 1) or die "listen: $!";
-	my $pid = fork();
-	if ($pid == 0)
-	{
-		$SIG{TERM} = 'DEFAULT';
-		my @kept;
-		while (my $client = $socket->accept)
-		{
-			$treat->($client);
-			push @kept, $client if defined fileno($client);
-		}
-		POSIX::_exit(0);
-	}
-	close $socket;
-	return $pid;
-}
-
-sub listener_end
-{
-	my ($pid) = @_;
-	kill 'KILL', $pid;
-	waitpid($pid, 0);
-	return;
 }
 
 # ---- subcommands, usage, exit codes ----
@@ -281,8 +143,9 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 
 {
 	my $child = io_start("$address port=$free_port");
-	my ($outcome, $text, $seconds) = io_ask($child, 10_000, 'report', 0);
+	my ($outcome, $text, $seconds, $where) = io_ask($child, 10_000, 'report', 0);
 	is($outcome, 'refused', "nothing listens: refused ($text)");
+	is($where, "127.0.0.1 $free_port", '... by that address and port');
 	cmp_ok($seconds, '<', 5, '... at once');
 	($outcome) = io_ask($child, 2000, 'check', 0);
 	is($outcome, 'refused', '... again');
@@ -293,6 +156,16 @@ my $address = 'user=postgres host=127.0.0.1 application_name=t';
 	is($outcome, 'refused', "no socket file: refused ($text)");
 	io_end($child);
 
+	# By a fault of its own the child learns nothing: no such name, no descriptor for a socket.
+	foreach my $case ([ 'no-such-host.invalid', 64 ], [ '127.0.0.1', 2 ])
+	{
+		$child = io_start("user=postgres host=$case->[0] port=$free_port");
+		io_ask($child, 10_000, 'report', 0);
+		PghaCluster::must_run([ 'prlimit', '--pid', $child->{pid}, "--nofile=$case->[1]:$case->[1]" ]);
+		($outcome, $text) = io_ask($child, 10_000, 'report', 0);
+		is($outcome, 'unlearnt', "nothing is learnt ($text)");
+		io_end($child);
+	}
 	$child = io_start("$address port=$free_port crown=x");
 	($outcome, $text) = io_ask($child, 2000, 'report', 0);
 	is($outcome, 'error', "unknown connection option: error ($text)");
@@ -491,9 +364,17 @@ sub no_sender
 	$node->stop;
 	($outcome, $text) = io_ask($child, 5000, 'report', 0);
 	is($outcome, 'refused', "stopped between two requests: refused ($text)");
+	$node->configure('pgha.report' => 'of an older version');
 	$node->start;
-	($outcome) = io_ask($child, 5000, 'report', 0);
-	is($outcome, 'error', 'started again: answers');
+	($outcome, $text) = io_ask($child, 5000, 'report', 0);
+	is("$outcome $text", 'ok of an older version', 'started again: answers');
+
+	foreach my $what ('changed', 'soon')
+	{
+		my @got = io_ask($child, 5000, $what, 0);
+		is("@got[0, 1, 3, 4]", "ok of an older version 127.0.0.1 $port plain", "... to what it does not know ($what)");
+	}
+	is(scalar(() = PghaCluster::slurp($node->{log}) =~ /unrecognized configuration parameter "pgha.report_/g), 1, '... which it refuses once');
 
 	# Killed while connected.
 	$node->kill9;
@@ -502,7 +383,7 @@ sub no_sender
 
 	# In recovery, without hot standby, and in another language.
 	PghaCluster::spew("$node->{data}/standby.signal", '');
-	$node->configure(hot_standby => 'off');
+	$node->configure(hot_standby => 'off', 'pgha.report' => undef);
 	$node->start(wait => 0);
 	$plain->wait_for('an answer', sub { ($outcome, $text) = io_ask($child, 5000, 'report', 0); $outcome ne 'refused' });
 	is($outcome, 'starting', "recovery without hot standby: starting ($text)");
@@ -614,7 +495,7 @@ is(scalar(() = (run_pgha('events', '-n', '1000', '--json', @member))[1] =~ /"wha
 program_is([ 'pause', @member ], 0, qr/paused on all members/, $none, 'pause');
 program_is([ 'resume', @member ], 0, qr/not on all members yet/, qr/WARNING:  db-3 has not confirmed\nHINT:  It may be down/, 'resume');
 program_is([ 'promote', @member ], 1, $none, qr/error: the primary answers\nDETAIL:  It is db-1\.\nHINT:  Force it\./, 'promote');
-program_is([ 'promote', '--force', @member ], 0, qr/db-2 is the primary now/, $none, 'promote --force');
+program_is([ 'promote', '--force', '--accept-loss', @member ], 0, qr/db-2 is the primary now/, $none, 'promote --force');
 
 $node->sql(q{CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA "Ha schema" TO reader;
 	REVOKE ALL ON FUNCTION "Ha schema".pgha_status() FROM PUBLIC});
@@ -657,7 +538,7 @@ CREATE FUNCTION pgha_doctor() RETURNS TABLE (severity text, "check" text, findin
 	\$\$ SELECT 'error', 'check' || $bad, 'finding' || $bad, 'remedy' || $bad \$\$;
 });
 	foreach my $case ([ 'status', qr/error\?/ ], [ 'events', qr/what\?/ ], [ 'resume', qr/WARNING:  warning\?/ ], [ 'promote', qr/error: error\?/ ],
-		[ 'promote --force', qr/node\?.*is the primary now/s ], [ 'doctor', qr/finding\?/ ])
+		[ 'promote --force --accept-loss', qr/node\?.*is the primary now/s ], [ 'doctor', qr/finding\?/ ])
 	{
 		my ($words, $pattern) = @$case;
 		foreach my $json ($words =~ /^(?:status|events|doctor)$/ ? ([], ['--json']) : ([]))
@@ -767,7 +648,8 @@ unlike((run_pgha('status', at($b)))[1], qr/PAUSED/, 'status at the standby, resu
 
 program_is([ 'promote', at($b) ], 1, $none, qr/error: .*\n(?:.*\n)*HINT:  pgha promote --force /, 'promote, while the primary answers');
 program_is([ 'promote', at($a) ], 1, $none, qr/HINT:  Call pgha promote on /, 'promote, of the primary');
-program_is([ 'promote', '--force', at($b) ], 0, qr/\Ab is the primary now/, qr//, 'promote --force');
+program_is([ 'promote', '--force', at($b) ], 1, $none, qr/error: "a" leads and answers; what "b" lacks of its commits would be lost: .*\nHINT:  .*--accept-loss/, 'promote --force, while the primary answers');
+program_is([ 'promote', '--force', '--accept-loss', at($b) ], 0, qr/\Ab is the primary now/, qr//, 'promote --force --accept-loss');
 $cluster->wait_for('one primary as both see it', sub {
 	my @seen = map { (run_pgha('status', '--json', at($_)))[1] =~ /"primary": "b"/ } $a, $b;
 	return @seen == 2 });

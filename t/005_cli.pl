@@ -136,7 +136,7 @@ my @at_b = ('-h', $b->{socket}, '-p', $b->{port}, '-U', 'postgres');
 my $members = "host=127.0.0.1,127.0.0.1 port=$a->{port},$b->{port} user=postgres connect_timeout=2";
 
 is(unique(split ' ', completed('')), unique(@subcommands, 'help', '--help', '--version'), 'completion: subcommands');
-is(completed('re'), 'resume recover', 'completion: beginning of a subcommand');
+is(completed('re'), 'resume restart recover', 'completion: beginning of a subcommand');
 is(completed('status', '--w'), '--watch', 'completion: option');
 is(completed('recover', '--method', '=', 'c'), 'clone', 'completion: --method=');
 is(completed('recover', '--method', '=', ''), 'auto start rewind clone', 'completion: all methods');

@@ -4,7 +4,8 @@
 #
 # a leads, b is the standby for the synchronous cases.  c runs under the name of
 # a: when a is told that its own address is that of c, it finds itself there twice
-# and stands back, so that its gate is shut for as long as a case needs it.
+# and stands back, so that its gate is shut for as long as a case needs it.  Without
+# quorum: with it the gate has a lease (t/403_lease.pl), and a majority decides.
 use strict;
 use warnings;
 
@@ -16,12 +17,15 @@ use Test::More;
 my $cluster = PghaCluster->new(
 	nodes => 3,
 	settings => {
+		'pgha.quorum' => 'off',
 		max_prepared_transactions => 20,
 		# Its commits would be counted among those that wait.
 		autovacuum => 'off',
 		# A gate that waits for a frozen member waits for a third of it: that long
 		# some cases have to be seen.
-		'pgha.failure_timeout' => '9s', 'pgha.startup_grace' => '9s', 'pgha.heartbeat_interval' => '200ms'
+		'pgha.failure_timeout' => '9s', 'pgha.startup_grace' => '9s', 'pgha.heartbeat_interval' => '200ms',
+		# What a lease adds is tested in 403_lease.pl.
+		'pgha.quorum' => 'off'
 	});
 $cluster->build(
 	sql => q{

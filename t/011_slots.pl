@@ -12,7 +12,8 @@ my $cluster = PghaCluster->new(
 	names => [ 'db-1', 'Db.2', 'db_3' ],
 	settings => {
 		wal_level => 'logical', max_replication_slots => 6, max_wal_size => '1GB', wal_keep_size => 0, wal_receiver_create_temp_slot => 'on',
-		'pgha.failure_timeout' => '5s', 'pgha.heartbeat_interval' => '200ms', 'pgha.slot_keep_size' => '200MB'
+		'pgha.failure_timeout' => '5s', 'pgha.heartbeat_interval' => '200ms', 'pgha.slot_keep_size' => '200MB',
+		'pgha.quorum' => 'off'		# one of three has to lead alone
 	});
 $cluster->build(sql => 'CREATE TABLE t (v text)');
 my ($a, $b, $c) = $cluster->nodes;

@@ -59,6 +59,18 @@ my @bad = (
 	[ 'a port of an endpoint', { 'pgha.imds_endpoint' => 'http://[::1]:70000' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
 	[ 'a fence that is none', { 'pgha.fence' => 'stonith' }, qr/invalid value for parameter "pgha.fence": "stonith".*Write off or ec2-stop/s, 0 ],
 	[ 'a hasty fence_timeout', { 'pgha.fence_timeout' => '100ms' }, qr/pgha.fence_timeout .* is below 1 s/, 1 ],
+	[ 'a witness that is a member', { 'pgha.witnesses' => 'b=127.0.0.1:3' }, qr/"b" is one of pgha.members and of pgha.witnesses.*leave it out/, 1 ],
+	[ 'a witness twice', { 'pgha.witnesses' => 'w=127.0.0.1:3, w=127.0.0.1:4' }, qr/pgha.witnesses cannot be read: Witness "w" is listed twice/, 1 ],
+	[ 'a witness at a member\'s address', { 'pgha.members' => 'a=127.0.0.1:1, b=127.0.0.1:2', 'pgha.witnesses' => 'w=127.0.0.1:2' }, qr/Witness "w" has the address of "b"/, 1 ],
+	[ 'a witness without address', { 'pgha.witnesses' => 'w' }, qr/pgha.witnesses cannot be read: .*name=host:port/, 1 ],
+	[ 'too many voters', { 'pgha.witnesses' => join(', ', map { "w$_=127.0.0.1:" . (100 + $_) } 1 .. 15) }, qr/more than 16 members and witnesses/, 1 ],
+	[ 'neither member nor witness', { 'pgha.members' => 'x=127.0.0.1:1, y=127.0.0.1:2', 'pgha.witnesses' => 'w=127.0.0.1:3' }, qr/"a" is one of neither pgha.members nor pgha.witnesses/, 1 ],
+	[ 'a quorum that is none', { 'pgha.quorum' => 'three' }, qr/invalid value for parameter "pgha.quorum": "three".*Write auto, on or off/s, 0 ],
+	[ 'a hasty lease_ttl', { 'pgha.lease_ttl' => '400ms' }, qr/pgha.lease_ttl \(400 ms\) is below 500 ms/, 1 ],
+	[ 'a lease of few beats', { 'pgha.lease_ttl' => '600ms', 'pgha.heartbeat_interval' => '200ms' }, qr/pgha.lease_ttl = 600 ms\) is shorter than four times pgha.heartbeat_interval/, 1 ],
+	[ 'a lease of few beats where three vote', { 'pgha.witnesses' => 'w=127.0.0.1:3', 'pgha.heartbeat_interval' => '900ms' }, qr/pgha.failure_timeout = 3000 ms\) is shorter than four times pgha.heartbeat_interval/, 1 ],
+	[ 'an address that is a witness\'s', { 'pgha.witnesses' => 'w=10.0.3.10:5432', 'pgha.address' => 'ec2:10.0.3.10' }, qr/pgha.address is the address of witness "w"/, 1 ],
+	[ 'a refusal that is none', { 'pgha.refused_is_down' => 'maybe' }, qr/invalid value for parameter "pgha.refused_is_down": "maybe"/, 0 ],
 	[ 'a short startup_grace', { 'pgha.startup_grace' => '500ms' }, qr/less than pgha.failure_timeout/, 1 ],
 );
 
@@ -87,6 +99,17 @@ my %good = ('pgha.failure_timeout' => '1500ms', 'pgha.startup_grace' => '6s', 'p
 	'pgha.address' => 'ec2:10.0.3.10', 'pgha.ec2_endpoint' => 'https://ec2.eu-central-1.amazonaws.com', 'pgha.imds_endpoint' => 'http://[fd00:ec2::254]:80');
 $_->set(%good) foreach $a, $b;
 ok($cluster->stays_false(sub { my $s = $a->status; $s && $s->{config_error} }, 1), 'a good reload is taken over');
+
+# Voters come and go at a reload; a member does not turn into a witness.
+my $witness = 'w=127.0.0.1:' . $cluster->free_port;
+$_->set('pgha.witnesses' => $witness) foreach $a, $b;
+ok($cluster->stays_false(sub { my $s = $a->status; $s && $s->{config_error} }, 1), 'a witness is taken up at a reload');
+$a->set('pgha.members' => 'b=127.0.0.1:2', 'pgha.witnesses' => 'a=127.0.0.1:1');
+like($cluster->wait_for('config_error (turned into a witness)', sub { my $s = $a->status; $s && $s->{config_error} }),
+	qr/lists this node, which has started as a member/, 'a running member does not become a witness');
+$a->set('pgha.members' => undef, 'pgha.witnesses' => undef);
+$b->set('pgha.witnesses' => undef);
+$cluster->wait_for('config_error to go', sub { my $s = $a->status; $s && !$s->{config_error} });
 
 # The same on both nodes: where it is not, the other one says so.
 $b->set('pgha.fence' => 'off');
@@ -133,6 +156,8 @@ my @warnings = (
 	[ { max_replication_slots => 0 }, qr/WARNING.*max_replication_slots/ ],
 	[ { wal_log_hints => 'off' }, qr/WARNING.*wal_log_hints/ ],
 	[ { hot_standby => 'off' }, qr/WARNING.*hot_standby/ ],
+	[ { 'pgha.quorum' => 'on' }, qr/WARNING.*pgha.quorum is on, but 2 voters are too few/ ],
+	[ { 'pgha.quorum' => 'off', 'pgha.witnesses' => 'w=127.0.0.1:3' }, qr/WARNING.*pgha.quorum is off: two halves/ ],
 	[ { wal_level => 'minimal', max_wal_senders => 0, max_replication_slots => 0 }, qr/WARNING.*wal_level/ ],
 );
 $b->stop;

@@ -1,5 +1,6 @@
 # Orderly stops: a quick restart is no failover, a stopped primary is replaced
-# after failure_timeout, a standby may come and go.
+# after failure_timeout, a standby may come and go.  Without quorum: with it a
+# successor is elected at once (t/402_votes.pl).
 use strict;
 use warnings;
 
@@ -8,7 +9,7 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '3s' })->build;
+my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.quorum' => 'off', 'pgha.failure_timeout' => '3s' })->build;
 my ($a, $b, $c) = $cluster->nodes;
 my $writer = $cluster->start_writer;
 $writer->wait_acknowledged(20);

@@ -158,11 +158,11 @@ sub promotion_that_hangs
 	$cluster->cleanup;
 }
 
-# ---- three nodes ----
+# ---- three nodes; one alone decides, as the others cannot ----
 
 my $cluster = PghaCluster->new(
 	nodes => 3,
-	settings => { 'pgha.startup_grace' => '3s' },
+	settings => { 'pgha.quorum' => 'off', 'pgha.startup_grace' => '3s' },
 	node_settings => { b => { 'pgha.priority' => 200 }, c => { 'pgha.conninfo' => 'user=pghac' } })
   ->build(sql => 'CREATE ROLE pghac LOGIN REPLICATION; GRANT pg_monitor TO pghac');
 my ($a, $b, $c) = $cluster->nodes;

@@ -50,7 +50,7 @@ $_->start(wait => 0) foreach $a, $b;
 $_->wait_ready foreach $a, $b;
 is($cluster->wait_single_primary, $b, 'damaged pgha.state: its own claim comes from the other one');
 $cluster->wait_following($b);
-cmp_ok($b->status->{term}, '>', $term, 'in a later term');
+is($b->status->{term}, $term, 'in the same term');
 
 # While it runs: a new monitor goes on with what the former one has published.
 $term = $b->status->{term};

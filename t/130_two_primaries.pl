@@ -1,6 +1,7 @@
 # A recovery whose primary dies in the middle of it, so that a third node leads;
 # and two nodes promoted by hand, out of pgha's sight, onto the same timeline
-# number: they are never rewound onto each other.
+# number: they are never rewound onto each other.  Without quorum, where one of
+# three may lead alone.
 use strict;
 use warnings;
 
@@ -10,7 +11,7 @@ use PghaCluster;
 use Test::More;
 
 my $cluster = PghaCluster->new(nodes => 3, agents => 1, wal_segsize => 1,
-	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '64MB', min_wal_size => '4MB', 'pgha.slot_keep_size' => '1GB', 'pgha.max_failover_lag' => '1GB' });
+	settings => { 'pgha.quorum' => 'off', 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '64MB', min_wal_size => '4MB', 'pgha.slot_keep_size' => '1GB', 'pgha.max_failover_lag' => '1GB' });
 $cluster->build(sql => 'CREATE TABLE big AS SELECT g, repeat(md5(g::text), 20) AS t FROM generate_series(1, 30000) g');
 
 sub arm { my ($node, $point) = @_; $node->stop_agent; $node->start_agent(env => { PGHA_TEST_STOP_AT => $point }); return; }

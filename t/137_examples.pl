@@ -38,6 +38,16 @@ is($command, '/usr/lib/postgresql/15/bin/pgha', 'the unit runs the program where
 $unit =~ s/\Q$command\E/$program/;
 is(complaints(write_file('pgha-agent.service', $unit)), '', 'systemd accepts the unit');
 
+# The witness's, likewise.
+{
+	my $witness = PghaCluster::slurp("$PghaCluster::ROOT/examples/pgha-witness.service");
+	my ($server) = $witness =~ m{^ExecStart=(/\S+/postgres) -D /var/lib/postgresql/witness$}m;
+	is($server, '/usr/lib/postgresql/15/bin/postgres', 'the unit of a witness runs the server of Debian');
+	$witness =~ s/\Q$server\E/$program/;
+	my (undef, $out, $err) = PghaCluster::run_command([ 'systemd-analyze', 'verify', write_file('pgha-witness.service', $witness) ]);
+	is(join("\n", grep { /pgha-witness/ } split /\n/, "$out\n$err"), '', 'systemd accepts it, too');
+}
+
 # As its comment says for several clusters.
 (my $template = $unit) =~ s{15/main}{%I}g;
 $template =~ s{postgresql\@15-main}{postgresql\@%i}g;

@@ -22,7 +22,8 @@ PghaCluster::give_to_postgres($archive);
 # As PostgreSQL's manual has it.  While there is the file "slow", histories take for ever.
 my $archive_command = "test ! -f $archive/%f && cp %p $archive/%f";
 my $restore_command = "case %f in *.history) test ! -e $slow || exec sleep 1000;; esac; cp $archive/%f %p";
-$cluster->{settings} = { 'pgha.failure_timeout' => '2s', 'pgha.slot_keep_size' => '2MB', min_wal_size => '2MB', max_wal_size => '4MB',
+# One of three has to lead alone.
+$cluster->{settings} = { 'pgha.quorum' => 'off', 'pgha.failure_timeout' => '2s', 'pgha.slot_keep_size' => '2MB', min_wal_size => '2MB', max_wal_size => '4MB',
 	archive_mode => 'on', archive_command => $archive_command, restore_command => $restore_command };
 $cluster->build;
 

@@ -22,7 +22,7 @@ use PghaCluster;
 use Test::More;
 
 # All ports that the manual's examples use.
-my @PORTS = (5441, 5442, 5443, 9990, 9991, 9890, 9891, 9000, 9001, 9694, 9695);
+my @PORTS = (5441, 5442, 5443, 5444, 9990, 9991, 9890, 9891, 9000, 9001, 9694, 9695);
 my $LIMIT = 120;
 
 plan skip_all => 'pgpool is not installed (make test-deps)' unless PghaCluster::Pgpool->program('pgpool');
@@ -257,6 +257,8 @@ sub member { my ($node, $role, $state) = @_; return qr/^[> ][* ]\s+\Q$node\E\s+\
 
 sub pool_nodes { my ($port) = @_; return "psql -h 127.0.0.1 -p $port -U app postgres -AtXqc 'SHOW pool_nodes' 2>&1"; }
 
+sub quorum { return q{psql postgres -AtXqc 'SELECT quorum, rule FROM pgha_status()' 2>&1}; }
+
 # The lines of pool_nodes: node 0's role, then node 1's, both up.
 sub pool_knows
 {
@@ -338,8 +340,10 @@ my @third = blocks('doc/tutorial.md', 'A third node');
 my @leaves = splice @third, -2;
 run_block($_, 'a third node') foreach @third;
 wait_said('db-3', 'pgha status', member('db-3', 'standby', 'standby'), 'the third node follows');
+wait_said('db-3', quorum(), qr/^in force\|.*voters: db-1, db-2, db-3;/m, 'and the members vote');
 run_block($_, 'a member leaves') foreach @leaves;
 my $gone = wait_said('db-1', 'pgha status', qr/\A(?!.*db-3)/s, 'the third node is gone');
+wait_said($_, quorum(), qr/^in force\|.*voters: db-1, db-2;/m, "and the two vote on, says $_") foreach 'db-1', 'db-2';
 
 # ---- pgpool, in front of the two ----
 
@@ -355,6 +359,7 @@ foreach my $block (blocks('doc/pgpool.md', 'Set-up'))
 	if ($text =~ /^kill -9/m)
 	{
 		$kills++;
+		wait_said($_, quorum(), qr/^in force\|.*voters: db-1, db-2, w-1 \(witness\);/m, "the witness votes, too, says $_") foreach 'db-1', 'db-2';
 	}
 	elsif ($kills == 1)
 	{
@@ -371,6 +376,7 @@ foreach my $block (blocks('doc/pgpool.md', 'Set-up'))
 is($kills, 2, 'both failures were tried');
 pool_knows('db-2 is the primary, db-1 has been made anew', 'standby', 'primary');
 wait_said('db-1', 'pgha status', member('db-1', 'standby', 'standby'), 'pgha says the same');
+wait_said('db-1', 'pgha status', member('w-1', 'witness', 'witness'), 'with the witness');
 unlike(type('pool-1', 'PGPASSFILE=/dev/null PGPASSWORD=wrong psql -h 127.0.0.1 -p 9990 -U app postgres -c "SELECT 1" 2>&1'),
 	qr/1 row/, 'pgpool lets nobody in without the password');
 run_block($_, 'samples') foreach blocks('doc/rejoin.md', 'By order');

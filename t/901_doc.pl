@@ -129,7 +129,7 @@ my $sql = join '', map { slurp($_) } names('pgha--*.sql');
 my @function = unique($sql =~ /^CREATE (?:OR REPLACE )?FUNCTION (\w+)\(/mg);
 cmp_ok(scalar @function, '>=', 16, 'functions: ' . @function);
 is_deeply(lacking('doc/sql.md', @function), [], 'each is in the reference');
-foreach my $function (qw(pgha_status pgha_cluster pgha_events pgha_recovery_progress pgha_doctor))
+foreach my $function (qw(pgha_status pgha_cluster pgha_explain pgha_events pgha_recovery_progress pgha_doctor))
 {
 	my ($arguments) = (reverse $sql =~ /^CREATE FUNCTION $function\((.*?)\)\nRETURNS/msg)[0];
 	my @column = $arguments =~ /^\tOUT "?(\w+)"? /mg;

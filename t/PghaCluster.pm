@@ -70,7 +70,8 @@ sub stays_false
 
 # ---- cluster ----
 
-# Options: nodes (number) or names; settings (all nodes), node_settings (by
+# Options: nodes (number) or names; witnesses (names; they are no nodes, but in
+# {witness}); settings (all nodes), node_settings (by
 # name), pgha (0: plain PostgreSQL), netns (1: a network namespace each), fsync,
 # prefix (of the directory), detached (1: may be left running), agents (1: each node has one), wal_segsize, port (first one to try).
 sub new
@@ -84,9 +85,11 @@ sub new
 		writers => [],
 		children => [],
 		node => [],
+		witness => [],
 	}, $class;
 
 	my $names = $option{names} // [ ('a' .. 'z')[ 0 .. ($option{nodes} // 3) - 1 ] ];
+	my @witnesses = @{ $option{witnesses} // [] };
 	my $prefix = $option{prefix} // $ENV{PGHA_TMP_PREFIX} // '/tmp/pgha-test';
 	$self->{base} = $option{base} // tempdir("$prefix-XXXXXX", CLEANUP => 0);
 	make_path("$self->{base}/log", "$self->{base}/sock");
@@ -94,11 +97,11 @@ sub new
 	chmod 0755, $self->{base};
 	push @clusters, $self;
 
-	$self->setup_network(scalar @$names) if $self->{netns};
+	$self->setup_network(@$names + @witnesses) if $self->{netns};
 	my $index = 0;
-	foreach my $name (@$names)
+	foreach my $name (@$names, @witnesses)
 	{
-		push @{ $self->{node} },
+		push @{ $self->{ $index < @$names ? 'node' : 'witness' } },
 		  PghaCluster::Node->new(
 			cluster => $self,
 			name => $name,
@@ -108,6 +111,7 @@ sub new
 		$index++;
 	}
 	$self->{members} = join ', ', map { "$_->{name}=$_->{host}:$_->{port}" } @{ $self->{node} };
+	$self->{witness_list} = join ', ', map { "$_->{name}=$_->{host}:$_->{port}" } $self->witnesses;
 	$self->connect_network() if $self->{netns};
 	return $self;
 }
@@ -134,11 +138,15 @@ sub free_port
 }
 
 sub nodes { my ($self) = @_; return @{ $self->{node} }; }
+sub witnesses { my ($self) = @_; return @{ $self->{witness} }; }
+
+# All that vote.
+sub voters { my ($self) = @_; return ($self->nodes, $self->witnesses); }
 
 sub node
 {
 	my ($self, $name) = @_;
-	my ($node) = grep { $_->{name} eq $name } $self->nodes;
+	my ($node) = grep { $_->{name} eq $name } $self->voters;
 	return $node // croak "no node $name";
 }
 
@@ -163,10 +171,11 @@ sub build
 	$_->start(wait => 0) foreach @rest;
 	$_->wait_ready foreach @rest;
 	$self->wait_following($first) if @rest;
+	$_->build_witness foreach $self->witnesses;
 	if ($self->{agents}) { $_->start_agent foreach $self->nodes; }
 	if (defined $option{start} && !$option{start})
 	{
-		$_->stop foreach $first, @rest;
+		$_->stop foreach $first, @rest, $self->witnesses;
 	}
 	return $self;
 }
@@ -267,7 +276,7 @@ sub dump
 {
 	my ($self, $title) = @_;
 	my $text = "---- $title\n";
-	foreach my $node ($self->nodes)
+	foreach my $node ($self->voters)
 	{
 		my $status = $node->is_up ? $node->status : undef;
 		$text .= sprintf "%s (port %d, pid %s%s): %s\n", $node->{name}, $node->{port}, $node->{pid} // '-',
@@ -304,7 +313,7 @@ sub start_writer
 		$option{netns} ? $self->in_netns($option{netns}) : (),
 		writer_program(), '--log', $log, '--writer', $number,
 		'--interval', $option{interval} // 5, '--timeout', $option{timeout} // 1000,
-		'--pause', $option{pause} // 10, @targets);
+		'--pause', $option{pause} // 10, $option{timeline} ? '--timeline' : (), @targets);
 	croak writer_program() . ' is missing: run make build/writer' unless -x writer_program();
 	my $pid = spawn(\@command, log => "$log.err");
 	my $writer = bless { pid => $pid, log => $log, number => $number, cluster => $self }, 'PghaCluster::Writer';
@@ -326,7 +335,7 @@ sub inventory
 	my $segments = () = must_run([ 'ipcs', '-m' ]) =~ /^0x/mg;
 	my $semaphores = () = must_run([ 'ipcs', '-s' ]) =~ /^0x/mg;
 	return {
-		processes => scalar(map { processes_in($_->{data}) } $self->nodes),
+		processes => scalar(map { processes_in($_->{data}) } $self->voters),
 		shm_files => $shm_files,
 		segments => $segments,
 		semaphores => $semaphores,
@@ -346,7 +355,7 @@ sub leave { my ($self) = @_; $self->{cleaned} = 1; }
 sub stop_all
 {
 	my ($self) = @_;
-	$_->stop foreach grep { $_->is_running } reverse $self->nodes;
+	$_->stop foreach grep { $_->is_running } reverse $self->voters;
 }
 
 sub cleanup
@@ -355,17 +364,17 @@ sub cleanup
 	return if $self->{cleaned}++;
 	$_->end foreach @{ $self->{writers} };
 	$_->end foreach reverse @{ $self->{children} };
-	foreach my $node (grep { $_->{has_agent} } $self->nodes)
+	foreach my $node (grep { $_->{has_agent} } $self->voters)
 	{
 		kill 'KILL', $node->{agent_pid} if $node->agent_running;
 		$node->kill_job;
 	}
-	foreach my $node ($self->nodes)
+	foreach my $node ($self->voters)
 	{
 		$node->thaw if $node->{frozen};
 		kill 'QUIT', $node->{pid} if $node->is_running;
 	}
-	foreach my $node ($self->nodes)
+	foreach my $node ($self->voters)
 	{
 		poll_until('', sub { !$node->is_running }, 10);
 		$node->kill_all;

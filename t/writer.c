@@ -8,7 +8,8 @@
  *
  *		<microseconds of CLOCK_MONOTONIC> <letter> <text>
  *		C <host:port>	connected
- *		A <value>		the server acknowledged the row
+ *		A <value> [<timeline>]	the server acknowledged the row; with --timeline: and on
+ *						which timeline it wrote then
  *		U <value>		unknown: the connection ended, or the limit passed, first
  *		E <message>		the server refused the row, or the connection failed
  *
@@ -54,6 +55,7 @@ static const char *target[MAX_TARGETS];
 static int	ntargets = 0;
 static int	limit_ms = 1000;
 static int	retry_pause_ms = 10;
+static bool with_timeline = false;
 
 static void
 handle_stop(int signo)
@@ -197,13 +199,15 @@ connect_any(void)
 static bool
 write_row(PGconn *conn, int writer, uint64_t value)
 {
-	char		sql[128];
+	char		sql[256];
+	char		timeline[32] = "";
 	int64_t		end = now_us() + (int64_t) limit_ms * 1000;
 	bool		acknowledged = false;
 	bool		refused = false;
 	PGresult   *result;
 
-	snprintf(sql, sizeof(sql), "INSERT INTO written VALUES (%d, %llu)", writer, (unsigned long long) value);
+	snprintf(sql, sizeof(sql), "INSERT INTO written VALUES (%d, %llu)%s", writer, (unsigned long long) value,
+			 with_timeline ? " RETURNING ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int" : "");
 	if (!PQsendQuery(conn, sql))
 	{
 		note('E', "%s", PQerrorMessage(conn));
@@ -221,13 +225,18 @@ write_row(PGconn *conn, int writer, uint64_t value)
 			{
 				/* The server is ready for the next query: only now is it told. */
 				if (acknowledged && PQstatus(conn) == CONNECTION_OK)
-					note('A', "%llu", (unsigned long long) value);
+					note('A', "%llu%s", (unsigned long long) value, timeline);
 				else if (!refused)
 					note('U', "%llu", (unsigned long long) value);
 				return acknowledged && PQstatus(conn) == CONNECTION_OK;
 			}
 			if (PQresultStatus(result) == PGRES_COMMAND_OK)
 				acknowledged = true;
+			else if (PQresultStatus(result) == PGRES_TUPLES_OK)
+			{
+				acknowledged = true;
+				snprintf(timeline, sizeof(timeline), " %s", PQgetvalue(result, 0, 0));
+			}
 			else
 			{
 				const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -278,6 +287,7 @@ main(int argc, char **argv)
 		{"interval", required_argument, NULL, 'i'},
 		{"timeout", required_argument, NULL, 't'},
 		{"pause", required_argument, NULL, 'p'},
+		{"timeline", no_argument, NULL, 'T'},
 		{NULL, 0, NULL, 0}
 	};
 	struct sigaction action = {.sa_handler = handle_stop};
@@ -311,6 +321,9 @@ main(int argc, char **argv)
 			case 'p':
 				retry_pause_ms = atoi(optarg);
 				break;
+			case 'T':
+				with_timeline = true;
+				break;
 			default:
 				return 2;
 		}
@@ -318,7 +331,7 @@ main(int argc, char **argv)
 	if (ntargets == 0 || log_name == NULL)
 	{
 		fprintf(stderr, "usage: writer --conninfo STRING [--conninfo STRING ...] --log FILE "
-				"[--writer NUMBER] [--interval MS] [--timeout MS] [--pause MS]\n");
+				"[--writer NUMBER] [--interval MS] [--timeout MS] [--pause MS] [--timeline]\n");
 		return 2;
 	}
 	log_fd = open(log_name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);

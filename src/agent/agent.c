@@ -45,7 +45,9 @@
 #include "../host/startup.h"
 #include "../recovery/job.h"
 #include "conf.h"
+#include "handover.h"
 #include "keeper.h"
+#include "lock.h"
 #include "pause.h"
 #include "pgpool.h"
 #include "session.h"
@@ -93,6 +95,9 @@ static int64_t pause_until = 0;
 static int	attempts = 0;		/* that failed in a row */
 static int64_t undecided_at = 0;	/* when the last job ended; 0: what it has left may be decided on at once */
 static bool job_seen_running = false;
+static pid_t starter = 0;		/* the process that starts a server that has handed over */
+static int64_t start_not_before = 0;
+static int	starts = 0;			/* in a row, of such a server */
 static int	leader_before = PGHA_NOBODY;
 static char told[PGHA_WHY_SIZE];			/* what an administrator was told to do */
 static int64_t left_job = 0;	/* it was interrupted, and is not begun again */
@@ -306,6 +311,17 @@ end_left_job(void)
 	(void) snprintf(job.hint, sizeof(job.hint), "Order one with pgha_recover_node() on the primary.");
 }
 
+/* Before the next try, after so many that failed. */
+static int64_t
+pause_after(int failed)
+{
+	int64_t		pause = PAUSE_FIRST_MS;
+
+	for (int i = 1; i < failed && pause < PAUSE_MAX_MS; i++)
+		pause *= 2;
+	return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+}
+
 /* Looks at the job's files; notices its end. */
 static void
 look_at_job(int64_t now)
@@ -343,18 +359,11 @@ look_at_job(int64_t now)
 	if (strcmp(job.outcome, "done") == 0)
 		attempts = 0;
 	else
-	{
-		int64_t		pause = PAUSE_FIRST_MS;
-
-		for (int i = 0; i < attempts && pause < PAUSE_MAX_MS; i++)
-			pause *= 2;
-		attempts++;
-		pause_until = now + (pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS);
-	}
+		pause_until = now + pause_after(++attempts);
 }
 
-/* A server is stopped and started again by a process of its own, which may outlive the agent. */
-static void
+/* A server is stopped and started again by a process of its own, which may outlive the agent; -1: there is none. */
+static pid_t
 command_server(const char *command, const char *mode)
 {
 	pid_t		pid;
@@ -379,6 +388,7 @@ command_server(const char *command, const char *mode)
 	}
 	if (pid < 0)
 		pgha_agent_log("could not start a process: %s", strerror(errno));
+	return pid;
 }
 
 static void
@@ -408,7 +418,7 @@ take_order(PghaSession *session)
 		if (strcmp(poll->command, "stop-instance") == 0)
 			(void) pgha_keeper_stop_instance(&conf, poll->order_id, poll->argument);
 		else
-			command_server(poll->command, poll->argument);
+			(void) command_server(poll->command, poll->argument);
 	}
 }
 
@@ -445,6 +455,31 @@ is_paused(void)
 	if (server == PGHA_SERVER_CRASHED)
 		tell_once("the server is not started before another member says that failover is not paused, as"
 				  " pgha.state in the data directory does not say so: start it, or see that a member can be reached");
+	return true;
+}
+
+/* Who has ordered the switchover wants it up again, paused or not. */
+static void
+start_after_handover(int64_t now)
+{
+	if (own.answered)
+		starts = 0;
+	if (starter > 0 || job.running != 0 || (starts > 0 && now < start_not_before) ||
+		server != PGHA_SERVER_STOPPED || !pgha_has_handed_over(&conf))
+		return;
+	pgha_agent_log("the server has handed over the lead, and is started again as a standby");
+	starter = command_server("start", "standby");
+	start_not_before = now + pause_after(++starts);
+}
+
+/* It may have taken long: the pause begins with its end. */
+static bool
+starter_ended(pid_t pid)
+{
+	if (starter <= 0 || pid != starter)
+		return false;
+	starter = 0;
+	start_not_before = pgha_clock_ms() + pause_after(starts);
 	return true;
 }
 
@@ -588,7 +623,7 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (!pgha_keeper_ended(pid))
+		if (!starter_ended(pid) && !pgha_keeper_ended(pid))
 			pgha_pgpool_ended(pid, status);
 	}
 }
@@ -655,6 +690,7 @@ run_agent(void)
 		advance(&own);
 		advance(&primary);
 		tend_address();
+		start_after_handover(now);
 		reconcile(now);
 		pgha_pgpool_tend(&conf, own_is_primary(), now);
 		wait_for_something();
@@ -665,49 +701,6 @@ run_agent(void)
 }
 
 /* ---- start ---- */
-
-static bool
-take_lock(void)
-{
-	char		path[PATH_MAX + 32];
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int			fd;
-
-	if (!pgha_make_directory(conf.directory))
-	{
-		pgha_error(stderr, "Create it, for the user that runs the server, or set pgha.agent_directory.",
-				   "could not create directory \"%s\": %s", conf.directory, strerror(errno));
-		return false;
-	}
-	(void) snprintf(path, sizeof(path), "%s/agent.lock", conf.directory);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-	{
-		pgha_error(stderr, NULL, "could not open file \"%s\": %s", path, strerror(errno));
-		return false;
-	}
-	if (fcntl(fd, F_SETLK, &lock) == 0)
-		return true;			/* held until the process ends */
-	(void) fcntl(fd, F_GETLK, &lock);
-	pgha_error(stderr, NULL, "an agent for \"%s\" is running already (pid %d)", conf.data, (int) lock.l_pid);
-	return false;
-}
-
-static bool
-check_user(void)
-{
-	struct stat st;
-
-	if (geteuid() == 0)
-		pgha_error(stderr, "Run it as the user that runs the server, for example with systemd's User=postgres.",
-				   "the agent cannot be run as root");
-	else if (stat(conf.data, &st) == 0 && st.st_uid != geteuid())
-		pgha_error(stderr, "Run the agent as the user that runs the server.",
-				   "the data directory \"%s\" belongs to another user", conf.data);
-	else
-		return true;
-	return false;
-}
 
 /* An outcome that nobody waits for any more is not told. */
 static void
@@ -740,7 +733,7 @@ pgha_agent_main(int argc, char **argv)
 		pgha_agent_conf_print(&conf);
 		return EXIT_OK;
 	}
-	if (!check_user() || !take_lock())
+	if (!pgha_agent_may_run(&conf))
 		return EXIT_ERROR;
 	if (!set_up_signals())
 	{

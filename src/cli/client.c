@@ -27,6 +27,7 @@
 #define CONNECT_TIMEOUT "5"
 #define READ_LIMIT_MS	15000
 
+#define DEFAULT_TIMEOUT	60
 #define DEFAULT_LIMIT	50
 #define DEFAULT_WATCH	1.0
 
@@ -93,6 +94,9 @@ letter_allowed(int letter, int allowed)
 		{'w', PGHA_OPTION_WATCH},
 		{'C', PGHA_OPTION_COLOR},
 		{'m', PGHA_OPTION_RECOVER},
+		{'t', PGHA_OPTION_TIMEOUT},
+		{'R', PGHA_OPTION_ROLLING},
+		{'L', PGHA_OPTION_LOSS},
 	};
 
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
@@ -149,6 +153,17 @@ pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
 				return true;
 			pgha_usage_error(subcommand, "method \"%s\" is not auto, rewind, clone or start", value);
 			return false;
+		case 't':
+			if (parse_limit(value, &options->timeout) && options->timeout <= 86400)
+				return true;
+			pgha_usage_error(subcommand, "timeout \"%s\" is not a number of seconds from 1 to 86400", value);
+			return false;
+		case 'R':
+			options->rolling = true;
+			return true;
+		case 'L':
+			options->accept_loss = true;
+			return true;
 		case ':':
 			pgha_usage_error(subcommand, "option \"%s\" needs a value", argv[optind - 1]);
 			return false;
@@ -156,6 +171,13 @@ pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
 			pgha_usage_error(subcommand, "\"%s\" is not an option of \"pgha %s\"", argv[optind - 1], subcommand);
 			return false;
 	}
+}
+
+static bool
+is_conninfo(const char *text)
+{
+	return strchr(text, '=') != NULL || strncmp(text, "postgres://", 11) == 0 ||
+		strncmp(text, "postgresql://", 13) == 0;
 }
 
 bool
@@ -170,6 +192,8 @@ pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions
 		}
 		options->node = argv[optind++];
 	}
+	if ((allowed & PGHA_OPTION_NODE) != 0 && optind < argc && !is_conninfo(argv[optind]))
+		options->node = argv[optind++];
 	if (optind < argc)
 		options->conninfo = argv[optind++];
 	if (optind < argc)
@@ -191,6 +215,9 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 		{"watch", optional_argument, NULL, 'w'},
 		{"color", required_argument, NULL, 'C'},
 		{"method", required_argument, NULL, 'm'},
+		{"timeout", required_argument, NULL, 't'},
+		{"rolling", no_argument, NULL, 'R'},
+		{"accept-loss", no_argument, NULL, 'L'},
 		{NULL, 0, NULL, 0}
 	};
 	int			c;
@@ -198,9 +225,10 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 	memset(options, 0, sizeof(*options));
 	options->limit = DEFAULT_LIMIT;
 	options->method = "auto";
+	options->timeout = DEFAULT_TIMEOUT;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h:p:U:d:jn:fw::m:", known, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, ":h:p:U:d:jn:fw::m:t:", known, NULL)) != -1)
 	{
 		if (!letter_allowed(c, allowed))
 			c = '?';
@@ -321,13 +349,6 @@ set_parameter(Parameters *parameters, const char *keyword, const char *value)
 	parameters->value[i] = value;
 }
 
-static bool
-is_conninfo(const char *text)
-{
-	return strchr(text, '=') != NULL || strncmp(text, "postgres://", 11) == 0 ||
-		strncmp(text, "postgresql://", 13) == 0;
-}
-
 /*
  * Adds a connection string or the name of a database.  *parsed must live as
  * long as the parameters.
@@ -389,6 +410,14 @@ make_parameters(const PghaClientOptions *options, Parameters *parameters, PQconn
 		set_parameter(parameters, "dbname", "postgres");
 	if (!has_parameter(parameters, "connect_timeout") && getenv("PGCONNECT_TIMEOUT") == NULL)
 		set_parameter(parameters, "connect_timeout", CONNECT_TIMEOUT);
+
+	/* An answer may take as long as it takes; a host that is gone does not send one. */
+	if (!has_parameter(parameters, "keepalives_idle"))
+	{
+		set_parameter(parameters, "keepalives_idle", "10");
+		set_parameter(parameters, "keepalives_interval", "5");
+		set_parameter(parameters, "keepalives_count", "3");
+	}
 	set_parameter(parameters, "client_encoding", "UTF8");
 	set_parameter(parameters, "fallback_application_name", "pgha");
 	return true;

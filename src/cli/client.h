@@ -20,6 +20,10 @@
 #define PGHA_OPTION_WATCH	8
 #define PGHA_OPTION_COLOR	16
 #define PGHA_OPTION_RECOVER 32	/* a node, and a method */
+#define PGHA_OPTION_NODE	64	/* a node may be given, in front of the connection */
+#define PGHA_OPTION_TIMEOUT 128
+#define PGHA_OPTION_ROLLING 256
+#define PGHA_OPTION_LOSS	512
 
 typedef struct PghaClientOptions
 {
@@ -35,6 +39,9 @@ typedef struct PghaClientOptions
 	PghaColor	color;
 	const char *node;
 	const char *method;
+	int			timeout;		/* seconds */
+	bool		rolling;
+	bool		accept_loss;
 } PghaClientOptions;
 
 /* One host, instead of those that the options name. */
@@ -54,7 +61,7 @@ extern bool pgha_client_options(int argc, char **argv, int allowed, PghaClientOp
 /*
  * For a subcommand that has more options than those: the long ones of the
  * connection, for getopt_long(); takes what that has just returned; takes what is
- * not an option, the connection and (PGHA_OPTION_RECOVER) a node.  False after an
+ * not an option, the connection and (PGHA_OPTION_RECOVER, _NODE) a node.  False after an
  * error message about wrong usage.
  */
 #define PGHA_CLIENT_LONG_OPTIONS \

@@ -77,6 +77,27 @@ pgha_list_primaries(const json_t *members, char *names, size_t size)
 
 /* ---- asking for it ---- */
 
+/* Whom each voter is for, in a cell; only where anybody votes. */
+static void
+mark_votes(json_t *members)
+{
+	size_t		index;
+	json_t	   *member;
+	bool		anybody = false;
+
+	json_array_foreach(members, index, member)
+		anybody = anybody || json_is_true(json_object_get(member, "votes"));
+	json_array_foreach(members, index, member)
+	{
+		const char *vote = json_string_value(json_object_get(member, "vote"));
+		const char *support = json_string_value(json_object_get(member, "supports"));
+
+		if (anybody)
+			(void) json_object_set_new(member, "voting", vote != NULL ? json_sprintf("voted: %s", vote) :
+									   support != NULL ? json_string(support) : json_null());
+	}
+}
+
 /* Adds what people read as marks. */
 static void
 mark_members(json_t *document)
@@ -96,6 +117,7 @@ mark_members(json_t *document)
 		if (json_is_integer(limit) && lag > json_integer_value(limit))
 			(void) json_object_set_new(member, "lags", json_true());
 	}
+	mark_votes(members);
 }
 
 bool

@@ -33,7 +33,8 @@
 
 #define FINDINGS_QUERY	"SELECT coalesce(json_agg(d), '[]') FROM %s.pgha_doctor() d"
 #define MEMBERS_QUERY \
-	"SELECT coalesce(json_agg(json_build_object('node', c.node, 'address', c.address)), '[]') FROM %s.pgha_cluster() c"
+	"SELECT coalesce(json_agg(json_build_object('node', c.node, 'address', c.address," \
+	" 'witness', coalesce((to_json(c)->>'witness')::bool, false))), '[]') FROM %s.pgha_cluster() c"
 
 typedef struct DoctorOptions
 {
@@ -271,7 +272,7 @@ default_connection(const PghaAgentConf *conf, PghaClientOptions *client)
 		client->conninfo = conninfo;
 }
 
-/* The members as the one that was asked told them, for pgpool.conf. */
+/* The members as the one that was asked told them, for pgpool.conf, where a witness has no business. */
 static bool
 members_told(const json_t *told, PghaMembers *members)
 {
@@ -286,7 +287,7 @@ members_told(const json_t *told, PghaMembers *members)
 		const char *name = json_string_value(json_object_get(member, "node"));
 		const char *address = json_string_value(json_object_get(member, "address"));
 
-		if (name != NULL && address != NULL && length < sizeof(text))
+		if (name != NULL && address != NULL && !json_is_true(json_object_get(member, "witness")) && length < sizeof(text))
 			length += (size_t) snprintf(text + length, sizeof(text) - length, "%s%s=%s",
 										length > 0 ? ", " : "", name, address);
 	}

@@ -69,6 +69,14 @@ static const Subcommand subcommands[] = {
 		"\n"
 		"Exit code 3: no member leads, or more than one claims to.  With --watch it is 0.\n",
 	pgha_status_main},
+	{"explain", "[--json] [CONNECTION]",
+		"says what would happen if the primary were lost now",
+		"Any running member can be asked, a witness too; the answer is as that one sees it:\n"
+		"who would lead next, how soon, what could be lost, why the others would not.\n"
+		"Once for a primary that is killed, and once for one that falls silent.\n"
+		"\n"
+		"  -j, --json             print one JSON object\n",
+	pgha_explain_main},
 	{"events", "[--json] [--limit=N] [CONNECTION]",
 		"shows what happened: promotions, fencings, losses, pauses",
 		"Oldest first.  Needs a running member; each knows the events of all.\n"
@@ -86,13 +94,48 @@ static const Subcommand subcommands[] = {
 		"Any running member can be told; the others take it over from there.  A warning\n"
 		"names those that have not confirmed it yet.\n",
 	pgha_resume_main},
-	{"promote", "[--force] [CONNECTION]",
+	{"switchover", "[NODE] [--timeout=SECONDS] [CONNECTION]",
+		"makes another node the primary, as planned: nothing is lost",
+		"Any running member can be asked; a standby tells where the primary is.  Without\n"
+		"NODE the best standby becomes the primary.  Commits are held for some tenths of\n"
+		"a second, then connections to the former primary end; its agent starts it again\n"
+		"as a standby.  Refused, with the reason, where that could not go well.\n"
+		"\n"
+		"  -t, --timeout=SECONDS  limit for each wait: for the former primary to tell how\n"
+		"                         far it is, for the new one, and for the former one to\n"
+		"                         stream (default: 60)\n"
+		"\n"
+		"Ctrl-C calls it off as long as that is possible; later it only ends the command.\n"
+		"\n"
+		"Exit codes: 0 done; 1 not done, or not known; 3 done, but the former primary does\n"
+		"not stream yet; 130 ended by Ctrl-C.\n",
+	pgha_switchover_main},
+	{"restart", "[NODE | --rolling [--force]] [--timeout=SECONDS] [CONNECTION]",
+		"restarts a server through its agent, or all of them in turn",
+		"Without NODE the server that is connected to.  Waits until it streams or leads\n"
+		"again.  A primary is restarted as it is: if that takes too long another one takes\n"
+		"over; see --rolling.\n"
+		"\n"
+		"      --rolling          all servers: each standby, waited for until it streams\n"
+		"                         again, then a switchover to the best of them, which\n"
+		"                         restarts the former primary\n"
+		"  -f, --force            with --rolling: leave out members that are missing, do not\n"
+		"                         stream or have no agent, and do without a witness that\n"
+		"                         does not answer; without it nothing is begun then\n"
+		"  -t, --timeout=SECONDS  limit for each wait (default: 60)\n"
+		"\n"
+		"Exit codes: 0 done; 1 not done; 3 done, but a server does not stream yet; 130\n"
+		"Ctrl-C: what was ordered goes on, nothing else is begun.\n",
+	pgha_restart_main},
+	{"promote", "[--force [--accept-loss]] [CONNECTION]",
 		"makes the standby that is connected to the primary",
 		"Refused while a primary answers, and on a standby that must not lead.\n"
 		"\n"
 		"  -f, --force            even so; a primary that still runs fences itself,\n"
 		"                         and commits that have not reached this standby\n"
-		"                         are lost\n",
+		"                         are lost.  While one leads and answers, it is only\n"
+		"                         told what that would lose\n"
+		"      --accept-loss      with --force: do it then, too\n",
 	pgha_promote_main},
 	{"recover", "NODE [--method=METHOD] [--color=WHEN] [CONNECTION]",
 		"brings a fallen node back as a standby, through the agent there",
@@ -160,6 +203,35 @@ static const Subcommand subcommands[] = {
 		"runs already, its directory cannot be made); 2 wrong usage, or the configuration\n"
 		"cannot be used.\n",
 	pgha_agent_main},
+	{"witness", "init -D DIR --node=NAME --members=LIST [OPTION]...",
+		"makes a witness: a small server that votes and has no data",
+		"Runs initdb in a directory that is missing or empty, writes settings and\n"
+		"pg_hba.conf, makes the role that the members log in with, and starts the server\n"
+		"once to see that it works.  Asks no member.  Run it on the witness's host, as the\n"
+		"user that is to run it; see doc/witness.md.\n"
+		"\n"
+		"  -D, --pgdata=DIR       where it is to be\n"
+		"  -n, --node=NAME        its name, such as w-1\n"
+		"  -m, --members=LIST     pgha.members of the members\n"
+		"  -w, --witnesses=LIST   pgha.witnesses as it is to be on all nodes; it names this\n"
+		"                         one, too\n"
+		"      --host=HOST        instead of that, if it is the only witness: the address\n"
+		"                         that the members reach it at\n"
+		"  -p, --port=PORT        port (default: the one in --witnesses, or 5432)\n"
+		"      --pwfile=FILE      file with the password of the members' role in its first\n"
+		"                         line, mode 0600; on a terminal it is asked for otherwise\n"
+		"      --conninfo=OPTIONS pgha.conninfo, if the witness is to log in to the members\n"
+		"                         in another way; a password is for its own role then\n"
+		"      --cluster=NAME     pgha.cluster (default: main)\n"
+		"      --listen=LIST      listen_addresses (default: *)\n"
+		"      --allow=LIST       addresses or networks that may log in (default: the hosts\n"
+		"                         of members and witnesses)\n"
+		"  -s, --set=NAME=VALUE   another setting, such as pgha.failure_timeout=1s, which\n"
+		"                         must be the same on all nodes\n"
+		"      --start            leave it running\n"
+		"\n"
+		"What goes wrong leaves nothing behind.\n",
+	pgha_witness_main},
 	{"vip", "up|down|show|announce [OPTION]... [ADDRESS]",
 		"takes, gives up or shows an address that moves between hosts",
 		"Needs no server.  For the watchdog of pgpool-II, for keepalived, and by hand; see\n"
@@ -245,8 +317,9 @@ print_help(void)
 		   "\n"
 		   "Exit codes: 0 done; 1 no connection, or the server reported an error; 2 wrong\n"
 		   "usage; 3 (status) no member leads, or more than one claims to; 3 (vip show) this\n"
-		   "host does not have the address; 3 and 4 (doctor) errors, warnings; 130 (recover)\n"
-		   "cancelled by Ctrl-C.\n",
+		   "host does not have the address; 3 and 4 (doctor) errors, warnings; 3 (switchover,\n"
+		   "restart) a server does not stream yet; 130 (recover, switchover, restart) ended by\n"
+		   "Ctrl-C.\n",
 		   connection_options);
 }
 

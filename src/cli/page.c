@@ -114,6 +114,7 @@ static const PghaColumn member_columns[] = {
 	{"Lag", "lag_bytes", true, format_bytes, paint_lag},
 	{"Upstream", "upstream", false, NULL, NULL},
 	{"Candidate", "candidate", false, NULL, NULL},
+	{"Supports", "voting", false, NULL, NULL},
 	{"Agent", "agent", false, NULL, NULL},
 	{"Heard", "heard_seconds_ago", false, format_age, NULL},
 };
@@ -190,7 +191,9 @@ print_headline(const Page *page, const json_t *document, const json_t *status, i
 	else if (count == 1)
 	{
 		print_painted(page, PGHA_PAINT_GOOD, "primary %s", primaries);
-		fprintf(page->out, ", term %s, timeline %s", get(status, "term").text, get(status, "timeline").text);
+		fprintf(page->out, ", term %s", get(status, "term").text);
+		if (json_is_integer(json_object_get(status, "timeline")))
+			fprintf(page->out, ", timeline %s", get(status, "timeline").text);
 	}
 	else
 		print_painted(page, PGHA_PAINT_BAD, "MORE THAN ONE PRIMARY: %s", primaries);
@@ -213,6 +216,28 @@ print_note(const Page *page, const json_t *object, const char *title, const char
 		fprintf(page->out, "%s: %s%s\n", node.text[0] != '\0' ? node.text : "server", title, text.text);
 }
 
+/* Votes, where the members vote or are about to. */
+static void
+print_votes(const Page *page, const json_t *status)
+{
+	static const struct
+	{
+		const char *title;
+		const char *key;
+	}			lines[] = {
+		{"quorum ", "quorum"}, {"voters: ", "voters"}, {"rule: ", "rule"}, {"open vote for ", "vote"},
+		{"promised ", "promise"}, {"stands for election in term ", "candidacy"}, {"did not vote for ", "refusal"}
+	};
+
+	/* An older version's has no such column. */
+	if (!json_is_string(json_object_get(status, "voters")))
+		return;
+	for (int i = 0; i < LENGTH(lines); i++)
+		print_note(page, status, lines[i].title, lines[i].key);
+	if (json_is_integer(json_object_get(status, "lease_ms")))
+		fprintf(page->out, "%s: lease for %s ms\n", get(status, "node").text, get(status, "lease_ms").text);
+}
+
 /* What does not fit into a table. */
 static void
 print_notes(const Page *page, const json_t *status, const json_t *members)
@@ -227,6 +252,7 @@ print_notes(const Page *page, const json_t *status, const json_t *members)
 		print_note(page, status, "commit gate: ", "gate");
 		print_note(page, status, "synchronous replication: ", "sync_state");
 	}
+	print_votes(page, status);
 	pgha_table_time(status, json_object_get(status, "last_change"),
 					title + strlen(title), sizeof(title) - strlen(title) - 2);
 	strcat(title, ": ");

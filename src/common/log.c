@@ -49,6 +49,16 @@ pgha_error(FILE *out, const char *hint, const char *format,...)
 }
 
 void
+pgha_note(const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	pgha_put_line(stderr, "pgha: ", format, args);
+	va_end(args);
+}
+
+void
 pgha_put(const char *text, FILE *out)
 {
 	char	   *copy = strdup(text);

@@ -1,6 +1,6 @@
 /*
  * members.c
- *		The member list of pgha.members.
+ *		The member list of pgha.members, and the witnesses behind it.
  *
  * Called by the server when the configuration is checked.  Errors are whole
  * sentences that say what to write instead; they hold printable ASCII only,
@@ -117,6 +117,15 @@ int
 pgha_members_find(const PghaMembers *members, const char *name)
 {
 	for (int i = 0; i < members->count; i++)
+		if (strcmp(members->member[i].name, name) == 0)
+			return i;
+	return PGHA_NOBODY;
+}
+
+int
+pgha_voters_find(const PghaMembers *members, const char *name)
+{
+	for (int i = 0; i < members->voters; i++)
 		if (strcmp(members->member[i].name, name) == 0)
 			return i;
 	return PGHA_NOBODY;
@@ -258,41 +267,55 @@ parse_member(Span text, PghaAddress *address, char *error, size_t error_size)
 	return parse_address(span_trim(rest), address, error, error_size);
 }
 
-/* Is the last member at odds with an earlier one? */
+/* Is the last one at odds with an earlier one? */
 static bool
 check_unique(const PghaMembers *members, char *error, size_t error_size)
 {
-	const PghaAddress *added = &members->member[members->count - 1];
+	const PghaAddress *added = &members->member[members->voters - 1];
+	bool		witness = members->voters > members->count;
 	char		added_slot[64];
 
 	pgha_slot_name(added->name, added_slot);
-	for (int i = 0; i < members->count - 1; i++)
+	for (int i = 0; i < members->voters - 1; i++)
 	{
 		const PghaAddress *other = &members->member[i];
 		char		other_slot[64];
 
 		if (strcmp(added->name, other->name) == 0)
-			return pgha_fail(error, error_size, "Member \"%s\" is listed twice.", added->name);
+			return witness && i < members->count ?
+				pgha_fail(error, error_size,
+						  "\"%s\" is one of pgha.members and of pgha.witnesses: a node that has data is no witness, leave it out of one of the two.",
+						  added->name) :
+				pgha_fail(error, error_size, "%s \"%s\" is listed twice.",
+						  witness ? "Witness" : "Member", added->name);
 		if (added->port == other->port && same_host(added->host, other->host))
-			return pgha_fail(error, error_size,
-						"Members \"%s\" and \"%s\" have the same address: each needs its own host or port.",
-						other->name, added->name);
+			return witness ?
+				pgha_fail(error, error_size,
+						  "Witness \"%s\" has the address of \"%s\": each needs its own host or port.",
+						  added->name, other->name) :
+				pgha_fail(error, error_size,
+						  "Members \"%s\" and \"%s\" have the same address: each needs its own host or port.",
+						  other->name, added->name);
 		pgha_slot_name(other->name, other_slot);
 		if (strcmp(added_slot, other_slot) == 0)
-			return pgha_fail(error, error_size,
-						"Members \"%s\" and \"%s\" would share the replication slot \"%s\": names must differ in more than case and punctuation.",
-						other->name, added->name, added_slot);
+			return witness ?
+				pgha_fail(error, error_size,
+						  "Witness \"%s\" is told from \"%s\" by case and punctuation only: give it another name.",
+						  added->name, other->name) :
+				pgha_fail(error, error_size,
+						  "Members \"%s\" and \"%s\" would share the replication slot \"%s\": names must differ in more than case and punctuation.",
+						  other->name, added->name, added_slot);
 	}
 	return true;
 }
 
-bool
-pgha_members_parse(const char *text, PghaMembers *members, char *error, size_t error_size)
+/* Parses a list of members, or of witnesses, behind those that are there. */
+static bool
+parse_list(const char *text, PghaMembers *members, bool witnesses, char *error, size_t error_size)
 {
 	Span		rest = span_trim((Span) {text, strlen(text)});
 	bool		more = rest.length > 0;
 
-	memset(members, 0, sizeof(*members));
 	while (more)
 	{
 		const char *comma = memchr(rest.start, ',', rest.length);
@@ -305,13 +328,29 @@ pgha_members_parse(const char *text, PghaMembers *members, char *error, size_t e
 			rest.start = comma + 1;
 			rest.length -= one.length + 1;
 		}
-		if (members->count == PGHA_MAX_MEMBERS)
-			return pgha_fail(error, error_size, "There are more than %d members.", PGHA_MAX_MEMBERS);
-		if (!parse_member(span_trim(one), &members->member[members->count], error, error_size))
+		if (members->voters == PGHA_MAX_MEMBERS)
+			return pgha_fail(error, error_size, "There are more than %d members%s.", PGHA_MAX_MEMBERS,
+							 witnesses ? " and witnesses" : "");
+		if (!parse_member(span_trim(one), &members->member[members->voters], error, error_size))
 			return false;
-		members->count++;
+		members->voters++;
+		if (!witnesses)
+			members->count++;
 		if (!check_unique(members, error, error_size))
 			return false;
 	}
 	return true;
+}
+
+bool
+pgha_members_parse(const char *text, PghaMembers *members, char *error, size_t error_size)
+{
+	memset(members, 0, sizeof(*members));
+	return parse_list(text, members, false, error, error_size);
+}
+
+bool
+pgha_witnesses_parse(const char *text, PghaMembers *members, char *error, size_t error_size)
+{
+	return parse_list(text, members, true, error, error_size);
 }

@@ -1,6 +1,7 @@
 /*
  * members.h
- *		The member list of pgha.members: 'db-1=10.0.3.21:5432, db-2=[fd00::1]:5432'.
+ *		The member list of pgha.members: 'db-1=10.0.3.21:5432, db-2=[fd00::1]:5432',
+ *		and the witnesses of pgha.witnesses, written likewise.
  */
 #ifndef PGHA_MEMBERS_H
 #define PGHA_MEMBERS_H
@@ -18,7 +19,8 @@ typedef struct PghaAddress
 
 typedef struct PghaMembers
 {
-	int			count;
+	int			count;			/* members, which have data */
+	int			voters;			/* ... and the witnesses behind them */
 	PghaAddress member[PGHA_MAX_MEMBERS];	/* in the order written */
 } PghaMembers;
 
@@ -32,11 +34,21 @@ typedef struct PghaMembers
 extern bool pgha_members_parse(const char *text, PghaMembers *members,
 							   char *error, size_t error_size);
 
+/*
+ * Parses `text`, the witnesses, and puts them behind the members that are there.
+ * False like pgha_members_parse(), and for a witness that is a member, too.
+ */
+extern bool pgha_witnesses_parse(const char *text, PghaMembers *members,
+								 char *error, size_t error_size);
+
 /* Is `name` usable as a member's name? */
 extern bool pgha_name_valid(const char *name);
 
-/* Index of `name`, or PGHA_NOBODY. */
+/* Index of the member `name`, or PGHA_NOBODY. */
 extern int	pgha_members_find(const PghaMembers *members, const char *name);
+
+/* Index of the member or witness `name`, or PGHA_NOBODY. */
+extern int	pgha_voters_find(const PghaMembers *members, const char *name);
 
 /*
  * Name of the physical slot that is kept for a member: "pgha_" and the name in

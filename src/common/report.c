@@ -9,8 +9,10 @@
  * encoding.
  *
  * A table describes the fields once for both directions.  All of them must be
- * present when a report is read, but for those that an older version does not
- * have, which come together or not at all; what is not in the table is skipped.
+ * present when a report is read, but for those that came with a later version:
+ * what came together is there together or not at all.  What is not in the table
+ * is skipped.  The part of the vote is written by those who take part in votes, that
+ * of a switchover while there is one.
  */
 #include "report.h"
 
@@ -64,6 +66,7 @@ static const char *const bar_words[] = {
 	[PGHA_BAR_LAG] = "lag",
 	[PGHA_BAR_NOT_LISTED] = "not_listed",
 	[PGHA_BAR_NOT_SYNC] = "not_sync",
+	[PGHA_BAR_FORGOT] = "forgot",
 };
 
 _Static_assert(sizeof(PghaRole) == sizeof(unsigned int) &&
@@ -78,6 +81,7 @@ typedef enum FieldKind
 	FIELD_NAME,					/* a member's name */
 	FIELD_NAME_OR_EMPTY,
 	FIELD_U64,
+	FIELD_TERM,					/* none is greater than PGHA_MAX_TERM: it would be greater than all to come */
 	FIELD_U32,
 	FIELD_I64,
 	FIELD_INT,
@@ -86,8 +90,20 @@ typedef enum FieldKind
 	FIELD_INSTANCE,				/* an EC2 instance, or empty */
 	FIELD_ADDRESS_STATE,		/* a sentence; only printable ASCII gets through */
 	FIELD_WORD,					/* an enumeration */
-	FIELD_MEMBERS				/* a bit per member; travels as names */
+	FIELD_MEMBERS,				/* a bit per member; travels as names */
+	FIELD_VOTERS,				/* the voters of a rule, in their order */
+	FIELD_VOTER_SET				/* a bit per voter of `rule`; travels as names, behind its voters */
 } FieldKind;
+
+/* With which version a field came. */
+typedef enum FieldSince
+{
+	SINCE_FIRST,
+	SINCE_GAP,
+	SINCE_VOTES,
+	SINCE_HANDOVER,
+	SINCE_COUNT
+} FieldSince;
 
 typedef struct Field
 {
@@ -96,18 +112,20 @@ typedef struct Field
 	size_t		offset;
 	const char *const *words;	/* FIELD_WORD */
 	unsigned int word_count;
-	bool		newer;			/* an older version does not have it */
+	FieldSince	since;
 } Field;
 
-#define FIELD(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, false}
-#define NEWER(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, true}
-#define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words), false}
+#define FIELD(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_FIRST}
+#define GAP(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_GAP}
+#define VOTE(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_VOTES}
+#define HANDOVER(key, kind, member) {key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_HANDOVER}
+#define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words), SINCE_FIRST}
 
 static const Field fields[] = {
 	FIELD("node", FIELD_NAME, node),
 	FIELD("system", FIELD_U64, system_identifier),
 	FIELD("instance", FIELD_U64, instance),
-	FIELD("term", FIELD_U64, claim.term),
+	FIELD("term", FIELD_TERM, claim.term),
 	FIELD("fork", FIELD_LSN, claim.fork_lsn),
 	FIELD("leader", FIELD_NAME_OR_EMPTY, claim.leader),
 	WORD("role", role_words, role),
@@ -120,8 +138,8 @@ static const Field fields[] = {
 	FIELD("priority", FIELD_INT, priority),
 	FIELD("timeline", FIELD_U32, timeline),
 	FIELD("wal_end", FIELD_LSN, wal_end),
-	NEWER("gap_from", FIELD_LSN, gap.from),
-	NEWER("gap_to", FIELD_LSN, gap.to),
+	GAP("gap_from", FIELD_LSN, gap.from),
+	GAP("gap_to", FIELD_LSN, gap.to),
 	WORD("receiver", receiver_words, receiver),
 	FIELD("upstream", FIELD_NAME_OR_EMPTY, upstream),
 	FIELD("receiver_age", FIELD_I64, receiver_age),
@@ -136,6 +154,36 @@ static const Field fields[] = {
 	FIELD("slots", FIELD_MEMBERS, slots),
 	FIELD("ec2", FIELD_INSTANCE, ec2_instance),
 	FIELD("address", FIELD_ADDRESS_STATE, address_state),
+	VOTE("votes", FIELD_U32, votes),
+	VOTE("support_term", FIELD_TERM, support.term),
+	VOTE("support", FIELD_NAME_OR_EMPTY, support.name),
+	VOTE("vote_term", FIELD_TERM, vote.term),
+	VOTE("vote", FIELD_NAME_OR_EMPTY, vote.name),
+	VOTE("vote_open", FIELD_BOOL, vote_open),
+	VOTE("highest", FIELD_TERM, highest),
+	VOTE("withdrawn", FIELD_TERM, withdrawn),
+	VOTE("won", FIELD_TERM, won),
+	VOTE("rule_term", FIELD_TERM, rule.term),
+	VOTE("rule_epoch", FIELD_U32, rule.epoch),
+	VOTE("rule_voters", FIELD_VOTERS, rule),
+	VOTE("rule_witnesses", FIELD_VOTER_SET, rule.witnesses),
+	VOTE("rule_eligible", FIELD_VOTER_SET, rule.eligible),
+	VOTE("rule_sync", FIELD_VOTER_SET, rule.sync),
+	VOTE("rule_k", FIELD_INT, rule.k),
+	VOTE("candidacy", FIELD_TERM, candidacy),
+	VOTE("replay_lag", FIELD_U64, replay_lag),
+	VOTE("beat", FIELD_U64, beat),
+	VOTE("leased", FIELD_BOOL, leased),
+	VOTE("promise_term", FIELD_TERM, promise.leader.term),
+	VOTE("promise", FIELD_NAME_OR_EMPTY, promise.leader.name),
+	VOTE("promise_instance", FIELD_U64, promise.instance),
+	VOTE("promise_beat", FIELD_U64, promise.beat),
+	VOTE("promise_ttl", FIELD_I64, promise.ttl),
+	VOTE("promise_age", FIELD_I64, promise_age),
+	HANDOVER("released", FIELD_TERM, released),
+	HANDOVER("handover_term", FIELD_TERM, handover.term),
+	HANDOVER("handover", FIELD_NAME_OR_EMPTY, handover.name),
+	HANDOVER("handover_lsn", FIELD_LSN, handover_lsn),
 };
 
 _Static_assert(LENGTH(fields) < 64, "fields seen are kept in a 64 bit set");
@@ -167,6 +215,21 @@ format_members(uint32_t set, const PghaMembers *members, char *out)
 	}
 }
 
+/* The voters of a set of the rule. */
+static void
+format_voters(uint32_t set, const PghaVotingRule *rule, char *out)
+{
+	size_t		length = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < rule->count; i++)
+	{
+		if ((set & (UINT32_C(1) << i)) != 0)
+			length += (size_t) snprintf(out + length, VALUE_SIZE - length, "%s%s",
+										length > 0 ? "," : "", rule->voter[i]);
+	}
+}
+
 static void
 format_field(PghaLine *line, const Field *field, const PghaReport *report, const PghaMembers *members)
 {
@@ -182,6 +245,7 @@ format_field(PghaLine *line, const Field *field, const PghaReport *report, const
 			pgha_line_addf(line, "%s=%s", field->key, (const char *) value);
 			break;
 		case FIELD_U64:
+		case FIELD_TERM:
 			pgha_line_addf(line, "%s=%llu", field->key,
 						   (unsigned long long) *(const uint64_t *) value);
 			break;
@@ -221,6 +285,14 @@ format_field(PghaLine *line, const Field *field, const PghaReport *report, const
 			format_members(*(const uint32_t *) value, members, names);
 			pgha_line_addf(line, "%s=%s", field->key, names);
 			break;
+		case FIELD_VOTERS:
+			format_voters(UINT32_MAX, value, names);
+			pgha_line_addf(line, "%s=%s", field->key, names);
+			break;
+		case FIELD_VOTER_SET:
+			format_voters(*(const uint32_t *) value, &report->rule, names);
+			pgha_line_addf(line, "%s=%s", field->key, names);
+			break;
 	}
 }
 
@@ -229,7 +301,11 @@ pgha_report_format(PghaLine *line, const PghaReport *report, const PghaMembers *
 {
 	pgha_line_add(line, MAGIC);
 	for (int i = 0; i < LENGTH(fields); i++)
-		format_field(line, &fields[i], report, members);
+	{
+		if ((fields[i].since != SINCE_VOTES || report->votes != 0) &&
+			(fields[i].since != SINCE_HANDOVER || report->handover.term != 0))
+			format_field(line, &fields[i], report, members);
+	}
 }
 
 /* A record is a line of its own in one field of the report's line. */
@@ -262,28 +338,92 @@ parse_u32(const char *text, uint32_t *value)
 	return true;
 }
 
+/* Takes the next name off a list; NULL at its end, where *text is empty, and where no name comes. */
+static const char *
+next_name(char **text)
+{
+	static char no_name[] = "?";
+	char	   *name = *text;
+	size_t		length = strcspn(name, ",");
+	bool		more = name[length] == ',';
+
+	if (*name == '\0')
+		return NULL;
+	name[length] = '\0';
+	if (!pgha_name_valid(name) || (more && name[length + 1] == '\0'))
+	{
+		*text = no_name;
+		return NULL;
+	}
+	*text = name + length + more;
+	return name;
+}
+
 /* Names that are not members here have no bit. */
 static bool
 parse_members(char *text, const PghaMembers *members, uint32_t *set)
 {
-	*set = 0;
-	while (*text != '\0')
-	{
-		size_t		length = strcspn(text, ",");
-		bool		more = text[length] == ',';
-		int			index;
+	const char *name;
 
-		text[length] = '\0';
-		if (!pgha_name_valid(text))
-			return false;
-		index = pgha_members_find(members, text);
+	*set = 0;
+	while ((name = next_name(&text)) != NULL)
+	{
+		int			index = pgha_members_find(members, name);
+
 		if (index != PGHA_NOBODY)
 			*set |= UINT32_C(1) << index;
-		text += length;
-		if (more && *++text == '\0')
-			return false;
 	}
-	return true;
+	return *text == '\0';
+}
+
+static int
+find_voter(const PghaVotingRule *rule, const char *name)
+{
+	for (int i = 0; i < rule->count; i++)
+	{
+		if (strcmp(rule->voter[i], name) == 0)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
+static bool
+parse_voters(char *text, PghaVotingRule *rule)
+{
+	const char *name;
+
+	while ((name = next_name(&text)) != NULL)
+	{
+		if (rule->count == PGHA_MAX_MEMBERS || find_voter(rule, name) != PGHA_NOBODY)
+			return false;
+		strcpy(rule->voter[rule->count++], name);
+	}
+	return *text == '\0';
+}
+
+static bool
+parse_voter_set(char *text, const PghaVotingRule *rule, uint32_t *set)
+{
+	const char *name;
+
+	while ((name = next_name(&text)) != NULL)
+	{
+		int			index = find_voter(rule, name);
+
+		if (index == PGHA_NOBODY)
+			return false;
+		*set |= UINT32_C(1) << index;
+	}
+	return *text == '\0';
+}
+
+/* A rule is stored as it comes, and decides elections. */
+static bool
+is_sound(const PghaVotingRule *rule)
+{
+	return rule->term == 0 ||
+		(rule->count > 0 && rule->eligible != 0 && (rule->eligible & rule->witnesses) == 0 &&
+		 (rule->sync & rule->witnesses) == 0 && rule->k >= 0 && rule->k <= PGHA_MAX_MEMBERS);
 }
 
 /* As much as fits; `to` was all zero. */
@@ -319,6 +459,8 @@ parse_field(const Field *field, char *text, const PghaMembers *members, PghaRepo
 			return true;
 		case FIELD_U64:
 			return pgha_parse_uint64(text, value);
+		case FIELD_TERM:
+			return pgha_parse_uint64(text, value) && *(uint64_t *) value <= PGHA_MAX_TERM;
 		case FIELD_U32:
 			return parse_u32(text, value);
 		case FIELD_I64:
@@ -345,6 +487,10 @@ parse_field(const Field *field, char *text, const PghaMembers *members, PghaRepo
 			return false;
 		case FIELD_MEMBERS:
 			return parse_members(text, members, value);
+		case FIELD_VOTERS:
+			return parse_voters(text, value);
+		case FIELD_VOTER_SET:
+			return parse_voter_set(text, &report->rule, value);
 	}
 	return false;
 }
@@ -385,16 +531,22 @@ parse_record(char *text, PghaRecord *record)
 	return true;
 }
 
-/* Are all fields there, or all but those that an older version does not have? */
+/* Are all of the first fields there, and of those that came later all that came together, or none? */
 static bool
 is_complete(uint64_t seen)
 {
-	uint64_t	missing = ~seen & ((UINT64_C(1) << LENGTH(fields)) - 1);
-	uint64_t	newer = 0;
+	uint64_t	together[SINCE_COUNT] = {0};
 
 	for (int i = 0; i < LENGTH(fields); i++)
-		newer |= (uint64_t) fields[i].newer << i;
-	return missing == 0 || missing == newer;
+		together[fields[i].since] |= UINT64_C(1) << i;
+	for (int since = SINCE_FIRST; since < SINCE_COUNT; since++)
+	{
+		uint64_t	here = seen & together[since];
+
+		if (here != together[since] && (here != 0 || since == SINCE_FIRST))
+			return false;
+	}
+	return true;
 }
 
 bool
@@ -440,7 +592,7 @@ pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 			break;
 		}
 	}
-	return is_complete(seen);
+	return is_complete(seen) && is_sound(&report->rule);
 }
 
 static bool

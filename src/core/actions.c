@@ -71,6 +71,22 @@ pgha_open_gate(PghaStep *step)
 	}
 }
 
+pgha_lsn
+pgha_end_of_leader(const PghaNode *node)
+{
+	pgha_lsn	end = node->leader_end;
+
+	if (pgha_is_witness(node))
+	{
+		for (int i = 0; i < node->settings.count; i++)
+			if (strcmp(node->settings.name[i], node->durable.support.name) == 0 && node->member[i].heard != 0)
+				end = node->member[i].report.wal_end;
+	}
+	else if (!node->local.in_recovery)
+		end = node->local.wal_end;
+	return end;
+}
+
 static void
 ask(PghaStep *step, int member)
 {
@@ -80,6 +96,7 @@ ask(PghaStep *step, int member)
 		return;
 	m->asking = true;
 	m->asked = step->now;
+	m->asked_end = pgha_end_of_leader(step->node);
 	pgha_act(step, PGHA_ACT_POLL)->member = member;
 }
 
@@ -88,7 +105,7 @@ pgha_ask_members(PghaStep *step, pgha_time interval, pgha_time since)
 {
 	PghaNode   *node = step->node;
 
-	for (int i = 0; i < node->settings.count; i++)
+	for (int i = 0; i < pgha_everybody(node); i++)
 	{
 		PghaMember *m = &node->member[i];
 

@@ -20,6 +20,9 @@ typedef struct PghaStep
 /* Adds an action, without a member; the caller fills in what else it needs. */
 extern PghaAction *pgha_act(PghaStep *step, PghaActionType type);
 
+/* How far the leader's WAL reaches, as far as this node knows; 0: it does not. */
+extern pgha_lsn pgha_end_of_leader(const PghaNode *node);
+
 /* Tells the log and pgha_events(). */
 extern void pgha_tell(PghaStep *step, PghaWhy why);
 

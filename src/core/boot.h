@@ -18,8 +18,23 @@ typedef enum PghaBootDecision
 } PghaBootDecision;
 
 /*
+ * Was it in the middle of a promotion when it was last running?  Then it is not
+ * known whose timeline this is: never to be started as a primary.  Nor is, under
+ * quorum, who gave up leadership and did not get to write standby.signal.
+ */
+extern bool pgha_boots_undecided(const PghaDurable *durable);
+
+/*
+ * Under quorum: would the answers that are still out, of those whose contact is
+ * PGHA_CONTACT_NEVER, change nothing?  Without quorum all are waited for: false.
+ */
+extern bool pgha_boot_is_decided(const PghaSettings *settings, const PghaDurable *durable,
+								 const PghaContact *contact, const PghaReport *const *report);
+
+/*
  * The boot check.  contact[i] and report[i] are the outcome for member i
- * (report NULL unless ANSWERED).  Sets *who to the member that decided.
+ * (report NULL unless ANSWERED), under quorum for the
+ * witnesses behind the members, too.  Sets *who to the member that decided.
  */
 extern PghaBootDecision pgha_boot_decision(const PghaSettings *settings, const PghaDurable *durable,
 								   const PghaContact *contact, const PghaReport *const *report, int *who);

@@ -8,11 +8,13 @@
  * ended.
  */
 #include "election.h"
+#include "ballot.h"
 #include "claim.h"
 #include "eligibility.h"
 #include "fencing.h"
 #include "members.h"
 #include "primary.h"
+#include "rule.h"
 
 /* A stopped server may have raised its term unheard; the claim that follows must be the greater one. */
 #define STOP_TERMS			10
@@ -45,12 +47,53 @@ pgha_continue_promotion(PghaStep *step)
 	PghaAction *action = pgha_act(step, PGHA_ACT_PROMOTE);
 
 	action->parent = node->local.timeline;
-	if (RULE(node, PGHA_RULE_TIMELINE))
+	if (pgha_in_force(node))
+		action->timeline = RULE(node, PGHA_RULE_TERM_ID) ? (uint32_t) node->durable.won : node->local.timeline + 1;
+	else if (RULE(node, PGHA_RULE_TIMELINE))
 		action->timeline = pgha_reserve_timeline(newest, pgha_sorted_position(&node->settings),
 												 node->settings.count);
 	else
 		action->timeline = node->local.timeline + 1;
 	pgha_enter(step, PGHA_PROMOTING, pgha_because(PGHA_WHY_PROMOTING, PGHA_NOBODY));
+}
+
+/*
+ * An administrator's decision in the place of votes: a term that nobody has
+ * voted in.  Voters come to support its leader when they see it lead.
+ */
+static void
+choose_term_by_hand(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	uint64_t	term = pgha_later((pgha_time) pgha_highest_term(node), pgha_newest_timeline(node));
+
+	node->voting.candidacy = 0;
+	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
+	node->durable.won_before = node->durable.won;
+	node->durable.won = term + 1;
+	node->durable.forgot = false;
+}
+
+/*
+ * A former primary that returns leads by the claim that it had, so that whoever
+ * took over meanwhile, unheard, has the greater one and stays the leader: of two
+ * that come back in any order the successor wins.  Of a claim that was forgotten
+ * the least is assumed.  The mark is there until the new timeline is checked.
+ */
+static void
+resume_claim(PghaNode *node)
+{
+	PghaClaim  *claim = &node->durable.claim;
+
+	if (claim->term == 0)
+	{
+		/* Where members vote, all of them have forgotten: the timelines tell which terms there were. */
+		claim->term = pgha_takes_part(node) && node->max_timeline > 1 ? node->max_timeline + 1 : 1;
+		claim->fork_lsn = 0;
+		strcpy(claim->leader, node->settings.name[node->settings.self]);
+	}
+	node->durable.leader_instance[0] = '\0';
+	node->durable.fenced = true;
 }
 
 void
@@ -65,14 +108,21 @@ pgha_begin_promotion(PghaStep *step, PghaWhy why)
 	node->stopped = PGHA_NOBODY;
 	pgha_forget_attempts(node);
 	node->former = node->durable;
-	node->durable.role = PGHA_ROLE_PRIMARY;
-	node->durable.fenced = false;
-	node->durable.diverged = false;
-	if (RULE(node, PGHA_RULE_TERM))
-		claim->term = node->max_term = pgha_later(node->max_term, 1) + 1;	/* 1 is a first primary's */
-	claim->fork_lsn = 0;
-	strcpy(claim->leader, node->settings.name[node->settings.self]);
-	node->durable.leader_instance[0] = '\0';
+	if (pgha_in_force(node))
+		choose_term_by_hand(step);
+	else if (why.reason == PGHA_WHY_NO_NEWS && RULE(node, PGHA_RULE_RESUME))
+		resume_claim(node);
+	else
+	{
+		node->durable.role = PGHA_ROLE_PRIMARY;
+		node->durable.fenced = false;
+		node->durable.diverged = false;
+		if (RULE(node, PGHA_RULE_TERM))
+			claim->term = node->max_term = pgha_later(node->max_term, 1) + 1;	/* 1 is a first primary's */
+		claim->fork_lsn = 0;
+		strcpy(claim->leader, node->settings.name[node->settings.self]);
+		node->durable.leader_instance[0] = '\0';
+	}
 	node->upstream = PGHA_NOBODY;
 	pgha_tell(step, why);
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
@@ -102,6 +152,7 @@ pgha_promotion_done(PghaStep *step, bool checked)
 		node->durable.fenced = node->former.fenced;
 		node->durable.diverged = node->former.diverged;
 		strcpy(node->durable.leader_instance, node->former.leader_instance);
+		node->durable.won = node->former.won;
 		node->held_off = node->awake = step->now;
 		node->held_off_for = node->settings.startup_grace;
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
@@ -117,7 +168,16 @@ pgha_promotion_done(PghaStep *step, bool checked)
 		pgha_fence_self(step, pgha_because(PGHA_WHY_PROMOTION_FAILED, PGHA_NOBODY));
 		return;
 	}
-	node->durable.claim.fork_lsn = node->local.fork_lsn;
+	if (pgha_in_force(node))
+	{
+		pgha_take_office(step, pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY));
+		return;
+	}
+
+	/* A claim that is resumed stays what it was, though the timeline is a new one. */
+	if (!node->durable.fenced || !pgha_posted(&node->durable))
+		node->durable.claim.fork_lsn = node->local.fork_lsn;
+	node->durable.fenced = false;
 	memset(&node->durable.sync, 0, sizeof(node->durable.sync));
 	node->posted = true;
 	greater = pgha_greater_claim(node);
@@ -151,12 +211,48 @@ pgha_candidate_since(const PghaNode *node, pgha_time now)
 	return pgha_is_stopped(node, pgha_known_leader(node), now) ? pgha_later(since, node->stopped_at) : since;
 }
 
+/*
+ * The primary has handed over to this node, which has all that was ever
+ * acknowledged: nobody need be asked.  The end of the stream brings the shutdown
+ * checkpoint, with which the former primary follows without a rewind; but that is
+ * not waited for for long.
+ */
+static void
+stand_as_heir(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaWhy		why = pgha_because(PGHA_WHY_HANDED_OVER, pgha_known_leader(node));
+
+	if (pgha_received_in_time(node, step->now) &&
+		step->now - node->voting.heir_heard < node->settings.failure_timeout / 2)
+	{
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_WAITING_PRIMARY, why.member));
+		return;
+	}
+	if (node->bar != PGHA_MAY_PROMOTE)
+	{
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_BARRED, why.member));
+		return;
+	}
+	if (node->state == PGHA_STARTING)
+		pgha_enter(step, PGHA_STANDBY, why);
+	pgha_enter(step, PGHA_CANDIDATE, why);
+	pgha_unfollow(step);
+	pgha_begin_promotion(step, why);
+}
+
 void
 pgha_stand_for_election(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 	PghaWhy		loss;
 	PghaWhy		objection;
+
+	if (pgha_is_heir(node, step->now) && !node->durable.diverged)
+	{
+		stand_as_heir(step);
+		return;
+	}
 
 	/* What comes from an upstream that became a standby itself leads nowhere. */
 	if (node->upstream != PGHA_NOBODY && pgha_counts(node, &node->member[node->upstream]) &&
@@ -229,7 +325,24 @@ pgha_promote_refusal(const PghaNode *node, bool force, pgha_time now)
 	if (node->local.too_low)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_TOO_LOW, PGHA_ACTIVE};
 	if (force)
+	{
+		/* Its rule has to have a place for it. */
+		if (pgha_voter_named(&node->durable.rule, node->settings.name[node->settings.self]) == PGHA_NOBODY &&
+			node->durable.rule.count == PGHA_MAX_MEMBERS)
+			return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_NOT_LISTED, PGHA_ACTIVE};
 		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	}
+	if (pgha_is_unaware(node))
+		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, PGHA_BAR_FORGOT, PGHA_ACTIVE};
+	if (pgha_in_force(node))
+	{
+		/* Who has more WAL, and whether there are enough, the voters say. */
+		if (pgha_leader_to_follow(node, now) != PGHA_NOBODY)
+			return pgha_because(PGHA_WHY_PRIMARY_ANSWERS, pgha_leader_to_follow(node, now));
+		if (pgha_bar_to_order(node) != PGHA_MAY_PROMOTE)
+			return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY, pgha_bar_to_order(node), PGHA_ACTIVE};
+		return pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	}
 	if (node->durable.diverged || node->durable.fenced)
 		return (PghaWhy) {PGHA_WHY_BARRED, PGHA_NOBODY,
 			node->durable.diverged ? PGHA_BAR_DIVERGED : PGHA_BAR_FENCED, PGHA_ACTIVE};

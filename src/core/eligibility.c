@@ -9,6 +9,7 @@
 #include "claim.h"
 #include "fencing.h"
 #include "members.h"
+#include "rule.h"
 
 bool
 pgha_is_behind_fork(const PghaNode *node)
@@ -16,13 +17,50 @@ pgha_is_behind_fork(const PghaNode *node)
 	/* No history was read since the start: the leader's timeline or the files must tell. */
 	if (node->history.timeline == 0)
 		return node->local.newest_timeline > node->local.timeline &&
-			node->upstream_timeline != node->local.timeline;
+			node->upstream_timeline != node->local.timeline &&
+			(node->local.newest_fork == 0 || node->local.newest_fork != node->local.wal_end);
 	for (int i = 0; i < node->history.count; i++)
 	{
 		if (node->history.entry[i].timeline == node->local.timeline)
 			return node->local.wal_end < node->history.entry[node->history.count - 1].end;
 	}
 	return node->history.shortened && node->local.timeline < node->history.entry[0].timeline;
+}
+
+/*
+ * Where votes decide, this node says only what it knows better than the voters.
+ * An order to promote it lifts more than a switchover to it, which goes to no node
+ * that is never to lead.
+ */
+static PghaBar
+bar_under_quorum(const PghaNode *node, bool by_hand, bool ordered)
+{
+	const PghaVotingRule *rule = &node->durable.rule;
+
+	if (!pgha_is_among(rule, rule->eligible, node->settings.name[node->settings.self]) &&
+		RULE(node, PGHA_RULE_ELIGIBLE))
+		return PGHA_BAR_NOT_LISTED;
+	if (pgha_is_behind_fork(node))
+		return PGHA_BAR_BEHIND_FORK;
+	if (node->settings.priority == 0 && !ordered && RULE(node, PGHA_RULE_PRIORITY))
+		return PGHA_BAR_PRIORITY;
+	if (node->local.apply_delay && !ordered && RULE(node, PGHA_RULE_APPLY_DELAY))
+		return PGHA_BAR_APPLY_DELAY;
+	if (node->local.too_low && RULE(node, PGHA_RULE_TOO_LOW))
+		return PGHA_BAR_TOO_LOW;
+	if (node->durable.paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
+		return PGHA_BAR_PAUSED;
+	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+		return PGHA_BAR_AUTO_FAILOVER;
+	return PGHA_MAY_PROMOTE;
+}
+
+PghaBar
+pgha_bar_to_order(const PghaNode *node)
+{
+	if (node->durable.diverged && RULE(node, PGHA_RULE_DIVERGED))
+		return PGHA_BAR_DIVERGED;
+	return node->durable.role == PGHA_ROLE_PRIMARY ? PGHA_MAY_PROMOTE : bar_under_quorum(node, true, true);
 }
 
 pgha_lsn
@@ -60,6 +98,8 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	const PghaDurable *durable = &node->durable;
 	const PghaSync *sync = &durable->sync;
 	uint32_t	me = UINT32_C(1) << node->settings.self;
+	bool		ordered = now < node->voting.ordered_until;
+	bool		by_hand = ordered || pgha_is_heir(node, now);	/* ... or has handed over to it */
 
 	if (node->passive != PGHA_ACTIVE && RULE(node, PGHA_RULE_PASSIVE))
 		return PGHA_BAR_PASSIVE;
@@ -67,7 +107,9 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	{
 		if (durable->diverged)
 			return PGHA_BAR_DIVERGED;
-		if (durable->fenced)
+
+		/* Not the mark of a claim that is being resumed: others must go on to wait for this node. */
+		if (durable->fenced && durable->role != PGHA_ROLE_PRIMARY && !pgha_in_force(node))
 			return PGHA_BAR_FENCED;
 	}
 
@@ -83,6 +125,9 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 			return PGHA_BAR_HELD_OFF;
 	}
 
+	if (pgha_is_unaware(node))
+		return PGHA_BAR_FORGOT;
+
 	/*
 	 * A former primary that comes back to lead does what it did before: it
 	 * holds every commit it acknowledged, and neither a pause nor priority 0
@@ -90,6 +135,8 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	 */
 	if (durable->role == PGHA_ROLE_PRIMARY)
 		return PGHA_MAY_PROMOTE;
+	if (pgha_in_force(node))
+		return bar_under_quorum(node, by_hand, ordered);
 
 	if (durable->claim.term == 0)
 		return PGHA_BAR_NEVER_FOLLOWED;
@@ -101,10 +148,6 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 		return PGHA_BAR_TOO_LOW;
 	if (node->settings.priority == 0 && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
-	if (durable->paused && RULE(node, PGHA_RULE_PAUSED))
-		return PGHA_BAR_PAUSED;
-	if (!node->settings.auto_failover && RULE(node, PGHA_RULE_AUTO_FAILOVER))
-		return PGHA_BAR_AUTO_FAILOVER;
 	if (node->local.apply_delay && RULE(node, PGHA_RULE_APPLY_DELAY))
 		return PGHA_BAR_APPLY_DELAY;
 	if (sync->method != PGHA_SYNC_NONE)
@@ -118,6 +161,12 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	}
 	if (lacking(node) > node->settings.max_failover_lag && RULE(node, PGHA_RULE_LAG))
 		return PGHA_BAR_LAG;
+
+	/* Last, as whoever is only barred by these may be handed over to. */
+	if (durable->paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
+		return PGHA_BAR_PAUSED;
+	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+		return PGHA_BAR_AUTO_FAILOVER;
 	if (leader != PGHA_NOBODY && !node->member[leader].was_primary &&
 		!pgha_primary_is_missing(node, now, &why))
 		return PGHA_BAR_STARTED_LATE;
@@ -128,7 +177,8 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 static bool
 knows_later_leader(const PghaNode *node, const PghaReport *report)
 {
-	return report->in_recovery && (report->fenced || report->diverged) && !pgha_is_void(report) &&
+	return report->in_recovery && ((report->fenced && report->role != PGHA_ROLE_PRIMARY) || report->diverged) &&
+		!pgha_is_void(report) &&
 		pgha_claim_compare(&report->claim, &node->durable.claim) >= 0;
 }
 
@@ -164,6 +214,23 @@ is_better(const PghaNode *node, const PghaReport *report)
 	if (report->priority != node->settings.priority)
 		return report->priority > node->settings.priority;
 	return strcmp(report->node, node->settings.name[node->settings.self]) < 0;
+}
+
+/*
+ * A refused connection shows that nothing listens, or that something on the way
+ * answers in the primary's place.  The end of the stream, after which the primary
+ * has answered nothing, tells the one from the other; else it must last.
+ */
+static bool
+is_refused_for_good(const PghaNode *node, const PghaMember *primary, pgha_time now)
+{
+	pgha_time	lasting = node->settings.failure_timeout < PGHA_REFUSAL_LASTS ?
+		node->settings.failure_timeout : PGHA_REFUSAL_LASTS;
+
+	if (!RULE(node, PGHA_RULE_REFUSED))
+		return true;
+	return (node->stream_ended != 0 && primary->answered < node->stream_ended) ||
+		now - pgha_later(primary->contact_since, node->awake) >= lasting;
 }
 
 bool
@@ -208,7 +275,8 @@ pgha_primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 		if (now - node->awake >= settings->startup_grace &&
 			primary->contact != PGHA_CONTACT_ANSWERED &&
 			primary->contact != PGHA_CONTACT_ERROR &&
-			primary->contact != PGHA_CONTACT_STARTING)
+			primary->contact != PGHA_CONTACT_STARTING &&
+			(primary->contact != PGHA_CONTACT_UNLEARNT || !RULE(node, PGHA_RULE_UNLEARNT)))
 			return true;
 	}
 	else if (!RULE(node, PGHA_RULE_PRIMARY_GONE))
@@ -221,7 +289,10 @@ pgha_primary_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 		if (!node->local.receiver_ended_clean || !RULE(node, PGHA_RULE_CLEAN_STOP))
 		{
 			*why = pgha_because(PGHA_WHY_PRIMARY_CRASHED, leader);
-			return true;
+			if (is_refused_for_good(node, primary, now))
+				return true;
+			*why = pgha_because(PGHA_WHY_WAITING_PRIMARY, leader);
+			return false;
 		}
 		*why = pgha_because(PGHA_WHY_PRIMARY_STOPPED, leader);
 		if (now - pgha_later(primary->contact_since, node->awake) >= settings->failure_timeout)
@@ -267,7 +338,11 @@ pgha_members_objection(const PghaNode *node, pgha_time since, pgha_time now)
 		node->member[leader].report.in_recovery;
 	int			sure = 1;		/* listed standbys that answered, this one included */
 	PghaWhy		objection = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	int			heir = pgha_find_member(node, pgha_heir(node, now));
 
+	/* The primary has handed over, and whom to is given time to take over. */
+	if (heir != PGHA_NOBODY && !pgha_is_self(node, heir))
+		return pgha_because(PGHA_WHY_BETTER, heir);
 	for (int i = 0; i < node->settings.count; i++)
 	{
 		const PghaMember *m = &node->member[i];

@@ -9,6 +9,9 @@
 
 #include "state.h"
 
+/* Without a sign of its end in the stream, a primary must refuse connections for so long, without quorum. */
+#define PGHA_REFUSAL_LASTS	1000000
+
 /*
  * Does the leader's history begin a timeline that the WAL here has not reached
  * yet?  PostgreSQL would then name that one as the parent of a new timeline,
@@ -18,6 +21,9 @@ extern bool pgha_is_behind_fork(const PghaNode *node);
 
 /* How much WAL is there between two positions?  The gaps do not overlap. */
 extern pgha_lsn pgha_wal_between(pgha_lsn from, pgha_lsn to, const PghaGap *gap, int count);
+
+/* Where votes decide: what bars it even if an administrator orders it to stand. */
+extern PghaBar pgha_bar_to_order(const PghaNode *node);
 
 /* What it is in this node itself that bars it from promotion; PGHA_MAY_PROMOTE if nothing does. */
 extern PghaBar pgha_promotion_bar(const PghaNode *node, pgha_time now);

@@ -14,18 +14,22 @@
 
 /*
  * Is the old primary known not to acknowledge anything any more?  Silence does
- * not show that, nor does a server that starts up.
+ * not show that, nor does a server that starts up, nor a refused connection: a
+ * firewall can refuse it, and a backend outlives its postmaster for a moment.
  */
 static bool
 is_proved_gone(const PghaNode *node, int leader)
 {
 	const PghaMember *primary = &node->member[leader];
 
+	if (pgha_has_let_go(node))
+		return true;
+
 	/* Those who could confirm its commits are on this side. */
 	if (node->durable.sync.method == PGHA_SYNC_ANY)
 		return true;
 	if (primary->told >= node->receiver_lost &&
-		(primary->contact == PGHA_CONTACT_REFUSED ||
+		((primary->contact == PGHA_CONTACT_REFUSED && !RULE(node, PGHA_RULE_REFUSED)) ||
 		 (pgha_counts(node, primary) && primary->report.in_recovery)))
 		return true;
 	return primary->was_primary && node->local.receiver_ended_clean &&
@@ -73,7 +77,7 @@ tell_of_stop(PghaStep *step, PghaWhy why)
 {
 	uint64_t	bit = UINT64_C(1) << why.reason;
 
-	_Static_assert(PGHA_WHY_COUNT <= 64, "reasons told are kept in a 64 bit set");
+	_Static_assert(PGHA_WHY_NO_RULE <= 64, "reasons told are kept in a 64 bit set; those of votes are not told here");
 	if ((step->node->stop_told & bit) == 0)
 		pgha_tell(step, why);
 	step->node->stop_told |= bit;

@@ -39,7 +39,10 @@ pgha_counts(const PghaNode *node, const PghaMember *member)
 pgha_time
 pgha_silence(const PghaNode *node, const PghaMember *member, pgha_time now)
 {
-	return now - pgha_later(member->alive, node->awake);
+	pgha_time	since = pgha_later(member->alive, node->awake);
+
+	/* What this node could not find out then, by its own fault, is no evidence. */
+	return now - (RULE(node, PGHA_RULE_UNLEARNT) ? pgha_later(since, member->unlearnt) : since);
 }
 
 bool
@@ -73,10 +76,14 @@ pgha_presence(const PghaNode *node, const PghaMember *member, pgha_time since, p
 				return PGHA_PRESENCE_ABSENT;
 			case PGHA_CONTACT_NEVER:
 			case PGHA_CONTACT_SILENT:
+			case PGHA_CONTACT_UNLEARNT:
 				break;
 		}
 	}
-	return pgha_silence(node, member, now) >= node->settings.failure_timeout ?
+
+	/* A member that this node can never ask, as with a name that is gone, holds nobody up for ever. */
+	return pgha_silence(node, member, now) >= node->settings.failure_timeout ||
+		now - pgha_later(member->alive, node->awake) >= node->settings.startup_grace ?
 		PGHA_PRESENCE_ABSENT : PGHA_PRESENCE_UNKNOWN;
 }
 
@@ -90,7 +97,7 @@ pgha_visible_leader(const PghaNode *node, pgha_time now)
 		const PghaMember *m = &node->member[i];
 
 		if (pgha_is_self(node, i) || !pgha_counts(node, m) ||
-			m->report.in_recovery || !m->report.posted ||
+			m->report.in_recovery || !m->report.posted || m->report.released != 0 ||
 			pgha_silence(node, m, now) >= node->settings.failure_timeout)
 			continue;
 		if (pgha_claim_compare(&m->report.claim, &node->durable.claim) < 0)
@@ -112,6 +119,78 @@ remember_gap(PghaNode *node, const PghaGap *gap)
 	node->gap[0] = *gap;
 }
 
+/*
+ * What a leader says of a switchover is remembered when it answers otherwise,
+ * as after its restart, or not at all.
+ */
+static void
+note_handover(PghaStep *step, const PghaReport *report)
+{
+	PghaNode   *node = step->node;
+	PghaVoting *voting = &node->voting;
+	uint64_t	term = pgha_followed_term(node);
+
+	if (report->in_recovery || report->claim.term != term || term == 0 ||
+		strcmp(report->claim.leader, report->node) != 0 ||
+		strcmp(pgha_in_force(node) ? node->durable.support.name : node->durable.claim.leader, report->node) != 0)
+		return;
+	if (report->handover.term != term)
+	{
+		if (voting->heir_heard == 0)
+			voting->heir.term = 0;
+		return;
+	}
+	if (voting->heir.term != term || strcmp(voting->heir.name, report->handover.name) != 0)
+	{
+		voting->heir = report->handover;
+		voting->heir_announced = step->now;
+		voting->heir_heard = 0;
+	}
+	if (report->released == term && voting->heir_heard == 0)
+	{
+		voting->heir_heard = step->now;
+		voting->heir_lsn = report->handover_lsn;
+	}
+}
+
+uint64_t
+pgha_followed_term(const PghaNode *node)
+{
+	return pgha_in_force(node) ? node->durable.support.term : node->durable.claim.term;
+}
+
+bool
+pgha_has_let_go(const PghaNode *node)
+{
+	return node->voting.heir_heard != 0 && node->voting.heir.term == pgha_followed_term(node);
+}
+
+const char *
+pgha_heir(const PghaNode *node, pgha_time now)
+{
+	const PghaVoting *voting = &node->voting;
+
+	return pgha_has_let_go(node) && voting->heir_heard >= node->awake &&
+		now - voting->heir_heard < node->settings.failure_timeout ? voting->heir.name : "";
+}
+
+bool
+pgha_is_heir(const PghaNode *node, pgha_time now)
+{
+	return strcmp(pgha_heir(node, now), node->settings.name[node->settings.self]) == 0 &&
+		node->local.wal_end >= node->voting.heir_lsn;
+}
+
+bool
+pgha_expects_handover(const PghaNode *node, pgha_time now)
+{
+	const PghaVoting *voting = &node->voting;
+
+	return voting->handover != PGHA_NOBODY ||
+		(voting->heir.term != 0 && voting->heir.term == pgha_followed_term(node) &&
+		 now - voting->heir_announced < 4 * node->settings.failure_timeout);
+}
+
 void
 pgha_take_reply(PghaStep *step, const PghaEvent *event)
 {
@@ -121,12 +200,20 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 
 	m->asking = false;
 	m->told = m->asked;
+	m->told_end = m->asked_end;
 
 	/* A server that answers under another name is not the member. */
 	m->misnamed = contact == PGHA_CONTACT_ANSWERED && event->report != NULL &&
 		strcmp(event->report->node, node->settings.name[event->member]) != 0;
 	if (m->misnamed || (contact == PGHA_CONTACT_ANSWERED && event->report == NULL))
 		contact = PGHA_CONTACT_ERROR;
+
+	/* Of a server that answered elsewhere a refusal says nothing; under quorum the ballot looks at that. */
+	if (contact == PGHA_CONTACT_REFUSED && m->heard != 0 && !event->same_address && !pgha_in_force(node) &&
+		RULE(node, PGHA_RULE_REFUSED))
+		contact = PGHA_CONTACT_SILENT;
+	if (contact == PGHA_CONTACT_UNLEARNT && !RULE(node, PGHA_RULE_UNLEARNT))
+		contact = PGHA_CONTACT_SILENT;
 
 	if (contact != m->contact ||
 		(contact == PGHA_CONTACT_ANSWERED && m->report.in_recovery != event->report->in_recovery))
@@ -136,7 +223,12 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 	}
 	if (contact == PGHA_CONTACT_ANSWERED || contact == PGHA_CONTACT_ERROR ||
 		contact == PGHA_CONTACT_STARTING)
+	{
 		m->alive = step->now;
+		m->answered = m->told;
+	}
+	if (contact == PGHA_CONTACT_UNLEARNT)
+		m->unlearnt = step->now;
 	if (contact != PGHA_CONTACT_ANSWERED)
 		return;
 
@@ -146,6 +238,7 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 		return;
 	if (!m->report.in_recovery)
 		m->was_primary = true;
+	note_handover(step, &m->report);
 	if (node->max_term < m->report.claim.term)
 		node->max_term = m->report.claim.term;
 	if (node->max_timeline < m->report.timeline)
@@ -198,6 +291,18 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 	}
 }
 
+bool
+pgha_ask_meanwhile(PghaNode *node, int member, pgha_time now)
+{
+	PghaMember *m = &node->member[member];
+
+	if (m->asking)
+		return false;
+	m->asking = true;
+	m->asked = now;
+	return true;
+}
+
 PghaPassive
 pgha_find_passive(const PghaNode *node)
 {
@@ -225,6 +330,18 @@ pgha_find_passive(const PghaNode *node)
 	return others && !ours ? PGHA_PASSIVE_OTHER_SYSTEM : PGHA_ACTIVE;
 }
 
+/* A member or a witness. */
+static int
+find_anybody(const PghaNode *node, const char *name)
+{
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		if (strcmp(node->settings.name[i], name) == 0)
+			return i;
+	}
+	return PGHA_NOBODY;
+}
+
 /* A set of members in the numbering of new settings. */
 static uint32_t
 renumber(const PghaNode *old, const PghaSettings *settings, uint32_t members)
@@ -248,9 +365,9 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 
 	node->settings = *settings;
 	memset(node->member, 0, sizeof(node->member));
-	for (int i = 0; i < settings->count; i++)
+	for (int i = 0; i < pgha_everybody(node); i++)
 	{
-		int			was = pgha_find_member(&old, settings->name[i]);
+		int			was = find_anybody(&old, settings->name[i]);
 
 		if (was != PGHA_NOBODY)
 			node->member[i] = old.member[was];
@@ -271,5 +388,8 @@ pgha_node_configure(PghaNode *node, const PghaSettings *settings)
 	node->stopped = PGHA_NOBODY;
 	if (old.stopping != PGHA_NOBODY)
 		node->stopping = pgha_find_member(node, old.settings.name[old.stopping]);
+	if (old.voting.handover != PGHA_NOBODY)
+		node->voting.handover = pgha_find_member(node, old.settings.name[old.voting.handover]);
 	node->not_fenced = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	node->voting.obstacle = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 }

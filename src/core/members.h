@@ -56,4 +56,27 @@ extern void pgha_take_reply(PghaStep *step, const PghaEvent *event);
  */
 extern void pgha_node_configure(PghaNode *node, const PghaSettings *settings);
 
+/* ---- what the leader has said of a switchover ---- */
+
+/* The term whose leader is followed. */
+extern uint64_t pgha_followed_term(const PghaNode *node);
+
+/* Has that leader said that it has closed its gate for good? */
+extern bool pgha_has_let_go(const PghaNode *node);
+
+/* Whom it then was to hand over to; "" if nobody, and from a while after that. */
+extern const char *pgha_heir(const PghaNode *node, pgha_time now);
+
+/* ... is it this node, and has it all that was acknowledged? */
+extern bool pgha_is_heir(const PghaNode *node, pgha_time now);
+
+/* Is a switchover under way, so that news must not wait? */
+extern bool pgha_expects_handover(const PghaNode *node, pgha_time now);
+
+/*
+ * The caller asks a member between two steps, without having been told to.  False
+ * if it must not, as a request is under way.
+ */
+extern bool pgha_ask_meanwhile(PghaNode *node, int member, pgha_time now);
+
 #endif							/* PGHA_CORE_MEMBERS_H */

@@ -71,17 +71,71 @@ typedef struct PghaGap
 	pgha_lsn	to;				/* 0: none */
 } PghaGap;
 
+/* ---- the members vote (quorum.md) ---- */
+
+/* What a voter of this version says of itself in PghaReport.votes; 0: an older one, nothing is known of it. */
+#define PGHA_VOTES			1
+/* A timeline's id is the term of its promotion: none is greater. */
+#define PGHA_MAX_TERM		UINT32_MAX
+
+/* A name for a term; term 0: none. */
+typedef struct PghaBallot
+{
+	uint64_t	term;
+	char		name[PGHA_NAME_SIZE];
+} PghaBallot;
+
+/*
+ * The rule: who votes, and which standbys confirm commits.  Rules are ordered by
+ * (term, epoch), and written by the leader of `term` only.  Voters are kept by
+ * name, as the files of two nodes may list others for a while; bit i of a set
+ * stands for voter i.
+ */
+typedef struct PghaVotingRule
+{
+	uint64_t	term;			/* 0: none, the members do not vote */
+	uint32_t	epoch;
+	int			count;
+	char		voter[PGHA_MAX_MEMBERS][PGHA_NAME_SIZE];
+	uint32_t	witnesses;		/* voters without data */
+	uint32_t	eligible;		/* who may be elected */
+	uint32_t	sync;			/* S: whose flush confirms commits */
+	int			k;				/* of them; 0: commits need no confirmation */
+} PghaVotingRule;
+
+/* "I follow nobody else until this time is over", as the leader gets to read it. */
+typedef struct PghaPromise
+{
+	PghaBallot	leader;			/* term 0: none given */
+	uint64_t	instance;		/* of the leader, that the beat is of */
+	uint64_t	beat;
+	pgha_time	ttl;			/* of a lease that it outlives: lease_ttl may differ from node to node */
+} PghaPromise;
+
 /* What pgha.state keeps over a restart and decisions depend on. */
 typedef struct PghaDurable
 {
 	PghaClaim	claim;			/* the WAL here is a prefix of this leader's history, or is its own */
 	PghaRole	role;
-	bool		fenced;			/* gave up leadership to a greater claim, has not followed it yet */
+	bool		fenced;			/* gave up leadership to a greater claim, has not followed it yet; with
+								 * PGHA_ROLE_PRIMARY: is being promoted to resume its claim */
 	bool		diverged;		/* WAL here is past the fork of the leader's history */
 	bool		paused;
 	uint64_t	pause_generation;
 	PghaSync	sync;
 	char		leader_instance[PGHA_INSTANCE_SIZE];	/* EC2 instance of claim.leader; empty: not known */
+
+	/* The members vote (quorum.md, 3). */
+	PghaBallot	support;		/* the leader that this voter accepts; without a name: none of before that term */
+	PghaBallot	vote;			/* the last one */
+	bool		vote_open;		/* it is not known yet what became of its candidate */
+	uint64_t	highest;		/* greatest term voted in or supported */
+	uint64_t	withdrawn;		/* greatest term of an own candidacy that was given up */
+	uint64_t	won;			/* greatest term this node was elected in, unless it was given up unused */
+	uint64_t	won_before;		/* ... and the one before: what it is again when that is given up */
+	pgha_time	promised_ttl;	/* longest lease that a promise was given for, and that may still run */
+	PghaVotingRule rule;		/* newest one stored */
+	bool		forgot;			/* what it has voted in is not known: the vote is an open one of any term (recall.c) */
 } PghaDurable;
 
 typedef enum PghaReceiver
@@ -115,7 +169,8 @@ typedef enum PghaBar
 	PGHA_BAR_STARTED_LATE,		/* has not met the primary since its start, and gives it time to come */
 	PGHA_BAR_LAG,				/* further behind than pgha.max_failover_lag */
 	PGHA_BAR_NOT_LISTED,		/* not in the primary's synchronous_standby_names */
-	PGHA_BAR_NOT_SYNC			/* FIRST: was not synchronous when the primary was last heard */
+	PGHA_BAR_NOT_SYNC,			/* FIRST: was not synchronous when the primary was last heard */
+	PGHA_BAR_FORGOT				/* does not know what it has voted in */
 } PghaBar;
 
 typedef enum PghaPassive
@@ -155,6 +210,27 @@ typedef struct PghaReport
 	uint32_t	slots;			/* members it keeps a slot for */
 	char		ec2_instance[PGHA_INSTANCE_SIZE];	/* as its agent says; empty: not on EC2, or not told yet */
 	char		address_state[PGHA_ADDRESS_STATE_SIZE]; /* what became of pgha.address, in words */
+
+	/* The members vote (quorum.md, 3); all zero in the report of an older version. */
+	uint32_t	votes;			/* PGHA_VOTES of its version; 0: does not vote */
+	PghaBallot	support;
+	PghaBallot	vote;
+	bool		vote_open;
+	uint64_t	highest;
+	uint64_t	withdrawn;
+	uint64_t	won;
+	PghaVotingRule rule;
+	uint64_t	candidacy;		/* the term it stands for; 0: it does not */
+	uint64_t	replay_lag;		/* received, not replayed: bytes */
+	uint64_t	beat;			/* while it leads */
+	bool		leased;			/* ... and holds a lease */
+	PghaPromise promise;
+	pgha_time	promise_age;
+
+	/* A switchover, with votes or without; others repeat what they have heard of their leader. */
+	uint64_t	released;		/* the term that it led, and whose gate is closed for good */
+	PghaBallot	handover;		/* of that term, to whom; also before the gate is closed */
+	pgha_lsn	handover_lsn;	/* ... who must have flushed this */
 } PghaReport;
 
 /* How a member answered the last request. */
@@ -165,7 +241,9 @@ typedef enum PghaContact
 	PGHA_CONTACT_REFUSED,		/* connection refused: nothing listens */
 	PGHA_CONTACT_SILENT,		/* no answer within the limit */
 	PGHA_CONTACT_STARTING,		/* starting up, in recovery mode or shutting down */
-	PGHA_CONTACT_ERROR			/* an answer without a report: too many clients, login refused, no pgha */
+	PGHA_CONTACT_ERROR,			/* an answer without a report: too many clients, login refused, no pgha */
+	PGHA_CONTACT_UNLEARNT		/* nothing was learnt, by a fault of this node's own: a name that could not
+								 * be looked up, no free descriptor, a child that could not be started */
 } PghaContact;
 
 /* What the server under us is doing. */
@@ -178,9 +256,11 @@ typedef struct PghaLocal
 	PghaPassive passive;		/* as found locally; NAME_IN_USE and OTHER_SYSTEM come from reports too */
 	bool		apply_delay;	/* recovery_min_apply_delay > 0 */
 	bool		too_low;		/* PostgreSQL would not end recovery with these settings */
-	bool		agent;			/* with fence: the own agent is connected */
+	bool		replaying;		/* standby: there is WAL here that it could replay, and has not yet */
+	bool		agent;			/* the own agent is connected */
 	uint32_t	timeline;		/* of the last WAL here */
 	uint32_t	newest_timeline;	/* greatest id that a history file in pg_wal names, 0 if none */
+	pgha_lsn	newest_fork;	/* where that one leaves its parent; 0: not known */
 	uint32_t	archived_timeline;	/* greatest later id that the archive has a history of, 0 if none is known */
 	pgha_lsn	fork_lsn;		/* primary: where its timeline left its parent, 0 on timeline 1 */
 	bool		fork_unknown;	/* ... it cannot be read at the moment */
@@ -193,6 +273,8 @@ typedef struct PghaLocal
 	pgha_time	receiver_heard; /* when the upstream was last heard in-band */
 	pgha_lsn	upstream_end;	/* upstream's WAL end as told in-band, 0 if unknown */
 	PghaSync	sync;			/* primary: own synchronous_standby_names */
+	pgha_lsn	flushed[PGHA_MAX_MEMBERS];	/* primary: what each member's receiver has confirmed; 0: none is connected */
+	pgha_lsn	applied[PGHA_MAX_MEMBERS];	/* ... and what it has replayed; 0: not known */
 } PghaLocal;
 
 /* One line of a timeline history file, and last the leader's own timeline with end = none. */
@@ -233,7 +315,11 @@ typedef struct PghaSettings
 {
 	int			self;			/* index of this node in the members */
 	int			count;			/* members */
+	int			voters;			/* members and the witnesses behind them; 0: the members do not vote */
+	int			leaving;		/* the last ones of these: no file lists them any more, but the rule does */
 	char		name[PGHA_MAX_MEMBERS][PGHA_NAME_SIZE];
+	pgha_time	lease_ttl;
+	bool		refused_is_down;	/* a refused connection proves that the leader's postmaster is gone */
 	pgha_time	heartbeat_interval;
 	pgha_time	failure_timeout;
 	pgha_time	startup_grace;
@@ -242,7 +328,8 @@ typedef struct PghaSettings
 	bool		auto_failover;
 	bool		fence;			/* stop the old primary's instance unless it is known to be gone */
 	pgha_time	fence_timeout;
-	uint64_t	config_hash;
+	uint64_t	config_hash;	/* of what all members, ... */
+	uint64_t	witness_hash;	/* ... and what all witnesses must agree on with them */
 	uint64_t	system_identifier;
 	uint64_t	instance;
 } PghaSettings;
@@ -260,19 +347,22 @@ typedef enum PghaEventType
 								 * before, the actions after it were not carried out */
 	PGHA_EV_OLD_STOPPED,		/* outcome of PGHA_ACT_STOP_OLD */
 	PGHA_EV_PAUSE,				/* an administrator's pgha_pause() / pgha_resume() */
-	PGHA_EV_PROMOTE				/* an administrator's pgha_promote() */
+	PGHA_EV_PROMOTE,			/* an administrator's pgha_promote() */
+	PGHA_EV_SWITCHOVER			/* an administrator's pgha_switchover(): to member, or PGHA_NOBODY: the best;
+								 * or he has called it off */
 } PghaEventType;
 
 typedef struct PghaEvent
 {
 	PghaEventType type;
-	int			member;			/* REPLY, HISTORY, COMPARED, OLD_STOPPED */
+	int			member;			/* REPLY, HISTORY, COMPARED, OLD_STOPPED, SWITCHOVER */
 	PghaContact contact;		/* REPLY */
 	const PghaReport *report;	/* REPLY with PGHA_CONTACT_ANSWERED */
+	bool		same_address;	/* REPLY, answered or refused: by the address that answered last */
 	const PghaHistory *history; /* HISTORY; NULL: could not be read */
 	PghaComparison compared;	/* COMPARED */
 	bool		ok;				/* RECEIVER_STOPPED, PROMOTED, OLD_STOPPED: done and checked */
-	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force */
+	bool		flag;			/* PAUSE: pause or resume; PROMOTE: force; SWITCHOVER: called off */
 } PghaEvent;
 
 /* ---- actions: carried out in the order given ---- */
@@ -286,6 +376,7 @@ typedef enum PghaActionType
 	PGHA_ACT_OPEN_GATE,
 	PGHA_ACT_CLOSE_GATE,
 	PGHA_ACT_SUSPEND_GATE,		/* shut until the next decision, which commits wait for */
+	PGHA_ACT_LEASE,				/* an open gate, or one that is opened after this, closes by itself at `until` */
 	PGHA_ACT_STOP_RECEIVER,		/* for good: no ack leaves after the outcome, no upstream is left */
 	PGHA_ACT_RELEASE_RECEIVER,	/* takes STOP_RECEIVER back: a receiver may wait for an upstream */
 	PGHA_ACT_FOLLOW,			/* member becomes the upstream, on timeline */
@@ -294,6 +385,8 @@ typedef enum PghaActionType
 	PGHA_ACT_FORGET_STOP,		/* takes STOP_OLD back, as far as nobody has begun with it; no outcome */
 	PGHA_ACT_PROMOTE,			/* onto timeline, leaving parent timeline */
 	PGHA_ACT_FENCE,				/* standby.signal, then crash-restart as a standby */
+	PGHA_ACT_BECOME_STANDBY,	/* standby.signal: whatever comes, the next start is one as a standby */
+	PGHA_ACT_HAND_OVER,			/* shut down cleanly, and start again as a standby */
 	PGHA_ACT_EVENT				/* tell the log and pgha_events(); `why` says what */
 } PghaActionType;
 
@@ -347,6 +440,40 @@ typedef enum PghaReason
 	PGHA_WHY_PASSIVE,
 	PGHA_WHY_PAUSED,
 	PGHA_WHY_RESUMED_FAILOVER,
+	PGHA_WHY_VOTING_BEGINS,		/* the first rule */
+	PGHA_WHY_WAITING_LEASE,		/* leads, but has no lease, or a rule that is not committed */
+	PGHA_WHY_NO_LEASE,			/* had none for failure_timeout: steps down */
+	PGHA_WHY_NOT_ELECTED,		/* out of recovery, and nobody voted for it */
+	PGHA_WHY_FEW_VOTERS,		/* too few voters answer */
+	PGHA_WHY_PROMISED,			/* has promised to follow member for a while yet */
+	PGHA_WHY_VOTED,				/* waits for what becomes of member's candidacy */
+	PGHA_WHY_STANDING,			/* waits for votes */
+	PGHA_WHY_WITNESS,			/* votes, and has no data */
+	PGHA_WHY_HANDING_OVER,		/* to member */
+	PGHA_WHY_NOT_STREAMING,		/* member does not stream from this node, and cannot be handed over to */
+	PGHA_WHY_TARGET_BARRED,		/* nor can member; see bar */
+	PGHA_WHY_LAGS,				/* nor can member, which lags behind */
+	PGHA_WHY_NO_TARGET,			/* nor is there anybody else */
+	PGHA_WHY_KEEPS_LEAD,		/* member did not take over in time */
+	PGHA_WHY_CALLED_OFF,		/* ... or the administrator did not want it any more */
+	PGHA_WHY_HANDED_OVER,		/* member led, and has handed over to this node */
+
+	/* Why a voter does not vote for member (quorum.md, V), or a node would not be elected. */
+	PGHA_WHY_NO_RULE,			/* quorum is not in force here */
+	PGHA_WHY_NOT_READY,			/* its own WAL is not known yet */
+	PGHA_WHY_STANDS_NOT,
+	PGHA_WHY_VOTED_ALREADY,		/* V1 */
+	PGHA_WHY_OLD_RULE,			/* V3 */
+	PGHA_WHY_NOT_ELIGIBLE,		/* V3 */
+	PGHA_WHY_LESS_WAL,			/* V4 */
+	PGHA_WHY_ABSENT,			/* it does not answer */
+	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
+	PGHA_WHY_REPLAYING,			/* stood in vain, as it did not come to the end of its WAL, and waits for that */
+	PGHA_WHY_FORGOT,			/* does not know what it has voted in before, and has not heard of member */
+	PGHA_WHY_VOTER_ABSENT,		/* R4: why the rule is not what the files ask for */
+	PGHA_WHY_VOTER_NEEDED,
+	PGHA_WHY_VOTER_CONFIRMS,
+	PGHA_WHY_UNELECTED,			/* leads, but member, which knows of no votes, leads as well */
 	PGHA_WHY_COUNT
 } PghaReason;
 
@@ -366,6 +493,7 @@ typedef struct PghaAction
 	uint32_t	parent;
 	pgha_lsn	begin;
 	pgha_lsn	end;
+	pgha_time	until;			/* LEASE */
 	PghaWhy		why;
 } PghaAction;
 

@@ -6,11 +6,15 @@
  * an upstream before the WAL here was compared with the leader's history.
  */
 #include "standby.h"
+#include "ballot.h"
+#include "candidacy.h"
 #include "claim.h"
 #include "election.h"
 #include "eligibility.h"
 #include "fencing.h"
 #include "members.h"
+#include "primary.h"
+#include "recall.h"
 
 /* Gives the WAL receiver its upstream, and remembers whose history is here. */
 static void
@@ -369,12 +373,14 @@ return_to_lead(PghaStep *step)
 			(m->contact != PGHA_CONTACT_ANSWERED && m->contact != PGHA_CONTACT_REFUSED && !m->misnamed))
 			missing = i;
 	}
-	pgha_enter(step, PGHA_RETURNING, pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
+	pgha_enter(step, PGHA_RETURNING, node->bar == PGHA_BAR_FORGOT ?
+			   pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node)) : pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
 	if (node->bar != PGHA_MAY_PROMOTE)
 		return;
 
 	/* A copy of the leader's data directory must not lead beside it: who has the own address? */
-	if ((self->contact == PGHA_CONTACT_NEVER || self->contact == PGHA_CONTACT_SILENT) &&
+	if ((self->contact == PGHA_CONTACT_NEVER || self->contact == PGHA_CONTACT_SILENT ||
+		 self->contact == PGHA_CONTACT_UNLEARNT) &&
 		RULE(node, PGHA_RULE_PASSIVE) &&
 		step->now - node->awake < node->settings.startup_grace)
 		return;
@@ -444,6 +450,30 @@ begin_without_wal(PghaStep *step)
 	pgha_enter(step, node->state, why);
 }
 
+/* The leader that votes have made is followed; if there is none, one is elected. */
+static void
+under_quorum(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	int			leader = pgha_leader_to_follow(node, step->now);
+
+	/* What comes from a leader that is not to be followed must not be confirmed. */
+	if (node->upstream != PGHA_NOBODY && RULE(node, PGHA_RULE_FOLLOW) &&
+		(node->upstream != pgha_supported(node) ||
+		 (node->durable.forgot && !pgha_may_follow_unaware(node, &node->member[node->upstream].report)) ||
+		 (pgha_counts(node, &node->member[node->upstream]) && node->member[node->upstream].report.in_recovery)))
+		pgha_unfollow(step);
+	if (leader == PGHA_NOBODY || node->voting.candidacy != 0)
+	{
+		pgha_seek_election(step);
+		return;
+	}
+	if (node->durable.diverged && node->state == PGHA_STARTING)
+		pgha_enter(step, PGHA_DIVERGED, pgha_because(PGHA_WHY_CHECKING_HISTORY, leader));
+	if (node->voting.receiver == PGHA_NOT_STOPPED)
+		follow(step, leader);
+}
+
 void
 pgha_standby_side(PghaStep *step)
 {
@@ -477,6 +507,15 @@ pgha_standby_side(PghaStep *step)
 	if (node->state == PGHA_PASSIVE)
 		pgha_enter(step, PGHA_STARTING, pgha_because(PGHA_WHY_STARTED, PGHA_NOBODY));
 
+	if (pgha_in_force(node))
+	{
+		under_quorum(step);
+		return;
+	}
+
+	/* A promotion to resume its claim was under way before the start. */
+	if (node->durable.role == PGHA_ROLE_PRIMARY)
+		node->durable.fenced = false;
 	if (remember_own_claim(step))
 		return;
 	if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced)
@@ -501,6 +540,11 @@ pgha_standby_side(PghaStep *step)
 			pgha_enter(step, PGHA_DIVERGED, pgha_because(PGHA_WHY_CHECKING_HISTORY, leader));
 		follow(step, leader);
 	}
+
+	/* Others elect their leaders: this one would have to give up at once. */
+	else if (pgha_other_rule(node) != PGHA_NOBODY)
+		pgha_enter(step, node->durable.diverged ? PGHA_DIVERGED : PGHA_STANDBY,
+				   pgha_because(PGHA_WHY_NO_RULE, PGHA_NOBODY));
 	else if (node->durable.role == PGHA_ROLE_PRIMARY && !node->durable.fenced &&
 			 !node->durable.diverged)
 		return_to_lead(step);

@@ -12,6 +12,7 @@ static const PghaTransition transitions[] = {
 	{PGHA_STARTING, PGHA_RETURNING, "in recovery, and led when last running"},
 	{PGHA_STARTING, PGHA_DIVERGED, "in recovery, known to be past the fork"},
 	{PGHA_STARTING, PGHA_PASSIVE, "not to be managed"},
+	{PGHA_STARTING, PGHA_WITNESS, "one of the witnesses"},
 
 	{PGHA_PRIMARY, PGHA_FENCING, "a member holds a greater claim"},
 	{PGHA_PRIMARY, PGHA_STARTING, "slept: asks the members again before it goes on"},
@@ -82,6 +83,7 @@ pgha_state_name(PghaState state)
 		[PGHA_RETURNING] = "returning",
 		[PGHA_DIVERGED] = "diverged",
 		[PGHA_PASSIVE] = "passive",
+		[PGHA_WITNESS] = "witness",
 	};
 
 	return WORD(names, state);
@@ -122,6 +124,7 @@ pgha_contact_name(PghaContact contact)
 		[PGHA_CONTACT_SILENT] = "no answer",
 		[PGHA_CONTACT_STARTING] = "starting up or shutting down",
 		[PGHA_CONTACT_ERROR] = "answers without a report",
+		[PGHA_CONTACT_UNLEARNT] = "could not be asked",
 	};
 
 	return WORD(names, contact);
@@ -148,6 +151,7 @@ pgha_bar_text(PghaBar bar)
 		[PGHA_BAR_STARTED_LATE] = "has not met the primary since it started, and gives it pgha.startup_grace",
 		[PGHA_BAR_LAG] = "further behind the primary than pgha.max_failover_lag",
 		[PGHA_BAR_NOT_LISTED] = "not listed in the primary's synchronous_standby_names",
+		[PGHA_BAR_FORGOT] = "does not know what it has voted in before, and votes when all members have answered",
 		[PGHA_BAR_NOT_SYNC] = "was not a synchronous standby when the primary was last heard",
 	};
 
@@ -179,6 +183,7 @@ pgha_action_name(PghaActionType type)
 		[PGHA_ACT_OPEN_GATE] = "open gate",
 		[PGHA_ACT_CLOSE_GATE] = "close gate",
 		[PGHA_ACT_SUSPEND_GATE] = "suspend gate",
+		[PGHA_ACT_LEASE] = "lease",
 		[PGHA_ACT_STOP_RECEIVER] = "stop receiver",
 		[PGHA_ACT_RELEASE_RECEIVER] = "release receiver",
 		[PGHA_ACT_FOLLOW] = "follow",
@@ -187,6 +192,8 @@ pgha_action_name(PghaActionType type)
 		[PGHA_ACT_FORGET_STOP] = "forget stop",
 		[PGHA_ACT_PROMOTE] = "promote",
 		[PGHA_ACT_FENCE] = "fence",
+		[PGHA_ACT_BECOME_STANDBY] = "standby.signal",
+		[PGHA_ACT_HAND_OVER] = "hand over",
 		[PGHA_ACT_EVENT] = "event",
 	};
 
@@ -246,6 +253,38 @@ static const struct
 	[PGHA_WHY_PASSIVE] = {"passive", "is not managed"},
 	[PGHA_WHY_PAUSED] = {"pause", "failover is paused"},
 	[PGHA_WHY_RESUMED_FAILOVER] = {"pause", "failover is resumed"},
+	[PGHA_WHY_VOTING_BEGINS] = {"lead", "the members vote from now on"},
+	[PGHA_WHY_WAITING_LEASE] = {"wait", "leads, and waits for a majority of the voters before it accepts commits"},
+	[PGHA_WHY_NO_LEASE] = {"fence", "gives up: no majority of the voters was heard for pgha.failure_timeout"},
+	[PGHA_WHY_NOT_ELECTED] = {"fence", "was promoted without the votes of the members: gives up"},
+	[PGHA_WHY_FEW_VOTERS] = {"wait", "too few voters answer to elect anybody"},
+	[PGHA_WHY_PROMISED] = {"wait", "has promised to follow %s for a while yet"},
+	[PGHA_WHY_VOTED] = {"wait", "voted for %s, and waits for what becomes of it"},
+	[PGHA_WHY_STANDING] = {"wait", "stands for election"},
+	[PGHA_WHY_WITNESS] = {"start", "is a witness: votes, and has no data"},
+	[PGHA_WHY_FORGOT] = {"wait", "does not vote: pgha.state is lost or new, and what %s knows of former votes is not known yet"},
+	[PGHA_WHY_VOTER_ABSENT] = {"wait", "does not let %s vote yet: it does not answer, or is not ready to"},
+	[PGHA_WHY_VOTER_NEEDED] = {"wait", "lets %s vote on, though the files do not: without it no majority of the voters would answer"},
+	[PGHA_WHY_VOTER_CONFIRMS] = {"wait", "lets %s vote on, though the files do not: synchronous_standby_names names it"},
+	[PGHA_WHY_UNELECTED] = {"wait", "leads, and accepts no commits while %s, which nobody has elected, leads as well"},
+	[PGHA_WHY_HANDING_OVER] = {"promote", "hands over to %s"},
+	[PGHA_WHY_NOT_STREAMING] = {"wait", "%s does not stream from this server"},
+	[PGHA_WHY_TARGET_BARRED] = {"wait", "%s may not be promoted"},
+	[PGHA_WHY_LAGS] = {"wait", "%s lags too far behind"},
+	[PGHA_WHY_NO_TARGET] = {"wait", "no standby that streams from this server may be promoted"},
+	[PGHA_WHY_KEEPS_LEAD] = {"lead", "goes on leading: %s was not ready to take over in time"},
+	[PGHA_WHY_CALLED_OFF] = {"lead", "goes on leading: the switchover to %s was called off"},
+	[PGHA_WHY_HANDED_OVER] = {"failover", "primary %s has handed over to this node"},
+	[PGHA_WHY_NO_RULE] = {"vote", "has no rule that the members vote by"},
+	[PGHA_WHY_NOT_READY] = {"vote", "does not know yet how much WAL it has"},
+	[PGHA_WHY_STANDS_NOT] = {"vote", "%s does not stand for election"},
+	[PGHA_WHY_VOTED_ALREADY] = {"vote", "has voted in that term or a later one already"},
+	[PGHA_WHY_OLD_RULE] = {"vote", "%s has an older rule than this node"},
+	[PGHA_WHY_NOT_ELIGIBLE] = {"vote", "%s may not be elected by its rule: it need not have every confirmed commit"},
+	[PGHA_WHY_LESS_WAL] = {"vote", "%s lacks WAL that is here"},
+	[PGHA_WHY_ABSENT] = {"wait", "does not answer"},
+	[PGHA_WHY_REPLAYING] = {"wait", "has not replayed all of its WAL, without which it cannot lead"},
+	[PGHA_WHY_FEW_VOTES] = {"wait", "too few voters would vote for it"},
 };
 
 const char *

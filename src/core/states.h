@@ -18,6 +18,7 @@ typedef enum PghaState
 	PGHA_RETURNING,				/* former primary, read-only until it is known who leads */
 	PGHA_DIVERGED,				/* needs pg_rewind or a new clone */
 	PGHA_PASSIVE,				/* not managed; see PghaPassive */
+	PGHA_WITNESS,				/* votes, and has no data */
 	PGHA_STATE_COUNT
 } PghaState;
 

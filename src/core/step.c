@@ -13,9 +13,14 @@
  *
  *	step
  *	standby						in recovery: follow, diverged, return to lead
+ *	candidacy					under quorum: stand for election, be elected
  *	election					candidate, promotion, by hand
+ *	switchover					hand over as planned
  *	primary, eligibility		out of recovery: lead, fence; may it be promoted
  *	fencing						the old primary's instance is stopped first
+ *	ballot						under quorum: support, votes, promises
+ *	recall						... of who does not know what it has voted in
+ *	lease, rule					a leader's lease and gate; who votes, who confirms
  *	members						what the members say
  *	actions, claim				the only way out; claims and histories
  *	state, node					what all of them look at
@@ -26,15 +31,26 @@
  * does I/O, reads a clock or keeps state outside PghaNode.
  */
 #include "step.h"
+#include "ballot.h"
+#include "candidacy.h"
 #include "election.h"
 #include "eligibility.h"
 #include "fencing.h"
 #include "members.h"
 #include "primary.h"
+#include "recall.h"
+#include "rule.h"
 #include "standby.h"
+#include "switchover.h"
 
 /* While the primary is missing, members are asked this often. */
 #define URGENT_INTERVAL		20000
+
+/* So long an order to promote stands, if nobody leads meanwhile. */
+#define ORDER_LASTS			60000000
+
+/* While commits are held, each moment counts. */
+#define HANDOVER_INTERVAL	2000
 
 /*
  * A node that was stopped itself (SIGSTOP, a frozen virtual machine) must not
@@ -57,7 +73,9 @@ notice_sleep(PghaStep *step)
 	node->deciding_since = step->now;
 	pgha_forget_stop(step);
 	node->stopped = PGHA_NOBODY;
-	if (node->state == PGHA_PRIMARY && slept >= node->settings.failure_timeout)
+
+	/* Under quorum the lease has ended long ago: that is enough. */
+	if (node->state == PGHA_PRIMARY && slept >= node->settings.failure_timeout && !pgha_in_force(node))
 	{
 		node->gate_open = false;
 		pgha_act(step, PGHA_ACT_SUSPEND_GATE);
@@ -72,6 +90,8 @@ observe(PghaStep *step, const PghaLocal *local)
 {
 	PghaNode   *node = step->node;
 	int			leader = pgha_known_leader(node);
+	bool		streamed = node->local.receiver == PGHA_RECEIVER_STREAMING && leader != PGHA_NOBODY &&
+		node->local.upstream == leader && node->upstream == leader;
 
 	node->local = *local;
 	if (local->in_recovery && local->upstream != PGHA_NOBODY && local->upstream == leader &&
@@ -89,6 +109,10 @@ observe(PghaStep *step, const PghaLocal *local)
 		node->receiver_lost = 0;
 	else if (node->receiver_lost == 0)
 		node->receiver_lost = step->now;
+	if (local->receiver == PGHA_RECEIVER_STREAMING)
+		node->stream_ended = 0;
+	else if (streamed)
+		node->stream_ended = step->now;
 	if (node->max_timeline < local->timeline)
 		node->max_timeline = local->timeline;
 }
@@ -109,6 +133,7 @@ pgha_node_init(PghaNode *node, const PghaSettings *settings,
 	node->history_of = node->compared.with = PGHA_NOBODY;
 	node->stopping = node->stopped = PGHA_NOBODY;
 	node->wake_at = now;
+	pgha_begin_voting(node, now);
 }
 
 static void
@@ -122,6 +147,8 @@ take_event(PghaStep *step, const PghaEvent *event)
 			break;
 		case PGHA_EV_REPLY:
 			pgha_take_reply(step, event);
+			if (pgha_takes_part(node))
+				pgha_hear_voter(step, event);
 			break;
 		case PGHA_EV_HISTORY:
 			node->history_asked = false;
@@ -134,7 +161,11 @@ take_event(PghaStep *step, const PghaEvent *event)
 				node->compared.outcome = event->compared;
 			break;
 		case PGHA_EV_RECEIVER_STOPPED:
-			if (node->state == PGHA_PROMOTING)
+			if (node->voting.receiver == PGHA_STOP_ORDERED)
+				node->voting.receiver = PGHA_STOPPED;
+
+			/* Of two orders, for a vote and for a promotion by hand, there is one outcome. */
+			if (node->state == PGHA_PROMOTING && node->why.reason == PGHA_WHY_STOPPING_RECEIVER)
 				pgha_continue_promotion(step);
 			break;
 		case PGHA_EV_PROMOTED:
@@ -155,8 +186,23 @@ take_event(PghaStep *step, const PghaEvent *event)
 										 PGHA_NOBODY));
 			break;
 		case PGHA_EV_PROMOTE:
-			if (pgha_promote_refusal(node, event->flag, step->now).reason == PGHA_WHY_NONE)
+			if (pgha_promote_refusal(node, event->flag, step->now).reason != PGHA_WHY_NONE)
+				break;
+
+			/* Without force it is left to the votes; but it need not wait for its turn, and its settings are no bar. */
+			if (pgha_in_force(node) && !event->flag)
+			{
+				node->voting.next_try = 0;
+				node->voting.ordered_until = step->now + pgha_later(ORDER_LASTS, 4 * node->settings.failure_timeout);
+			}
+			else
 				pgha_begin_promotion(step, pgha_because(PGHA_WHY_BY_HAND, PGHA_NOBODY));
+			break;
+		case PGHA_EV_SWITCHOVER:
+			if (event->flag)
+				pgha_call_off_switchover(step);
+			else if (pgha_switchover_refusal(node, event->member, step->now).reason == PGHA_WHY_NONE)
+				pgha_begin_switchover(step, event->member);
 			break;
 	}
 }
@@ -167,15 +213,15 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 {
 	const PghaSettings *settings = &node->settings;
 	pgha_time	wake = now + settings->heartbeat_interval;	/* or less, for notice_sleep() */
-	pgha_time	deadline[4] = {0};
+	pgha_time	deadline[5] = {0};
 
 	if (settings->heartbeat_interval > settings->failure_timeout / 4)
 		wake = now + settings->failure_timeout / 4;
-	for (int i = 0; i < settings->count; i++)
+	for (int i = 0; i < pgha_everybody(node); i++)
 	{
 		const PghaMember *m = &node->member[i];
 		pgha_time	due = m->asked + interval;
-		pgha_time	silent = pgha_later(m->alive, node->awake) + settings->failure_timeout;
+		pgha_time	silent = now - pgha_silence(node, m, now) + settings->failure_timeout;
 
 		if (!pgha_is_self(node, i) && !m->asking && due > now && due < wake)
 			wake = due;
@@ -185,17 +231,49 @@ next_wake(const PghaNode *node, pgha_time now, pgha_time interval)
 		{
 			deadline[0] = pgha_later(m->contact_since, node->awake) + settings->failure_timeout;
 			deadline[1] = pgha_later(m->contact_since, node->awake) + settings->startup_grace;
-			for (int k = 0; k < 2; k++)
+			deadline[2] = pgha_later(m->contact_since, node->awake) + PGHA_REFUSAL_LASTS;
+			for (int k = 0; k < 3; k++)
 				if (deadline[k] > now && deadline[k] < wake)
 					wake = deadline[k];
 		}
 	}
-	deadline[2] = pgha_later(node->local.receiver_heard, node->awake) + settings->failure_timeout;
-	deadline[3] = node->awake + settings->startup_grace;
-	for (int k = 2; k < 4; k++)
+	deadline[3] = pgha_later(node->local.receiver_heard, node->awake) + settings->failure_timeout;
+	deadline[4] = node->awake + settings->startup_grace;
+	for (int k = 3; k < 5; k++)
 		if (deadline[k] > now && deadline[k] < wake)
 			wake = deadline[k];
+	if (node->voting.handover != PGHA_NOBODY && node->state == PGHA_PRIMARY)
+		wake = now + HANDOVER_INTERVAL;
+	if (pgha_in_force(node))
+	{
+		pgha_time	due = pgha_election_due(node, now);
+
+		if (wake > now + interval)
+			wake = now + interval;
+		if (due != 0 && due < wake)
+			wake = due;
+	}
 	return wake;
+}
+
+/*
+ * Under quorum beats and their echoes must be around in time, and while anything
+ * is being decided by votes or stored rules each answer matters.
+ */
+static pgha_time
+voting_interval(const PghaNode *node, pgha_time now, pgha_time interval, pgha_time *since)
+{
+	const PghaVoting *voting = &node->voting;
+	bool		urgent = node->durable.vote_open || node->state == PGHA_CANDIDATE ||
+		node->state == PGHA_PROMOTING;
+
+	if (node->state == PGHA_CANDIDATE)
+		*since = node->state_since;
+	if (node->posted)
+		urgent |= pgha_rule_compare(&voting->committed, &node->durable.rule) != 0 || now >= voting->lease_deadline;
+	if (urgent && now - node->state_since < 10 * node->settings.failure_timeout)
+		return URGENT_INTERVAL;
+	return interval < node->settings.heartbeat_interval / 2 ? interval : node->settings.heartbeat_interval / 2;
 }
 
 void
@@ -221,7 +299,12 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	if (was_passive != PGHA_ACTIVE && node->passive == PGHA_ACTIVE && node->state == PGHA_PASSIVE)
 		pgha_enter(&step, PGHA_STARTING, pgha_because(PGHA_WHY_STARTED, PGHA_NOBODY));
 
-	if (node->local.in_recovery)
+	if (pgha_takes_part(node))
+		pgha_tend_ballot(&step);
+	if (pgha_is_witness(node))
+		pgha_enter(&step, PGHA_WITNESS, pgha_is_unaware(node) ?
+				   pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node)) : pgha_because(PGHA_WHY_WITNESS, PGHA_NOBODY));
+	else if (node->local.in_recovery)
 		pgha_standby_side(&step);
 	else
 	{
@@ -248,9 +331,15 @@ pgha_step(PghaNode *node, const PghaEvent *event, const PghaLocal *local,
 	}
 	else if (!node->local.in_recovery && node->state == PGHA_STARTING)
 		since = node->deciding_since;
+	if (pgha_expects_handover(node, now))
+		interval = URGENT_INTERVAL;
+	if (pgha_in_force(node))
+		interval = voting_interval(node, now, interval, &since);
 	if (interval > node->settings.heartbeat_interval)
 		interval = node->settings.heartbeat_interval;
 	pgha_ask_members(&step, interval, since);
+	if (pgha_takes_part(node))
+		pgha_release_receiver(&step);
 
 	node->stepped = now;
 	node->wake_at = next_wake(node, now, interval);

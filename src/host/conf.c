@@ -37,7 +37,7 @@ typedef struct Setting
 
 enum
 {
-	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, CONNINFO, AUTO_REJOIN,
+	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, WITNESSES, CONNINFO, AUTO_REJOIN,
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
 	CLONE_COMMAND, CLONE_CHECK, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
 	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG,
@@ -54,7 +54,7 @@ typedef struct Reader
 
 static const char *const setting_names[SETTINGS] = {
 	"data_directory", "restore_command", "pgha.node", "pgha.cluster", "pgha.members",
-	"pgha.conninfo", "pgha.auto_rejoin", "pgha.clone_in_place", "pgha.keep_old_data",
+	"pgha.witnesses", "pgha.conninfo", "pgha.auto_rejoin", "pgha.clone_in_place", "pgha.keep_old_data",
 	"pgha.agent_directory", "pgha.start_command", "pgha.stop_command", "pgha.clone_command",
 	"pgha.clone_check",
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
@@ -404,7 +404,12 @@ take_members(Reader *reader)
 						 conf->config_file);
 	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &conf->members, reader->error, reader->error_size))
 		return false;
+	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reader->error, reader->error_size))
+		return false;
 	conf->self = pgha_members_find(&conf->members, node);
+	if (conf->self == PGHA_NOBODY && pgha_voters_find(&conf->members, node) != PGHA_NOBODY)
+		return pgha_fail(reader->error, reader->error_size,
+						 "pgha.node \"%s\" is a witness, which needs no agent", node);
 	if (conf->self == PGHA_NOBODY)
 		return pgha_fail(reader->error, reader->error_size,
 						 "pgha.node \"%.64s\" is not one of pgha.members", node);

@@ -3,8 +3,8 @@
  *		PGDATA/pgha.state as read while the server is down.
  *
  * The server writes it (server/state.c): lines key=value, and the checksum of
- * all of them at the end.  Here it is only read.  A file that is damaged says
- * nothing, also where a line looks sound.
+ * all of them at the end.  Here it is only read.  A file that is damaged, or of
+ * a later version than is known here, says nothing, also where a line looks sound.
  */
 #include "state_file.h"
 
@@ -17,7 +17,8 @@
 #include "../common/fields.h"
 #include "durable.h"
 
-#define HEADER	"pgha state 1\n"
+#define HEADER	"pgha state "
+#define NEWEST	2				/* it has votes besides, which are of no account here */
 
 /* CRC-32C, as PostgreSQL's COMP_CRC32C(). */
 static uint32_t
@@ -53,6 +54,16 @@ take_line(PghaStateFacts *facts, char *line)
 		good = pgha_parse_uint64(value, &facts->term);
 	else if (strcmp(line, "leader") == 0)
 		good = snprintf(facts->leader, sizeof(facts->leader), "%s", value) < (int) sizeof(facts->leader);
+	else if (strcmp(line, "role") == 0)
+	{
+		good = pgha_parse_uint64(value, &flag);
+		facts->standby = flag == PGHA_ROLE_STANDBY;
+	}
+	else if (strcmp(line, "fenced") == 0)
+	{
+		good = pgha_parse_uint64(value, &flag);
+		facts->fenced = flag != 0;
+	}
 	else if (strcmp(line, "diverged") == 0)
 	{
 		good = pgha_parse_uint64(value, &flag);
@@ -68,8 +79,8 @@ take_line(PghaStateFacts *facts, char *line)
 	return good;
 }
 
-PghaStateLook
-pgha_state_file_read(const char *data, PghaStateFacts *facts)
+static PghaStateLook
+read_facts(const char *data, const char *name, PghaStateFacts *facts)
 {
 	char		path[PATH_MAX + 16];
 	char	   *text;
@@ -79,7 +90,7 @@ pgha_state_file_read(const char *data, PghaStateFacts *facts)
 	bool		good;
 
 	memset(facts, 0, sizeof(*facts));
-	(void) snprintf(path, sizeof(path), "%s/pgha.state", data);
+	(void) snprintf(path, sizeof(path), "%s/%s", data, name);
 	text = pgha_read_file(path, NULL);
 	if (text == NULL)
 		return errno == ENOENT ? PGHA_STATE_FILE_ABSENT : PGHA_STATE_FILE_UNUSABLE;
@@ -89,8 +100,12 @@ pgha_state_file_read(const char *data, PghaStateFacts *facts)
 		strtoul(sum + 5, NULL, 16) == checksum(text, (size_t) (sum + 1 - text));
 	if (good)
 	{
+		uint64_t	version = 0;
+
 		*sum = '\0';
 		rest = text + strlen(HEADER);
+		line = strsep(&rest, "\n");
+		good = pgha_parse_uint64(line, &version) && version <= NEWEST;
 		while ((line = strsep(&rest, "\n")) != NULL)
 			good &= take_line(facts, line);
 	}
@@ -99,4 +114,16 @@ pgha_state_file_read(const char *data, PghaStateFacts *facts)
 		return PGHA_STATE_FILE_READ;
 	memset(facts, 0, sizeof(*facts));
 	return PGHA_STATE_FILE_UNUSABLE;
+}
+
+PghaStateLook
+pgha_state_file_read(const char *data, PghaStateFacts *facts)
+{
+	return read_facts(data, "pgha.state", facts);
+}
+
+PghaStateLook
+pgha_votes_file_read(const char *data, PghaStateFacts *facts)
+{
+	return read_facts(data, PGHA_VOTES_FILE, facts);
 }

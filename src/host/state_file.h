@@ -24,12 +24,20 @@ typedef struct PghaStateFacts
 	uint64_t	system_identifier;
 	uint64_t	term;
 	char		leader[PGHA_NAME_SIZE];	/* of that term */
+	bool		standby;		/* what it was, or has made up its mind to be */
+	bool		fenced;
 	bool		diverged;
 	bool		paused;
 	uint64_t	pause_generation;
 } PghaStateFacts;
 
+/* What a recovery leaves to the server that it starts: a pgha.state of which the votes count. */
+#define PGHA_VOTES_FILE	"pgha.votes"
+
 /* Reads the file of a data directory; *facts is zero unless the result is READ. */
 extern PghaStateLook pgha_state_file_read(const char *data, PghaStateFacts *facts);
+
+/* The same of PGHA_VOTES_FILE. */
+extern PghaStateLook pgha_votes_file_read(const char *data, PghaStateFacts *facts);
 
 #endif							/* PGHA_STATE_FILE_H */

@@ -25,11 +25,11 @@
 #define MAX_ENTRIES		1000
 #define MAX_DEPTH		16
 
-/* PostgreSQL's, and pgha.state, which must not outlive the data it speaks of. */
+/* PostgreSQL's, and pgha.state, which must not outlive the data it speaks of (of the votes in it see recovery/votes.c). */
 static const char *const not_ours[] = {
 	"PG_VERSION", "postmaster.pid", "postmaster.opts", "backup_label", "backup_label.old", "backup_manifest",
 	"tablespace_map", "tablespace_map.old", "standby.signal", "recovery.signal", "current_logfiles",
-	"pgha.state", "pgha.state.new", "pgha.slots.new", "pgha.follow", "pg_internal.init", "recovery.conf"
+	"pgha.state", "pgha.state.new", "pgha.votes", "pgha.votes.new", "pgha.slots.new", "pgha.follow", "pg_internal.init", "recovery.conf"
 };
 
 /* What PostgreSQL, or initdb, may have made a link of. */

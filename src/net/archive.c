@@ -142,12 +142,12 @@ serve(PghaIoInput *input, const char *command, const char *id, uint32_t timeline
 	pid_t		pid;
 
 	if (!build_command(command, timeline, text, sizeof(text)))
-		return pgha_io_send_answer(id, "error", "restore_command is too long");
+		return pgha_io_send_answer(id, "error", "restore_command is too long", NULL, NULL);
 	(void) unlink(TARGET);
 	(void) fflush(NULL);
 	pid = fork();
 	if (pid < 0)
-		return pgha_io_send_answer(id, "error", "could not start restore_command");
+		return pgha_io_send_answer(id, "error", "could not start restore_command", NULL, NULL);
 	if (pid == 0)
 		become_command(text, parent);
 	(void) setpgid(pid, pid);
@@ -163,25 +163,25 @@ serve(PghaIoInput *input, const char *command, const char *id, uint32_t timeline
 	{
 		(void) unlink(TARGET);
 		(void) snprintf(message, sizeof(message), "restore_command has not ended within %d ms", (int) (limit / 1000));
-		return pgha_io_send_answer(id, "silent", message);
+		return pgha_io_send_answer(id, "silent", message, NULL, NULL);
 	}
 
 	/* PostgreSQL, too, takes every other failure for "not there". */
 	if (WIFEXITED(status) && WEXITSTATUS(status) > 0 && WEXITSTATUS(status) <= 125)
-		return pgha_io_send_answer(id, "ok", "no");
+		return pgha_io_send_answer(id, "ok", "no", NULL, NULL);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 	{
 		bool		there = stat(TARGET, &st) == 0;
 
 		(void) unlink(TARGET);
-		return there ? pgha_io_send_answer(id, "ok", "yes") :
-			pgha_io_send_answer(id, "error", "restore_command has left no file");
+		return there ? pgha_io_send_answer(id, "ok", "yes", NULL, NULL) :
+			pgha_io_send_answer(id, "error", "restore_command has left no file", NULL, NULL);
 	}
 	if (WIFEXITED(status))
 		(void) snprintf(message, sizeof(message), "restore_command ended with exit code %d", WEXITSTATUS(status));
 	else
 		(void) snprintf(message, sizeof(message), "restore_command was ended by signal %d", WTERMSIG(status));
-	return pgha_io_send_answer(id, "error", message);
+	return pgha_io_send_answer(id, "error", message, NULL, NULL);
 }
 
 void

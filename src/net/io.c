@@ -8,15 +8,21 @@
  *
  *		conninfo <connection string>					once, first
  *		<id> <limit in ms> report <events since>		the peer's report
- *		<id> <limit in ms> check <events since>			the same, then disconnect
+ *		<id> <limit in ms> changed <events since>		the same, as soon as it has changed
+ *		<id> <limit in ms> soon <events since>			the same, or after a moment
+ *		<id> <limit in ms> check <events since>			as "report", then disconnect
  *		<id> <limit in ms> history <timeline>			a timeline history file
  *		<id> <limit in ms> compare <timeline> <begin> <end> <segment size>
  *														WAL here with the peer's (peer_wal.c)
  *
  * and for each request one answer
  *
- *		<id> ok <text>
- *		<id> refused|silent|starting|error <message>
+ *		<id> ok <text> <where> [<how>]
+ *		<id> refused|silent|starting|error|unlearnt <message> <where>
+ *
+ * where <where> is the address and port that answered, "<address> <port>", or all
+ * that refused, with commas between; and <how> is "plain" if the peer is of an older
+ * version that answers at once whatever it is asked.
  *
  * One request at a time.  The child ends with exit code 0 when the socket is at
  * its end, also in the middle of a request; when it is told to end by a signal;
@@ -44,6 +50,8 @@
 
 /* A limit above this is not one that the server sends. */
 #define MAX_LIMIT_MS	(3600 * 1000)
+
+#define PLAIN_REPORT	"SHOW pgha.report"
 
 /*
  * The connection string says where to connect.  The environment of the server,
@@ -134,6 +142,8 @@ typedef struct Request
 	bool		disconnect;
 	uint64_t	events_since;	/* kept for the other requests, which may have to connect too */
 	PghaWalPiece piece;			/* to be compared; timeline 0: none */
+	bool		waits;			/* for news ... */
+	bool		plain;			/* ... but the peer is of an older version, and does not */
 	int			column;			/* of the answer */
 	char		command[64];
 	char		options[64];
@@ -181,9 +191,10 @@ parse_request(char *line, Request *request)
 
 	request->limit = (int64_t) limit_ms * 1000;
 	request->disconnect = (strcmp(what, "check") == 0);
+	request->waits = (strcmp(what, "changed") == 0 || strcmp(what, "soon") == 0);
 	history = (strcmp(what, "history") == 0);
 	compare = (strcmp(what, "compare") == 0);
-	if (!history && !compare && !request->disconnect && strcmp(what, "report") != 0)
+	if (!history && !compare && !request->disconnect && !request->waits && strcmp(what, "report") != 0)
 		return false;
 	if (compare ? !parse_piece(cursor, &request->piece) : cursor != NULL)
 		return false;
@@ -196,7 +207,8 @@ parse_request(char *line, Request *request)
 						"TIMELINE_HISTORY %llu", (unsigned long long) number);
 	else if (!compare)
 	{
-		(void) snprintf(request->command, sizeof(request->command), "SHOW pgha.report");
+		(void) snprintf(request->command, sizeof(request->command), PLAIN_REPORT "%s%s",
+						request->waits ? "_" : "", request->waits ? what : "");
 		request->events_since = number;
 	}
 	(void) snprintf(request->options, sizeof(request->options), "-c pgha.events_since=%llu",
@@ -204,6 +216,37 @@ parse_request(char *line, Request *request)
 	/* The history's first column is the file name. */
 	request->column = history ? 1 : 0;
 	return true;
+}
+
+static bool
+is_connected(const PghaPeer *peer)
+{
+	return peer->conn != NULL && !peer->connecting;
+}
+
+/*
+ * Asks what is to be asked; and once more, for the plain report, if the peer of
+ * this session knows no other.
+ */
+static PghaOutcome
+ask(PghaPeer *peer, Request *request, const char **text)
+{
+	static unsigned int plain_session = 0;
+	const char *command = request->command;
+
+	request->plain = request->waits && is_connected(peer) && plain_session == peer->sessions;
+	if (request->waits && !request->plain)
+	{
+		PghaOutcome outcome = pgha_peer_ask(peer, command, request->column, request->options, request->limit, text);
+
+		if (outcome != PGHA_OUTCOME_ERROR || !is_connected(peer))
+			return outcome;
+		plain_session = peer->sessions;
+		request->plain = true;
+	}
+	if (request->plain)
+		command = PLAIN_REPORT;
+	return pgha_peer_ask(peer, command, request->column, request->options, request->limit, text);
 }
 
 /* Serves one request; false when it is time to end. */
@@ -216,6 +259,7 @@ serve(PghaPeer *peer, Request *request)
 		[PGHA_OUTCOME_SILENT] = "silent",
 		[PGHA_OUTCOME_STARTING] = "starting",
 		[PGHA_OUTCOME_ERROR] = "error",
+		[PGHA_OUTCOME_UNLEARNT] = "unlearnt",
 	};
 	const char *text = NULL;
 	char	   *history = NULL;
@@ -224,13 +268,14 @@ serve(PghaPeer *peer, Request *request)
 
 	outcome = request->piece.timeline != 0 ?
 		pgha_peer_compare_wal(peer, &request->piece, request->options, request->limit, &text) :
-		pgha_peer_ask(peer, request->command, request->column, request->options, request->limit, &text);
+		ask(peer, request, &text);
 	if (outcome == PGHA_OUTCOME_CANCELLED)
 		return false;
 	if (outcome == PGHA_OUTCOME_OK && request->column == 1 && (history = strdup(text)) != NULL)
 		text = shorten_history(history);
 	sent = pgha_io_send_answer(request->id, names[outcome],
-					   outcome == PGHA_OUTCOME_OK ? text : peer->message);
+					   outcome == PGHA_OUTCOME_OK ? text : peer->message, peer->where,
+					   request->plain ? "plain" : NULL);
 	free(history);
 	if (request->disconnect)
 		pgha_peer_close(peer);

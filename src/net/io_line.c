@@ -126,7 +126,7 @@ send_line(PghaLine *line)
 }
 
 bool
-pgha_io_send_answer(const char *id, const char *outcome, const char *text)
+pgha_io_send_answer(const char *id, const char *outcome, const char *text, const char *where, const char *how)
 {
 	char		buffer[PGHA_LINE_SIZE];
 	PghaLine	line;
@@ -136,6 +136,10 @@ pgha_io_send_answer(const char *id, const char *outcome, const char *text)
 	pgha_line_add(&line, id);
 	pgha_line_add(&line, outcome);
 	pgha_line_add(&line, text);
+	if (where != NULL)
+		pgha_line_add(&line, where);
+	if (how != NULL)
+		pgha_line_add(&line, how);
 	if (line.overflow)
 	{
 		pgha_line_init(&line, buffer, sizeof(buffer) - 1);

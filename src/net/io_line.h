@@ -28,7 +28,10 @@ extern void pgha_io_read(PghaIoInput *input);
  */
 extern bool pgha_io_next_line(PghaIoInput *input, char *line);
 
-/* Answers a request; false if the server does not take it. */
-extern bool pgha_io_send_answer(const char *id, const char *outcome, const char *text);
+/*
+ * Answers a request; false if the server does not take it.  Of a member: with where
+ * the answer came from, and how (either may be NULL).
+ */
+extern bool pgha_io_send_answer(const char *id, const char *outcome, const char *text, const char *where, const char *how);
 
 #endif							/* PGHA_IO_LINE_H */

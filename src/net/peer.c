@@ -14,6 +14,9 @@
  * whole limit.  Each request sends its own command: an answer is never older
  * than its request.
  *
+ * What this host could not do by its own fault says nothing of the member: a name
+ * that cannot be looked up, or not in time, or no descriptor for a socket.
+ *
  * How a failed connect is told apart: libpq gives no SQLSTATE for it, but with
  * PQERRORS_VERBOSE it is in the error message, in front of the text, whatever
  * the language of the server.  A message without SQLSTATE is from libpq itself,
@@ -38,6 +41,8 @@
  */
 #define ACCEPT_PATIENCE	1000000
 #define LOGIN_PATIENCE	10000000
+/* To begin to connect takes less, but for the look-up of a name (us). */
+#define LOOK_UP_TIME	10000
 
 #define SQLSTATE_LENGTH 5
 #define CANNOT_CONNECT_NOW	"57P03"
@@ -159,6 +164,77 @@ mentions_cut(const char *message)
 		strstr(message, "unexpected eof while reading") != NULL;
 }
 
+/* Could this host not even try, so that nothing was learnt of the other one? */
+static bool
+mentions_own_fault(const char *message)
+{
+	static const int own[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (mentions_errno(message, own[i]))
+			return true;
+	return strstr(message, "could not translate host name") != NULL || strstr(message, "out of memory") != NULL;
+}
+
+/* Adds "<address> <port>" to `where`; what does not fit is left out as a whole. */
+static void
+add_where(PghaPeer *peer, const char *address, int address_length, const char *port, int port_length)
+{
+	size_t		length = strlen(peer->where);
+	int			needed = snprintf(peer->where + length, sizeof(peer->where) - length, "%s%.*s %.*s",
+								  length > 0 ? "," : "", address_length, address, port_length, port);
+
+	if (needed < 0 || (size_t) needed >= sizeof(peer->where) - length)
+		peer->where[length] = '\0';
+}
+
+/*
+ * Takes the addresses that refused out of a message, of which there is a line for
+ * each: connection to server at "name" (address), port number failed: why
+ */
+static void
+note_refusals(PghaPeer *peer, const char *message)
+{
+	static const char start[] = "connection to server at \"";
+	const char *refused = strerror(ECONNREFUSED);
+
+	for (const char *line = message; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n')
+	{
+		int			length = (int) strcspn(line, "\n");
+		const char *address = strstr(line, start);
+		const char *why = strstr(line, refused);
+		const char *port;
+		int			address_length;
+
+		if (address == NULL || address > line + length || why == NULL || why > line + length)
+			continue;
+		address += strlen(start);
+		address_length = (int) strcspn(address, "\"\n");
+		port = address + address_length;
+		if (strncmp(port, "\" (", 3) == 0)
+		{
+			address = port + 3;
+			address_length = (int) strcspn(address, ")\n");
+			port = address + address_length;
+		}
+		port += strcspn(port, ",\n");
+		if (strncmp(port, ", port ", 7) == 0)
+			add_where(peer, address, address_length, port + 7, (int) strspn(port + 7, "0123456789"));
+	}
+}
+
+/* The connection is made: where to? */
+static void
+note_address(PghaPeer *peer)
+{
+	const char *address = PQhostaddr(peer->conn);
+	const char *port = PQport(peer->conn);
+
+	peer->where[0] = '\0';
+	if (address != NULL && *address != '\0' && port != NULL)
+		add_where(peer, address, (int) strlen(address), port, (int) strlen(port));
+}
+
 /*
  * Stores the message of a failed connect without the SQLSTATE and without what
  * follows the line (hints of libpq, LOCATION of the verbose form).
@@ -196,13 +272,21 @@ classify_failure(PghaPeer *peer, PghaOutcome *outcome)
 			PGHA_OUTCOME_STARTING : PGHA_OUTCOME_ERROR;
 	else if (peer->reached && mentions_cut(message))
 		return lost(peer);
+	else if (mentions_own_fault(message))
+		*outcome = PGHA_OUTCOME_UNLEARNT;
 	else if (peer->reached)
 		*outcome = PGHA_OUTCOME_ERROR;
 	/* ENOENT: no socket file.  Of a host's addresses none may be out of reach. */
 	else if (!mentions_cut(message) &&
 			 (mentions_errno(message, ECONNREFUSED) || mentions_errno(message, ENOENT)))
+	{
 		*outcome = PGHA_OUTCOME_REFUSED;
-	/* Not reached, or a name that cannot be looked up: no sign of life. */
+		note_refusals(peer, message);
+	}
+	/* All ports of this host are in use. */
+	else if (mentions_errno(message, EADDRNOTAVAIL))
+		*outcome = PGHA_OUTCOME_UNLEARNT;
+	/* Not reached: no sign of life. */
 	else
 		*outcome = PGHA_OUTCOME_SILENT;
 	return ATTEMPT_DONE;
@@ -230,7 +314,7 @@ start_connect(PghaPeer *peer, const char *options)
 	(void) snprintf(all_options, sizeof(all_options), "-c idle_session_timeout=0" PGHA_SETTINGS_OF_VERSION " %s", options != NULL ? options : "");
 	peer->conn = PQconnectStartParams(keywords, values, 1);
 	if (peer->conn == NULL)
-		return fail(peer, PGHA_OUTCOME_ERROR, "out of memory");
+		return fail(peer, PGHA_OUTCOME_UNLEARNT, "out of memory");
 	pgha_drop_notices(peer->conn);	/* and libpq's complaints about odd messages */
 	(void) PQsetErrorVerbosity(peer->conn, PQERRORS_VERBOSE);
 	peer->connecting = true;
@@ -278,8 +362,16 @@ static Attempt
 connect_peer(PghaPeer *peer, const char *options, int64_t deadline, PghaOutcome *outcome)
 {
 	bool		begun_before = peer->connecting;
+	int64_t		before = pgha_clock_us();
 
 	*outcome = begun_before ? PGHA_OUTCOME_OK : start_connect(peer, options);
+	if (*outcome == PGHA_OUTCOME_OK && !begun_before && PQstatus(peer->conn) != CONNECTION_BAD &&
+		peer->begun >= deadline && peer->begun - before >= LOOK_UP_TIME)
+	{
+		/* The time has gone by before anything was sent; the next request goes on with it. */
+		*outcome = fail(peer, PGHA_OUTCOME_UNLEARNT, "the look-up of the host's name took longer than the time limit");
+		return ATTEMPT_DONE;
+	}
 	while (*outcome == PGHA_OUTCOME_OK && PQstatus(peer->conn) != CONNECTION_OK)
 	{
 		if (PQstatus(peer->conn) == CONNECTION_BAD)
@@ -296,6 +388,7 @@ connect_peer(PghaPeer *peer, const char *options, int64_t deadline, PghaOutcome 
 			return ATTEMPT_DONE;
 	}
 	peer->connecting = false;
+	peer->sessions++;
 
 	/* Also keeps PQfinish() from waiting. */
 	if (*outcome == PGHA_OUTCOME_OK && PQsetnonblocking(peer->conn, 1) != 0)
@@ -419,12 +512,16 @@ pgha_peer_ask(PghaPeer *peer, const char *command, int column,
 
 	PQclear(peer->result);
 	peer->result = NULL;
+	peer->where[0] = '\0';
 
 	/* Once more: the connection may have been lost since the last request. */
 	if (try_once(peer, command, column, options, start, limit, &outcome) == ATTEMPT_LOST &&
 		try_once(peer, command, column, options, start, limit, &outcome) == ATTEMPT_LOST)
 		return PGHA_OUTCOME_SILENT;
 	if (outcome == PGHA_OUTCOME_OK)
+	{
+		note_address(peer);
 		*text = PQgetvalue(peer->result, 0, column);
+	}
 	return outcome;
 }

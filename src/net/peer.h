@@ -18,6 +18,7 @@ typedef enum PghaOutcome
 	PGHA_OUTCOME_SILENT,		/* no answer in time, not reachable, or cut off twice */
 	PGHA_OUTCOME_STARTING,		/* starting up, in recovery, shutting down */
 	PGHA_OUTCOME_ERROR,			/* it answered, but not with what was asked for */
+	PGHA_OUTCOME_UNLEARNT,		/* it could not be asked, by a fault of this host's own */
 	PGHA_OUTCOME_CANCELLED		/* the wait function said so; no message */
 } PghaOutcome;
 
@@ -45,8 +46,11 @@ typedef struct PghaPeer
 	bool		reached;		/* ... and the other side has accepted it */
 	PostgresPollingStatusType next; /* what it waits for */
 	int64_t		begun;			/* when that began */
+	unsigned int sessions;		/* connections made so far */
 	PGresult   *result;			/* of the last request that ended with OK */
 	char		message[512];	/* of the last that did not: one line of printable ASCII */
+	char		where[512];		/* address and port that the last answer came from, or all that the last
+								 * refusal came from, with commas between; empty: neither */
 } PghaPeer;
 
 /* `conninfo` must stay where it is.  Does not connect yet. */

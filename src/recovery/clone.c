@@ -40,6 +40,7 @@
 #include "settings.h"
 #include "swap.h"
 #include "top.h"
+#include "votes.h"
 
 /* Is there anything of a data directory that nobody has given up yet? */
 static bool
@@ -268,7 +269,7 @@ give_up_data(PghaJobRun *run)
 	if (!pgha_mark_set(run->conf->data, error, sizeof(error)))
 		return pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
 	run->irrevocable = true;
-	if (!pgha_job_phase(run, "swapping", "empties \"%s\"", run->conf->data))
+	if (!pgha_votes_save(run) || !pgha_job_phase(run, "swapping", "empties \"%s\"", run->conf->data))
 		return whole ? unmark(run) : false;
 	run->data_ok = false;
 	if (!pgha_job_record(run))

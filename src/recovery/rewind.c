@@ -29,6 +29,7 @@
 #include "settings.h"
 #include "swap.h"
 #include "top.h"
+#include "votes.h"
 
 /* pgha has a new primary make a checkpoint some seconds after its promotion. */
 #define CHECKPOINT_WAIT_S	60
@@ -418,7 +419,8 @@ change_data(PghaJobRun *run)
 		pgha_job_fail(run, STATE_IO, NULL, NULL, "%s", error);
 		return PGHA_REWIND_FAILED;
 	}
-	if (pgha_job_phase(run, "rewinding", "rewinds to the history of \"%s\"",
+	if (pgha_votes_save(run) &&
+		pgha_job_phase(run, "rewinding", "rewinds to the history of \"%s\"",
 					   run->conf->members.member[run->leader].name))
 		run->data_ok = false;
 	if (run->data_ok || !pgha_job_record(run) || !pgha_job_check_cancel(run) || !pgha_job_prove_down(run))

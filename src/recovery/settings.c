@@ -28,6 +28,7 @@
 #include "../host/durable.h"
 #include "../host/top.h"
 #include "top.h"
+#include "votes.h"
 
 /* Settings that are no other node's business, wherever postgresql.auto.conf came from. */
 static const char *const not_theirs[] = {
@@ -365,6 +366,9 @@ pgha_make_standby(PghaJobRun *run, const char *data)
 	(void) snprintf(path, sizeof(path), "%s/pgha.state", data);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return failed(run, "remove file", path);
+	/* Of a clone beside, the node's server may vote on meanwhile: its votes come with the exchange. */
+	if (!(strcmp(data, run->conf->data) == 0 ? pgha_votes_put(run, data) : pgha_votes_clear(run, data)))
+		return false;
 	(void) snprintf(path, sizeof(path), "%s/recovery.signal", data);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return failed(run, "remove file", path);

@@ -28,6 +28,7 @@
 #include "server.h"
 #include "settings.h"
 #include "table.h"
+#include "votes.h"
 
 /*
  * A session with the leader, and its term; that there is none (NULL, 0) is no
@@ -183,9 +184,14 @@ exchange(PghaJobRun *run, const char *aside)
 	int			save_errno;
 
 	if (access(data, F_OK) != 0)
+	{
+		/* Half of the exchange was done; or somebody has taken away what was there, with its votes. */
+		if (access(aside, F_OK) != 0 && !pgha_votes_clear(run, run->new_directory))
+			return false;
 		return rename(run->new_directory, data) == 0 ||
 			pgha_job_fail(run, STATE_IO, NULL, NULL, "could not rename \"%s\" to \"%s\": %s",
 						  run->new_directory, data, strerror(errno));
+	}
 
 	/* Marked, nobody can start it in between, a supervisor neither. */
 	if (!pgha_mark_set(data, error, sizeof(error)) || !pgha_server_proven_down(run->conf, error, sizeof(error)))
@@ -199,6 +205,12 @@ exchange(PghaJobRun *run, const char *aside)
 		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It is tried again.",
 							 "the server of \"%s\" has run since it was to be replaced", data);
 	}
+	if (!pgha_votes_save(run) || !pgha_votes_put(run, run->new_directory))
+	{
+		unmark(run);
+		return false;
+	}
+	pgha_job_test_stop("exchanging");
 	if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) == 0 ||
 		(rename(data, aside) == 0 && rename(run->new_directory, data) == 0))
 		return true;

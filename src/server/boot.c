@@ -7,8 +7,10 @@
  * have been replaced since: it asks the members, through `pgha io` children
  * and within a third of failure_timeout.  If one knows of a later leader, or
  * if not all of them answer, standby.signal is written and the server comes up
- * read-only; the monitor then finds out more.  After the crash of a backend
- * only pgha.state is read: the monitor was there until just now.
+ * read-only; the monitor then finds out more.  Where the members vote, the
+ * witnesses are asked as well, and a majority decides: as soon as it has answered,
+ * nobody else is waited for.  After the crash of a backend only pgha.state is
+ * read: the monitor was there until just now.
  *
  * It runs in a start-up hook that follows the one of shmem.c, at each start and
  * crash restart of the postmaster, never for `postgres -C` or in a single-user
@@ -22,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
@@ -31,6 +34,7 @@
 #include "../common/clock.h"
 #include "../core/boot.h"
 #include "../core/claim.h"
+#include "../core/recall.h"
 #include "archive.h"
 #include "boot.h"
 #include "compat.h"
@@ -41,7 +45,10 @@
 #include "promote.h"
 #include "shmem.h"
 #include "state.h"
+#include "witness.h"
 
+/* Written by the monitor (events.c), from its first start on. */
+#define PGHA_EVENTS_FILE	"pgha.events"
 /* Written by the agent (recovery/rejoin.c). */
 #define FOLLOW_FILE		"pgha.follow"
 
@@ -70,6 +77,7 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 		case PGHA_CHILD_NOTHING:
 			return false;
 		case PGHA_CHILD_GONE:
+			*contact = PGHA_CONTACT_SILENT;
 			return true;
 		case PGHA_CHILD_REPLY:
 			if (strcmp(outcome, "ok") == 0 &&
@@ -77,6 +85,7 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 				*contact = PGHA_CONTACT_ANSWERED;
 			else
 				*contact = strcmp(outcome, "silent") == 0 ? PGHA_CONTACT_SILENT :
+					strcmp(outcome, "unlearnt") == 0 ? PGHA_CONTACT_NEVER :
 					strcmp(outcome, "refused") == 0 ? PGHA_CONTACT_REFUSED : PGHA_CONTACT_ERROR;
 			return true;
 	}
@@ -84,16 +93,17 @@ take_reply(PghaChild *child, PghaContact *contact, PghaReport *report)
 }
 
 /*
- * Asks all members at once, until all have answered or time is up.  At the own
- * address nothing should answer yet.
+ * Asks all members at once, and under quorum the witnesses, until the answers
+ * decide, all have answered or time is up.  At the own address nothing should
+ * answer yet.
  */
 static void
-ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report)
+ask_members(const PghaDurable *durable, PghaContact *contact, PghaReport *reports, const PghaReport **report)
 {
 	static PghaChild child[PGHA_MAX_MEMBERS];
 	struct pollfd pfd[PGHA_MAX_MEMBERS];
 	bool		open[PGHA_MAX_MEMBERS] = {false};
-	int			count = config.settings.count;
+	int			count = durable->rule.term != 0 ? config.members.voters : config.settings.count;
 	pgha_time	limit = config.settings.failure_timeout / 3;
 	pgha_time	deadline = pgha_clock_us() + limit;
 	int			waiting = 0;
@@ -101,13 +111,19 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 
 	/* No events. */
 	snprintf(request, sizeof(request), "report\t" UINT64_FORMAT, PG_UINT64_MAX);
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		contact[i] = PGHA_CONTACT_NEVER;
+		report[i] = NULL;
+		PghaChildInit(&child[i]);
+	}
+	if (pgha_boot_is_decided(&config.settings, durable, contact, report))
+		return;
 	for (int i = 0; i < count; i++)
 	{
 		char		conninfo[PGHA_CONNINFO_SIZE];
 
-		contact[i] = PGHA_CONTACT_NEVER;
-		report[i] = NULL;
-		PghaChildInit(&child[i]);
+		contact[i] = PGHA_CONTACT_SILENT;
 		if (!pgha_conninfo_build(conninfo, sizeof(conninfo), config.conninfo,
 								 &config.members.member[i], PGHA_IO_NAME, NULL))
 			continue;
@@ -119,11 +135,13 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 							config.settings.name[i])));
 			continue;
 		}
+		contact[i] = PGHA_CONTACT_NEVER;
 		open[i] = true;
 		waiting++;
 	}
 
-	while (waiting > 0 && pgha_clock_us() < deadline)
+	while (waiting > 0 && pgha_clock_us() < deadline &&
+		   !pgha_boot_is_decided(&config.settings, durable, contact, report))
 	{
 		for (int i = 0; i < count; i++)
 		{
@@ -148,6 +166,33 @@ ask_members(PghaContact *contact, PghaReport *reports, const PghaReport **report
 		PghaChildStop(&child[i]);
 }
 
+static void
+tell_undecided(const PghaDurable *durable, PghaStateFile file, int who)
+{
+	int			grace = (int) (config.settings.startup_grace / 1000);
+
+	if (who != PGHA_NOBODY)
+		ereport(LOG,
+				(errmsg("pgha: another running server has the name \"%s\", starting as a standby",
+						config.settings.name[who])));
+	else if (durable->rule.term != 0 && pgha_boots_undecided(durable))
+		ereport(LOG,
+				(errmsg("pgha: this server had stepped down, or was being promoted, starting as a standby"),
+				 errdetail("The members elect a leader, which may be this server.")));
+	else if (durable->rule.term != 0)
+		ereport(LOG,
+				(errmsg("pgha: no majority of the voters confirms that it still supports this server, starting as a standby"),
+				 errdetail("This server led when it was last running. The members elect a leader, which may be this server again.")));
+	else
+		ereport(LOG,
+				(errmsg("pgha: not all members answered, starting as a standby"),
+				 file == PGHA_STATE_UNUSABLE ?
+				 errdetail("What this server remembered cannot be used: it may have led. It leads when all members answer, or after %d ms, unless one knows of another leader.",
+						   grace) :
+				 errdetail("This server led when it was last running. It leads again when all members answer, or after %d ms, unless one knows of a later leader.",
+						   grace)));
+}
+
 /*
  * A server without standby.signal: may it start as it is?  One whose pgha.state
  * cannot be used may have led: it is undecided until it has asked.
@@ -167,14 +212,14 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 		durable.role = PGHA_ROLE_PRIMARY;
 	if (crash_restart && file != PGHA_STATE_UNUSABLE)
 	{
-		if (!durable.fenced && !durable.diverged &&
-			(durable.role != PGHA_ROLE_PRIMARY || pgha_posted(&durable)))
+		if (!durable.fenced && !durable.diverged && !pgha_boots_undecided(&durable))
 			return;
-		boot = durable.fenced || durable.diverged ? PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
+		boot = (durable.fenced && durable.role != PGHA_ROLE_PRIMARY) || durable.diverged ?
+			PGHA_BOOT_STANDBY : PGHA_BOOT_UNDECIDED;
 	}
 	else
 	{
-		ask_members(contact, reports, report);
+		ask_members(&durable, contact, reports, report);
 		boot = pgha_boot_decision(&config.settings, &durable, contact, report, &who);
 	}
 
@@ -204,18 +249,7 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 				ereport(FATAL,
 						(errcode_for_file_access(),
 						 errmsg("could not remember that this server may have led")));
-			if (who != PGHA_NOBODY)
-				ereport(LOG,
-						(errmsg("pgha: another running server has the name \"%s\", starting as a standby",
-								config.settings.name[who])));
-			else
-				ereport(LOG,
-						(errmsg("pgha: not all members answered, starting as a standby"),
-						 file == PGHA_STATE_UNUSABLE ?
-						 errdetail("What this server remembered cannot be used: it may have led. It leads when all members answer, or after %d ms, unless one knows of another leader.",
-								   (int) (config.settings.startup_grace / 1000)) :
-						 errdetail("This server led when it was last running. It leads again when all members answer, or after %d ms, unless one knows of a later leader.",
-								   (int) (config.settings.startup_grace / 1000))));
+			tell_undecided(&durable, file, who);
 			break;
 	}
 	if (!PghaWriteStandbySignal())
@@ -223,6 +257,53 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\"", STANDBY_SIGNAL_FILE),
 				 errdetail("The server must not start as a primary.")));
+}
+
+/*
+ * A server that is new has no pgha.state; but one that has told of events was
+ * managed, and where the members vote it must not begin again as if it were new.
+ */
+static bool
+is_lost(const PghaDurable *durable)
+{
+	if (config.settings.voters == 0 || !durable->forgot || !file_exists(PGHA_EVENTS_FILE))
+		return false;
+	ereport(LOG,
+			(errmsg("file \"pgha.state\" is missing, although this server was managed by pgha before"),
+			 errhint("The node learns its leader anew from the other members.")));
+	return true;
+}
+
+/*
+ * A base backup of this very node, put in its place, brings an older pgha.state with
+ * it: what it says of votes is not what this node has voted in since.  PostgreSQL
+ * takes the label away as soon as it recovers, so that this must be written before.
+ */
+static void
+forget_copied_votes(PghaDurable *durable)
+{
+	PghaDurable known = *durable;
+
+	if (!file_exists(BACKUP_LABEL_FILE) || durable->forgot)
+		return;
+	pgha_forget(durable);
+	durable->claim = known.claim;
+	durable->role = known.role;
+	durable->fenced = known.fenced;
+	durable->diverged = known.diverged;
+	durable->paused = known.paused;
+	durable->pause_generation = known.pause_generation;
+	durable->sync = known.sync;
+	memcpy(durable->leader_instance, known.leader_instance, sizeof(durable->leader_instance));
+	durable->promised_ttl = known.promised_ttl;
+	if (config.settings.voters > 0 || known.rule.term != 0)
+		ereport(LOG,
+				(errmsg("pgha: this server starts from a base backup, and does not know what it has voted in since"),
+				 errdetail("It votes when all members with data have answered.")));
+	if (!PghaStateWrite(&config.settings, durable))
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not remember that the votes of this server are not known")));
 }
 
 /*
@@ -241,7 +322,7 @@ take_advice(PghaDurable *durable)
 		return;
 	text[length] = '\0';
 	term = strtoull(text, NULL, 10);
-	if (durable->role == PGHA_ROLE_PRIMARY && !durable->fenced && term > durable->claim.term)
+	if (durable->role == PGHA_ROLE_PRIMARY && term > durable->claim.term)
 	{
 		ereport(LOG,
 				(errmsg("pgha: the agent knows of a leader of term %llu, starting as a standby",
@@ -320,6 +401,24 @@ set_upstream(void)
 	SetConfigOption("recovery_target_timeline", "latest", PGC_POSTMASTER, PGC_S_OVERRIDE);
 }
 
+/* What is on disk must be a witness's: FATAL if not. */
+static void
+boot_witness(void)
+{
+	if (file_exists(STANDBY_SIGNAL_FILE) || file_exists(RECOVERY_SIGNAL_FILE))
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is one of pgha.witnesses, but has been told to recover"),
+				 errhint("A witness has no data of the cluster: make one with \"pgha witness init\".")));
+
+	/* A member keeps its own system identifier there, a witness that of the cluster. */
+	if (PghaStateSystem() == GetSystemIdentifier())
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is one of pgha.witnesses, but has the data of a member"),
+				 errhint("Make a witness with \"pgha witness init\", or write this node's name in pgha.members only.")));
+}
+
 /* FATAL if the configuration is bad or a decision cannot be carried out. */
 static void
 boot(void)
@@ -340,6 +439,12 @@ boot(void)
 	config.settings.instance = PghaShmem->instance;
 	on_shmem_exit(keep_config, (Datum) 0);
 
+	if (PghaIsWitness())
+	{
+		boot_witness();
+		return;
+	}
+
 	/* PostgreSQL does this at a start only; a crash restart must not promote either. */
 	RemovePromoteSignalFiles();
 	PghaRemovePlaceholders();
@@ -358,6 +463,11 @@ boot(void)
 	set_upstream();
 	PghaArchiveGuard();
 	file = PghaStateRead(&config.settings, &durable);
+	if (file == PGHA_STATE_READ)
+		forget_copied_votes(&durable);
+	if (file == PGHA_STATE_ABSENT && is_lost(&durable))
+		file = PGHA_STATE_UNUSABLE;
+	PghaConfigKeepVoters(&config, &durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))
 		decide(&durable, file, crash_restart);

@@ -26,7 +26,9 @@
 #include "../common/pgpools.h"
 #include "compat.h"
 #include "config.h"
+#include "config_votes.h"
 #include "io_child.h"
+#include "witness.h"
 
 char	   *pgha_node = NULL;
 char	   *pgha_cluster = NULL;
@@ -80,6 +82,9 @@ static struct
 	char		value[256];
 }			written[MAX_WRITTEN];
 static int	written_count = 0;
+
+/* This server has begun as what it is; other processes have it from the postmaster. */
+static bool started = false;
 
 /* Why this process could not take pgha.conninfo as written; empty if it could. */
 static char conninfo_error[256] = "";
@@ -243,6 +248,7 @@ PghaConfigInit(void)
 	define_time("pgha.fence_timeout",
 				"How long the agent may take to stop the old primary's instance.",
 				NULL, &pgha_fence_timeout, 120000);
+	PghaConfigVotesInit();
 	define_agent_settings();
 }
 
@@ -255,11 +261,13 @@ hash_text(uint64 hash, const char *text)
 	return (hash ^ 0xff) * UINT64CONST(1099511628211);
 }
 
+/* What voters must agree on, and with `data` what those that have data must. */
 static uint64
-hash_config(const PghaMembers *members)
+hash_config(const PghaMembers *members, bool data)
 {
 	uint64		hash = UINT64CONST(14695981039346656037);
 	char		numbers[128];
+	char		votes[PGHA_MAX_MEMBERS * sizeof(PghaAddress)];
 
 	hash = hash_text(hash, pgha_cluster);
 	for (int i = 0; i < members->count; i++)
@@ -271,11 +279,47 @@ hash_config(const PghaMembers *members)
 		hash = hash_text(hash, members->member[i].host);
 		hash = hash_text(hash, port);
 	}
-	snprintf(numbers, sizeof(numbers), "%d %d %d %d", pgha_heartbeat_interval,
-			 pgha_failure_timeout, pgha_startup_grace, pgha_max_failover_lag);
+	if (data)
+		snprintf(numbers, sizeof(numbers), "%d %d %d %d", pgha_heartbeat_interval,
+				 pgha_failure_timeout, pgha_startup_grace, pgha_max_failover_lag);
+	else
+		snprintf(numbers, sizeof(numbers), "%d %d", pgha_heartbeat_interval, pgha_failure_timeout);
 	hash = hash_text(hash, numbers);
-	hash = hash_text(hash, pgha_address);
-	return hash_text(hash, fence_options[pgha_fence].name);
+	if (data)
+	{
+		hash = hash_text(hash, pgha_address);
+		hash = hash_text(hash, fence_options[pgha_fence].name);
+	}
+	PghaConfigVotesText(members, votes, sizeof(votes));
+	return votes[0] != '\0' ? hash_text(hash, votes) : hash;
+}
+
+bool
+PghaConfigDiffers(const PghaSettings *settings, int member, uint64 hash)
+{
+	if (member == settings->self || member >= Max(settings->voters, settings->count) - settings->leaving)
+		return false;
+	if (settings->self >= settings->count && member < settings->count)
+		return false;
+	return hash != (member < settings->count ? settings->config_hash : settings->witness_hash);
+}
+
+/* Without the full stop: a sentence that becomes part of a message. */
+static char *
+phrase(char *sentence)
+{
+	size_t		length = strlen(sentence);
+
+	if (length > 0 && sentence[length - 1] == '.')
+		sentence[length - 1] = '\0';
+	return sentence;
+}
+
+void
+PghaConfigKeepVoters(PghaConfig *config, const PghaDurable *durable)
+{
+	if (durable->rule.term != 0 && config->settings.voters == 0)
+		config->settings.voters = config->members.voters;
 }
 
 /* Is this empty, or http(s)://host[:port] with nothing behind it? */
@@ -319,20 +363,17 @@ check_host_settings(const PghaMembers *members, char *error, size_t error_size, 
 
 	if (!pgha_address_spec_parse(pgha_address, &spec, reason, sizeof(reason)))
 	{
-		size_t		length = strlen(reason);
-
-		if (length > 0 && reason[length - 1] == '.')
-			reason[length - 1] = '\0';
-		snprintf(error, error_size, "pgha.address cannot be read: %s", reason);
+		snprintf(error, error_size, "pgha.address cannot be read: %s", phrase(reason));
 		snprintf(hint, hint_size, "Write an address of one of the kinds in the manual, the same on all nodes, as in pgha.address = 'ec2:10.0.3.10'.");
 		return false;
 	}
-	for (int i = 0; i < members->count; i++)
+	for (int i = 0; i < members->voters; i++)
 	{
 		if (!pgha_address_spec_is_host(&spec, members->member[i].host))
 			continue;
-		snprintf(error, error_size, "pgha.address is the address of member \"%s\"", members->member[i].name);
-		snprintf(hint, hint_size, "Write an address of its own, which no member has in pgha.members: it moves from host to host.");
+		snprintf(error, error_size, "pgha.address is the address of %s \"%s\"", i < members->count ? "member" : "witness",
+				 members->member[i].name);
+		snprintf(hint, hint_size, "Write an address of its own, which no member has in pgha.members and no witness in pgha.witnesses: it moves from host to host.");
 		return false;
 	}
 	if (!endpoint_valid(pgha_ec2_endpoint) || !endpoint_valid(pgha_imds_endpoint))
@@ -412,6 +453,45 @@ check_agent_settings(char *error, size_t error_size, char *hint, size_t hint_siz
 	return true;
 }
 
+static bool
+is_witness(const PghaConfig *config)
+{
+	return config->settings.self >= config->members.count;
+}
+
+/*
+ * Which of the members or witnesses is this server?  A running one does not turn
+ * from the one into the other: what it has on disk is not what it would need.
+ */
+static bool
+find_self(PghaConfig *config, char *error, size_t error_size, char *hint, size_t hint_size)
+{
+	int			self = pgha_voters_find(&config->members, pgha_node);
+
+	config->settings.self = self;
+	if (self == PGHA_NOBODY && config->members.voters == config->members.count)
+	{
+		snprintf(error, error_size, "pgha.node \"%s\" is not one of pgha.members", pgha_node);
+		snprintf(hint, hint_size, "Add '%s=host:port' to pgha.members (a witness: to pgha.witnesses) on all nodes, or correct pgha.node.",
+				 pgha_node);
+		return false;
+	}
+	if (self == PGHA_NOBODY)
+	{
+		snprintf(error, error_size, "pgha.node \"%s\" is one of neither pgha.members nor pgha.witnesses", pgha_node);
+		snprintf(hint, hint_size, "Add '%s=host:port' to pgha.members if it has data, or to pgha.witnesses if it only votes, on all nodes; or correct pgha.node.",
+				 pgha_node);
+		return false;
+	}
+	if (!started || is_witness(config) == PghaIsWitness())
+		return true;
+	snprintf(error, error_size, is_witness(config) ?
+			 "pgha.witnesses lists this node, which has started as a member" :
+			 "pgha.members lists this node, which has started as a witness");
+	snprintf(hint, hint_size, "Give a witness a server of its own, under a name and port of its own.");
+	return false;
+}
+
 bool
 PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_size,
 				char *hint, size_t hint_size)
@@ -445,14 +525,6 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 	if (!pgha_members_parse(pgha_members, &config->members, error, error_size))
 	{
 		snprintf(hint, hint_size, "Write pgha.members = 'db-1=10.0.0.1:5432, db-2=10.0.0.2:5432'.");
-		return false;
-	}
-	settings->self = pgha_members_find(&config->members, pgha_node);
-	if (settings->self == PGHA_NOBODY)
-	{
-		snprintf(error, error_size, "pgha.node \"%s\" is not one of pgha.members", pgha_node);
-		snprintf(hint, hint_size, "Add '%s=host:port' to pgha.members on all nodes, or correct pgha.node.",
-				 pgha_node);
 		return false;
 	}
 	if (conninfo_error[0] != '\0')
@@ -501,19 +573,23 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 		return false;
 	}
 
+	if (!PghaConfigVotesBuild(&config->members, settings, pgha_heartbeat_interval, pgha_failure_timeout,
+							  error, error_size, hint, hint_size) ||
+		!find_self(config, error, error_size, hint, hint_size))
+		return false;
 	if (!check_agent_settings(error, error_size, hint, hint_size) ||
 		!check_host_settings(&config->members, error, error_size, hint, hint_size))
 		return false;
 
 	settings->count = config->members.count;
-	for (int i = 0; i < settings->count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		strlcpy(settings->name[i], config->members.member[i].name, PGHA_NAME_SIZE);
 		/* A member that cannot be given a connection string could never be read. */
 		if (!pgha_conninfo_build(config->conninfo, sizeof(config->conninfo), pgha_conninfo,
 								 &config->members.member[i], pgha_node, NULL))
 		{
-			snprintf(error, error_size, "the connection string for member \"%s\" is too long",
+			snprintf(error, error_size, "the connection string for \"%s\" is too long",
 					 settings->name[i]);
 			snprintf(hint, hint_size, "Shorten pgha.conninfo.");
 			return false;
@@ -528,8 +604,9 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 	settings->auto_failover = pgha_auto_failover;
 	settings->fence = pgha_fence != 0;
 	settings->fence_timeout = (pgha_time) pgha_fence_timeout * 1000;
-	settings->config_hash = hash_config(&config->members);
-	settings->system_identifier = GetSystemIdentifier();
+	settings->witness_hash = hash_config(&config->members, false);
+	settings->config_hash = is_witness(config) ? settings->witness_hash : hash_config(&config->members, true);
+	settings->system_identifier = is_witness(config) ? PghaWitnessSystem() : GetSystemIdentifier();
 	settings->instance = instance;
 	return true;
 }
@@ -585,25 +662,14 @@ check_written(void)
 	}
 }
 
-/* Warnings for settings without which failover or rejoining will not work. */
+/* Warnings for settings without which a member that has data could not take part. */
 static void
-warn_of_missing(int members)
+warn_of_missing_data(int members)
 {
-	if (wal_level < WAL_LEVEL_REPLICA)
-		ereport(WARNING,
-				(errmsg("pgha needs wal_level = replica or higher, standbys cannot follow this server"),
-				 errhint("Write wal_level = replica.")));
 	if (!EnableHotStandby)
 		ereport(WARNING,
 				(errmsg("pgha needs hot_standby = on, this server cannot be asked for its state while it is a standby"),
 				 errhint("Write hot_standby = on.")));
-
-	/* Each other member reads the report on one connection and streams on another. */
-	if (max_wal_senders < 2 * (members - 1) + 1)
-		ereport(WARNING,
-				(errmsg("max_wal_senders = %d is too low for %d members", max_wal_senders, members),
-				 errhint("Write max_wal_senders = %d or more: two for each other member and one for a base backup.",
-						 Max(10, 2 * (members - 1) + 1))));
 	if (max_replication_slots < members - 1)
 		ereport(WARNING,
 				(errmsg("max_replication_slots = %d is too low for %d members", max_replication_slots, members),
@@ -617,6 +683,31 @@ warn_of_missing(int members)
 		ereport(WARNING,
 				(errmsg("restart_after_crash is off, a fenced primary stays down until it is started by hand"),
 				 errhint("Write restart_after_crash = on.")));
+}
+
+/* Warnings for settings without which failover or rejoining will not work. */
+static void
+warn_of_missing(const PghaConfig *config)
+{
+	int			members = config->members.count;
+	int			witnesses = config->members.voters - members;
+	int			senders;
+
+	/* Each other voter reads the report on one connection; a member streams on another. */
+	senders = is_witness(config) ? members + witnesses : 2 * (members - 1) + witnesses + 1;
+	if (wal_level < WAL_LEVEL_REPLICA)
+		ereport(WARNING,
+				(errmsg("pgha needs wal_level = replica or higher, standbys cannot follow this server"),
+				 errhint("Write wal_level = replica.")));
+	if (max_wal_senders < senders)
+		ereport(WARNING,
+				(errmsg("max_wal_senders = %d is too low for %d members%s", max_wal_senders, members,
+						witnesses > 0 ? " and their witnesses" : ""),
+				 errhint("Write max_wal_senders = %d or more: two for each other member, one for each witness, and one for a base backup.",
+						 Max(10, senders))));
+	if (!is_witness(config))
+		warn_of_missing_data(members);
+	PghaConfigVotesWarn(&config->members);
 }
 
 /* Without the monitor the commit gate would never open. */
@@ -667,6 +758,9 @@ PghaConfigCheckAtStart(void)
 				 errhint("%s", hint)));
 	check_worker_registered();
 	check_program();
-	warn_of_missing(config.settings.count);
+	started = true;
+	if (is_witness(&config))
+		PghaWitnessStart();
+	warn_of_missing(&config);
 	MarkGUCPrefixReserved("pgha");
 }

@@ -67,4 +67,16 @@ extern void PghaConfigCheckAtStart(void);
 extern bool PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_size,
 							char *hint, size_t hint_size);
 
+/*
+ * Whom a cluster has let vote is no matter of files any more: where quorum is in
+ * force by `durable`, all that are listed go on being asked, whatever pgha.quorum says.
+ */
+extern void PghaConfigKeepVoters(PghaConfig *config, const PghaDurable *durable);
+
+/*
+ * Does a member or witness that reports this hash have another configuration than
+ * this node?  A witness knows nothing of what only concerns those that have data.
+ */
+extern bool PghaConfigDiffers(const PghaSettings *settings, int member, uint64 hash);
+
 #endif							/* PGHA_CONFIG_H */

@@ -7,6 +7,9 @@
  * monitor ends like a crashed process instead, upon which the postmaster kills
  * every other one and starts over, in recovery.  The commit gate was shut, and
  * the reason made durable, before this is called.
+ *
+ * A switchover is the exception: nobody leads yet, and the one that is to lead
+ * shall receive that checkpoint.
  */
 #include "postgres.h"
 
@@ -46,4 +49,12 @@ PghaFence(void)
 	/* The postmaster would not come back by itself: at least it goes at once. */
 	kill(PostmasterPid, SIGQUIT);
 	proc_exit(1);
+}
+
+void
+PghaShutDown(void)
+{
+	if (kill(PostmasterPid, SIGINT) != 0)
+		ereport(LOG,
+				(errmsg("could not signal the server: %m")));
 }

@@ -17,4 +17,7 @@ extern bool PghaWriteStandbySignal(void);
  */
 extern void PghaFence(void);
 
+/* Begins a fast shutdown; of the start after it standby.signal has been told. */
+extern void PghaShutDown(void);
+
 #endif							/* PGHA_FENCE_H */

@@ -238,6 +238,10 @@ PghaChildPoll(PghaChild *child, char **outcome, char **text)
 			return PGHA_CHILD_GONE;
 		}
 		child->request = 0;
+		child->where = pgha_line_next(&cursor);
+		child->plain = child->where != NULL && pgha_line_next(&cursor) != NULL;
+		if (child->where == NULL)
+			child->where = "";
 		child->connected = strcmp(*outcome, "ok") == 0;
 		return PGHA_CHILD_REPLY;
 	}

@@ -19,6 +19,8 @@ typedef struct PghaChild
 	pid_t		pid;			/* 0: not running */
 	int			fd;				/* our end of its stdin and stdout; -1 if not running */
 	bool		connected;		/* its last answer was "ok": it runs, and need not connect */
+	bool		plain;			/* ... was of an older version, and was not waited for */
+	const char *where;			/* ... came from there, or was refused there (net/io.c); valid as *text is */
 	uint64		request;		/* id of the request under way; 0 = none */
 	pgha_time	deadline;		/* kill it if it has not answered by then */
 	size_t		filled;			/* bytes of an unfinished line in buffer */
@@ -49,7 +51,7 @@ extern bool PghaChildStartArchive(PghaChild *child, const char *command);
 /* Sends a command with its arguments, which must be answered within `limit`; false if the child is gone. */
 extern bool PghaChildRequest(PghaChild *child, const char *request, pgha_time now, pgha_time limit);
 
-/* Reads without blocking.  *outcome and *text point into the child's buffer. */
+/* Reads without blocking.  *outcome and *text are valid until any child is read again. */
 extern PghaChildRead PghaChildPoll(PghaChild *child, char **outcome, char **text);
 
 /* Ends and reaps the child, if it runs. */

@@ -44,7 +44,7 @@ release_slot(int code, Datum arg)
 
 /* Takes the slot and writes the order into it; returns its number. */
 static uint64
-place_order(PghaOrderKind kind)
+place_order(PghaOrderKind kind, const char *target)
 {
 	PghaOrder  *order = &PghaShmem->order;
 	uint64		number = 0;
@@ -58,6 +58,7 @@ place_order(PghaOrderKind kind)
 		{
 			order->owner = MyProcPid;
 			order->kind = kind;
+			strlcpy(order->target, target, sizeof(order->target));
 			number = ++order->number;
 		}
 		LWLockRelease(PghaShmem->lock);
@@ -93,6 +94,8 @@ await_answer(uint64 number, PghaAnswer *answer)
 			answer->too_low = order->too_low;
 			strlcpy(answer->message, order->message, sizeof(answer->message));
 			answer->pause_generation = order->pause_generation;
+			answer->reason = order->reason;
+			answer->handover = order->handover;
 		}
 		LWLockRelease(PghaShmem->lock);
 		if (answered)
@@ -108,14 +111,14 @@ await_answer(uint64 number, PghaAnswer *answer)
 }
 
 void
-PghaOrderGive(PghaOrderKind kind, PghaAnswer *answer)
+PghaOrderGive(PghaOrderKind kind, const char *target, PghaAnswer *answer)
 {
 	uint64		number;
 
 	memset(answer, 0, sizeof(*answer));
 	PG_ENSURE_ERROR_CLEANUP(release_slot, (Datum) 0);
 	{
-		number = place_order(kind);
+		number = place_order(kind, target);
 		PghaWakeMonitor();
 		await_answer(number, answer);
 	}
@@ -123,8 +126,42 @@ PghaOrderGive(PghaOrderKind kind, PghaAnswer *answer)
 	release_slot(0, (Datum) 0);
 }
 
+/*
+ * Not an order among others: those may be waiting for their turn, and this one is
+ * given by sessions that must end.
+ */
+void
+PghaOrderCallOff(void)
+{
+	uint32		own = (uint32) MyProcPid;
+
+	if (pg_atomic_compare_exchange_u32(&PghaShmem->switchover_by, &own, 0))
+		PghaWakeMonitor();
+}
+
+bool
+PghaOrderAdopt(uint64 number, pid_t by)
+{
+	PghaOrder  *order = &PghaShmem->order;
+	bool		stands;
+
+	/* A session gives the slot back before it calls off. */
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	stands = order->number == number && order->owner == by;
+	if (stands)
+		pg_atomic_write_u32(&PghaShmem->switchover_by, (uint32) by);
+	LWLockRelease(PghaShmem->lock);
+	return stands;
+}
+
+bool
+PghaOrderCalledOff(void)
+{
+	return pg_atomic_read_u32(&PghaShmem->switchover_by) == 0;
+}
+
 PghaOrderKind
-PghaOrderTake(uint64 *number)
+PghaOrderTake(uint64 *number, char *target, pid_t *by)
 {
 	PghaOrder  *order = &PghaShmem->order;
 	PghaOrderKind kind = PGHA_ORDER_NONE;
@@ -132,6 +169,8 @@ PghaOrderTake(uint64 *number)
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	if (order->number > order->answered)
 		kind = order->kind;
+	strlcpy(target, order->target, PGHA_NAME_SIZE);
+	*by = order->owner;
 	*number = order->number;
 	LWLockRelease(PghaShmem->lock);
 	return kind;
@@ -148,6 +187,8 @@ PghaOrderAnswer(uint64 number, const PghaAnswer *answer)
 	order->too_low = answer->too_low;
 	strlcpy(order->message, answer->message, sizeof(order->message));
 	order->pause_generation = answer->pause_generation;
+	order->reason = answer->reason;
+	order->handover = answer->handover;
 	order->answered = number;
 	if (order->number == number)
 		order->kind = PGHA_ORDER_NONE;

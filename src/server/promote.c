@@ -40,6 +40,13 @@
 
 #define PLACEHOLDER_MARK	"# pgha placeholder\n"
 
+/*
+ * So far a new timeline may be from its parent.  Without votes it never is further
+ * than PGHA_MAX_GAP; with votes each term that had no leader is one, which must not
+ * keep all later leaders from being promoted.
+ */
+#define MAX_PLACEHOLDERS	65536
+
 /* A receiver that has not confirmed the stop by then is promoted over. */
 #define STOP_LIMIT			1000000
 /* The startup process is woken each time we look, and less often after this. */
@@ -144,15 +151,6 @@ is_placeholder(uint32 timeline)
 	return length == 0 || (length > 0 && strcmp(start, PLACEHOLDER_MARK) == 0);
 }
 
-static bool
-history_exists(uint32 timeline)
-{
-	char		path[MAXPGPATH];
-
-	TLHistoryFilePath(path, timeline);
-	return access(path, F_OK) == 0;
-}
-
 /* Calls `found` for each history file in pg_wal. */
 static void
 each_history_file(void (*found) (uint32 timeline, void *arg), void *arg)
@@ -188,42 +186,77 @@ PghaNewestTimeline(void)
 	return newest;
 }
 
-/* Is a real history at the upper end of the unbroken row of files from here? */
-static bool
-leads_to_real_history(uint32 timeline)
+/* The timelines that pg_wal has a history file of. */
+typedef struct Timelines
 {
-	while (history_exists(timeline))
+	int			count;
+	int			room;
+	uint32	   *id;
+} Timelines;
+
+static void
+note_timeline(uint32 timeline, void *arg)
+{
+	Timelines  *timelines = arg;
+
+	if (timelines->count == timelines->room)
 	{
-		if (!is_placeholder(timeline))
-			return true;
-		timeline++;
+		timelines->room = timelines->room * 2 + 64;
+		timelines->id = timelines->id == NULL ? palloc(timelines->room * sizeof(uint32)) :
+			repalloc(timelines->id, timelines->room * sizeof(uint32));
 	}
-	return false;
+	timelines->id[timelines->count++] = timeline;
+}
+
+static int
+later_first(const void *a, const void *b)
+{
+	uint32		first = *(const uint32 *) a;
+	uint32		second = *(const uint32 *) b;
+
+	return first > second ? -1 : first < second;
 }
 
 static void
-remove_if_placeholder(uint32 timeline, void *arg)
+remove_placeholder(uint32 timeline)
 {
-	int		   *removed = arg;
 	char		path[MAXPGPATH];
 
-	if (!is_placeholder(timeline) || leads_to_real_history(timeline))
-		return;
 	TLHistoryFilePath(path, timeline);
 	if (unlink(path) != 0)
 		ereport(FATAL,
 				(errcode_for_file_access(),
 				 errmsg("could not remove file \"%s\": %m", path),
 				 errdetail("It reserves a timeline that was never begun; recovery would wait for it.")));
-	(*removed)++;
 }
 
 void
 PghaRemovePlaceholders(void)
 {
+	Timelines	timelines = {0};
+	bool		serves = false; /* a real history is above, in an unbroken row of files */
 	int			removed = 0;
 
-	each_history_file(remove_if_placeholder, &removed);
+	/* Once, from the latest on: there may be many. */
+	each_history_file(note_timeline, &timelines);
+	if (timelines.count > 1)
+		qsort(timelines.id, timelines.count, sizeof(uint32), later_first);
+	for (int i = 0; i < timelines.count; i++)
+	{
+		uint32		timeline = timelines.id[i];
+
+		if (i > 0 && timelines.id[i - 1] != timeline + 1)
+			serves = false;
+		if (!is_placeholder(timeline))
+			serves = true;
+		else if (!serves)
+		{
+			remove_placeholder(timeline);
+			removed++;
+		}
+	}
+	if (timelines.id != NULL)
+		pfree(timelines.id);
 	if (removed > 0)
 		fsync_fname_ext(XLOGDIR, true, false, LOG);
 }
@@ -272,18 +305,32 @@ try_history(uint32 timeline)
 	return true;
 }
 
-/* Puts a placeholder with the parent's history at each id between `parent` and `timeline`. */
+/*
+ * Puts a placeholder with the parent's history at each id between `parent` and
+ * `timeline`: names of one file, as far as the file system allows, as there may
+ * be many.
+ */
 static bool
 fill_gap(uint32 parent, uint32 timeline, const char *history, int length)
 {
 	const int	mark = strlen(PLACEHOLDER_MARK);
 	char	   *text = palloc(mark + length);
-	bool		done = true;
+	char		first[MAXPGPATH];
+	char		path[MAXPGPATH];
+	bool		links;
+	bool		done;
 
 	memcpy(text, PLACEHOLDER_MARK, mark);
 	memcpy(text + mark, history, length);
-	for (uint32 id = parent + 1; id < timeline && done; id++)
-		done = write_placeholder(id, text, mark + length);
+	TLHistoryFilePath(first, parent + 1);
+	done = write_placeholder(parent + 1, text, mark + length);
+	links = is_placeholder(parent + 1);
+	for (uint32 id = parent + 2; id < timeline && done; id++)
+	{
+		TLHistoryFilePath(path, id);
+		done = (links && link(first, path) == 0) ||
+			write_placeholder(id, text, mark + length);
+	}
 	if (!done)
 		ereport(LOG,
 				(errcode_for_file_access(),
@@ -303,12 +350,12 @@ reserve(uint32 parent, uint32 timeline)
 	if (timeline == parent + 1)
 		return try_history(timeline);
 
-	/* A file for each id: the core asks for no more. */
-	if (timeline - parent > PGHA_MAX_GAP)
+	/* A name for each id. */
+	if (timeline - parent > MAX_PLACEHOLDERS)
 	{
 		ereport(LOG,
 				(errmsg("cannot reserve timeline %u, which is too far from timeline %u", timeline, parent),
-				 errdetail("A timeline may be reserved that is up to %d ahead.", PGHA_MAX_GAP)));
+				 errdetail("A timeline may be reserved that is up to %d ahead.", MAX_PLACEHOLDERS)));
 		return false;
 	}
 	history = parent > 1 ? read_history_file(parent, &length) : NULL;

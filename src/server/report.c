@@ -9,6 +9,12 @@
  * only the monitor knows is as it last published it.  A report only reads:
  * nothing that a peer asks for changes this server.
  *
+ * SHOW pgha.report_changed is the same, but is answered only when there is
+ * something new that members vote by since this session was last told, or when
+ * pgha.heartbeat_interval has passed: so that a vote is read as fast as a message
+ * would be.  SHOW pgha.report_soon is for members that cannot wait for that long.
+ * Only members wait; all others are answered at once.
+ *
  * Behind the report come this node's own events that the session has not been
  * given yet.  A peer says with pgha.events_since, in the options of its
  * connection, which one it knows already; from there on the session itself
@@ -35,7 +41,9 @@
 #include "report.h"
 #include "shmem.h"
 #include "sync.h"
+#include "wait.h"
 #include "walreceiver.h"
+#include "witness.h"
 
 /*
  * The io child hands the report on as one escaped field of a line of
@@ -43,10 +51,13 @@
  */
 #define REPORT_SIZE			(PGHA_LINE_SIZE / 2)
 #define EVENTS_PER_REPORT	16
+/* The longest wait of pgha.report_soon (microseconds). */
+#define SOON				20000
 
-static char *report_variable = NULL;	/* never read: the show hook speaks */
+static char *report_variable = NULL;	/* never read: the show hooks speak */
 static char *events_since = NULL;
 static uint64 events_told = 0;	/* newest event that this session was given */
+static uint64 news_told = 0;	/* PghaShmem->news as of the last report that it was given */
 
 XLogRecPtr
 PghaWalEnd(bool in_recovery, TimeLineID *timeline)
@@ -78,6 +89,17 @@ PghaWalEnd(bool in_recovery, TimeLineID *timeline)
 	return replayed;
 }
 
+/* What is said of votes, but for the lag of the replay: as the monitor has published it. */
+static void
+copy_voting(PghaReport *report, const PghaView *view)
+{
+	pgha_time	now = pgha_clock_us();
+
+	*report = view->voting;
+	report->promise_age += now - view->published;
+	report->leased = report->leased && now < view->lease_deadline;
+}
+
 /* The part that the monitor publishes; also the members, for the names of others. */
 static void
 copy_published(PghaReport *report, PghaMembers *members)
@@ -87,6 +109,7 @@ copy_published(PghaReport *report, PghaMembers *members)
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
 	if (view->valid)
 	{
+		copy_voting(report, view);
 		*members = view->members;
 		report->claim = view->durable.claim;
 		report->role = view->durable.role;
@@ -99,6 +122,7 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->paused = view->durable.paused;
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
+		report->system_identifier = view->settings.system_identifier;
 		report->slots = view->slots;
 	}
 	else
@@ -110,6 +134,14 @@ copy_published(PghaReport *report, PghaMembers *members)
 	LWLockRelease(PghaShmem->lock);
 }
 
+static uint64
+lag_of_replay(XLogRecPtr wal_end)
+{
+	XLogRecPtr	replayed = GetXLogReplayRecPtr(NULL);
+
+	return wal_end > replayed ? wal_end - replayed : 0;
+}
+
 static void
 fill(PghaReport *report, PghaMembers *members)
 {
@@ -119,7 +151,8 @@ fill(PghaReport *report, PghaMembers *members)
 	copy_published(report, members);
 
 	strlcpy(report->node, pgha_node, sizeof(report->node));
-	report->system_identifier = GetSystemIdentifier();
+	if (!PghaIsWitness())
+		report->system_identifier = GetSystemIdentifier();
 	report->instance = PghaShmem->instance;
 	report->in_recovery = RecoveryInProgress();
 
@@ -139,6 +172,9 @@ fill(PghaReport *report, PghaMembers *members)
 		report->posted = false;
 		if (heard != 0)
 			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
+		/* pgha_replay_lag() */
+		if (report->votes != 0 && report->receiver != PGHA_RECEIVER_WAITING)
+			report->replay_lag = lag_of_replay(report->wal_end);
 	}
 	else
 	{
@@ -237,11 +273,45 @@ show_report(void)
 	if (!monitor_is_alive())
 		return "";
 
+	/* What comes up while the report is made may not be in it. */
+	news_told = pg_atomic_read_u64(&PghaShmem->news);
+	pg_memory_barrier();
 	fill(&report, &members);
 	pgha_line_init(&line, text, sizeof(text));
 	pgha_report_format(&line, &report, &members);
 	add_events(&line);
 	return text;
+}
+
+/* The session holds no snapshot meanwhile, as replication commands have none. */
+static const char *
+show_after(pgha_time longest)
+{
+	static TimestampTz statement = 0;
+	pgha_time	deadline = pgha_clock_us() + longest;
+
+	/* Not twice for one statement, see add_events(). */
+	if (PghaShmem != NULL && am_walsender && statement != GetCurrentStatementStartTimestamp())
+	{
+		statement = GetCurrentStatementStartTimestamp();
+		while (pg_atomic_read_u64(&PghaShmem->news) == news_told && monitor_is_alive() &&
+			   PghaSleepUntil(&PghaShmem->news_changed, deadline))
+			;
+		ConditionVariableCancelSleep();
+	}
+	return show_report();
+}
+
+static const char *
+show_report_changed(void)
+{
+	return show_after((pgha_time) Min(pgha_heartbeat_interval, pgha_failure_timeout / 4) * 1000);
+}
+
+static const char *
+show_report_soon(void)
+{
+	return show_after(SOON);
 }
 
 static bool
@@ -271,6 +341,18 @@ PghaReportInit(void)
 							   &report_variable, "", PGC_INTERNAL,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
 							   NULL, NULL, show_report);
+	DefineCustomStringVariable("pgha.report_changed",
+							   "The same, for a member: as soon as it has changed.",
+							   NULL,
+							   &report_variable, "", PGC_INTERNAL,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show_report_changed);
+	DefineCustomStringVariable("pgha.report_soon",
+							   "The same, for a member that cannot wait for long.",
+							   NULL,
+							   &report_variable, "", PGC_INTERNAL,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show_report_soon);
 	DefineCustomStringVariable("pgha.events_since",
 							   "Newest event of this node that the reader of pgha.report knows.",
 							   NULL,

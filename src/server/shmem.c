@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "config.h"
 #include "shmem.h"
+#include "witness.h"
 
 PghaShared *PghaShmem = NULL;
 
@@ -29,6 +30,12 @@ PghaEnabled(void)
 {
 	return PghaShmem != NULL && IsPostmasterEnvironment && !IsBinaryUpgrade &&
 		pgha_node != NULL && pgha_node[0] != '\0';
+}
+
+bool
+PghaHasData(void)
+{
+	return PghaEnabled() && !PghaIsWitness();
 }
 
 void
@@ -50,6 +57,17 @@ PghaRequireEnabled(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pgha does not manage this server"),
 				 errhint("Set pgha.node and pgha.members in postgresql.conf and restart the server.")));
+}
+
+void
+PghaRequireData(void)
+{
+	PghaRequireEnabled();
+	if (PghaIsWitness())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server is a witness: it votes, and has no data of the cluster"),
+				 errhint("Call this on one of the members; pgha_cluster() shows them.")));
 }
 
 void
@@ -83,10 +101,14 @@ startup_hook(void)
 		memset(shared, 0, sizeof(*shared));
 		shared->lock = &(GetNamedLWLockTranche("pgha"))[0].lock;
 		shared->board.lock = &(GetNamedLWLockTranche("pgha"))[1].lock;
+		shared->confirm_lock = &(GetNamedLWLockTranche("pgha"))[2].lock;
+		pg_atomic_init_u32(&shared->confirm_rules, 0);
 		ConditionVariableInit(&shared->board.changed);
 		if (!pg_strong_random(&shared->instance, sizeof(shared->instance)))
 			shared->instance = (uint64) pgha_clock_us() ^ ((uint64) MyProcPid << 48);
 		pg_atomic_init_u64(&shared->gate.deadline, PGHA_GATE_CLOSED);
+		pg_atomic_init_u64(&shared->gate.lease, 0);
+		pg_atomic_init_u64(&shared->gate.alive, 0);
 		pg_atomic_init_u32(&shared->gate.decided, 0);
 		ConditionVariableInit(&shared->gate.changed);
 		pg_atomic_init_u32(&shared->receiver.stop, 0);
@@ -101,7 +123,10 @@ startup_hook(void)
 		pg_atomic_init_u32(&shared->receiver.slot_sync, 0);
 		shared->receiver.order_member = PGHA_NOBODY;
 		shared->view.leader = PGHA_NOBODY;
+		pg_atomic_init_u64(&shared->news, 0);
+		ConditionVariableInit(&shared->news_changed);
 		ConditionVariableInit(&shared->order.done);
+		pg_atomic_init_u32(&shared->switchover_by, 0);
 		pg_atomic_init_u64(&shared->newest_event, 0);
 	}
 	LWLockRelease(AddinShmemInitLock);
@@ -113,7 +138,7 @@ request_hook(void)
 	if (previous_request_hook)
 		previous_request_hook();
 	RequestAddinShmemSpace(sizeof(PghaShared));
-	RequestNamedLWLockTranche("pgha", 2);
+	RequestNamedLWLockTranche("pgha", 3);
 }
 
 /* Called while shared_preload_libraries are loaded. */

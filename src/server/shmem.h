@@ -14,9 +14,10 @@
 
 #include "../common/conninfo.h"
 #include "../common/report.h"
-#include "../core/states.h"
+#include "../core/state.h"
 #include "board.h"
 #include "config.h"
+#include "sync.h"
 
 /* Deadlines of the gate: times of CLOCK_BOOTTIME in microseconds. */
 #define PGHA_GATE_CLOSED	0
@@ -28,10 +29,28 @@
  */
 typedef struct PghaGate
 {
-	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time */
+	pg_atomic_uint64 deadline;	/* commits may be acknowledged before this time: the lesser of the two below */
+	pg_atomic_uint64 lease;		/* what the votes allow; NO_LIMIT: the members do not vote */
+	pg_atomic_uint64 alive;		/* by then the monitor would have been round again; 0: has not been yet */
 	pg_atomic_uint32 decided;	/* the monitor has made its first decision */
 	ConditionVariable changed;	/* broadcast when the gate opens or the decision is made */
 } PghaGate;
+
+/* How many standbys of which a rule wants to have flushed each commit; bit i stands for member i. */
+typedef struct PghaConfirmRule
+{
+	int			k;
+	uint32		set;
+} PghaConfirmRule;
+
+/* What commits must be confirmed by when the members vote (confirm.c). */
+typedef struct PghaConfirm
+{
+	int			rules;
+	PghaConfirmRule rule[3];
+	int			senders;
+	PghaSender	sender[PGHA_MAX_SENDERS];
+} PghaConfirm;
 
 /*
  * The WAL receiver's side (walreceiver.c).  Fields without a lock are written
@@ -72,6 +91,15 @@ typedef struct PghaMemberView
 	PghaReport	report;
 } PghaMemberView;
 
+/* A switchover, as far as it is. */
+typedef struct PghaHandover
+{
+	uint64		number;			/* of those begun since the monitor started */
+	bool		under_way;		/* from here */
+	bool		holding;		/* commits wait */
+	char		end[320];		/* why the last one was given up; empty: it was not */
+} PghaHandover;
+
 /* What the monitor shows of itself; written by the monitor, read by all, under `lock`. */
 typedef struct PghaView
 {
@@ -83,6 +111,7 @@ typedef struct PghaView
 	PghaPassive passive;
 	bool		posted;
 	PghaDurable durable;
+	PghaHandover handover;
 	int			leader;			/* member believed to lead, or PGHA_NOBODY */
 	char		leader_name[PGHA_NAME_SIZE];
 	TimestampTz state_since;
@@ -92,7 +121,9 @@ typedef struct PghaView
 	PghaSettings settings;		/* in force */
 	PghaMembers members;
 	uint32		slots;			/* members a slot is kept for */
-	PghaMemberView member[PGHA_MAX_MEMBERS];
+	PghaReport	voting;			/* its part of the vote, as of `published` */
+	pgha_time	lease_deadline; /* of a leader's lease; 0: none */
+	PghaMemberView member[PGHA_MAX_MEMBERS];	/* and witnesses, behind the members */
 } PghaView;
 
 /* What a SQL function asks of the monitor, one at a time (functions.c). */
@@ -102,13 +133,15 @@ typedef enum PghaOrderKind
 	PGHA_ORDER_PAUSE,
 	PGHA_ORDER_RESUME,
 	PGHA_ORDER_PROMOTE,
-	PGHA_ORDER_PROMOTE_FORCE
+	PGHA_ORDER_PROMOTE_FORCE,
+	PGHA_ORDER_SWITCHOVER
 } PghaOrderKind;
 
 typedef struct PghaOrder
 {
 	pid_t		owner;			/* backend that gives the order and reads its answer; 0: free */
 	PghaOrderKind kind;			/* NONE: free, or answered */
+	char		target[PGHA_NAME_SIZE];	/* SWITCHOVER: empty: the best */
 	uint64		number;			/* of the order last given */
 	uint64		answered;		/* of the order last answered */
 	bool		refused;
@@ -116,6 +149,8 @@ typedef struct PghaOrder
 	bool		too_low;		/* PROMOTE: settings of this server are the cause */
 	char		message[400];	/* why it was refused */
 	uint64		pause_generation;	/* PAUSE, RESUME: the new generation */
+	PghaReason	reason;			/* SWITCHOVER: why it was refused */
+	uint64		handover;		/* ... or its number */
 	ConditionVariable done;		/* broadcast when `answered` moves */
 } PghaOrder;
 
@@ -124,13 +159,21 @@ typedef struct PghaShared
 	LWLock	   *lock;
 	pid_t		monitor_pid;	/* 0: not running */
 	Latch	   *monitor_latch;	/* under lock; NULL if it is not running */
-	uint64		instance;		/* random, new at each start */
+	uint64		instance;		/* random, new at each start, not with a new monitor: backends go on */
+	uint64		beat;			/* the last one that a monitor of this instance has published */
 	PghaPassive boot_passive;	/* signal files found at start that pgha leaves alone */
 	PghaGate	gate;
+	LWLock	   *confirm_lock;
+	PghaConfirm confirm;		/* written by the monitor, under confirm_lock */
+	pg_atomic_uint32 confirm_rules; /* confirm.rules, to be read without it */
 	PghaWalReceiver receiver;
 	PghaConfig	config;			/* last valid one that a monitor had; written and read by monitors only */
 	PghaView	view;
+	PghaNode	node;			/* what the monitor knows, but for histories; valid and under `lock` as the view is */
+	pg_atomic_uint64 news;		/* raised whenever the view says something new that members vote by */
+	ConditionVariable news_changed;	/* broadcast when it was */
 	PghaOrder	order;
+	pg_atomic_uint32 switchover_by; /* session that has ordered the last switchover; 0: it does not want it any more */
 	PghaBoard	board;			/* agents and their jobs; has a lock of its own */
 	pg_atomic_uint64 newest_event;	/* id of the newest own record in pgha.events */
 } PghaShared;
@@ -143,11 +186,17 @@ extern void PghaShmemInit(void);
 /* Is this server managed: preloaded by a postmaster, not -b, pgha.node given? */
 extern bool PghaEnabled(void);
 
+/* ... and has it data of the cluster, so that it is no witness? */
+extern bool PghaHasData(void);
+
 /* Raises object_not_in_prerequisite_state with a hint unless the library is preloaded. */
 extern void PghaRequireShmem(void);
 
 /* ... and also unless this server is managed (pgha.node is set). */
 extern void PghaRequireEnabled(void);
+
+/* ... and also unless it has data of the cluster: a witness has none. */
+extern void PghaRequireData(void);
 
 /* Wakes the monitor; callable from any process, also at exit. */
 extern void PghaWakeMonitor(void);

@@ -17,11 +17,19 @@ typedef enum PghaStateFile
 } PghaStateFile;
 
 /*
- * Reads the file into *durable; all zero unless PGHA_STATE_READ.  A file of
- * another node or another system identifier came with a base backup or
- * pg_rewind and is ignored.
+ * Reads the file into *durable; all zero unless PGHA_STATE_READ, but for the votes:
+ * those that a recovery has carried over for a node whose file is ABSENT, or that
+ * they are not known.  A file of another node or another system identifier came
+ * with a base backup or pg_rewind and is ignored.  A witness learns from it which cluster it serves, if its
+ * settings do not say so yet (witness.h).
  */
 extern PghaStateFile PghaStateRead(const PghaSettings *settings, PghaDurable *durable);
+
+/*
+ * System identifier that the file has, whosever it is; 0: it has none, or cannot
+ * be read.
+ */
+extern uint64 PghaStateSystem(void);
 
 /*
  * Makes *durable durable: writes a new file, fsyncs it, renames it and fsyncs
@@ -30,5 +38,8 @@ extern PghaStateFile PghaStateRead(const PghaSettings *settings, PghaDurable *du
  * crash: it must be written again.
  */
 extern bool PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable);
+
+/* Makes sure that what PghaStateRead() has read outlives a crash, whoever wrote it.  False, with a LOG line, if that failed. */
+extern bool PghaStateSync(void);
 
 #endif							/* PGHA_STATE_H */

@@ -18,6 +18,10 @@
 
 #include "access/xact.h"
 #include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/spin.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 #include "config.h"
@@ -25,6 +29,9 @@
 
 /* More standbys than this cannot be told apart; PostgreSQL users have a handful. */
 #define MAX_CURRENT		64
+
+/* Walsenders behind this place in PostgreSQL's array are not looked at: members take the first ones that are free. */
+#define PGHA_SENDERS_LOOKED_AT	256
 
 typedef struct Current
 {
@@ -161,6 +168,139 @@ PghaSyncRead(const PghaMembers *members, PghaSync *sync)
 		sync->listed |= UINT32_C(1) << i;
 		if (is_current(&current, member))
 			sync->current |= UINT32_C(1) << i;
+	}
+}
+
+void
+PghaSyncWarn(const PghaMembers *members)
+{
+	static char *told = NULL;
+	StringInfoData strangers;
+	bool		anyone = false;
+	const char *name;
+
+	if (SyncRepConfig == NULL || (told != NULL && strcmp(told, SyncRepStandbyNames) == 0))
+		return;
+	if (told != NULL)
+		pfree(told);
+	told = MemoryContextStrdup(TopMemoryContext, SyncRepStandbyNames);
+
+	initStringInfo(&strangers);
+	name = SyncRepConfig->member_names;
+	for (int i = 0; i < SyncRepConfig->nmembers; i++, name = next_name(name))
+	{
+		bool		is_member = false;
+
+		anyone |= is_anyone(name);
+		for (int m = 0; m < members->count; m++)
+			is_member |= pg_strcasecmp(members->member[m].name, name) == 0;
+		if (!is_member && !is_anyone(name))
+			appendStringInfo(&strangers, "%s\"%s\"", strangers.len > 0 ? ", " : "", name);
+	}
+	if (anyone)
+		ereport(WARNING,
+				(errmsg("synchronous_standby_names contains *: whatever streams from here can end a commit's wait, but only members confirm it"),
+				 errhint("Name the members instead, on every node.")));
+	if (strangers.len > 0)
+		ereport(WARNING,
+				(errmsg("synchronous_standby_names names what is no data member: %s; the members elect a primary without its commits",
+						strangers.data),
+				 errhint("Name members of pgha.members only, on every node.")));
+	pfree(strangers.data);
+}
+
+/* The member that has given the process its application_name. */
+static int
+member_of(const PghaMembers *members, pid_t pid)
+{
+	int			member = PGHA_NOBODY;
+	int			backends;
+
+	if (!IsTransactionState())
+		pgstat_clear_backend_activity_snapshot();
+	backends = pgstat_fetch_stat_numbackends();
+	for (int b = 1; b <= backends && member == PGHA_NOBODY; b++)
+	{
+		LocalPgBackendStatus *local = pgstat_fetch_stat_local_beentry(b);
+
+		if (local == NULL || local->backendStatus.st_procpid != pid || local->backendStatus.st_appname == NULL)
+			continue;
+		for (int i = 0; i < members->count; i++)
+		{
+			if (pg_strcasecmp(members->member[i].name, local->backendStatus.st_appname) == 0)
+				member = i;
+		}
+		break;
+	}
+	if (!IsTransactionState())
+		pgstat_clear_backend_activity_snapshot();
+	return member;
+}
+
+/*
+ * A walsender keeps its name, so that the names, which are not cheap to read, are
+ * looked up once for each: `seen` are those of the last call, by their places in
+ * WalSndCtl.
+ */
+int
+PghaSyncSenders(const PghaMembers *members, PghaSender *sender)
+{
+	static PghaSender seen[PGHA_SENDERS_LOOKED_AT];
+	static PghaMembers seen_for;
+	int			count = 0;
+
+	if (memcmp(&seen_for, members, sizeof(seen_for)) != 0)
+	{
+		memset(seen, 0, sizeof(seen));
+		seen_for = *members;
+	}
+	for (int i = 0; i < Min(max_wal_senders, PGHA_SENDERS_LOOKED_AT) && count < PGHA_MAX_SENDERS; i++)
+	{
+		WalSnd	   *walsender = &WalSndCtl->walsnds[i];
+		pid_t		pid;
+		bool		streams;
+
+		SpinLockAcquire(&walsender->mutex);
+		pid = walsender->pid;
+		streams = walsender->state == WALSNDSTATE_CATCHUP || walsender->state == WALSNDSTATE_STREAMING ||
+			walsender->state == WALSNDSTATE_STOPPING;
+		SpinLockRelease(&walsender->mutex);
+		if (pid == 0 || !streams)
+		{
+			seen[i].pid = 0;
+			continue;
+		}
+		if (seen[i].pid != pid)
+			seen[i] = (PghaSender) {i, pid, member_of(members, pid)};
+		if (seen[i].member != PGHA_NOBODY)
+			sender[count++] = seen[i];
+	}
+	return count;
+}
+
+void
+PghaSyncFlushed(const PghaMembers *members, pgha_lsn *flushed, pgha_lsn *applied)
+{
+	PghaSender	sender[PGHA_MAX_SENDERS];
+	int			count = PghaSyncSenders(members, sender);
+
+	memset(flushed, 0, PGHA_MAX_MEMBERS * sizeof(*flushed));
+	memset(applied, 0, PGHA_MAX_MEMBERS * sizeof(*applied));
+	for (int i = 0; i < count; i++)
+	{
+		WalSnd	   *walsender = &WalSndCtl->walsnds[sender[i].place];
+		XLogRecPtr	flush = 0;
+		XLogRecPtr	apply = 0;
+
+		SpinLockAcquire(&walsender->mutex);
+		if (walsender->pid == sender[i].pid)
+		{
+			flush = walsender->flush;
+			apply = walsender->apply;
+		}
+		SpinLockRelease(&walsender->mutex);
+		flushed[sender[i].member] = Max(flushed[sender[i].member], flush);
+		applied[sender[i].member] = Max(applied[sender[i].member], apply);
 	}
 }
 

@@ -8,6 +8,8 @@ package PghaCluster::Host;
 use strict;
 use warnings;
 
+use IO::Socket::INET;
+
 use Carp;
 use Cwd qw(abs_path);
 use Exporter qw(import);
@@ -15,7 +17,7 @@ use File::Basename qw(dirname);
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC usleep);
 
-our @EXPORT_OK = qw($TIMEOUT $ROOT $VERBOSE bindir major pgha_program writer_program now is_root as_postgres
+our @EXPORT_OK = qw(listener listener_end $TIMEOUT $ROOT $VERBOSE bindir major pgha_program writer_program now is_root as_postgres
   run_command must_run slurp spew give_to_postgres
   processes_in process_state session_of command_line cpu_time cpu_time_with_children resident_kb spawn poll_until);
 our %EXPORT_TAGS = (all => \@EXPORT_OK);
@@ -278,6 +280,37 @@ sub poll_until
 		usleep($pause);
 		$pause = 50_000 if ($pause *= 1.3) > 50_000;
 	}
+}
+
+# A process that listens and treats each connection with the function.
+sub listener
+{
+	my ($port, $treat) = @_;
+	my $socket = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1', LocalPort => $port,
+		Listen => 10, ReuseAddr => 1) or die "listen: $!";
+	my $pid = fork();
+	if ($pid == 0)
+	{
+		$SIG{TERM} = 'DEFAULT';
+		my @kept;
+		while (my $client = $socket->accept)
+		{
+			$treat->($client);
+			push @kept, $client if defined fileno($client);
+		}
+		POSIX::_exit(0);
+	}
+	close $socket;
+	return $pid;
+}
+
+sub listener_end
+{
+	my ($pid) = @_;
+	kill 'KILL', $pid;
+	waitpid($pid, 0);
+	return;
 }
 
 1;

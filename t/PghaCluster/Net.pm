@@ -44,7 +44,7 @@ sub connect_network
 {
 	my ($self) = @_;
 	my $index = 0;
-	foreach my $node ($self->nodes)
+	foreach my $node ($self->voters)
 	{
 		my $inside = "v$$-$index";
 		must_run([ 'ip', 'netns', 'add', $node->{netns} ]);
@@ -87,13 +87,13 @@ sub partition
 sub heal
 {
 	my ($self) = @_;
-	must_run([ $self->in_netns($_->{netns}), 'iptables', '-w', '-F', 'INPUT' ]) foreach $self->nodes;
+	must_run([ $self->in_netns($_->{netns}), 'iptables', '-w', '-F', 'INPUT' ]) foreach $self->voters;
 }
 
 sub remove_network
 {
 	my ($self) = @_;
-	run_command([ 'ip', 'netns', 'del', $_ ]) foreach (map { $_->{netns} } $self->nodes), $self->{hub};
+	run_command([ 'ip', 'netns', 'del', $_ ]) foreach (map { $_->{netns} } $self->voters), $self->{hub};
 	return;
 }
 

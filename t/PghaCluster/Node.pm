@@ -67,6 +67,7 @@ sub initdb
 		? (
 			shared_preload_libraries => 'pgha',
 			'pgha.members' => $cluster->{members},
+			$cluster->{witness_list} ne '' ? ('pgha.witnesses' => $cluster->{witness_list}) : (),
 			'pgha.conninfo' => 'user=pgha',
 			'pgha.heartbeat_interval' => '100ms',
 			'pgha.failure_timeout' => '1s',
@@ -79,6 +80,15 @@ sub initdb
 	$hba .= "host all,replication all $cluster->{net}.0/24 trust\n" if $cluster->{net};
 	spew("$self->{data}/pg_hba.conf", $hba);
 	$self->configure;
+}
+
+# A witness is a server of its own, with nothing but pgha and its role.
+sub build_witness
+{
+	my ($self) = @_;
+	$self->initdb;
+	$self->start;
+	$self->sql('CREATE EXTENSION pgha; SELECT pgha_setup_role()');
 }
 
 sub settings_text

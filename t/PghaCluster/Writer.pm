@@ -19,7 +19,8 @@ sub lines
 }
 
 # Acknowledged values with their times; newest last.
-sub acknowledged { my ($self) = @_; return map { [ $_->[0], $_->[2] ] } grep { $_->[1] eq 'A' } $self->lines; }
+# With option `timeline` of start_writer() also the timeline of each.
+sub acknowledged { my ($self) = @_; return map { [ $_->[0], split / /, $_->[2] ] } grep { $_->[1] eq 'A' } $self->lines; }
 
 sub wait_acknowledged
 {

@@ -15,6 +15,7 @@
 #define PGHA_NEEDS_OTHERS	4	/* ... and there are other members */
 #define PGHA_NEEDS_PRIMARY	8
 #define PGHA_NEEDS_STANDBY	16
+#define PGHA_NEEDS_DATA		32	/* not a witness */
 
 typedef struct PghaCheck
 {
@@ -25,6 +26,7 @@ typedef struct PghaCheck
 
 extern const PghaCheck pgha_checks_self[];	/* self.c */
 extern const PghaCheck pgha_checks_cluster[];	/* cluster.c */
+extern const PghaCheck pgha_checks_quorum[];	/* quorum.c */
 extern const PghaCheck pgha_checks_settings[];	/* settings.c */
 extern const PghaCheck pgha_checks_sync[];	/* sync.c */
 extern const PghaCheck pgha_checks_access[];	/* access.c */

@@ -51,6 +51,11 @@ check_one_member(PghaDoctor *doctor, const PghaMemberView *member)
 			PghaDoctorFind(doctor, PGHA_WARNING, "Wait until it is up; its log tells how far it is.",
 						   "\"%s\" (%s) is starting up or shutting down", member->name, member->address);
 			break;
+		case PGHA_CONTACT_UNLEARNT:
+			PghaDoctorFind(doctor, PGHA_ERROR,
+						   "The fault is here: a name that this host cannot look up, no free file descriptor, no process that could be started. Until it is mended a failure of that member is not noticed.",
+						   "this server cannot ask \"%s\" (%s): %s", member->name, member->address, said);
+			break;
 		case PGHA_CONTACT_NEVER:
 		case PGHA_CONTACT_REFUSED:
 		case PGHA_CONTACT_SILENT:
@@ -147,12 +152,11 @@ check_configuration_same(PghaDoctor *doctor)
 
 	initStringInfo(&others);
 	for (int i = 0; i < view->members.count; i++)
-		if (answers(&view->member[i]) && view->member[i].report.config_hash != view->settings.config_hash &&
-			i != view->settings.self)
+		if (answers(&view->member[i]) && PghaConfigDiffers(&view->settings, i, view->member[i].report.config_hash))
 			PghaDoctorList(&others, view->member[i].name);
 	if (others.len > 0)
 		PghaDoctorFind(doctor, PGHA_WARNING,
-					   "Write the same pgha.cluster, pgha.members, pgha.heartbeat_interval, pgha.failure_timeout, pgha.startup_grace and pgha.max_failover_lag on every node, and reload.",
+					   "Write the same pgha.cluster, pgha.members, pgha.witnesses, pgha.heartbeat_interval, pgha.failure_timeout, pgha.lease_ttl, pgha.startup_grace and pgha.max_failover_lag on every node, and reload.",
 					   "the settings that must be the same everywhere differ on: %s", others.data);
 	else
 		PghaDoctorFine(doctor, "the same on all members that answer");
@@ -498,17 +502,17 @@ const PghaCheck pgha_checks_cluster[] = {
 	{"members", PGHA_NEEDS_VIEW, check_members},
 	{"primary", PGHA_NEEDS_VIEW, check_primary},
 	{"configuration_same", PGHA_NEEDS_OTHERS, check_configuration_same},
-	{"failover", PGHA_NEEDS_VIEW, check_failover},
-	{"candidates", PGHA_NEEDS_OTHERS, check_candidates},
-	{"priority", PGHA_NEEDS_OTHERS, check_priority},
-	{"lag", PGHA_NEEDS_OTHERS, check_lag},
-	{"max_wal_senders", PGHA_NEEDS_VIEW, check_max_wal_senders},
-	{"max_replication_slots", PGHA_NEEDS_VIEW, check_max_replication_slots},
-	{"slots", PGHA_NEEDS_OTHERS, check_slots},
-	{"other_slots", 0, check_other_slots},
-	{"logical_slots", 0, check_logical_slots},
-	{"auto_rejoin", PGHA_NEEDS_OTHERS, check_auto_rejoin},
-	{"agents", PGHA_NEEDS_OTHERS, check_agents},
-	{"recoveries", PGHA_NEEDS_VIEW, check_recoveries},
+	{"failover", PGHA_NEEDS_VIEW | PGHA_NEEDS_DATA, check_failover},
+	{"candidates", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_candidates},
+	{"priority", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_priority},
+	{"lag", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_lag},
+	{"max_wal_senders", PGHA_NEEDS_VIEW | PGHA_NEEDS_DATA, check_max_wal_senders},
+	{"max_replication_slots", PGHA_NEEDS_VIEW | PGHA_NEEDS_DATA, check_max_replication_slots},
+	{"slots", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_slots},
+	{"other_slots", PGHA_NEEDS_DATA, check_other_slots},
+	{"logical_slots", PGHA_NEEDS_DATA, check_logical_slots},
+	{"auto_rejoin", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_auto_rejoin},
+	{"agents", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_agents},
+	{"recoveries", PGHA_NEEDS_VIEW | PGHA_NEEDS_DATA, check_recoveries},
 	{NULL, 0, NULL}
 };

@@ -55,7 +55,10 @@ read_view(void)
 static bool
 possible(const PghaDoctor *doctor, int needs)
 {
-	return !((needs & PGHA_NEEDS_LIBRARY) != 0 && PghaShmem == NULL) &&
+	bool		witness = doctor->view != NULL && doctor->view->settings.self >= doctor->view->members.count;
+
+	return !((needs & PGHA_NEEDS_DATA) != 0 && witness) &&
+		!((needs & PGHA_NEEDS_LIBRARY) != 0 && PghaShmem == NULL) &&
 		!((needs & (PGHA_NEEDS_VIEW | PGHA_NEEDS_OTHERS)) != 0 && doctor->view == NULL) &&
 		!((needs & PGHA_NEEDS_OTHERS) != 0 && doctor->view->members.count < 2) &&
 		!((needs & PGHA_NEEDS_PRIMARY) != 0 && doctor->in_recovery) &&
@@ -69,7 +72,7 @@ Datum
 pgha_sql_doctor(PG_FUNCTION_ARGS)
 {
 	static const PghaCheck *const tables[] = {
-		pgha_checks_self, pgha_checks_cluster, pgha_checks_settings, pgha_checks_sync,
+		pgha_checks_self, pgha_checks_cluster, pgha_checks_quorum, pgha_checks_settings, pgha_checks_sync,
 		pgha_checks_access, pgha_checks_host
 	};
 	PghaDoctor	doctor = {0};

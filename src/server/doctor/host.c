@@ -120,8 +120,8 @@ check_init_process(PghaDoctor *doctor)
 const PghaCheck pgha_checks_host[] = {
 	{"disk_data", 0, check_disk_data},
 	{"disk_wal", 0, check_disk_wal},
-	{"wal_space", PGHA_NEEDS_LIBRARY, check_wal_space},
-	{"clone_place", PGHA_NEEDS_OTHERS, check_clone_place},
+	{"wal_space", PGHA_NEEDS_LIBRARY | PGHA_NEEDS_DATA, check_wal_space},
+	{"clone_place", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_clone_place},
 	{"init_process", 0, check_init_process},
 	{NULL, 0, NULL}
 };

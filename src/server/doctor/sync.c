@@ -61,6 +61,7 @@ check_names(PghaDoctor *doctor)
 	StringInfoData missing;
 	const char *name;
 	bool		anyone = false;
+	PghaSeverity wrong = PGHA_WARNING;
 
 	initStringInfo(&strangers);
 	initStringInfo(&missing);
@@ -76,11 +77,14 @@ check_names(PghaDoctor *doctor)
 		if (!is_listed(view->members.member[i].name))
 			PghaDoctorList(&missing, view->members.member[i].name);
 
+	/* Where members vote, the rule must name whose flush counts: others' is no use to an election. */
+	if (view->settings.voters > 0)
+		wrong = PGHA_ERROR;
 	if (anyone)
-		PghaDoctorFind(doctor, PGHA_WARNING, advised_list(view, SyncRepConfig->num_sync),
+		PghaDoctorFind(doctor, wrong, advised_list(view, SyncRepConfig->num_sync),
 					   "synchronous_standby_names contains *: whatever streams from here can confirm a commit, also a pg_receivewal");
 	if (strangers.len > 0)
-		PghaDoctorFind(doctor, PGHA_WARNING, advised_list(view, SyncRepConfig->num_sync),
+		PghaDoctorFind(doctor, wrong, advised_list(view, SyncRepConfig->num_sync),
 					   "synchronous_standby_names lists what is no member: %s; a commit that only they confirmed is lost at a failover",
 					   strangers.data);
 	if (missing.len > 0)
@@ -207,10 +211,10 @@ check_commit_guard(PghaDoctor *doctor)
 }
 
 const PghaCheck pgha_checks_sync[] = {
-	{"synchronous_standby_names", PGHA_NEEDS_OTHERS, check_list},
-	{"synchronous_standbys", PGHA_NEEDS_OTHERS | PGHA_NEEDS_PRIMARY, check_synchronous_standbys},
-	{"synchronous_commit", PGHA_NEEDS_OTHERS, check_commit_setting},
-	{"commit_guard", PGHA_NEEDS_OTHERS, check_commit_guard},
-	{"standby_names_unique", PGHA_NEEDS_OTHERS, check_standby_names_unique},
+	{"synchronous_standby_names", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_list},
+	{"synchronous_standbys", PGHA_NEEDS_OTHERS | PGHA_NEEDS_PRIMARY | PGHA_NEEDS_DATA, check_synchronous_standbys},
+	{"synchronous_commit", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_commit_setting},
+	{"commit_guard", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_commit_guard},
+	{"standby_names_unique", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_standby_names_unique},
 	{NULL, 0, NULL}
 };

@@ -35,11 +35,15 @@
 #include "../../core/claim.h"
 #include "../../core/election.h"
 #include "../../core/members.h"
+#include "../../core/rule.h"
 #include "../../core/step.h"
+#include "../../core/switchover.h"
 #include "../agents.h"
 #include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
+#include "../config_votes.h"
+#include "../confirm.h"
 #include "../events.h"
 #include "../gate.h"
 #include "../host.h"
@@ -47,8 +51,11 @@
 #include "../promote.h"
 #include "../shmem.h"
 #include "../slots.h"
+#include "../sync.h"
 #include "../walreceiver.h"
+#include "../witness.h"
 #include "act.h"
+#include "cluster.h"
 #include "context.h"
 #include "monitor.h"
 #include "observe.h"
@@ -60,6 +67,9 @@
 
 static PghaMonitor monitor;
 static pgha_time heartbeat_at = 0;
+static uint64 ordered = 0;		/* the last switchover that a session has ordered, and not called off; 0: none */
+static bool receiver_held = false;	/* a former monitor's order to stop it is still in force */
+static pgha_time news_at = PG_INT64_MAX;	/* somebody may be asked for news then */
 static MemoryContext loop_context;	/* reset after each round */
 
 /* Hands an event to the core and carries out what it answers. */
@@ -71,9 +81,12 @@ step(const PghaEvent *event)
 	pgha_time	now = pgha_clock_us();
 	PghaState	before = monitor.node.state;
 	PghaDurable durable = monitor.node.durable;
+	uint64		beat = monitor.node.voting.beat;
+	uint64		candidacy = monitor.node.voting.candidacy;
 
 	PghaObserve(&monitor.config, now, &local);
 	pgha_step(&monitor.node, event, &local, now, &actions);
+	PghaConfirmSet(&monitor.node, &monitor.config.members);
 	if (monitor.node.state != before)
 	{
 		monitor.state_since = GetCurrentTimestamp();
@@ -91,17 +104,22 @@ step(const PghaEvent *event)
 		}
 	}
 	monitor.promoted = false;
+	PghaActAlive(&monitor);
+
+	/* A rule may have come into force here just now. */
+	PghaConfigKeepVoters(&monitor.config, &monitor.node.durable);
+	monitor.node.settings.voters = monitor.config.settings.voters;
 
 	/* A decision that leaves a gate shut that was not open: no commit need wait for another. */
 	if (monitor.node.state != before && monitor.node.state == PGHA_PASSIVE && !local.in_recovery)
 		PghaGateDecided();
 
 	/* Members and agents read what is published: such news must not wait for the end of the round. */
-	if (monitor.node.state != before || monitor.node.durable.paused != durable.paused)
-	{
+	if (monitor.node.state != before || memcmp(&monitor.node.durable, &durable, sizeof(durable)) != 0 ||
+		monitor.node.voting.beat != beat || monitor.node.voting.candidacy != candidacy)
 		PghaPublish(&monitor);
+	if (monitor.node.state != before || monitor.node.durable.paused != durable.paused)
 		PghaAgentsWake();
-	}
 }
 
 static void
@@ -110,6 +128,32 @@ tick(void)
 	PghaEvent	event = {.type = PGHA_EV_TICK, .member = PGHA_NOBODY};
 
 	step(&event);
+}
+
+/*
+ * Under quorum each member always has a question of this node's, which it answers
+ * as soon as it has news: a vote is read as soon as it is given.  Returns when to
+ * look again.
+ */
+static pgha_time
+tend_news(pgha_time now)
+{
+	pgha_time	next = PG_INT64_MAX;
+
+	if (!pgha_in_force(&monitor.node))
+		return next;
+	for (int i = 0; i < monitor.config.settings.voters; i++)
+	{
+		pgha_time	due = PghaPeersFree(i);
+
+		if (i == monitor.config.settings.self || monitor.node.member[i].contact != PGHA_CONTACT_ANSWERED)
+			continue;
+		if (due > now)
+			next = Min(next, due);
+		else if (pgha_ask_meanwhile(&monitor.node, i, now))
+			PghaPeersPoll(&monitor.config, i, PghaPatienceOf(&monitor.node, false));
+	}
+	return next;
 }
 
 static void
@@ -150,11 +194,50 @@ tend_stop(void)
 }
 
 static void
+order_switchover(uint64 number, const char *target, pid_t by, PghaAnswer *answer)
+{
+	PghaEvent	event = {.type = PGHA_EV_SWITCHOVER, .member = PGHA_NOBODY};
+	PghaWhy		why;
+
+	if (target[0] != '\0')
+		event.member = pgha_members_find(&monitor.config.members, target);
+	if (target[0] != '\0' && event.member == PGHA_NOBODY)
+		why = pgha_because(PGHA_WHY_NO_TARGET, PGHA_NOBODY);	/* the files have changed meanwhile */
+	else
+		why = pgha_switchover_refusal(&monitor.node, event.member, pgha_clock_us());
+	answer->refused = why.reason != PGHA_WHY_NONE;
+	answer->reason = why.reason;
+	if (answer->refused)
+		PghaWhyText(&monitor.node, &why, answer->message, sizeof(answer->message));
+	else if (PghaOrderAdopt(number, by))
+	{
+		step(&event);
+		ordered = monitor.node.voting.handovers;
+	}
+	answer->handover = monitor.node.voting.handovers;
+}
+
+/* Does the session that has ordered the switchover under way still want it? */
+static void
+tend_call_off(void)
+{
+	PghaEvent	event = {.type = PGHA_EV_SWITCHOVER, .member = PGHA_NOBODY, .flag = true};
+
+	if (ordered == 0 || !PghaOrderCalledOff())
+		return;
+	if (ordered == monitor.node.voting.handovers)
+		step(&event);
+	ordered = 0;
+}
+
+static void
 tend_orders(void)
 {
 	PghaAnswer	answer;
 	uint64		number;
-	PghaOrderKind kind = PghaOrderTake(&number);
+	char		target[PGHA_NAME_SIZE];
+	pid_t		by;
+	PghaOrderKind kind = PghaOrderTake(&number, target, &by);
 	PghaEvent	event = {.member = PGHA_NOBODY};
 
 	if (kind == PGHA_ORDER_NONE)
@@ -191,6 +274,9 @@ tend_orders(void)
 					step(&event);
 				break;
 			}
+		case PGHA_ORDER_SWITCHOVER:
+			order_switchover(number, target, by, &answer);
+			break;
 	}
 	PghaOrderAnswer(number, &answer);
 }
@@ -218,6 +304,10 @@ tend_heartbeat(pgha_time now)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
 	PghaWalReceiverHeartbeat();
+
+	/* Nobody streams from a witness. */
+	if (PghaIsWitness())
+		return;
 
 	/* The startup process must have restored the slots from disk before. */
 	if (PghaShmem->boot_passive != PGHA_ACTIVE ||
@@ -259,6 +349,14 @@ tend_archive(pgha_time now)
 
 /* ---- configuration ---- */
 
+/* What is told of other settings than pgha's own. */
+static void
+warn_of_names(void)
+{
+	if (pgha_takes_part(&monitor.node))
+		PghaSyncWarn(&monitor.config.members);
+}
+
 /* Takes the set in the files if it is valid; keeps the one in force if not. */
 static void
 configure(void)
@@ -277,6 +375,8 @@ configure(void)
 		return;
 	}
 	monitor.config_error[0] = '\0';
+	PghaConfigKeepVoters(&next, &monitor.node.durable);
+	PghaConfigKeepLeaving(&next.members, &next.settings, &monitor.config.members, &monitor.node);
 	PghaShmem->config = next;
 	if (memcmp(&next.members, &monitor.config.members, sizeof(next.members)) != 0 ||
 		strcmp(next.conninfo, monitor.config.conninfo) != 0)
@@ -298,16 +398,32 @@ configure(void)
 	}
 }
 
+/* Who has left the vote, after the files, need not be asked any more. */
+static bool
+somebody_has_left(void)
+{
+	const PghaSettings *settings = &monitor.config.settings;
+
+	for (int i = settings->voters - settings->leaving; i < settings->voters; i++)
+		if (!pgha_is_needed(&monitor.node, settings->name[i]))
+			return true;
+	return false;
+}
+
 /* ---- the loop ---- */
 
 /* When there is something to do without being woken. */
 static pgha_time
 next_time(pgha_time now)
 {
-	pgha_time	next = Min(monitor.node.wake_at, heartbeat_at);
+	pgha_time	next = Min(Min(monitor.node.wake_at, heartbeat_at), news_at);
 
 	if (monitor.node.local.in_recovery && PghaWalReceiverEnding())
 		next = Min(next, now + 1000);
+	if (monitor.node.voting.receiver == PGHA_STOP_ORDERED)
+		next = Min(next, now + 1000);
+	if (receiver_held)
+		next = Min(next, now + 20000);
 	if (monitor.node.state == PGHA_PROMOTING)
 		return now + (now - monitor.node.state_since < PROMOTION_EAGER_TIME ? 1000 : 20000);
 	next = Min(next, PghaKickDue(&monitor.node.local, now));
@@ -315,6 +431,23 @@ next_time(pgha_time now)
 	if (asks_archive())
 		next = Min(next, PghaArchiveDue(now));
 	return Max(next, now);
+}
+
+/* The receiver that a former monitor has stopped for a vote may be let go when it has really ended. */
+static void
+tend_receiver(void)
+{
+	if (!receiver_held)
+		return;
+
+	/* The core has ordered it itself meanwhile, and knows when. */
+	if (monitor.node.voting.receiver != PGHA_NOT_STOPPED || monitor.node.state == PGHA_PROMOTING)
+		receiver_held = false;
+	else if (PghaWalReceiverStopped())
+	{
+		receiver_held = false;
+		PghaWalReceiverRelease();
+	}
 }
 
 static void
@@ -330,6 +463,7 @@ monitor_exit(int code, Datum arg)
 {
 	(void) code;
 	(void) arg;
+	PghaGateLeave();
 	PghaPeersStop();
 	PghaArchiveStop();
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
@@ -354,7 +488,6 @@ start(void)
 	/* A former worker may have left it open, or the receiver stopped. */
 	PghaGateSuspend();
 	PghaWalReceiverForget();
-	PghaWalReceiverRelease();
 	PghaStopForget();
 
 	if (PghaConfigBuild(&monitor.config, PghaShmem->instance, monitor.config_error, sizeof(monitor.config_error),
@@ -373,8 +506,19 @@ start(void)
 	}
 	(void) PghaEventsOpen(monitor.config.settings.name[monitor.config.settings.self]);
 	PghaActInit(&monitor.config.settings, &durable);
+
+	/* A vote was given: what still streams from before must not acknowledge any more. */
+	receiver_held = durable.vote_open && !durable.forgot;
+	if (!receiver_held)
+		PghaWalReceiverRelease();
+	PghaConfigKeepVoters(&monitor.config, &durable);
+	PghaClusterRecall(&monitor);
 	pgha_node_init(&monitor.node, &monitor.config.settings, &durable, pgha_clock_us());
+
+	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
+	monitor.node.voting.beat = PghaShmem->beat;
 	monitor.state_since = GetCurrentTimestamp();
+	warn_of_names();
 }
 
 void
@@ -400,15 +544,22 @@ PghaMonitorMain(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			configure();
+			warn_of_names();
 		}
+		else if (somebody_has_left())
+			configure();
 		CHECK_FOR_INTERRUPTS();
 
 		tick();
+		tend_call_off();
 		tend_orders();
 		tend_agents();
 		tend_stop();
 		PghaPeersTend(&monitor.config);
+		news_at = tend_news(pgha_clock_us());
+		PghaClusterTend(&monitor);
 		tend_promotion();
+		tend_receiver();
 		tend_heartbeat(pgha_clock_us());
 		tend_archive(pgha_clock_us());
 		PghaKickStartup(&monitor.node.local, pgha_clock_us());

@@ -46,6 +46,7 @@ static pgha_time kicked_at = 0;
 static uint32 fork_timeline = 0;	/* timeline that fork_lsn belongs to */
 static pgha_lsn fork_lsn = 0;
 static uint32 newest_timeline = 0;
+static pgha_lsn newest_fork = 0;	/* where it leaves its parent */
 static bool newest_valid = false;
 
 /*
@@ -101,6 +102,17 @@ observe_missing_checkpoint(PghaLocal *local)
 	local->no_checkpoint = asked && read_control(local);
 }
 
+/*
+ * Is there WAL that could be replayed?  What was received last may end within a
+ * record, whose rest never comes: only that PostgreSQL asks for more of it, which
+ * is when a receiver waits to be given an upstream, shows that it has replayed all.
+ */
+static bool
+is_replaying(const PghaLocal *local)
+{
+	return local->wal_end > local->replayed && local->receiver != PGHA_RECEIVER_WAITING;
+}
+
 void
 PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 {
@@ -114,6 +126,7 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 	local->timeline = timeline;
 	local->upstream = PGHA_NOBODY;
 	local->receiver = PGHA_RECEIVER_NONE;
+	local->agent = PghaAgentConnected(config->settings.name[config->settings.self]);
 
 	if (!local->in_recovery)
 	{
@@ -125,12 +138,12 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 		}
 		local->fork_lsn = fork_lsn;
 		PghaSyncRead(&config->members, &local->sync);
+		PghaSyncFlushed(&config->members, local->flushed, local->applied);
 		return;
 	}
 
 	local->passive = PghaShmem->boot_passive;
 	local->apply_delay = recovery_min_apply_delay > 0;
-	local->agent = config->settings.fence && PghaAgentConnected(config->settings.name[config->settings.self]);
 	local->replayed = GetXLogReplayRecPtr(NULL);
 	local->receiver = PghaWalReceiverState();
 	observe_missing_checkpoint(local);
@@ -152,9 +165,14 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 	else if (!newest_valid)
 	{
 		newest_timeline = PghaNewestTimeline();
+		if (newest_timeline <= 1 || !PghaForkOf(newest_timeline, &newest_fork))
+			newest_fork = 0;
 		newest_valid = true;
 	}
 	local->newest_timeline = newest_timeline;
+	if (config->settings.voters > 0)
+		local->newest_fork = newest_fork;
+	local->replaying = is_replaying(local);
 	local->archived_timeline = PghaArchiveNewest();
 
 	if (local->receiver != PGHA_RECEIVER_NONE)

@@ -5,7 +5,8 @@
  * For monitor.c: it says what is to be asked, and is called back with what the
  * core should know: a report, a history, a comparison, or why there is none.  A child that
  * cannot run must never look like a member that is silent, as silence is what
- * starts a failover.  The only wait is in PghaPeersWait(), where the monitor
+ * starts a failover; and a refusal only says that a member is gone if it comes
+ * from where that member, and nobody else, answered last.  The only wait is in PghaPeersWait(), where the monitor
  * sleeps.
  */
 #include "postgres.h"
@@ -25,6 +26,8 @@
 
 /* A child that could not be started, or died, is tried again after this time. */
 #define CHILD_RETRY			1000000
+/* A member is not asked for news more often than this, but by the core (microseconds). */
+#define NEWS_INTERVAL		2000
 /* How long a comparison may take; twice that if its connection takes as long (microseconds). */
 #define COMPARE_LIMIT		20000000
 
@@ -35,12 +38,16 @@ typedef struct Peer
 	bool		readable;		/* the child has written, or ended */
 	pgha_time	retry_at;		/* not before this time */
 	bool		want_poll;
+	PghaPatience patience;		/* of that poll */
+	pgha_time	sent_at;		/* when the last poll was sent */
 	uint32		want_history;	/* timeline; 0 = none */
 	bool		asked_history;	/* the request under way is for a history */
 	uint32		history_timeline;
 	bool		failed;			/* the outcome of a poll that could not be sent is due */
 	char		error[256];
 	TimestampTz heard;
+	char		proved[80];		/* address and port where it, and nobody else, answered last; empty: nowhere yet */
+	bool		same_address;	/* a refusal just now came from there, or an answer */
 } Peer;
 
 static Peer peer[PGHA_MAX_MEMBERS];
@@ -87,9 +94,9 @@ PghaPeersRenumber(const PghaMembers *before, const PghaMembers *members)
 	TimestampTz heard[PGHA_MAX_MEMBERS] = {0};
 
 	PghaPeersStop();
-	for (int i = 0; i < members->count; i++)
+	for (int i = 0; i < members->voters; i++)
 	{
-		int			was = pgha_members_find(before, members->member[i].name);
+		int			was = pgha_voters_find(before, members->member[i].name);
 
 		if (was != PGHA_NOBODY)
 			heard[i] = peer[was].heard;
@@ -154,9 +161,21 @@ send_request(const PghaConfig *config, int member)
 	}
 	else
 	{
-		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT, member == config->settings.self ? "check" : "report",
+		static const char *const words[] = {
+			[PGHA_AT_ONCE] = "report",
+			[PGHA_SOON] = "soon",
+			[PGHA_WHEN_CHANGED] = "changed",
+		};
+		/* What is to be asked behind it does not wait. */
+		PghaPatience patience = p->want_history != 0 ? PGHA_AT_ONCE : p->patience;
+
+		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT,
+				 member == config->settings.self ? "check" : words[patience],
 				 PghaEventsNewest(config->settings.name[member]));
+		if (patience != PGHA_AT_ONCE)
+			limit += config->settings.heartbeat_interval;
 		p->want_poll = false;
+		p->sent_at = now;
 	}
 	if (!PghaChildRequest(&p->child, request, now, limit))
 	{
@@ -166,10 +185,22 @@ send_request(const PghaConfig *config, int member)
 }
 
 void
-PghaPeersPoll(const PghaConfig *config, int member)
+PghaPeersPoll(const PghaConfig *config, int member, PghaPatience patience)
 {
 	peer[member].want_poll = true;
+	peer[member].patience = patience;
 	send_request(config, member);
+}
+
+pgha_time
+PghaPeersFree(int member)
+{
+	const Peer *p = &peer[member];
+
+	if (p->child.pid == 0 || p->child.request != 0 || !p->child.connected || p->child.plain || p->failed ||
+		p->want_poll || p->want_history != 0)
+		return PG_INT64_MAX;
+	return p->sent_at + NEWS_INTERVAL;
 }
 
 void
@@ -188,7 +219,21 @@ contact_of(const char *outcome)
 		return PGHA_CONTACT_SILENT;
 	if (strcmp(outcome, "starting") == 0)
 		return PGHA_CONTACT_STARTING;
+	if (strcmp(outcome, "unlearnt") == 0)
+		return PGHA_CONTACT_UNLEARNT;
 	return PGHA_CONTACT_ERROR;
+}
+
+/* A witness knows of a cluster only from its members. */
+static const char *
+other_system(const PghaConfig *config, int member, const PghaReport *report)
+{
+	if (config->settings.system_identifier == 0)
+		return "this witness does not know yet which cluster it serves";
+	if (report->system_identifier == 0)
+		return "does not know yet which cluster it serves";
+	return member < config->settings.count ? "belongs to another database cluster: system identifiers differ" :
+		"serves another database cluster: system identifiers differ";
 }
 
 static void
@@ -198,13 +243,30 @@ take_record(const PghaRecord *record, void *arg)
 	(void) PghaEventsAddRemote(record);
 }
 
+/* Is this address among those of a list with commas? */
+static bool
+is_among(const char *list, const char *address)
+{
+	size_t		length = strlen(address);
+
+	while (length > 0 && *list != '\0')
+	{
+		size_t		next = strcspn(list, ",");
+
+		if (next == length && strncmp(list, address, length) == 0)
+			return true;
+		list += next + (list[next] == ',');
+	}
+	return false;
+}
+
 /* Tells the core the outcome of the request under way. */
 static void
 deliver(int member, PghaContact contact, const PghaReport *report, const PghaHistory *history)
 {
 	Peer	   *p = &peer[member];
 	PghaEvent	event = {.type = p->asked_history ? PGHA_EV_HISTORY : PGHA_EV_REPLY,
-		.member = member, .contact = contact, .report = report, .history = history};
+		.member = member, .contact = contact, .report = report, .same_address = p->same_address, .history = history};
 
 	p->asked_history = false;
 	tell_core(&event);
@@ -220,7 +282,9 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 	if (strcmp(outcome, "ok") != 0)
 	{
 		set_error(p, text);
+		p->same_address = is_among(p->child.where, p->proved);
 		deliver(member, contact_of(outcome), NULL, NULL);
+		p->same_address = false;
 	}
 	else if (p->asked_history)
 		deliver(member, PGHA_CONTACT_ANSWERED, NULL,
@@ -237,14 +301,20 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 			snprintf(p->error, sizeof(p->error), "the server at this address calls itself \"%s\"",
 					 report.node);
 		else if (report.system_identifier != config->settings.system_identifier)
-			set_error(p, "belongs to another database cluster: system identifiers differ");
-		else if (report.config_hash != config->settings.config_hash &&
-				 member != config->settings.self)
+			set_error(p, other_system(config, member, &report));
+		else if (PghaConfigDiffers(&config->settings, member, report.config_hash))
 			set_error(p, "its pgha.* configuration differs from this node's");
 		else
 			p->error[0] = '\0';
 		p->heard = GetCurrentTimestamp();
+		if (strcmp(report.node, config->settings.name[member]) == 0 &&
+			report.system_identifier == config->settings.system_identifier)
+		{
+			p->same_address = strcmp(p->proved, p->child.where) == 0;
+			strlcpy(p->proved, p->child.where, sizeof(p->proved));
+		}
 		deliver(member, PGHA_CONTACT_ANSWERED, &report, NULL);
+		p->same_address = false;
 	}
 }
 
@@ -315,7 +385,7 @@ tend_comparison(void)
 void
 PghaPeersTend(const PghaConfig *config)
 {
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		Peer	   *p = &peer[i];
 		pgha_time	now = pgha_clock_us();
@@ -338,9 +408,8 @@ PghaPeersTend(const PghaConfig *config)
 					p->retry_at = now + CHILD_RETRY;
 					if (busy)
 					{
-						/* Nothing was learnt: that must not look like silence. */
 						set_error(p, "\"pgha io\" ended unexpectedly");
-						deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
+						deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 					}
 					break;
 				case PGHA_CHILD_NOTHING:
@@ -348,17 +417,18 @@ PghaPeersTend(const PghaConfig *config)
 					{
 						PghaChildStop(&p->child);
 						wait_set_stale = true;
+						/* It keeps the limits itself, but for the look-up of a name. */
 						set_error(p, "\"pgha io\" did not answer in time");
-						deliver(i, PGHA_CONTACT_SILENT, NULL, NULL);
+						deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 					}
 					break;
 			}
 		}
 		if (p->failed && (p->child.pid != 0 || pgha_clock_us() >= p->retry_at))
 		{
-			/* As the program cannot run, nothing is known: that must not look like silence. */
+			/* The program cannot run. */
 			p->failed = false;
-			deliver(i, PGHA_CONTACT_ERROR, NULL, NULL);
+			deliver(i, PGHA_CONTACT_UNLEARNT, NULL, NULL);
 		}
 		send_request(config, i);
 	}
@@ -370,7 +440,7 @@ PghaPeersDue(const PghaConfig *config)
 {
 	pgha_time	due = PG_INT64_MAX;
 
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		if (peer[i].child.request != 0)
 			due = Min(due, peer[i].child.deadline);
@@ -390,7 +460,7 @@ build_wait_set(const PghaConfig *config)
 	wait_set = compat_wait_event_set(PGHA_MAX_MEMBERS + 3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	for (int i = 0; i < config->settings.count; i++)
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		if (peer[i].child.fd >= 0)
 			AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, peer[i].child.fd, NULL, &peer[i].readable);

@@ -22,12 +22,26 @@ extern void PghaPeersStop(void);
 /* Of members that stay it is still known when they were heard; children start anew. */
 extern void PghaPeersRenumber(const PghaMembers *before, const PghaMembers *members);
 
+/* How long a member may take with its report if there is nothing new in it. */
+typedef enum PghaPatience
+{
+	PGHA_AT_ONCE,
+	PGHA_SOON,
+	PGHA_WHEN_CHANGED			/* or after heartbeat_interval */
+} PghaPatience;
+
 /* Has a member asked for its report, or for the history of a timeline. */
-extern void PghaPeersPoll(const PghaConfig *config, int member);
+extern void PghaPeersPoll(const PghaConfig *config, int member, PghaPatience patience);
 extern void PghaPeersFetchHistory(const PghaConfig *config, int member, uint32 timeline);
 
 /* Has WAL of a timeline compared, in front of `end` and not before `begin`. */
 extern void PghaPeersCompareWal(const PghaConfig *config, int member, uint32 timeline, pgha_lsn begin, pgha_lsn end);
+
+/*
+ * From when on a member may be asked again for what is new: not if there is a
+ * request, nor if it is of a version that does not wait; and not at any rate.
+ */
+extern pgha_time PghaPeersFree(int member);
 
 /* Reads all children, ends those that are late, sends what is to be sent. */
 extern void PghaPeersTend(const PghaConfig *config);

@@ -12,10 +12,12 @@
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
+#include "../../core/ballot.h"
 #include "../../core/claim.h"
 #include "../events.h"
 #include "../promote.h"
 #include "../shmem.h"
+#include "../why.h"
 #include "peers.h"
 #include "tell.h"
 
@@ -27,25 +29,8 @@ static char stop_error[256];		/* why the last instance could not be stopped, as 
 void
 PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
 {
-	const char *format = pgha_reason_text(why->reason);
-	const char *place = strstr(format, "%s");
-	const char *name = why->member != PGHA_NOBODY ? node->settings.name[why->member] : "(unknown)";
-
-	if (place != NULL)
-		snprintf(text, size, "%.*s%s%s", (int) (place - format), format, name, place + 2);
-	else
-		strlcpy(text, format, size);
-	if (why->reason == PGHA_WHY_BARRED)
-	{
-		strlcat(text, ": ", size);
-		strlcat(text, pgha_bar_text(why->bar), size);
-	}
-	else if (why->reason == PGHA_WHY_PASSIVE)
-	{
-		strlcat(text, ": ", size);
-		strlcat(text, pgha_passive_text(why->passive), size);
-	}
-	else if (why->reason == PGHA_WHY_STOP_FAILED && stop_error[0] != '\0')
+	PghaReasonText(node, why, text, size);
+	if (why->reason == PGHA_WHY_STOP_FAILED && stop_error[0] != '\0')
 	{
 		strlcat(text, ": ", size);
 		strlcat(text, stop_error, size);
@@ -58,6 +43,13 @@ PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, size_t size)
 	}
 }
 
+/* The term that this node leads in, or follows a leader of, or was just elected for. */
+static uint64
+term_of(const PghaNode *node)
+{
+	return node->state == PGHA_PROMOTING ? Max(node->durable.claim.term, node->durable.won) : node->durable.claim.term;
+}
+
 /* One line in the log, one record in pgha.events. */
 static void
 tell(const PghaNode *node, const char *kind, const char *what)
@@ -65,7 +57,7 @@ tell(const PghaNode *node, const char *kind, const char *what)
 	ereport(LOG, (errmsg("pgha: %s", what)));
 	strlcpy(last_change, what, sizeof(last_change));
 	last_change_at = GetCurrentTimestamp();
-	(void) PghaEventsAdd(kind, node->durable.claim.term, what);
+	(void) PghaEventsAdd(kind, term_of(node), what);
 }
 
 void
@@ -82,7 +74,7 @@ PghaTellEvent(const PghaMonitor *monitor, const PghaWhy *why)
 		promotion_why = *why;
 		strlcpy(cause, what, sizeof(cause));
 		snprintf(what, sizeof(what), "promoting to primary of term %llu: %s",
-				 (unsigned long long) node->durable.claim.term, cause);
+				 (unsigned long long) term_of(node), cause);
 	}
 	else if (why->reason == PGHA_WHY_LEADING && monitor->promoted)
 	{
@@ -141,6 +133,66 @@ leader_seen(const PghaConfig *config, const PghaNode *node)
 	return leader;
 }
 
+static void
+publish_handover(const PghaNode *node, PghaHandover *handover)
+{
+	const PghaVoting *voting = &node->voting;
+
+	handover->number = voting->handovers;
+	handover->under_way = voting->handover != PGHA_NOBODY;
+	handover->holding = voting->holding;
+	if (voting->handover_end.reason != PGHA_WHY_NONE)
+		PghaWhyText(node, &voting->handover_end, handover->end, sizeof(handover->end));
+}
+
+/* What members that vote wait for, of what a view says; times that only pass are left out. */
+typedef struct News
+{
+	PghaState	state;
+	PghaBar		bar;
+	PghaPassive passive;
+	PghaClaim	claim;
+	PghaReport	voting;
+	PghaContact contact[PGHA_MAX_MEMBERS];	/* who sees whom: what they wait for may depend on it */
+} News;
+
+static bool
+is_news(const PghaView *view)
+{
+	static News last;
+	static News next;
+
+	memset(&next, 0, sizeof(next));
+	next.state = view->state;
+	next.bar = view->bar;
+	next.passive = view->passive;
+	next.claim = view->durable.claim;
+	next.voting = view->voting;
+	next.voting.promise_age = 0;
+	next.voting.replay_lag = 0;
+	for (int i = 0; i < view->members.voters; i++)
+		next.contact[i] = view->member[i].contact;
+	if (memcmp(&next, &last, sizeof(next)) == 0)
+		return false;
+	last = next;
+	return true;
+}
+
+/*
+ * What pgha_status() shows of votes, and pgha_explain() thinks over: without the
+ * histories, which are long and say nothing that the bar does not.
+ */
+static void
+publish_node(PghaNode *to, const PghaNode *node)
+{
+	const size_t from = offsetof(PghaNode, compared);
+
+	memcpy(to, node, offsetof(PghaNode, history));
+	memset(&to->history, 0, offsetof(PghaHistory, entry));
+	memcpy((char *) to + from, (const char *) node + from, offsetof(PghaNode, member) - from);
+	memcpy(to->member, node->member, sizeof(PghaMember) * pgha_everybody(node));
+}
+
 void
 PghaPublish(const PghaMonitor *monitor)
 {
@@ -157,6 +209,7 @@ PghaPublish(const PghaMonitor *monitor)
 	view.passive = node->passive;
 	view.posted = node->posted;
 	view.durable = node->durable;
+	publish_handover(node, &view.handover);
 	view.leader = leader_seen(config, node);
 	if (view.leader != PGHA_NOBODY)
 		strlcpy(view.leader_name, config->settings.name[view.leader], PGHA_NAME_SIZE);
@@ -167,7 +220,9 @@ PghaPublish(const PghaMonitor *monitor)
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;
-	for (int i = 0; i < config->settings.count; i++)
+	view.lease_deadline = node->posted ? node->voting.lease_deadline : 0;
+	pgha_report_voting(node, &view.voting, view.published);
+	for (int i = 0; i < config->members.voters; i++)
 	{
 		PghaMemberView *m = &view.member[i];
 		const PghaAddress *address = &config->members.member[i];
@@ -184,7 +239,14 @@ PghaPublish(const PghaMonitor *monitor)
 
 	LWLockAcquire(PghaShmem->lock, LW_EXCLUSIVE);
 	memcpy(&PghaShmem->view, &view, sizeof(view));
+	PghaShmem->beat = Max(PghaShmem->beat, node->voting.beat);
+	publish_node(&PghaShmem->node, node);
 	LWLockRelease(PghaShmem->lock);
+	if (view.voting.votes != 0 && is_news(&view))
+	{
+		pg_atomic_fetch_add_u64(&PghaShmem->news, 1);
+		ConditionVariableBroadcast(&PghaShmem->news_changed);
+	}
 }
 
 void

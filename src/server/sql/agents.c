@@ -393,7 +393,7 @@ pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 	TupleDesc	tupdesc;
 	PghaRow		row = {0};
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	node = text_argument(fcinfo, ARG_NODE, "");
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -444,7 +444,7 @@ pgha_sql_agent_event(PG_FUNCTION_ARGS)
 	PghaBoard  *board;
 	bool		queued;
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (kind[0] == '\0' || what[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -499,7 +499,7 @@ pgha_sql_agent_host(PG_FUNCTION_ARGS)
 	char	   *address = line_argument(fcinfo, 2);
 	PghaBoard  *board;
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (strcmp(node, pgha_node) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -532,7 +532,7 @@ pgha_sql_agent_done(PG_FUNCTION_ARGS)
 	PghaBoard  *board;
 	bool		awaited;
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

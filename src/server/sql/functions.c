@@ -40,7 +40,9 @@
 #include "../shmem.h"
 #include "../sync.h"
 #include "../wait.h"
+#include "published.h"
 #include "rows.h"
+#include "voting.h"
 
 /* How long pgha_promote() watches a promotion that was accepted. */
 #define PROMOTE_TIMEOUT_MS	60000
@@ -59,31 +61,8 @@ PG_FUNCTION_INFO_V1(pgha_sql_promote);
  * ---------- what the monitor published ----------
  */
 
-typedef struct Published
-{
-	bool		enabled;		/* pgha manages this server */
-	bool		running;		/* so does a monitor right now */
-	PghaView	view;
-} Published;
-
-static Published *
-read_published(void)
-{
-	Published  *published = palloc(sizeof(Published));
-
-	PghaRequireShmem();
-	published->enabled = PghaEnabled();
-	LWLockAcquire(PghaShmem->lock, LW_SHARED);
-	published->running = PghaShmem->monitor_pid != 0;
-	published->view = PghaShmem->view;
-	LWLockRelease(PghaShmem->lock);
-	if (!published->enabled)
-		published->view.valid = false;
-	return published;
-}
-
 static const char *
-own_state(const Published *published)
+own_state(const PghaPublished *published)
 {
 	if (!published->enabled)
 		return "disabled";
@@ -99,7 +78,7 @@ is_candidate(const PghaView *view, bool in_recovery)
 
 /* Why in this state or what for; and why not a candidate, if that adds to it. */
 static const char *
-own_reason(const Published *published, bool in_recovery)
+own_reason(const PghaPublished *published, bool in_recovery)
 {
 	const PghaView *view = &published->view;
 	StringInfoData text;
@@ -114,6 +93,10 @@ own_reason(const Published *published, bool in_recovery)
 	initStringInfo(&text);
 	if (!published->running)
 		appendStringInfoString(&text, "the monitor is not running; it last said: ");
+	else if (PghaGateMonitorLate())
+		appendStringInfo(&text, "the monitor has not been heard of for %lld s%s; it last said: ",
+						 (long long) (pgha_clock_us() - view->published) / 1000000,
+						 in_recovery ? "" : ", and commits wait for it");
 	appendStringInfoString(&text, view->reason);
 	if (in_recovery && !is_candidate(view, in_recovery) &&
 		(view->state == PGHA_STANDBY || view->state == PGHA_CANDIDATE) &&
@@ -156,8 +139,9 @@ standby_sync_state(const PghaView *view)
 Datum
 pgha_sql_status(PG_FUNCTION_ARGS)
 {
-	Published  *published = read_published();
+	PghaPublished *published = PghaReadPublished();
 	const PghaView *view = &published->view;
+	bool		witness = view->valid && pgha_is_witness(&published->node);
 	bool		in_recovery = RecoveryInProgress();
 	TimeLineID	timeline;
 	XLogRecPtr	wal_end = PghaWalEnd(in_recovery, &timeline);
@@ -170,21 +154,24 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 
 	PghaPutText(&row, pgha_node);
-	PghaPutText(&row, !published->enabled ? "none" : in_recovery ? "standby" : "primary");
+	PghaPutText(&row, !published->enabled ? "none" : in_recovery ? "standby" :
+				witness ? "witness" : "primary");
 	PghaPutText(&row, own_state(published));
 	if (view->valid)
-		PghaPutInt64(&row, (int64) view->durable.claim.term);
+		PghaPutInt64(&row, (int64) (witness ? view->durable.support.term : view->durable.claim.term));
 	else
 		PghaPutNull(&row);
-	PghaPutTimeline(&row, timeline);
-	PghaPutLsn(&row, wal_end);
+	PghaPutTimeline(&row, witness ? 0 : timeline);
+	PghaPutLsn(&row, witness ? InvalidXLogRecPtr : wal_end);
 	PghaPutLsn(&row, in_recovery ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr);
 	PghaPutTextOrNull(&row, view->valid ? view->leader_name : "");
-	if (published->enabled)
+	if (published->enabled && !witness)
 		PghaPutText(&row, PghaGateIsOpen() ? "open" : "closed");
 	else
 		PghaPutNull(&row);
-	if (in_recovery)
+	if (witness)
+		PghaPutNull(&row);
+	else if (in_recovery)
 		PghaPutText(&row, standby_sync_state(view));
 	else
 	{
@@ -208,6 +195,7 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 	PghaPutTextOrNull(&row, view->valid ? view->config_error : "");
 	PghaHostRead(instance, address);
 	PghaPutTextOrNull(&row, published->enabled ? address : "");
+	PghaPutVoting(&row, view->valid ? &published->node : NULL, pgha_clock_us());
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
 													  row.value, row.null)));
@@ -215,13 +203,14 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 
 /* A word for what another member looks like from here. */
 static const char *
-member_state(const PghaMemberView *member)
+member_state(const PghaMemberView *member, bool witness)
 {
 	const PghaReport *report = &member->report;
 
 	switch (member->contact)
 	{
 		case PGHA_CONTACT_NEVER:
+		case PGHA_CONTACT_UNLEARNT:
 			return "unknown";
 		case PGHA_CONTACT_REFUSED:
 		case PGHA_CONTACT_SILENT:
@@ -235,6 +224,8 @@ member_state(const PghaMemberView *member)
 	}
 	if (report->passive != PGHA_ACTIVE)
 		return pgha_state_name(PGHA_PASSIVE);
+	if (witness)
+		return pgha_state_name(PGHA_WITNESS);
 	if (!report->in_recovery)
 		return pgha_state_name(report->posted ? PGHA_PRIMARY : PGHA_STARTING);
 	if (report->diverged)
@@ -246,22 +237,24 @@ member_state(const PghaMemberView *member)
 
 /* Puts one member's row; `leader_end` is 0 if the leader's position is unknown. */
 static void
-put_member(PghaRow *row, const PghaView *view, int index, XLogRecPtr leader_end, bool in_recovery)
+put_member(PghaRow *row, const PghaPublished *published, int index, XLogRecPtr leader_end, bool in_recovery)
 {
+	const PghaView *view = &published->view;
 	const PghaMemberView *member = &view->member[index];
+	bool		witness = PghaHasNoData(&published->node, index);
 	const PghaReport *report = &member->report;
 	bool		self = index == view->settings.self;
 	bool		reachable = member->contact == PGHA_CONTACT_ANSWERED;
 
-	PghaPutText(row, member->name);
+	PghaPutText(row, view->members.member[index].name);
 	PghaPutText(row, member->address);
 	if (member->known)
-		PghaPutText(row, report->in_recovery ? "standby" : "primary");
+		PghaPutText(row, witness ? "witness" : report->in_recovery ? "standby" : "primary");
 	else
 		PghaPutText(row, "none");
-	PghaPutText(row, self ? pgha_state_name(view->state) : member_state(member));
+	PghaPutText(row, self ? pgha_state_name(view->state) : member_state(member, witness));
 	PghaPutBool(row, reachable);
-	if (member->known)
+	if (member->known && !witness)
 	{
 		PghaPutInt64(row, (int64) report->claim.term);
 		PghaPutTimeline(row, report->timeline);
@@ -287,24 +280,13 @@ put_member(PghaRow *row, const PghaView *view, int index, XLogRecPtr leader_end,
 	PghaPutTextOrNull(row, self ? "" : member->error);
 
 	/* Agents connect to their own server and to the primary. */
-	if (self || !in_recovery)
+	if (!witness && (self || (!in_recovery && !pgha_is_witness(&published->node))))
 		PghaPutBool(row, PghaAgentConnected(member->name));
 	else
 		PghaPutNull(row);
 	PghaPutTextOrNull(row, member->known ? report->ec2_instance : "");
 	PghaPutTextOrNull(row, member->known ? report->address_state : "");
-}
-
-/* Of itself a node knows what it would report, whatever its monitor has heard. */
-static void
-look_at_self(PghaView *view)
-{
-	PghaMemberView *self = &view->member[view->settings.self];
-
-	self->contact = PGHA_CONTACT_ANSWERED;
-	self->heard = GetCurrentTimestamp();
-	self->known = true;
-	PghaReportFill(&self->report);
+	PghaPutMemberVoting(row, &published->node, index, member->known ? report : NULL);
 }
 
 /*
@@ -315,7 +297,7 @@ Datum
 pgha_sql_cluster(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Published  *published = read_published();
+	PghaPublished *published = PghaReadPublished();
 	PghaView   *view = &published->view;
 	bool		in_recovery = RecoveryInProgress();
 	XLogRecPtr	leader_end = 0;
@@ -324,15 +306,15 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 	if (!view->valid)
 		return (Datum) 0;
 
-	look_at_self(view);
+	PghaLookAtSelf(published);
 	if (view->leader >= 0 && view->leader < view->members.count &&
 		view->member[view->leader].known)
 		leader_end = view->member[view->leader].report.wal_end;
-	for (int i = 0; i < view->members.count; i++)
+	for (int i = 0; i < view->members.voters; i++)
 	{
 		PghaRow		row = {0};
 
-		put_member(&row, view, i, leader_end, in_recovery);
+		put_member(&row, published, i, leader_end, in_recovery);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}
 	return (Datum) 0;
@@ -429,7 +411,7 @@ change_pause(PghaOrderKind kind, const char *function)
 	initStringInfo(&names);
 	enlargeStringInfo(&names, PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + 2));
 
-	PghaOrderGive(kind, &answer);
+	PghaOrderGive(kind, "", &answer);
 	if (answer.refused)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -514,14 +496,14 @@ pgha_sql_promote(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("force must not be null")));
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (!RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this server is the primary"),
 				 errhint("Call pgha_promote() on the standby that is to become the primary.")));
 
-	PghaOrderGive(PG_GETARG_BOOL(0) ? PGHA_ORDER_PROMOTE_FORCE : PGHA_ORDER_PROMOTE, &answer);
+	PghaOrderGive(PG_GETARG_BOOL(0) ? PGHA_ORDER_PROMOTE_FORCE : PGHA_ORDER_PROMOTE, "", &answer);
 	if (answer.too_low && PghaReadControl(&control))
 		(void) PghaSettingsTooLow(&control, too_low, sizeof(too_low));
 	if (answer.refused)

@@ -259,7 +259,7 @@ pgha_sql_pgpool_recovery(PG_FUNCTION_ARGS)
 	PghaFailure failure;
 	bool		done;
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	(void) take_failure(host, data_directory, &failure);
 	done = recover_for_pgpool(fcinfo, &failure);
 	if (!done)
@@ -282,7 +282,7 @@ pgha_sql_pgpool_remote_start(PG_FUNCTION_ARGS)
 	char		node[PGHA_NAME_SIZE];
 	PghaFailure failure;
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (take_failure(host, data_directory, &failure) ||
 		!find_member(host, 0, data_directory, node, &failure))
 		PghaRaise(&failure);
@@ -337,7 +337,7 @@ pgha_sql_pgpool_pgctl(PG_FUNCTION_ARGS)
 		signal_postmaster(SIGHUP);
 	else if (strcmp(action, "restart") == 0)
 	{
-		PghaRequireEnabled();
+		PghaRequireData();
 		if (!PghaCommandAgent("restart", signal == SIGTERM ? "smart" : signal == SIGINT ? "fast" : "immediate",
 							  &failure))
 			PghaRaise(&failure);

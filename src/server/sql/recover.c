@@ -584,7 +584,7 @@ pgha_sql_recover_node(PG_FUNCTION_ARGS)
 {
 	PghaFailure failure;
 
-	PghaRequireEnabled();
+	PghaRequireData();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

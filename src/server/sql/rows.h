@@ -10,7 +10,7 @@
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 
-#define PGHA_MAX_COLUMNS		20
+#define PGHA_MAX_COLUMNS		32
 
 /* A row in the making: columns are put in their order. */
 typedef struct PghaRow

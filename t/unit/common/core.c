@@ -1,10 +1,11 @@
 /*
  * core.c
- *		Questions of the core that no simulated server asks: gaps in the WAL, and
- *		timelines that are absurd.
+ *		Questions of the core that no simulated server asks: gaps in the WAL,
+ *		timelines that are absurd, and leaders that answer elsewhere.
  */
 #include "test.h"
 
+#include "../../../src/core/ballot.h"
 #include "../../../src/core/election.h"
 #include "../../../src/core/eligibility.h"
 
@@ -80,9 +81,61 @@ test_timelines(void)
 	ok(true, "no more files than may be written");
 }
 
+/* A promise to a, given at 100; does what answers for a at 200 end it? */
+static bool
+ends_promise(PghaReport report, bool same_address, PghaContact after)
+{
+	static PghaNode node;
+	PghaActions actions = {0};
+	PghaStep	step = {&node, 200, &actions};
+	PghaMember *a = &node.member[0];
+	PghaEvent	event = {.type = PGHA_EV_REPLY,.member = 0,.same_address = same_address};
+
+	memset(&node, 0, sizeof(node));
+	node.settings.count = node.settings.voters = 3;
+	node.settings.self = 1;
+	node.settings.system_identifier = 7;
+	node.settings.refused_is_down = true;
+	strcpy(node.settings.name[0], "a");
+	strcpy(node.settings.name[1], "b");
+	strcpy(node.settings.name[2], "c");
+	node.voting.promise = (PghaPromise) {.leader = {4, "a"},.instance = 1,.beat = 9};
+	node.voting.promised = 100;
+	a->heard = 200;
+	a->contact = PGHA_CONTACT_ANSWERED;
+	a->report = report;
+	pgha_hear_voter(&step, &event);
+	if (after == PGHA_CONTACT_REFUSED)
+	{
+		step.now = a->told = 300;
+		a->contact = after;
+		event.same_address = true;
+		pgha_hear_voter(&step, &event);
+	}
+	return pgha_promise_ended(&node);
+}
+
+static void
+test_promises(void)
+{
+	PghaReport	same = {.node = "a",.system_identifier = 7,.instance = 1};
+	PghaReport	other = same;
+	PghaReport	stranger = same;
+
+	other.instance = stranger.instance = 2;
+	stranger.system_identifier = 8;
+	ok(!ends_promise(same, true, PGHA_CONTACT_ANSWERED), "the leader that was promised to is there");
+	ok(ends_promise(other, true, PGHA_CONTACT_ANSWERED), "another instance where it answered ends the promise");
+	ok(!ends_promise(other, false, PGHA_CONTACT_ANSWERED), "not one that answers elsewhere");
+	ok(!ends_promise(stranger, true, PGHA_CONTACT_ANSWERED), "nor one of another system");
+	ok(ends_promise(same, true, PGHA_CONTACT_REFUSED), "a refusal where it answered ends it");
+	ok(!ends_promise(other, false, PGHA_CONTACT_REFUSED), "not where another one answered since");
+}
+
 void
 test_core(void)
 {
+	test_promises();
 	test_gaps();
 	test_timelines();
 }

@@ -28,6 +28,8 @@ main(int argc, char **argv)
 	test_report();
 	test_history();
 	test_core();
+	test_explain();
+	test_voting();
 	test_damage(seed, rounds);
 	return done_testing() ? 0 : 1;
 }

@@ -33,6 +33,51 @@ test_shown(void)
 	}
 }
 
+/* Witnesses stand behind the members, and are no members. */
+static void
+test_witnesses(void)
+{
+	static const struct
+	{
+		const char *members;
+		const char *witnesses;
+		const char *complaint;
+	}			cases[] = {
+		{"a=h1,b=h2", "", NULL},
+		{"a=h1,b=h2", "w=h3", NULL},
+		{"a=h1,b=h2", "w=h3, v=h4:5433", NULL},
+		{"a=h1,b=h2", "b=h3", "is one of pgha.members and of pgha.witnesses"},
+		{"a=h1,b=h2", "w=h3,w=h4", "Witness \"w\" is listed twice"},
+		{"a=h1,b=h2", "w=h2", "has the address of \"b\""},
+		{"a=h1,b=h2", "B=h3", "case and punctuation"},
+		{"a=h1,b=h2", "w", "write \"name=host:port\""},
+		{"a=h1,b=h2", ",w=h3", "comma"},
+		{"a=h1,b=h2,c=h3,d=h4,e=h5,f=h6,g=h7,h=h8,i=h9,j=h10,k=h11,l=h12,m=h13,n=h14,o=h15", "p=h16", NULL},
+		{"a=h1,b=h2,c=h3,d=h4,e=h5,f=h6,g=h7,h=h8,i=h9,j=h10,k=h11,l=h12,m=h13,n=h14,o=h15", "p=h16,q=h17", "more than 16 members and witnesses"},
+	};
+	PghaMembers members;
+	char		error[256];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		bool		accepted;
+
+		error[0] = '\0';
+		accepted = pgha_members_parse(cases[i].members, &members, error, sizeof(error)) &&
+			pgha_witnesses_parse(cases[i].witnesses, &members, error, sizeof(error));
+		if (cases[i].complaint == NULL)
+			ok(accepted, "witnesses %.40s: accepted %s", cases[i].witnesses, error);
+		else
+			ok(!accepted && strstr(error, cases[i].complaint) != NULL && error[strlen(error) - 1] == '.',
+			   "witnesses %.40s: %s", cases[i].witnesses, error);
+	}
+	ok(pgha_members_parse("a=h1,b=h2", &members, error, sizeof(error)) &&
+	   pgha_witnesses_parse("w=h3:5433", &members, error, sizeof(error)) &&
+	   members.count == 2 && members.voters == 3 && members.member[2].port == 5433 &&
+	   pgha_voters_find(&members, "w") == 2 && pgha_members_find(&members, "w") == PGHA_NOBODY,
+	   "a witness stands behind the members, and is none");
+}
+
 void
 test_members(void)
 {
@@ -118,6 +163,8 @@ test_members(void)
 	   "names, hosts and ports");
 	ok(pgha_members_find(&members, "db_2") == 1 && pgha_members_find(&members, "DB_2") == PGHA_NOBODY,
 	   "members are found by name");
+
+	test_witnesses();
 
 	memset(host, 'h', sizeof(host));
 	host[PGHA_HOST_SIZE - 1] = '\0';

@@ -37,7 +37,7 @@ test_words(void)
 	bool		same = true;
 
 	make_members(&members);
-	for (int i = 0; i <= (int) PGHA_BAR_NOT_SYNC; i++)
+	for (int i = 0; i <= (int) PGHA_BAR_FORGOT; i++)
 	{
 		PghaLine	line;
 
@@ -72,6 +72,9 @@ test_report(void)
 		{"\tterm=7", "\tterm", false},
 		{"\tterm=7", "\tterm=", false},
 		{"\tterm=7", "\tterm=-7", false},
+		{"\tterm=7", "\tterm=4294967295", true},
+		{"\tterm=7", "\tterm=4294967296", false},
+		{"\tcandidacy=11", "\tcandidacy=18446744073709551615", false},
 		{"node=db-2", "node=", false},
 		{"node=db-2", "node=a b", false},
 		{"node=db-2", "node=a1234567890123456789012345678901234567890123456789012345678", false},
@@ -101,6 +104,25 @@ test_report(void)
 		{"ec2=i-0123456789abcdef0", "ec2=i-012345678901234567890123456789", false},
 		{"ec2=i-0123456789abcdef0", "ec2=i-1\tec2=i-1", false},
 		{"address=error: no route", "address=", true},
+		{"\tvotes=1", "", false},
+		{"\thandover=db-1", "", false},
+		{"handover=db-1", "handover=", true},
+		{"rule_voters=db-3,db-1,w-1,db-2", "rule_voters=db-3,db-1,w-1,db-2,db-1", false},
+		{"rule_voters=db-3,db-1,w-1,db-2", "rule_voters=db-3,db-1,db-2", false},
+		{"rule_voters=db-3,db-1,w-1,db-2", "rule_voters=db-3,db-1,w-1,db-2,", false},
+		{"rule_voters=db-3,db-1,w-1,db-2", "rule_voters=db-3,db-1,w-1,db 2", false},
+		{"rule_voters=db-3,db-1,w-1,db-2", "rule_voters=db-3,db-1,w-1,db-2,a,b,c,d,e,f,g,h,i,j,k,l", true},
+		{"rule_voters=db-3,db-1,w-1,db-2", "rule_voters=db-3,db-1,w-1,db-2,a,b,c,d,e,f,g,h,i,j,k,l,m", false},
+		{"rule_voters=db-3,db-1,w-1,db-2", "rule_voters=", false},
+		{"rule_eligible=db-3,db-1,db-2", "rule_eligible=db-3,other", false},
+		{"rule_eligible=db-3,db-1,db-2", "rule_eligible=", false},
+		{"rule_eligible=db-3,db-1,db-2", "rule_eligible=w-1", false},
+		{"rule_sync=db-3,db-2", "rule_sync=db-3,db-2,w-1", false},
+		{"rule_witnesses=w-1", "rule_witnesses=", true},
+		{"rule_k=1", "rule_k=-1", false},
+		{"rule_k=1", "rule_k=17", false},
+		{"rule_epoch=4294967295", "rule_epoch=4294967296", false},
+		{"vote_open=yes", "vote_open=maybe", false},
 		{"\\tpromoted\\t", "\\tpro moted\\t", false},
 		{"\\tpromoted\\t", "\\tpromoted\\textra\\t", false},
 		{"event=1700000000000001\\t", "event=\\t", false},
@@ -137,6 +159,16 @@ test_report(void)
 	changed = replaced(text, "\tgap_from=0/4000028\tgap_to=0/5000000", "");
 	ok(parses(changed, &report, &records) && report.gap.from == 0 && report.gap.to == 0, "an older version tells of no gap");
 	free(changed);
+
+	/* From one who takes no part in votes, or does not know of them. */
+	expected.votes = 0;
+	make_members(&members);
+	pgha_line_init(&line, buffer, sizeof(buffer));
+	pgha_report_format(&line, &expected, &members);
+	ok(strstr(buffer, "vote") == NULL && strstr(buffer, "rule") == NULL, "who does not vote says nothing of votes");
+	ok(parses(buffer, &report, &records) && report.votes == 0 && report.support.term == 0 && report.rule.term == 0 &&
+	   report.rule.count == 0 && report.beat == 0, "and is read as one who does not");
+	make_report(&expected);
 
 	changed = replaced(text, "slots=db-1,db-2,db-3", "slots=other,db-3");
 	ok(parses(changed, &report, &records) && report.slots == 4, "a member unknown here is left out");

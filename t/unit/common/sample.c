@@ -18,6 +18,23 @@ make_members(PghaMembers *members)
 		abort();
 }
 
+/* Voters in another order than the members, and one that is none. */
+static void
+make_rule(PghaVotingRule *rule)
+{
+	rule->term = 8;
+	rule->epoch = UINT32_MAX;
+	rule->count = 4;
+	strcpy(rule->voter[0], "db-3");
+	strcpy(rule->voter[1], "db-1");
+	strcpy(rule->voter[2], "w-1");
+	strcpy(rule->voter[3], "db-2");
+	rule->witnesses = 4;
+	rule->eligible = 11;
+	rule->sync = 9;
+	rule->k = 1;
+}
+
 void
 make_report(PghaReport *report)
 {
@@ -54,6 +71,30 @@ make_report(PghaReport *report)
 	report->slots = 7;
 	strcpy(report->ec2_instance, "i-0123456789abcdef0");
 	strcpy(report->address_state, "error: no route");
+	report->votes = PGHA_VOTES;
+	report->support.term = 8;
+	strcpy(report->support.name, "db-3");
+	report->vote.term = 9;
+	strcpy(report->vote.name, "db-1");
+	report->vote_open = true;
+	report->highest = 10;
+	report->withdrawn = 6;
+	report->won = 5;
+	make_rule(&report->rule);
+	report->candidacy = 11;
+	report->replay_lag = 12345;
+	report->beat = UINT64_MAX;
+	report->leased = true;
+	report->promise.leader.term = 12;
+	strcpy(report->promise.leader.name, "db-2");
+	report->promise.instance = 13;
+	report->promise.beat = 14;
+	report->promise.ttl = 18;
+	report->promise_age = 15;
+	report->released = 16;
+	report->handover.term = 17;
+	strcpy(report->handover.name, "db-1");
+	report->handover_lsn = UINT64_C(0x7000000);
 }
 
 static void
@@ -63,6 +104,36 @@ collect(const PghaRecord *record, void *arg)
 
 	records->count++;
 	records->last = *record;
+}
+
+static bool
+same_ballot(const PghaBallot *a, const PghaBallot *b)
+{
+	return a->term == b->term && strcmp(a->name, b->name) == 0;
+}
+
+static bool
+same_rule(const PghaVotingRule *a, const PghaVotingRule *b)
+{
+	bool		same = a->term == b->term && a->epoch == b->epoch && a->count == b->count &&
+		a->witnesses == b->witnesses && a->eligible == b->eligible && a->sync == b->sync && a->k == b->k;
+
+	for (int i = 0; same && i < a->count; i++)
+		same = strcmp(a->voter[i], b->voter[i]) == 0;
+	return same;
+}
+
+/* What is said of votes. */
+static bool
+same_votes(const PghaReport *a, const PghaReport *b)
+{
+	return a->votes == b->votes && same_ballot(&a->support, &b->support) && same_ballot(&a->vote, &b->vote) &&
+		a->vote_open == b->vote_open && a->highest == b->highest && a->withdrawn == b->withdrawn &&
+		a->won == b->won && same_rule(&a->rule, &b->rule) && a->candidacy == b->candidacy &&
+		a->replay_lag == b->replay_lag && a->beat == b->beat && a->leased == b->leased &&
+		same_ballot(&a->promise.leader, &b->promise.leader) && a->promise.instance == b->promise.instance &&
+		a->promise.beat == b->promise.beat && a->promise.ttl == b->promise.ttl && a->promise_age == b->promise_age && a->released == b->released &&
+		same_ballot(&a->handover, &b->handover) && a->handover_lsn == b->handover_lsn;
 }
 
 bool
@@ -82,7 +153,8 @@ same_report(const PghaReport *a, const PghaReport *b)
 		a->sync.method == b->sync.method && a->sync.num_sync == b->sync.num_sync &&
 		a->sync.num_listed == b->sync.num_listed && a->sync.listed == b->sync.listed &&
 		a->sync.current == b->sync.current && a->slots == b->slots &&
-		strcmp(a->ec2_instance, b->ec2_instance) == 0 && strcmp(a->address_state, b->address_state) == 0;
+		strcmp(a->ec2_instance, b->ec2_instance) == 0 && strcmp(a->address_state, b->address_state) == 0 &&
+		same_votes(a, b);
 }
 
 /* A report with two records, as text. */

@@ -30,6 +30,8 @@ extern void test_words(void);
 extern void test_report(void);
 extern void test_history(void);
 extern void test_core(void);
+extern void test_explain(void);
+extern void test_voting(void);
 extern void test_damage(uint64_t seed, long rounds);
 
 #endif							/* TEST_H */

@@ -1,0 +1,381 @@
+/*
+ * witness.c
+ *		`pgha witness init`: makes a witness by one command.
+ *
+ * Here is what its options say, the password, and what is told; witness_make.c
+ * makes it.  It asks no member, and changes nothing outside of the directory.
+ */
+#include "witness_make.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "../common/fields.h"
+#include "../common/log.h"
+#include "subcommands.h"
+
+#define MAX_VALUE	4096
+
+/* ---- the password ---- */
+
+static struct termios former;
+static int	terminal = -1;
+
+static void
+restore(int signal_number)
+{
+	(void) tcsetattr(terminal, TCSAFLUSH, &former);
+	(void) signal(signal_number, SIG_DFL);
+	(void) raise(signal_number);
+}
+
+/* Reads a line without showing it; false if there is no terminal, or its end. */
+static bool
+ask(const char *question, char *answer, size_t size)
+{
+	struct termios quiet;
+	ssize_t		length;
+
+	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	if (terminal < 0 || tcgetattr(terminal, &former) != 0)
+		return false;
+	quiet = former;
+	quiet.c_lflag &= ~(tcflag_t) ECHO;
+	(void) signal(SIGINT, restore);
+	(void) signal(SIGTERM, restore);
+	(void) tcsetattr(terminal, TCSAFLUSH, &quiet);
+	(void) !write(terminal, question, strlen(question));
+	length = read(terminal, answer, size - 1);
+	(void) !write(terminal, "\n", 1);
+	(void) tcsetattr(terminal, TCSAFLUSH, &former);
+	(void) signal(SIGINT, SIG_DFL);
+	(void) signal(SIGTERM, SIG_DFL);
+	(void) close(terminal);
+	answer[length > 0 ? length : 0] = '\0';
+	answer[strcspn(answer, "\r\n")] = '\0';
+	return length > 0;
+}
+
+static int
+no_password(const char *format, const char *name)
+{
+	pgha_error(stderr, "Write the password of the role \"pgha\" of the members into a file with mode 0600, and name it with --pwfile; or run this on a terminal.",
+			   format, name);
+	return EXIT_ERROR;
+}
+
+/* The first line of a file that nobody else can read. */
+static int
+read_password(const char *path, char *password, size_t size)
+{
+	int			fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	ssize_t		length;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return no_password("file \"%s\" cannot be read", path);
+	if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+	{
+		(void) close(fd);
+		return no_password("file \"%s\" can be read by others", path);
+	}
+	length = read(fd, password, size - 1);
+	(void) close(fd);
+	password[length > 0 ? length : 0] = '\0';
+	if (length == (ssize_t) size - 1 && strcspn(password, "\r\n") == (size_t) length)
+		return no_password("the password in file \"%s\" is too long", path);
+	password[strcspn(password, "\r\n")] = '\0';
+	return password[0] != '\0' ? EXIT_OK : no_password("file \"%s\" has no password in its first line", path);
+}
+
+static int
+take_password(PghaWitness *witness, const char *pwfile)
+{
+	char		again[PGHA_PASSWORD_SIZE];
+	bool		same;
+
+	if (pwfile != NULL)
+		return read_password(pwfile, witness->password, sizeof(witness->password));
+	if (witness->conninfo != NULL)
+		return EXIT_OK;
+	if (!ask("Password of the members' role \"pgha\": ", witness->password, sizeof(witness->password)) ||
+		!ask("The same again: ", again, sizeof(again)))
+		return no_password("%s", "no password was given");
+	same = strcmp(witness->password, again) == 0;
+	explicit_bzero(again, sizeof(again));
+	if (!same)
+		return no_password("%s", "the two passwords differ");
+	return witness->password[0] != '\0' ? EXIT_OK : no_password("%s", "the password is empty");
+}
+
+/* ---- options ---- */
+
+enum
+{
+	OPTION_HOST = 256, OPTION_PWFILE, OPTION_CONNINFO, OPTION_CLUSTER, OPTION_LISTEN, OPTION_ALLOW, OPTION_START
+};
+
+typedef struct Wishes
+{
+	const char *data;
+	const char *witnesses;
+	const char *host;
+	const char *port;
+	const char *pwfile;
+	bool		start;
+} Wishes;
+
+/* Goes into a line of a file. */
+static bool
+fits_a_line(const char *value)
+{
+	size_t		length = strlen(value);
+
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char) value[i] < ' ' || value[i] == 127)
+			return false;
+	return length < MAX_VALUE;
+}
+
+static bool
+take_setting(PghaWitness *witness, const char *setting)
+{
+	size_t		length = strspn(setting, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
+
+	if (length == 0 || setting[length] != '=' || witness->setting_count == PGHA_WITNESS_MAX_SETTINGS)
+		return false;
+	witness->setting[witness->setting_count++] = setting;
+	return true;
+}
+
+static bool
+take_option(PghaWitness *witness, Wishes *wishes, int letter)
+{
+	switch (letter)
+	{
+		case 'D':
+			wishes->data = optarg;
+			break;
+		case 'n':
+			witness->node = optarg;
+			break;
+		case 'm':
+			witness->members = optarg;
+			break;
+		case 'w':
+			wishes->witnesses = optarg;
+			break;
+		case 'p':
+			wishes->port = optarg;
+			break;
+		case 's':
+			return take_setting(witness, optarg);
+		case OPTION_HOST:
+			wishes->host = optarg;
+			break;
+		case OPTION_PWFILE:
+			wishes->pwfile = optarg;
+			break;
+		case OPTION_CONNINFO:
+			witness->conninfo = optarg;
+			break;
+		case OPTION_CLUSTER:
+			witness->cluster = optarg;
+			break;
+		case OPTION_LISTEN:
+			witness->listen = optarg;
+			break;
+		case OPTION_ALLOW:
+			witness->allow = optarg;
+			return strspn(optarg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/-_, ") == strlen(optarg);
+		case OPTION_START:
+			wishes->start = true;
+			break;
+		default:
+			return false;
+	}
+	return true;
+}
+
+/* The list that all members get: as given, or this one alone. */
+static bool
+name_witnesses(PghaWitness *witness, const Wishes *wishes, char *error, size_t error_size)
+{
+	int			length;
+	int			self;
+
+	if (wishes->witnesses != NULL)
+		length = snprintf(witness->witnesses, sizeof(witness->witnesses), "%s", wishes->witnesses);
+	else if (wishes->host == NULL)
+	{
+		(void) snprintf(error, error_size, "--witnesses is missing, or --host with the address of this one");
+		return false;
+	}
+	else
+		length = snprintf(witness->witnesses, sizeof(witness->witnesses),
+						  strchr(wishes->host, ':') != NULL ? "%s=[%s]:%s" : "%s=%s:%s", witness->node, wishes->host,
+						  wishes->port != NULL ? wishes->port : "5432");
+	if (length >= (int) sizeof(witness->witnesses))
+	{
+		(void) snprintf(error, error_size, "--witnesses is too long");
+		return false;
+	}
+	if (!pgha_members_parse(witness->members, &witness->voters, error, error_size) ||
+		!pgha_witnesses_parse(witness->witnesses, &witness->voters, error, error_size))
+		return false;
+	self = pgha_voters_find(&witness->voters, witness->node);
+	if (self < witness->voters.count)
+	{
+		(void) snprintf(error, error_size, "\"%s\" is not one of --witnesses", witness->node);
+		return false;
+	}
+	witness->port = witness->voters.member[self].port;
+	return true;
+}
+
+/* Completes and checks what the options say. */
+static int
+settle(PghaWitness *witness, const Wishes *wishes)
+{
+	uint64_t	port;
+	char		error[512];
+
+	if (wishes->data == NULL || witness->node == NULL || witness->members == NULL || witness->members[0] == '\0')
+		return pgha_usage_error("witness", "%s is missing", wishes->data == NULL ? "-D" : witness->node == NULL ? "--node" : "--members");
+	if (!pgha_name_valid(witness->node) || !pgha_name_valid(witness->cluster))
+		return pgha_usage_error("witness", "the name of node or cluster is not valid: letters, digits, \"-\", \"_\" and \".\"");
+	if (!fits_a_line(witness->members) || !fits_a_line(witness->listen) ||
+		(witness->conninfo != NULL && !fits_a_line(witness->conninfo)))
+		return pgha_usage_error("witness", "a value is too long, or has control characters");
+	for (int i = 0; i < witness->setting_count; i++)
+		if (!fits_a_line(witness->setting[i]))
+			return pgha_usage_error("witness", "a value of --set is too long, or has control characters");
+	if (wishes->port != NULL && (!pgha_parse_uint64(wishes->port, &port) || port < 1 || port > 65535))
+		return pgha_usage_error("witness", "\"%s\" is not a port", wishes->port);
+	if (!name_witnesses(witness, wishes, error, sizeof(error)))
+		return pgha_usage_error("witness", "%s", error);
+	if (wishes->port != NULL && wishes->witnesses != NULL)
+		witness->port = (int) port;
+
+	(void) snprintf(witness->user, sizeof(witness->user), "pgha");
+	if (witness->conninfo != NULL &&
+		(!pgha_conninfo_check(witness->conninfo, error, sizeof(error)) ||
+		 (pgha_conninfo_get(witness->conninfo, "user", witness->user, sizeof(witness->user)) &&
+		  strspn(witness->user, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != strlen(witness->user))))
+		return pgha_usage_error("witness", "--conninfo cannot be used; write it like pgha.conninfo on the members");
+	return EXIT_OK;
+}
+
+/* Where it is to be, as an absolute path without a slash at its end; where a link leads, if it is one. */
+static int
+place(PghaWitness *witness, const char *data)
+{
+	char		here[PATH_MAX];
+	char		real[PATH_MAX];
+	size_t		length;
+
+	if (data[0] != '/' && getcwd(here, sizeof(here)) == NULL)
+	{
+		pgha_error(stderr, NULL, "could not get the current directory: %s", strerror(errno));
+		return EXIT_ERROR;
+	}
+	length = (size_t) snprintf(witness->data, sizeof(witness->data), "%s%s%s", data[0] == '/' ? "" : here,
+							   data[0] == '/' ? "" : "/", data);
+	if (length >= sizeof(witness->data) || !fits_a_line(witness->data))
+		return pgha_usage_error("witness", "the path of the data directory is too long, or has control characters");
+	while (length > 1 && witness->data[length - 1] == '/')
+		witness->data[--length] = '\0';
+	if (realpath(witness->data, real) != NULL)
+		(void) snprintf(witness->data, sizeof(witness->data), "%s", real);
+	return fits_a_line(witness->data) ? EXIT_OK : pgha_usage_error("witness", "the path of the data directory has control characters");
+}
+
+/* ---- what is told ---- */
+
+static void
+tell(const PghaWitness *witness, bool started)
+{
+	char		program[PATH_MAX];
+	ssize_t		length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	program[length > 0 ? length : 0] = '\0';
+	if (strrchr(program, '/') != NULL)
+		*strrchr(program, '/') = '\0';
+	printf("Witness %s is made in %s%s.\n\n"
+		   "On all members, in postgresql.conf, then reload:\n"
+		   "  pgha.witnesses = '%s'\n"
+		   "In their pg_hba.conf it must be let in like a member:\n"
+		   "  host  replication  %s  ADDRESS-OF-THIS-HOST  scram-sha-256\n",
+		   witness->node, witness->data, started ? ", and runs" : "", witness->witnesses, witness->user);
+	if (!started)
+		printf("\nIt does not run yet.  As a service: examples/pgha-witness.service.  By hand:\n"
+			   "  %s/pg_ctl -D %s -l %s/witness.log start\n", program, witness->data, witness->data);
+}
+
+int
+pgha_witness_main(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"pgdata", required_argument, NULL, 'D'},
+		{"node", required_argument, NULL, 'n'},
+		{"members", required_argument, NULL, 'm'},
+		{"witnesses", required_argument, NULL, 'w'},
+		{"port", required_argument, NULL, 'p'},
+		{"set", required_argument, NULL, 's'},
+		{"host", required_argument, NULL, OPTION_HOST},
+		{"pwfile", required_argument, NULL, OPTION_PWFILE},
+		{"conninfo", required_argument, NULL, OPTION_CONNINFO},
+		{"cluster", required_argument, NULL, OPTION_CLUSTER},
+		{"listen", required_argument, NULL, OPTION_LISTEN},
+		{"allow", required_argument, NULL, OPTION_ALLOW},
+		{"start", no_argument, NULL, OPTION_START},
+		{NULL, 0, NULL, 0}
+	};
+	static PghaWitness witness = {.cluster = "main", .listen = "*"};
+	Wishes		wishes = {0};
+	char		error[1536];
+	int			letter;
+	char		hint[PATH_MAX + 256];
+	int			code;
+	bool		done;
+	bool		left;
+
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, "D:n:m:w:p:s:", long_options, NULL)) != -1)
+	{
+		if (letter == '?' || letter == ':')
+			return pgha_usage_error("witness", "\"%s\" is not an option, or its value is missing", argv[optind - 1]);
+		if (!take_option(&witness, &wishes, letter))
+			return pgha_usage_error("witness", "\"%s\" is not a value of that option", optarg);
+	}
+	if (optind != argc - 1 || strcmp(argv[optind], "init") != 0)
+		return pgha_usage_error("witness", "what is to be done is missing: init");
+	if ((code = settle(&witness, &wishes)) != EXIT_OK || (code = place(&witness, wishes.data)) != EXIT_OK)
+		return code;
+	if (geteuid() == 0)
+	{
+		pgha_error(stderr, "Run it as the user that is to run the witness, such as postgres.", "a witness cannot be made by root");
+		return EXIT_ERROR;
+	}
+	if ((code = take_password(&witness, wishes.pwfile)) != EXIT_OK)
+		return code;
+	done = pgha_witness_make(&witness, wishes.start, &left, error, sizeof(error));
+	explicit_bzero(witness.password, sizeof(witness.password));
+	if (!done)
+	{
+		(void) snprintf(hint, sizeof(hint), left ? "What was made could not be taken back: see that no server runs on \"%s\", and remove it." :
+						"Nothing was changed, or all of it was taken back.", witness.data);
+		pgha_error(stderr, hint, "%s", error);
+		return EXIT_ERROR;
+	}
+	tell(&witness, wishes.start);
+	return EXIT_OK;
+}
