@@ -171,6 +171,8 @@ static const Field fields[] = {
 	VOTE("rule_sync", FIELD_VOTER_SET, rule.sync),
 	VOTE("rule_k", FIELD_INT, rule.k),
 	VOTE("candidacy", FIELD_TERM, candidacy),
+	VOTE("seeks", FIELD_BOOL, seeks),
+	VOTE("held", FIELD_I64, held),
 	VOTE("replay_lag", FIELD_U64, replay_lag),
 	VOTE("beat", FIELD_U64, beat),
 	VOTE("leased", FIELD_BOOL, leased),
@@ -186,7 +188,7 @@ static const Field fields[] = {
 	HANDOVER("handover_lsn", FIELD_LSN, handover_lsn),
 };
 
-_Static_assert(LENGTH(fields) < 64, "fields seen are kept in a 64 bit set");
+_Static_assert(LENGTH(fields) <= 64, "fields seen are kept in a 64 bit set");
 _Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
 
 #define RECORD_KEY	"event"

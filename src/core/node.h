@@ -221,6 +221,8 @@ typedef struct PghaReport
 	uint64_t	won;
 	PghaVotingRule rule;
 	uint64_t	candidacy;		/* the term it stands for; 0: it does not */
+	bool		seeks;			/* it misses its leader, and would be elected: nothing comes from that one any more */
+	pgha_time	held;			/* how long the question had waited for news when this was made */
 	uint64_t	replay_lag;		/* received, not replayed: bytes */
 	uint64_t	beat;			/* while it leads */
 	bool		leased;			/* ... and holds a lease */

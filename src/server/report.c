@@ -57,6 +57,7 @@
 static char *report_variable = NULL;	/* never read: the show hooks speak */
 static char *events_since = NULL;
 static uint64 events_told = 0;	/* newest event that this session was given */
+static pgha_time held = 0;		/* how long this statement's question has waited for news */
 static uint64 news_told = 0;	/* PghaShmem->news as of the last report that it was given */
 
 XLogRecPtr
@@ -277,10 +278,18 @@ show_report(void)
 	news_told = pg_atomic_read_u64(&PghaShmem->news);
 	pg_memory_barrier();
 	fill(&report, &members);
+	report.held = held;
 	pgha_line_init(&line, text, sizeof(text));
 	pgha_report_format(&line, &report, &members);
 	add_events(&line);
 	return text;
+}
+
+static const char *
+show_report_at_once(void)
+{
+	held = 0;
+	return show_report();
 }
 
 /* The session holds no snapshot meanwhile, as replication commands have none. */
@@ -288,16 +297,17 @@ static const char *
 show_after(pgha_time longest)
 {
 	static TimestampTz statement = 0;
-	pgha_time	deadline = pgha_clock_us() + longest;
+	pgha_time	begin = pgha_clock_us();
 
 	/* Not twice for one statement, see add_events(). */
 	if (PghaShmem != NULL && am_walsender && statement != GetCurrentStatementStartTimestamp())
 	{
 		statement = GetCurrentStatementStartTimestamp();
 		while (pg_atomic_read_u64(&PghaShmem->news) == news_told && monitor_is_alive() &&
-			   PghaSleepUntil(&PghaShmem->news_changed, deadline))
+			   PghaSleepUntil(&PghaShmem->news_changed, begin + longest))
 			;
 		ConditionVariableCancelSleep();
+		held = pgha_clock_us() - begin;
 	}
 	return show_report();
 }
@@ -340,7 +350,7 @@ PghaReportInit(void)
 							   NULL,
 							   &report_variable, "", PGC_INTERNAL,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   NULL, NULL, show_report);
+							   NULL, NULL, show_report_at_once);
 	DefineCustomStringVariable("pgha.report_changed",
 							   "The same, for a member: as soon as it has changed.",
 							   NULL,
