@@ -3,7 +3,7 @@
 #		takes a primary away, the steps of a promotion as the log tells them, and
 #		the arithmetic.
 #
-# Used by bench/failover.  The clusters themselves are t/PghaCluster.pm's.
+# Used by what measures in bench/.  The clusters themselves are t/PghaCluster.pm's.
 package Bench;
 
 use strict;
@@ -14,6 +14,7 @@ use List::Util qw(max min);
 use PghaCluster;
 use POSIX ();
 use Time::HiRes qw(usleep);
+use Votes;
 
 # A positive number from the environment, or the default.
 sub number
@@ -37,6 +38,44 @@ sub summary
 {
 	my (@values) = @_;
 	return sprintf 'median %.1f, min %.1f, max %.1f', median(@values), min(@values), max(@values);
+}
+
+# ---- the cluster ----
+
+# All stream, all is on disk, the members know of each other, and where they vote
+# the primary's rule is stored by all.  `seconds` of rest.
+sub settle
+{
+	my ($cluster, $primary, $seconds) = @_;
+	my $count = $cluster->nodes;
+	$cluster->wait_following($primary);
+	$primary->sql('CHECKPOINT');
+	if ($cluster->{pgha})
+	{
+		$cluster->wait_for(
+			'all members to see each other',
+			sub { return !grep { my $view = $_->view; $count != grep { $_->{reachable} } values %$view } $cluster->nodes });
+		wait_votes($primary, $cluster->nodes) if $count > 2;
+	}
+	PghaCluster::must_run(['sync']);
+	usleep(1_000_000 * $seconds);
+}
+
+# A setting that is a time, in ms.
+sub milliseconds
+{
+	my ($node, $name) = @_;
+	return $node->value("SELECT setting::int FROM pg_settings WHERE name = '$name' AND unit = 'ms'");
+}
+
+# How long, in ms, a primary that says nothing can at most keep voters from electing
+# another one: they have to miss it, and to be done with what they promised it.
+sub silence
+{
+	my ($node) = @_;
+	my $failure_timeout = milliseconds($node, 'pgha.failure_timeout');
+	my $ttl = milliseconds($node, 'pgha.lease_ttl') || $failure_timeout;
+	return max($failure_timeout, 1.06 * $ttl + 100);
 }
 
 # ---- signals ----
@@ -119,7 +158,7 @@ sub new
 	my $pid = fork() // die "fork: $!";
 	if ($pid == 0)
 	{
-		$SIG{$_} = 'DEFAULT' foreach qw(INT TERM HUP PIPE);
+		$SIG{$_} = 'DEFAULT' foreach qw(INT TERM HUP);
 		close $go_w;
 		close $out_r;
 		my $done = eval { insert($node, $value, $go_r, $out_w); 1 };
