@@ -80,6 +80,9 @@ sub silence
 
 # ---- signals ----
 
+# The wall clock at a moment of the monotonic one.
+sub wall { my ($moment) = @_; return $moment + Time::HiRes::time() - PghaCluster::now(); }
+
 # Sends a signal to all processes of a node, the postmaster first, within a
 # fraction of a millisecond: who they are is found out before, and looked up
 # again only after.  Returns the moment on the monotonic and on the wall clock.
@@ -110,7 +113,7 @@ sub finish_off
 # The log_line_prefix that steps() reads: seconds since 1970, with milliseconds.
 our $PREFIX = '%n %b[%p] ';
 
-my @STEP = (
+our @STEP = (
 	[ 'the WAL receiver notices',      qr/could not receive data from WAL stream|terminating walreceiver/ ],
 	[ 'pgha decides',                  qr/pgha: promoting to primary/ ],
 	[ 'promote request taken up',      qr/received promote request/ ],
@@ -124,12 +127,13 @@ sub step_names { return map { $_->[0] } @STEP; }
 # Milliseconds from the moment (wall clock) to each step, by its name.
 sub steps
 {
-	my ($text, $wall) = @_;
+	my ($text, $wall, @wanted) = @_;
+	@wanted = @STEP unless @wanted;
 	my %at;
 	foreach my $line (split /\n/, $text)
 	{
 		my ($time) = $line =~ /^(\d+\.\d+) / or next;
-		foreach my $step (@STEP)
+		foreach my $step (@wanted)
 		{
 			$at{ $step->[0] } //= 1000 * ($time - $wall) if $line =~ $step->[1];
 		}
