@@ -122,8 +122,6 @@ our @STEP = (
 	[ 'recovery complete',             qr/archive recovery complete/ ],
 	[ 'pgha opens the gate, tells it', qr/pgha: promoted to primary/ ]);
 
-sub step_names { return map { $_->[0] } @STEP; }
-
 # Milliseconds from the moment (wall clock) to each step, by its name.
 sub steps
 {
@@ -139,6 +137,21 @@ sub steps
 		}
 	}
 	return \%at;
+}
+
+# A table of the steps that are wanted, and of the first row: medians.  Columns: a
+# title, and what steps() has said in each run.
+sub show_steps
+{
+	my ($title, $wanted, %column) = @_;
+	my @columns = sort keys %column;
+	printf "%-36s" . ' %10s' x @columns . "\n", $title, @columns;
+	foreach my $name ((map { $_->[0] } @$wanted), 'first row acknowledged')
+	{
+		my @known = map { [ grep { defined } map { $_->{$name} } @{ $column{$_} } ] } @columns;
+		printf "%-36s" . ' %10s' x @columns . "\n", $name, map { @$_ ? sprintf '%.1f', median(@$_) : '-' } @known;
+	}
+	return;
 }
 
 # ---------------------------------------------------------------------------
@@ -179,6 +192,21 @@ sub new
 }
 
 sub go { my ($self) = @_; syswrite $self->{go}, "g"; }
+
+# When the first of them had its row acknowledged, and on which node; ends them all.
+sub first_row
+{
+	my ($cluster, @clients) = @_;
+	my ($line, $winner) = first(60, @clients);
+	$_->end foreach @clients;
+	my ($done, $tries) = ($line // '') =~ /^done ([\d.]+) (\d+)$/;
+	if (!defined $done)
+	{
+		$cluster->dump('no row within a minute');
+		die 'no row within a minute', defined $line ? ": $line" : '', "\n";
+	}
+	return ($done, $winner->{node}, $tries);
+}
 
 # The next line of any of some clients, and which: (line, client).
 sub first
