@@ -16,6 +16,22 @@ pgha_boots_undecided(const PghaDurable *durable)
 		 (durable->role != PGHA_ROLE_PRIMARY || durable->won > durable->claim.term));
 }
 
+bool
+pgha_take_back_promotion(PghaDurable *durable)
+{
+	const PghaReplaced *replaced = &durable->replaced;
+
+	if (durable->rule.term != 0 || durable->role != PGHA_ROLE_PRIMARY || pgha_posted(durable) ||
+		replaced->timeline == 0)
+		return false;
+	durable->claim = replaced->claim;
+	durable->role = replaced->role;
+	durable->fenced = replaced->fenced;
+	durable->diverged = replaced->diverged;
+	memcpy(durable->leader_instance, replaced->leader_instance, sizeof(durable->leader_instance));
+	return true;
+}
+
 /* What the voters of a rule have answered so far to a leader that has restarted. */
 typedef struct Voices
 {

@@ -15,6 +15,14 @@
  */
 extern void PghaRemovePlaceholders(void);
 
+/*
+ * A promotion from `parent` was taken back: a timeline that it has begun, and on
+ * which nothing was written, is forgotten.  *own_from is where one on which
+ * something was written, or may have been, left the parent; 0 if there is none.
+ * For the postmaster, before the startup process.
+ */
+extern void PghaTakeBackTimeline(uint32 parent, const PghaSettings *settings, pgha_lsn *own_from);
+
 /* Greatest timeline that a history file in pg_wal names; 0 if there is none. */
 extern uint32 PghaNewestTimeline(void);
 
