@@ -1,6 +1,7 @@
-# Without votes: a server goes down before its promotion is finished.  It had
+# A server goes down before its promotion is finished.  Without votes: it had
 # acknowledged nothing, so that the former primary, which has come back meanwhile and
-# has taken commits, does not give way to it, whatever PostgreSQL had got done.
+# has taken commits, does not give way to it, whatever PostgreSQL had got done.  With
+# votes or without, it can follow others when only a history file is left of it.
 use strict;
 use warnings;
 
@@ -27,6 +28,32 @@ sub crc32c
 		$crc = $crc & 1 ? ($crc >> 1) ^ 0x82F63B78 : $crc >> 1 foreach 1 .. 8;
 	}
 	return $crc ^ 0xFFFFFFFF;
+}
+
+# The history of a timeline that begins where the WAL of this node, which is down, ends.
+sub begin_history
+{
+	my ($node, $timeline, $own, $lsn) = @_;
+	my $file = sprintf '%s/pg_wal/%08X.history', $node->{data}, $own;
+	my $parents = PghaCluster::slurp(sprintf '%s/pg_wal/%08X.history', $node->{data}, $timeline) // '';
+	PghaCluster::spew($file, "$parents$timeline\t$lsn\tno recovery target specified\n");
+	return $file;
+}
+
+# pgha.state of a node that is down, with other values of these keys.
+sub change_state
+{
+	my ($node, %value) = @_;
+	my $state = PghaCluster::slurp("$node->{data}/pgha.state");
+	$state =~ s/^crc=.*\n//m;
+	$state =~ s/\Apgha state \d$/pgha state 2/m;
+	foreach my $key (sort keys %value)
+	{
+		$state .= "$key=\n" unless $state =~ /^$key=/m;
+		$state =~ s/^$key=.*$/$key=$value{$key}/m;
+	}
+	PghaCluster::spew("$node->{data}/pgha.state", $state . sprintf("crc=%08X\n", crc32c($state)));
+	return;
 }
 
 my $cluster = PghaCluster->new(nodes => 2, settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '3s' })->build;
@@ -88,20 +115,12 @@ my $own = $timeline + 1 + ($timeline + 1 + 1) % 2;	# b is the second of two: odd
 my $lsn = $b->value('SELECT pg_last_wal_receive_lsn()');
 $b->stop;
 $a->kill9;
-my $history = sprintf '%s/pg_wal/%08X.history', $b->{data}, $own;
-my $parents = PghaCluster::slurp(sprintf '%s/pg_wal/%08X.history', $b->{data}, $timeline) // '';
-PghaCluster::spew($history, "$parents$timeline\t$lsn\tno recovery target specified\n");
-my $state = PghaCluster::slurp("$b->{data}/pgha.state");
-my ($fork) = $state =~ /^fork_lsn=(\d+)$/m;
-$state =~ s/^crc=.*\n//m;
-$state =~ s/\Apgha state 1$/pgha state 2/m;
-$state =~ s/^role=\d$/role=2/m;
-$state =~ s/^term=\d+$/'term=' . ($term + 1)/me;
-$state =~ s/^fork_lsn=\d+$/fork_lsn=0/m;
-$state =~ s/^leader=.*$/leader=$b->{name}/m;
-$state .= join '', map { "$_\n" } "replaced_timeline=$timeline", "replaced_term=$term", "replaced_fork_lsn=$fork",
-  "replaced_leader=$a->{name}", 'replaced_role=1', 'replaced_fenced=0', 'replaced_diverged=0', 'replaced_instance=', 'own_from=0';
-PghaCluster::spew("$b->{data}/pgha.state", $state . sprintf("crc=%08X\n", crc32c($state)));
+my $history = begin_history($b, $timeline, $own, $lsn);
+my ($fork) = PghaCluster::slurp("$b->{data}/pgha.state") =~ /^fork_lsn=(\d+)$/m;
+change_state($b,
+	role => 2, term => $term + 1, fork_lsn => 0, leader => $b->{name},
+	replaced_timeline => $timeline, replaced_term => $term, replaced_fork_lsn => $fork, replaced_leader => $a->{name},
+	replaced_role => 1, replaced_fenced => 0, replaced_diverged => 0, replaced_instance => '', own_from => 0);
 is(come_back('history'), 'standby', 'history: it follows as it is');
 unlike(PghaCluster::slurp($history) // '', qr/^$timeline\t\Q$lsn\E/m, 'history: PostgreSQL does not head for a timeline that has no WAL');
 unlike(PghaCluster::slurp("$b->{data}/pgha.state"), qr/^replaced_/m, 'history: nothing is left to take back');
@@ -117,6 +136,25 @@ cmp_ok($b->status->{term}, '>', $term, 'alone: in a later term');
 is($b->value('SELECT count(*) FROM alone'), $rows, 'alone: with all that there was');
 $cluster->rejoin($a, $b);
 is($cluster->primary, $b, 'alone: the former primary follows');
+
+$cluster->cleanup;
+
+# ---- with votes: elected, the history is there, and no WAL on it ----
+
+$cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '2s' })->build;
+($a, $b) = $cluster->nodes;
+$cluster->wait_for('the members to vote', sub { PghaCluster::slurp("$b->{data}/pgha.state") =~ /^rule_term=1$/m });
+$cluster->wait_following($a);
+$lsn = $b->value('SELECT pg_last_wal_receive_lsn()');
+$b->stop;
+$history = begin_history($b, 1, 2, $lsn);
+change_state($b, highest => 2, vote_term => 2, vote => $b->{name}, vote_open => 1, won => 2);
+$a->sql('CREATE TABLE meanwhile AS SELECT 1 AS v');
+$b->start;
+$cluster->wait_following($a, $b);
+ok(!-e $history, 'votes: a timeline that was not begun is forgotten');
+like(PghaCluster::slurp("$b->{data}/pgha.state"), qr/^withdrawn=2$/m, 'votes: the term is withdrawn from');
+is($b->value('SELECT count(*) FROM meanwhile'), 1, 'votes: it follows the leader that there was');
 
 $cluster->stop_all;
 done_testing;

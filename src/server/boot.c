@@ -340,15 +340,18 @@ take_advice(PghaDurable *durable)
 }
 
 /*
- * A promotion without votes was under way when the server went down: nobody had
- * followed it, and it had acknowledged nothing.  Who led before, and may have come
- * back since, must not give way to it.
+ * A promotion was under way when the server went down: nobody had followed it, and
+ * it had acknowledged nothing.  Without votes, who led before, and may have come back
+ * since, must not give way to it.
  */
 static void
 take_back_promotion(PghaDurable *durable)
 {
 	uint32		parent = durable->replaced.timeline;
 
+	/* With votes the monitor withdraws from a term in which no WAL was written. */
+	if (durable->rule.term != 0 && durable->won > durable->claim.term)
+		PghaForgetTimeline((uint32) durable->won);
 	if (!pgha_take_back_promotion(durable))
 		return;
 

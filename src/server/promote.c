@@ -277,16 +277,29 @@ is_untouched(uint32 timeline)
 		control.minRecoveryPointTLI < timeline;
 }
 
-/*
- * PostgreSQL would head for a timeline that has a history and no WAL, and ask every
- * leader for it.  It is known to be the own one by its residue class and its parent.
- */
+void
+PghaForgetTimeline(uint32 timeline)
+{
+	char		path[MAXPGPATH];
+
+	if (PghaNewestTimeline() != timeline || is_placeholder(timeline) || !is_untouched(timeline))
+		return;
+	TLHistoryFilePath(path, timeline);
+	if (unlink(path) != 0)
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", path),
+				 errdetail("It names a timeline that was never begun; recovery would head for it.")));
+	fsync_fname_ext(XLOGDIR, true, false, LOG);
+	PghaRemovePlaceholders();
+}
+
+/* The own timeline is known by its residue class and its parent. */
 void
 PghaTakeBackTimeline(uint32 parent, const PghaSettings *settings, pgha_lsn *own_from)
 {
 	static PghaHistory history;
 	uint32		newest = PghaNewestTimeline();
-	char		path[MAXPGPATH];
 
 	*own_from = 0;
 	if (newest <= parent || !PghaReadHistory(newest, &history))
@@ -297,17 +310,11 @@ PghaTakeBackTimeline(uint32 parent, const PghaSettings *settings, pgha_lsn *own_
 			*own_from = history.entry[i].end;
 	}
 	if (history.count == 0 || history.entry[history.count - 1].timeline != parent ||
-		newest % (uint32) settings->count != (uint32) pgha_sorted_position(settings) || !is_untouched(newest))
+		newest % (uint32) settings->count != (uint32) pgha_sorted_position(settings))
 		return;
-	TLHistoryFilePath(path, newest);
-	if (unlink(path) != 0)
-		ereport(FATAL,
-				(errcode_for_file_access(),
-				 errmsg("could not remove file \"%s\": %m", path),
-				 errdetail("It names a timeline that was never begun; recovery would head for it.")));
-	fsync_fname_ext(XLOGDIR, true, false, LOG);
-	PghaRemovePlaceholders();
-	*own_from = 0;
+	PghaForgetTimeline(newest);
+	if (PghaNewestTimeline() < newest)
+		*own_from = 0;
 }
 
 /*
