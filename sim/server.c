@@ -96,6 +96,8 @@ take_back_promotion(SimWorld *world, int node)
 	while (followed > 0 && world->record[n->wal[followed - 1]].timeline != parent)
 		followed--;
 	n->disk.own_from = followed < n->nwal ? sim_end_of(world, n, followed) : 0;
+	if (n->disk.own_from == 0)
+		pgha_settle_claim(&n->disk);
 	sim_trace(world, node, "takes its promotion back");
 }
 

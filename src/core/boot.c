@@ -16,13 +16,16 @@ pgha_boots_undecided(const PghaDurable *durable)
 		 (durable->role != PGHA_ROLE_PRIMARY || durable->won > durable->claim.term));
 }
 
+/*
+ * Also one that has given way to another since.  Not one that went wrong: that WAL
+ * is not known to be on a timeline of its own, and the node has diverged for good.
+ */
 bool
 pgha_take_back_promotion(PghaDurable *durable)
 {
 	const PghaReplaced *replaced = &durable->replaced;
 
-	if (durable->rule.term != 0 || durable->role != PGHA_ROLE_PRIMARY || pgha_posted(durable) ||
-		replaced->timeline == 0)
+	if (!pgha_can_be_taken_back(durable) || durable->diverged)
 		return false;
 	durable->claim = replaced->claim;
 	durable->role = replaced->role;

@@ -27,7 +27,7 @@ extern bool pgha_boots_undecided(const PghaDurable *durable);
 /*
  * The server went down: a promotion without votes that was not posted by then is
  * over, and what it has replaced holds again.  False if there was none.  The caller
- * sees to standby.signal before it makes that durable, and to own_from.
+ * sees to standby.signal and to own_from before it makes that durable.
  */
 extern bool pgha_take_back_promotion(PghaDurable *durable);
 

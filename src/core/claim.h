@@ -21,10 +21,13 @@ extern bool pgha_posted(const PghaDurable *durable);
  */
 extern bool pgha_claim_is_lost(const PghaDurable *durable);
 
+/* Is the claim here one that is not posted, and is it known what it has replaced? */
+extern bool pgha_can_be_taken_back(const PghaDurable *durable);
+
 /* Remembers what a promotion that is about to begin from this timeline replaces. */
 extern void pgha_replace_claim(PghaDurable *durable, uint32_t timeline);
 
-/* It is posted, or another leader is followed: nothing is to be taken back any more. */
+/* It is posted, another leader is followed, or nothing is left of it: there is nothing to take back any more. */
 extern void pgha_settle_claim(PghaDurable *durable);
 
 /*

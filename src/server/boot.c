@@ -362,6 +362,8 @@ take_back_promotion(PghaDurable *durable)
 				 errmsg("could not create file \"%s\"", STANDBY_SIGNAL_FILE),
 				 errdetail("The server must not start as a primary.")));
 	PghaTakeBackTimeline(parent, &config.settings, &durable->own_from);
+	if (durable->own_from == 0)
+		pgha_settle_claim(durable);
 	if (!PghaStateWrite(&config.settings, durable))
 		ereport(FATAL,
 				(errcode_for_file_access(),
