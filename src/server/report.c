@@ -101,9 +101,12 @@ copy_voting(PghaReport *report, const PghaView *view)
 	report->leased = report->leased && now < view->lease_deadline;
 }
 
-/* The part that the monitor publishes; also the members, for the names of others. */
+/*
+ * The part that the monitor publishes; also the members, for the names of others,
+ * and from where on WAL of a standby is nobody's history (0: from nowhere).
+ */
 static void
-copy_published(PghaReport *report, PghaMembers *members)
+copy_published(PghaReport *report, PghaMembers *members, pgha_lsn *own_from)
 {
 	const PghaView *view = &PghaShmem->view;
 
@@ -123,6 +126,8 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->paused = view->durable.paused;
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
+		report->own_wal = view->durable.own_from != 0;
+		*own_from = view->durable.own_from;
 		report->system_identifier = view->settings.system_identifier;
 		report->slots = view->slots;
 	}
@@ -147,9 +152,10 @@ static void
 fill(PghaReport *report, PghaMembers *members)
 {
 	TimeLineID	timeline;
+	pgha_lsn	own_from = 0;
 
 	memset(report, 0, sizeof(*report));
-	copy_published(report, members);
+	copy_published(report, members, &own_from);
 
 	strlcpy(report->node, pgha_node, sizeof(report->node));
 	if (!PghaIsWitness())
@@ -173,6 +179,8 @@ fill(PghaReport *report, PghaMembers *members)
 		report->posted = false;
 		if (heard != 0)
 			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
+		if (own_from != 0 && own_from < report->wal_end)
+			report->wal_end = own_from;
 		/* pgha_replay_lag() */
 		if (report->votes != 0 && report->receiver != PGHA_RECEIVER_WAITING)
 			report->replay_lag = lag_of_replay(report->wal_end);
