@@ -191,7 +191,6 @@ static const Field fields[] = {
 	OWN_WAL("own_wal", FIELD_BOOL, own_wal),
 };
 
-_Static_assert(LENGTH(fields) <= 64, "fields seen are kept in a 64 bit set");
 _Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
 
 #define RECORD_KEY	"event"
@@ -539,17 +538,19 @@ parse_record(char *text, PghaRecord *record)
 
 /* Are all of the first fields there, and of those that came later all that came together, or none? */
 static bool
-is_complete(uint64_t seen)
+is_complete(const bool *seen)
 {
-	uint64_t	together[SINCE_COUNT] = {0};
+	int			together[SINCE_COUNT] = {0};
+	int			here[SINCE_COUNT] = {0};
 
 	for (int i = 0; i < LENGTH(fields); i++)
-		together[fields[i].since] |= UINT64_C(1) << i;
+	{
+		together[fields[i].since]++;
+		here[fields[i].since] += seen[i];
+	}
 	for (int since = SINCE_FIRST; since < SINCE_COUNT; since++)
 	{
-		uint64_t	here = seen & together[since];
-
-		if (here != together[since] && (here != 0 || since == SINCE_FIRST))
+		if (here[since] != together[since] && (here[since] != 0 || since == SINCE_FIRST))
 			return false;
 	}
 	return true;
@@ -561,7 +562,7 @@ pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 {
 	char	   *cursor = text;
 	char	   *field;
-	uint64_t	seen = 0;
+	bool		seen[LENGTH(fields)] = {false};
 
 	memset(report, 0, sizeof(*report));
 	field = pgha_line_next(&cursor);
@@ -591,10 +592,9 @@ pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 		{
 			if (strcmp(field, fields[i].key) != 0)
 				continue;
-			if ((seen & (UINT64_C(1) << i)) != 0 ||
-				!parse_field(&fields[i], value, members, report))
+			if (seen[i] || !parse_field(&fields[i], value, members, report))
 				return false;
-			seen |= UINT64_C(1) << i;
+			seen[i] = true;
 			break;
 		}
 	}

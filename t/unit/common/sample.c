@@ -135,14 +135,9 @@ same_votes(const PghaReport *a, const PghaReport *b)
 		a->won == b->won && same_rule(&a->rule, &b->rule) && a->candidacy == b->candidacy &&
 		a->replay_lag == b->replay_lag && a->beat == b->beat && a->leased == b->leased &&
 		same_ballot(&a->promise.leader, &b->promise.leader) && a->promise.instance == b->promise.instance &&
-<<<<<<< HEAD
 		a->promise.beat == b->promise.beat && a->promise.ttl == b->promise.ttl &&
 		a->promise_age == b->promise_age && a->seeks == b->seeks && a->held == b->held && a->released == b->released &&
-		same_ballot(&a->handover, &b->handover) && a->handover_lsn == b->handover_lsn;
-=======
-		a->promise.beat == b->promise.beat && a->promise.ttl == b->promise.ttl && a->promise_age == b->promise_age && a->released == b->released &&
 		same_ballot(&a->handover, &b->handover) && a->handover_lsn == b->handover_lsn && a->own_wal == b->own_wal;
->>>>>>> h-claim
 }
 
 bool
