@@ -33,6 +33,7 @@
 #include "utils/guc.h"
 
 #include "../common/clock.h"
+#include "../core/ballot.h"
 #include "compat.h"
 #include "config.h"
 #include "events.h"
@@ -246,14 +247,24 @@ may_see(void)
 static bool
 monitor_is_alive(void)
 {
-	pgha_time	published;
-	bool		valid;
+	pgha_time	until;
 
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
-	valid = PghaShmem->view.valid;
-	published = PghaShmem->view.published;
+	until = PghaShmem->view.valid ? PghaShmem->view.published + 2 * PghaShmem->view.settings.failure_timeout : 0;
 	LWLockRelease(PghaShmem->lock);
-	return valid && pgha_clock_us() - published < 2 * PghaShmem->view.settings.failure_timeout;
+	return pgha_clock_us() < until;
+}
+
+/* As in the report: by the settings in force, which need not be those in the files. */
+static pgha_time
+longest_wait(void)
+{
+	pgha_time	longest;
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	longest = pgha_longest_wait(&PghaShmem->view.settings);
+	LWLockRelease(PghaShmem->lock);
+	return longest;
 }
 
 static const char *
@@ -305,7 +316,7 @@ show_after(pgha_time longest)
 static const char *
 show_report_changed(void)
 {
-	return show_after((pgha_time) Min(pgha_heartbeat_interval, pgha_failure_timeout / 4) * 1000);
+	return show_after(PghaShmem != NULL ? longest_wait() : 0);
 }
 
 static const char *

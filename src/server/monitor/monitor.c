@@ -144,7 +144,7 @@ tend_news(pgha_time now)
 		return next;
 	for (int i = 0; i < monitor.config.settings.voters; i++)
 	{
-		pgha_time	due = PghaPeersFree(i);
+		pgha_time	due = PghaPeersFree(&monitor.config, i);
 
 		if (i == monitor.config.settings.self || monitor.node.member[i].contact != PGHA_CONTACT_ANSWERED)
 			continue;
