@@ -13,7 +13,8 @@
  * something new that members vote by since this session was last told, or when
  * pgha.heartbeat_interval has passed: so that a vote is read as fast as a message
  * would be.  SHOW pgha.report_soon is for members that cannot wait for that long.
- * Only members wait; all others are answered at once.
+ * Only members wait, which read over connections without a database; all others are
+ * answered at once.
  *
  * Behind the report come this node's own events that the session has not been
  * given yet.  A peer says with pgha.events_since, in the options of its
@@ -302,7 +303,7 @@ show_after(pgha_time longest)
 	pgha_time	deadline = pgha_clock_us() + longest;
 
 	/* Not twice for one statement, see add_events(). */
-	if (PghaShmem != NULL && am_walsender && statement != GetCurrentStatementStartTimestamp())
+	if (PghaShmem != NULL && am_walsender && !am_db_walsender && statement != GetCurrentStatementStartTimestamp())
 	{
 		statement = GetCurrentStatementStartTimestamp();
 		while (pg_atomic_read_u64(&PghaShmem->news) == news_told && monitor_is_alive() &&
