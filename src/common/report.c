@@ -157,6 +157,7 @@ static const Field fields[] = {
 	FIELD("ec2", FIELD_INSTANCE, ec2_instance),
 	FIELD("address", FIELD_ADDRESS_STATE, address_state),
 	VOTE("votes", FIELD_U32, votes),
+	VOTE("waits", FIELD_I64, waits),
 	VOTE("support_term", FIELD_TERM, support.term),
 	VOTE("support", FIELD_NAME_OR_EMPTY, support.name),
 	VOTE("vote_term", FIELD_TERM, vote.term),
@@ -540,17 +541,13 @@ parse_record(char *text, PghaRecord *record)
 static bool
 is_complete(const bool *seen)
 {
-	int			together[SINCE_COUNT] = {0};
-	int			here[SINCE_COUNT] = {0};
+	bool		some[SINCE_COUNT] = {[SINCE_FIRST] = true};
 
 	for (int i = 0; i < LENGTH(fields); i++)
+		some[fields[i].since] |= seen[i];
+	for (int i = 0; i < LENGTH(fields); i++)
 	{
-		together[fields[i].since]++;
-		here[fields[i].since] += seen[i];
-	}
-	for (int since = SINCE_FIRST; since < SINCE_COUNT; since++)
-	{
-		if (here[since] != together[since] && (here[since] != 0 || since == SINCE_FIRST))
+		if (some[fields[i].since] && !seen[i])
 			return false;
 	}
 	return true;

@@ -231,6 +231,7 @@ typedef struct PghaReport
 
 	/* The members vote (quorum.md, 3); all zero in the report of an older version. */
 	uint32_t	votes;			/* PGHA_VOTES of its version; 0: does not vote */
+	pgha_time	waits;			/* it keeps a question for news for so long at most */
 	PghaBallot	support;
 	PghaBallot	vote;
 	bool		vote_open;
