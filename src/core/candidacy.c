@@ -212,39 +212,51 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 
 /* ---- WAL that somebody has who does not lead ---- */
 
+/* Is it WAL of the leader that this node supports, and a beginning or a continuation of the WAL here? */
+static bool
+has_wal_of_same_leader(const PghaNode *node, const PghaReport *report)
+{
+	const PghaDurable *durable = &node->durable;
+
+	if (!RULE(node, PGHA_RULE_FETCH))
+		return true;
+	return report->support.term == durable->support.term && strcmp(report->support.name, durable->support.name) == 0 &&
+		pgha_claim_compare(&report->claim, &durable->claim) == 0 && report->timeline == node->local.timeline;
+}
+
 bool
 pgha_may_fetch_from(const PghaNode *node, int member, pgha_time now)
 {
 	const PghaMember *m = &node->member[member];
 	const PghaReport *report = &m->report;
-	const PghaDurable *durable = &node->durable;
 	PghaWhy		why;
 
 	return is_fresh(node, m, now) && report->in_recovery && !report->diverged && report->passive == PGHA_ACTIVE &&
 		report->votes != 0 && !report->vote_open && report->candidacy == 0 && report->bar != PGHA_BAR_REPLAYING &&
-		!durable->vote_open && node->voting.candidacy == 0 && node->state != PGHA_PROMOTING &&
-		report->support.term == durable->support.term && strcmp(report->support.name, durable->support.name) == 0 &&
-		pgha_claim_compare(&report->claim, &durable->claim) == 0 && report->timeline == node->local.timeline &&
-		pgha_leader_is_missing(node, now, &why);
+		!node->durable.vote_open && node->voting.candidacy == 0 && node->state != PGHA_PROMOTING &&
+		has_wal_of_same_leader(node, report) && pgha_leader_is_missing(node, now, &why);
 }
 
 int
 pgha_find_source(const PghaNode *node, pgha_time now)
 {
 	int			source = PGHA_NOBODY;
+	uint32_t	timeline = node->local.timeline;
 	pgha_lsn	end = node->local.wal_end;
 
 	for (int i = 0; i < node->settings.count; i++)
 	{
 		const PghaReport *report = &node->member[i].report;
 
-		if (pgha_is_self(node, i) || !pgha_may_fetch_from(node, i, now) || report->wal_end <= end)
+		if (pgha_is_self(node, i) || !pgha_may_fetch_from(node, i, now) ||
+			pgha_wal_compare(report->timeline, report->wal_end, timeline, end) <= 0)
 			continue;
 		source = i;
+		timeline = report->timeline;
 		end = report->wal_end;
 	}
-	return pgha_elects(node, &node->durable.rule,
-					   likely_votes(node, node->settings.self, node->local.timeline, end, now)) ? source : PGHA_NOBODY;
+	return pgha_elects(node, &node->durable.rule, likely_votes(node, node->settings.self, timeline, end, now)) ?
+		source : PGHA_NOBODY;
 }
 
 /*
