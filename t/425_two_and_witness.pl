@@ -1,8 +1,8 @@
 # Two members and a witness with their agents: the rows of README's table of failures
 # that 401 (killed, too few voters for an election) and 413 (lines that are cut) do not
 # have.  The primary frozen, hanging, stopped, restarted while one of the others is down; a
-# standby, a backend, all killed; the two others down; a data directory lost; a switchover
-# under full load, a rolling restart.  Nobody helps where nobody should have to.
+# standby, a backend, all killed; the two others down; WAL that has diverged; a data directory
+# lost; a switchover under full load, a rolling restart.  Nobody helps where nobody should have to.
 use strict;
 use warnings;
 
@@ -170,6 +170,26 @@ $w->start;
 settle();
 is($primary->value("SELECT count(*) FROM probe WHERE v = $value"), 1, 'all are killed: with the witness back the agents do the rest, and nothing is lost');
 writes_since($moment, '... and writes go on');
+
+# ---- the former primary is to be rewound, and its vote is needed ----
+
+$former = $primary;
+$former->stop_agent;
+diverge($former, $standby, -2);
+$former->kill9;
+$primary = $cluster->wait_single_primary(among => [$standby]);
+$former->start;
+$former->wait_state('diverged');
+wait_votes($primary, $cluster->voters);
+$w->stop;
+$former->start_agent(wait => 0);
+$cluster->wait_for('the recovery to say what it waits for',
+	sub { progress($primary, $former, 'message') =~ /is not stopped yet: the primary "$primary->{name}" would have no majority/ });
+$term = $primary->status->{term};
+ok($cluster->stays_false(sub { !$former->is_running || !$primary->writable }, 4),
+	'a former primary has diverged and the witness is down: it is not stopped for a rewind, as the primary needs its vote');
+$w->start;
+is(settle($primary), $term, '... the witness is back: it is rewound, and the primary has led on');
 
 # ---- a node loses its data ----
 

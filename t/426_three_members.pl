@@ -1,6 +1,6 @@
 # Three members with data, and the rows of README's table of failures that 402 to 413 do
 # not have: a switchover under full load, a data directory that is lost, all frozen at
-# once; and a voter that cannot write its vote down.
+# once; two whose WAL has diverged; and a voter that cannot write its vote down.
 use strict;
 use warnings;
 
@@ -91,5 +91,37 @@ $one->set('pgha.priority' => undef);
 $former->start_agent(wait => 0);
 settle($two);
 $writer->stop;
+
+# ---- two have diverged at one time ----
+
+# The first one alone has a row when it is killed, then the second one.
+$_->stop_agent foreach $cluster->nodes;
+my ($first, $second) = ($primary, undef);
+my @standbys = $cluster->others($first);
+diverge($first, $standbys[$_], -$_) foreach 0, 1;		# the later row reaches nobody
+$first->kill9;
+$second = $cluster->wait_single_primary(among => [ $cluster->others($first) ]);
+my ($third) = grep { $_ != $first } $cluster->others($second);
+$cluster->wait_following($second, $third);
+wait_votes($second, $second, $third);
+diverge($second, $third, -2);
+$second->kill9;
+$first->start;
+$primary = $cluster->wait_single_primary(among => [$third]);
+$second->start;
+$_->wait_state('diverged') foreach $first, $second;
+wait_votes($third, $cluster->nodes);
+$term = $third->status->{term};
+$writer = $cluster->start_writer;
+$writer->wait_acknowledged(20);
+
+# Both rewound at once, the primary would be without a majority for as long as that takes.
+$_->start_agent(wait => 0) foreach $first, $second, $third;
+settle($third);
+is($third->status->{term}, $term, 'two have diverged at one time: they are rewound one after the other, and the primary leads on');
+$writer->wait_acknowledged(20, PghaCluster::now());
+$writer->stop;
+is(scalar(grep { $_->[1] eq 'C' } $writer->lines), 1, '... and clients have noticed nothing');
+is($_->value('SELECT count(*) FROM probe WHERE v IN (-1, -2)'), 0, "... $_->{name} has given up what it alone had") foreach $first, $second;
 
 done_testing();
