@@ -124,4 +124,19 @@ $writer->stop;
 is(scalar(grep { $_->[1] eq 'C' } $writer->lines), 1, '... and clients have noticed nothing');
 is($_->value('SELECT count(*) FROM probe WHERE v IN (-1, -2)'), 0, "... $_->{name} has given up what it alone had") foreach $first, $second;
 
+# ---- only who confirms commits may be elected ----
+
+my ($listed, $unlisted) = $cluster->others($primary);
+$primary->set(synchronous_standby_names => "ANY 1 ($listed->{name})");
+$cluster->wait_for('a rule that knows of it', sub { ($primary->status->{rule} // '') =~ /, committed; .*may be elected: .*confirmed by 1 of $listed->{name}$/ });
+wait_votes($primary, $cluster->nodes);
+$unlisted->set('pgha.priority' => 200);
+my $value = $primary->sql('INSERT INTO probe VALUES ((random() * 1e15)::bigint) RETURNING v');
+$cluster->wait_following($primary);
+$former = $primary;
+$former->kill9;
+$primary = $cluster->wait_single_primary(among => [$listed]);
+is($primary->value("SELECT count(*) FROM probe WHERE v = $value"), 1, 'who confirms commits is elected, though another one has the higher priority');
+unlike(report($unlisted)->{withdrawn} // '', qr/^[1-9]/, '... which has not even stood') or diag report($unlisted)->{withdrawn};
+
 done_testing();
