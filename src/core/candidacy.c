@@ -400,15 +400,16 @@ static void
 stand(PghaStep *step)
 {
 	PghaNode   *node = step->node;
+	const uint32_t known[] = {node->max_timeline, node->local.timeline, node->local.newest_timeline,
+		node->local.archived_timeline};
 	uint64_t	term = pgha_highest_term(node);
 
 	/* The new timeline's id is the term, and comes after all that are known. */
-	if (term < node->local.timeline)
-		term = node->local.timeline;
-	if (term < node->local.newest_timeline)
-		term = node->local.newest_timeline;
-	if (term < node->max_timeline)
-		term = node->max_timeline;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+	{
+		if (term < known[i])
+			term = known[i];
+	}
 	if (term >= PGHA_MAX_TERM)
 		return;
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
