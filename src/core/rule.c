@@ -157,33 +157,27 @@ set_eligible(PghaVotingRule *rule, const char *leader, bool degraded)
 		rule->eligible = data_members(rule);
 }
 
-/* Gives the rule the k and S that the server applies. */
+/*
+ * Gives the rule the k and S that the server applies.  Names that are no voters
+ * (strangers, a member that has just left the files, one that does not vote yet)
+ * may end PostgreSQL's wait, but take nothing from k: the voters that are named
+ * have to confirm besides, or what was acknowledged might be where nobody asks for
+ * it.  While only members are named of which none votes yet, S stays.
+ */
 static void
 apply_sync(const PghaNode *node, PghaVotingRule *rule)
 {
 	const PghaSync *sync = &node->local.sync;
+	uint32_t	named = sync->method != PGHA_SYNC_NONE ? set_of_rule(node, rule, sync->listed) : 0;
 
-	rule->k = 0;
-	rule->sync = 0;
-	if (sync->method != PGHA_SYNC_NONE)
-	{
-		int			of_rule;
+	if (named == 0 && sync->method != PGHA_SYNC_NONE && sync->listed != 0 && rule->k > 0)
+		return;
+	rule->sync = named;
 
-		rule->sync = set_of_rule(node, rule, sync->listed);
-		of_rule = pgha_count_set(rule->sync);
-
-		/* Names that are no voters may confirm commits, too, and nobody asks them for their votes. */
-		rule->k = sync->num_sync - (sync->num_listed - of_rule);
-
-		/* More than there are never confirm: PostgreSQL makes commits wait, and nobody else need do so. */
-		if (rule->k > of_rule)
-			rule->k = of_rule;
-		if (rule->k <= 0)
-		{
-			rule->k = 0;
-			rule->sync = 0;
-		}
-	}
+	/* More than there are never confirm: PostgreSQL makes commits wait, and nobody else need do so. */
+	rule->k = named == 0 ? 0 : sync->num_sync;
+	if (rule->k > pgha_count_set(named))
+		rule->k = pgha_count_set(named);
 }
 
 PghaVotingRule
