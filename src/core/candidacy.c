@@ -73,8 +73,12 @@ pgha_leader_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 	*why = pgha_because(PGHA_WHY_PRIMARY_SILENT, leader);
 	if (m->beat_heard == 0 && !RULE(node, PGHA_RULE_POLITE))
 		return true;
-	if (now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout &&
-		(now - m->unlearnt >= node->settings.failure_timeout || !RULE(node, PGHA_RULE_UNLEARNT)))
+
+	/*
+	 * Or it cannot be asked by a fault of this node, as where its name is gone with
+	 * its host: that may last for ever, and those who hear it, and promise, have a say.
+	 */
+	if (now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout)
 		return true;
 	*why = pgha_because(PGHA_WHY_WAITING_PRIMARY, leader);
 	return false;
@@ -306,13 +310,18 @@ stand(PghaStep *step)
 	PghaNode   *node = step->node;
 	uint64_t	term = pgha_highest_term(node);
 
-	/* The new timeline's id is the term, and comes after all that are known. */
+	/*
+	 * The new timeline's id is the term, and comes after all that are known: in the
+	 * archive, too, where files of the same name would meet.
+	 */
 	if (term < node->local.timeline)
 		term = node->local.timeline;
 	if (term < node->local.newest_timeline)
 		term = node->local.newest_timeline;
 	if (term < node->max_timeline)
 		term = node->max_timeline;
+	if (term < node->local.archived_timeline)
+		term = node->local.archived_timeline;
 	if (term >= PGHA_MAX_TERM)
 		return;
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
