@@ -386,11 +386,13 @@ tend_candidacy(PghaStep *step)
 		win(step);
 		return;
 	}
+
+	/* A better one in an earlier term is spent: it stands anew, or its monitor hangs, and says so for ever. */
 	for (int i = 0; i < node->settings.count; i++)
 	{
 		const PghaMember *m = &node->member[i];
 
-		if (!pgha_is_self(node, i) && is_fresh(node, m, step->now) && m->report.candidacy != 0 &&
+		if (!pgha_is_self(node, i) && is_fresh(node, m, step->now) && m->report.candidacy >= voting->candidacy &&
 			m->told > voting->stood_at && is_better(node, &m->report))
 		{
 			give_up(step);
