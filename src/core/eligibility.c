@@ -44,15 +44,15 @@ others_may_stand(const PghaNode *node)
 }
 
 /*
- * Led last, as far as it knows: it stepped down (L4), or what it handed over to was
- * never heard to lead.  A pause and the like keep the lead from going elsewhere; they do
- * not mean that nobody leads again when the voters are back.
+ * Has it led last, as far as it knows?  Then it stepped down (L4), or whom it handed over
+ * to was never heard to lead.  A pause and the like keep the lead from going elsewhere;
+ * they do not mean that nobody leads again when the voters are back.
  */
 static bool
-may_lead_again(const PghaNode *node)
+led_last(const PghaNode *node)
 {
 	return node->durable.support.term != 0 &&
-		strcmp(node->durable.support.name, node->settings.name[node->settings.self]) == 0 && !others_may_stand(node);
+		strcmp(node->durable.support.name, node->settings.name[node->settings.self]) == 0;
 }
 
 /*
@@ -64,7 +64,8 @@ static PghaBar
 bar_under_quorum(const PghaNode *node, bool by_hand, bool ordered)
 {
 	const PghaVotingRule *rule = &node->durable.rule;
-	bool		again = may_lead_again(node);
+	bool		last = led_last(node);
+	bool		again = last && !others_may_stand(node);
 
 	if (!pgha_is_among(rule, rule->eligible, node->settings.name[node->settings.self]) &&
 		RULE(node, PGHA_RULE_ELIGIBLE))
@@ -77,7 +78,7 @@ bar_under_quorum(const PghaNode *node, bool by_hand, bool ordered)
 		return PGHA_BAR_APPLY_DELAY;
 	if (node->local.too_low && RULE(node, PGHA_RULE_TOO_LOW))
 		return PGHA_BAR_TOO_LOW;
-	if (node->durable.paused && !by_hand && !again && RULE(node, PGHA_RULE_PAUSED))
+	if (node->durable.paused && !by_hand && !last && RULE(node, PGHA_RULE_PAUSED))
 		return PGHA_BAR_PAUSED;
 	if (!node->settings.auto_failover && !by_hand && !again && RULE(node, PGHA_RULE_AUTO_FAILOVER))
 		return PGHA_BAR_AUTO_FAILOVER;

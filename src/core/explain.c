@@ -268,7 +268,7 @@ waiting_time(const Scene *scene, const PghaOutlook *outlook)
 
 	if (refused)
 		return 0;				/* E1 */
-	if (outlook->by_votes && scene->here->durable.rule.k == 0 && promise > settings->failure_timeout)
+	if (outlook->by_votes && promise > settings->failure_timeout)
 		return promise;			/* V2 */
 	return settings->failure_timeout;
 }

@@ -317,8 +317,8 @@ is_to_go(const PghaNode *node, const PghaVotingRule *rule, int voter)
 
 /*
  * R4: the file is the wish; one voter more or less at a time.  A voter whose
- * flush confirms commits stays until synchronous_standby_names names it no more,
- * one without which no majority would answer until others do.  `why` becomes the
+ * flush confirms commits stays until others have flushed what it has, one
+ * without which no majority would answer until others do.  `why` becomes the
  * reason for what is left undone.  Who becomes a member that was a witness goes,
  * and comes again.
  */
