@@ -208,7 +208,7 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 
 	/* Each vain candidacy takes a term, and so a timeline. */
 	votes = likely_votes(node, node->settings.self, node->local.timeline, node->local.wal_end, now);
-	if (!pgha_elects(node, rule, votes))
+	if (!pgha_elects(node, rule, node->durable.won, votes))
 		return pgha_because(pgha_count_set(votes) < pgha_majority_of(rule) ? PGHA_WHY_FEW_VOTES : PGHA_WHY_QUORUM,
 							PGHA_NOBODY);
 	return waiting;
@@ -227,7 +227,8 @@ holds_up(const PghaNode *node, pgha_time now)
 		if (pgha_is_self(node, i) || !is_fresh(node, &node->member[i], now) || !may_stand(node, report))
 			continue;
 		others = true;
-		if (pgha_elects(node, &node->durable.rule, likely_votes(node, i, report->timeline, report->wal_end, now)))
+		if (pgha_elects(node, &node->durable.rule, report->won,
+						likely_votes(node, i, report->timeline, report->wal_end, now)))
 			return false;
 	}
 	return others;
@@ -381,7 +382,7 @@ tend_candidacy(PghaStep *step)
 		give_up(step);
 		return;
 	}
-	if (pgha_elects(node, rule, votes) && !must_replay(node, step->now))
+	if (pgha_elects(node, rule, node->durable.won, votes) && !must_replay(node, step->now))
 	{
 		win(step);
 		return;

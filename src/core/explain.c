@@ -216,7 +216,7 @@ obstacle(const Scene *scene, int member, PghaOutlook *outlook)
 	why = pgha_election_objection(there, scene->now);
 	if (why.reason != PGHA_WHY_NONE && why.reason != PGHA_WHY_FEW_VOTES && why.reason != PGHA_WHY_QUORUM)
 		return why;
-	if (!pgha_elects(scene->here, rule, votes_for(scene, member, rule, outlook)))
+	if (!pgha_elects(scene->here, rule, report->won, votes_for(scene, member, rule, outlook)))
 		why = pgha_because(outlook->votes >= outlook->needed ? PGHA_WHY_QUORUM : PGHA_WHY_FEW_VOTES, PGHA_NOBODY);
 	return why;
 }

@@ -68,13 +68,17 @@ pgha_count_set(uint32_t set)
 	return count;
 }
 
+/*
+ * S3.  Who has written the rule itself has all that was confirmed under it; had a later
+ * leader confirmed anything, one of any majority would have a later rule (V3).
+ */
 bool
-pgha_elects(const PghaNode *node, const PghaVotingRule *rule, uint32_t votes)
+pgha_elects(const PghaNode *node, const PghaVotingRule *rule, uint64_t won, uint32_t votes)
 {
 	(void) node;				/* only the simulator asks it for rules that are switched off */
 	if (pgha_count_set(votes) < pgha_majority_of(rule) && RULE(node, PGHA_RULE_MAJORITY))
 		return false;
-	return rule->k == 0 || !RULE(node, PGHA_RULE_ENOUGH) ||
+	return rule->k == 0 || won == rule->term || !RULE(node, PGHA_RULE_ENOUGH) ||
 		pgha_count_set(votes & rule->sync) >= pgha_count_set(rule->sync) - rule->k + 1;
 }
 
