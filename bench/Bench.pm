@@ -3,7 +3,7 @@
 #		takes a primary away, the steps of a promotion as the log tells them, and
 #		the arithmetic.
 #
-# Used by bench/failover.  The clusters themselves are t/PghaCluster.pm's.
+# Used by what measures in bench/.  The clusters themselves are t/PghaCluster.pm's.
 package Bench;
 
 use strict;
@@ -14,6 +14,7 @@ use List::Util qw(max min);
 use PghaCluster;
 use POSIX ();
 use Time::HiRes qw(usleep);
+use Votes;
 
 # A positive number from the environment, or the default.
 sub number
@@ -39,7 +40,48 @@ sub summary
 	return sprintf 'median %.1f, min %.1f, max %.1f', median(@values), min(@values), max(@values);
 }
 
+# ---- the cluster ----
+
+# All stream, all is on disk, the members know of each other, and where they vote
+# the primary's rule is stored by all.  `seconds` of rest.
+sub settle
+{
+	my ($cluster, $primary, $seconds) = @_;
+	my $count = $cluster->nodes;
+	$cluster->wait_following($primary);
+	$primary->sql('CHECKPOINT');
+	if ($cluster->{pgha})
+	{
+		$cluster->wait_for(
+			'all members to see each other',
+			sub { return !grep { my $view = $_->view; $count != grep { $_->{reachable} } values %$view } $cluster->nodes });
+		wait_votes($primary, $cluster->nodes) if $count > 2;
+	}
+	PghaCluster::must_run(['sync']);
+	usleep(1_000_000 * $seconds);
+}
+
+# A setting that is a time, in ms.
+sub milliseconds
+{
+	my ($node, $name) = @_;
+	return $node->value("SELECT setting::int FROM pg_settings WHERE name = '$name' AND unit = 'ms'");
+}
+
+# How long, in ms, a primary that says nothing can at most keep voters from electing
+# another one: they have to miss it, and to be done with what they promised it.
+sub silence
+{
+	my ($node) = @_;
+	my $failure_timeout = milliseconds($node, 'pgha.failure_timeout');
+	my $ttl = milliseconds($node, 'pgha.lease_ttl') || $failure_timeout;
+	return max($failure_timeout, 1.06 * $ttl + 100);
+}
+
 # ---- signals ----
+
+# The wall clock at a moment of the monotonic one.
+sub wall { my ($moment) = @_; return $moment + Time::HiRes::time() - PghaCluster::now(); }
 
 # Sends a signal to all processes of a node, the postmaster first, within a
 # fraction of a millisecond: who they are is found out before, and looked up
@@ -71,7 +113,7 @@ sub finish_off
 # The log_line_prefix that steps() reads: seconds since 1970, with milliseconds.
 our $PREFIX = '%n %b[%p] ';
 
-my @STEP = (
+our @STEP = (
 	[ 'the WAL receiver notices',      qr/could not receive data from WAL stream|terminating walreceiver/ ],
 	[ 'pgha decides',                  qr/pgha: promoting to primary/ ],
 	[ 'promote request taken up',      qr/received promote request/ ],
@@ -80,22 +122,36 @@ my @STEP = (
 	[ 'recovery complete',             qr/archive recovery complete/ ],
 	[ 'pgha opens the gate, tells it', qr/pgha: promoted to primary/ ]);
 
-sub step_names { return map { $_->[0] } @STEP; }
-
 # Milliseconds from the moment (wall clock) to each step, by its name.
 sub steps
 {
-	my ($text, $wall) = @_;
+	my ($text, $wall, @wanted) = @_;
+	@wanted = @STEP unless @wanted;
 	my %at;
 	foreach my $line (split /\n/, $text)
 	{
 		my ($time) = $line =~ /^(\d+\.\d+) / or next;
-		foreach my $step (@STEP)
+		foreach my $step (@wanted)
 		{
 			$at{ $step->[0] } //= 1000 * ($time - $wall) if $line =~ $step->[1];
 		}
 	}
 	return \%at;
+}
+
+# A table of the steps that are wanted, and of the first row: medians.  Columns: a
+# title, and what steps() has said in each run.
+sub show_steps
+{
+	my ($title, $wanted, %column) = @_;
+	my @columns = sort keys %column;
+	printf "%-36s" . ' %10s' x @columns . "\n", $title, @columns;
+	foreach my $name ((map { $_->[0] } @$wanted), 'first row acknowledged')
+	{
+		my @known = map { [ grep { defined } map { $_->{$name} } @{ $column{$_} } ] } @columns;
+		printf "%-36s" . ' %10s' x @columns . "\n", $name, map { @$_ ? sprintf '%.1f', median(@$_) : '-' } @known;
+	}
+	return;
 }
 
 # ---------------------------------------------------------------------------
@@ -119,7 +175,7 @@ sub new
 	my $pid = fork() // die "fork: $!";
 	if ($pid == 0)
 	{
-		$SIG{$_} = 'DEFAULT' foreach qw(INT TERM HUP PIPE);
+		$SIG{$_} = 'DEFAULT' foreach qw(INT TERM HUP);
 		close $go_w;
 		close $out_r;
 		my $done = eval { insert($node, $value, $go_r, $out_w); 1 };
@@ -136,6 +192,21 @@ sub new
 }
 
 sub go { my ($self) = @_; syswrite $self->{go}, "g"; }
+
+# When the first of them had its row acknowledged, and on which node; ends them all.
+sub first_row
+{
+	my ($cluster, @clients) = @_;
+	my ($line, $winner) = first(60, @clients);
+	$_->end foreach @clients;
+	my ($done, $tries) = ($line // '') =~ /^done ([\d.]+) (\d+)$/;
+	if (!defined $done)
+	{
+		$cluster->dump('no row within a minute');
+		die 'no row within a minute', defined $line ? ": $line" : '', "\n";
+	}
+	return ($done, $winner->{node}, $tries);
+}
 
 # The next line of any of some clients, and which: (line, client).
 sub first

@@ -67,6 +67,7 @@ static const Rule rules[] = {
 	{PGHA_RULE_NO_WAL, "no-wal", 500, "a standby without its first WAL follows"},
 	{PGHA_RULE_RESUME, "resume", 500, "a former primary that returns does not raise its term"},
 	{PGHA_RULE_UNLEARNT, "unlearnt", 500, "what a node fails to find out is no silence"},
+	{PGHA_RULE_TAKE_BACK, "take-back", 500, "a promotion that a crash came between is taken back"},
 	{PGHA_RULE_REFUSED, "refused", 500, "a refusal lasts, or comes with the end of the stream"},
 	{PGHA_RULE_POST, "dead-man", 500, "a monitor that hangs shuts the gate"},
 };

@@ -64,6 +64,7 @@ sim_publish(SimWorld *world, int node)
 	report->posted = core->posted;
 	report->fenced = core->durable.fenced;
 	report->diverged = core->durable.diverged;
+	report->own_wal = core->durable.own_from != 0;
 	report->passive = core->passive;
 	report->bar = core->bar;
 	report->priority = core->settings.priority;
@@ -87,7 +88,7 @@ sim_make_report(const SimWorld *world, int node, PghaReport *report)
 	report->promise_age += sim_clock(world, node) - n->shown_at;
 	report->in_recovery = n->in_recovery;
 	report->timeline = sim_timeline_of(world, n);
-	report->wal_end = sim_end(world, node);
+	report->wal_end = sim_end_of_history(world, node);
 	report->receiver = n->receiver;
 	if (n->receiver == PGHA_RECEIVER_STREAMING)
 		strcpy(report->upstream, n->core.settings.name[n->upstream]);

@@ -33,6 +33,8 @@ sub sees_all
 
 # ---- reading ----
 
+# Just then the members may begin to vote: the gate waits for the lease.
+$cluster->wait_for('the members to vote', sub { my $now = $one->status; $now && $now->{quorum} eq 'in force' && $now->{gate} eq 'open' });
 my $status = $one->status;
 is("$status->{node} $status->{role} $status->{state} $status->{leader} $status->{gate}",
 	'db-1 primary primary db-1 open', 'primary: status');

@@ -134,6 +134,46 @@ sub late_release
 	return;
 }
 
+# The old owner's keeper finds that it has lost the address before its agent has heard of the crash.
+sub late_news
+{
+	my ($what) = @_;
+	my $timeout = $a->value('SHOW pgha.failure_timeout');
+	my $asked = sub { my ($node) = @_; return $ec2->requests($node) + $ec2->metadata($node) };
+	set_everywhere('pgha.failure_timeout' => '20s');
+	my $sleeper = $leader->{agent_pid};
+	kill 'STOP', $sleeper;
+	my $mark = $leader->agent_mark;
+	my ($new, $old) = fail_over();
+	$cluster->wait_for("$new->{name} to have it from EC2", sub { is_owner($new) });
+	$old->wait_agent_log(qr/has been lost/, $mark);
+
+	# What it does about that comes at once, and the new owner looks for it now and then.
+	my $before = $asked->($new);
+	$cluster->wait_for("$new->{name} to have looked for it", sub { $asked->($new) >= $before + 2 });
+	ok(!grep({ $_ eq $kind->{take}[0] } $ec2->actions($old)), "$what: the old owner, which has not heard of the crash, does not take it back");
+	ok(is_owner($new), "$what: the new one has it");
+	kill 'CONT', $sleeper;
+	comes_back($old);
+	set_everywhere('pgha.failure_timeout' => $timeout);
+	return;
+}
+
+# Keepers start anew with other settings, and ask for the address first.
+sub set_everywhere
+{
+	my ($name, $value) = @_;
+	my %before = map { $_->{name} => keeper_pid($_) } $a, $b;
+	foreach my $node ($a, $b)
+	{
+		$node->set($name => $value);
+		$cluster->wait_for("$node->{name} to have read $name", sub { ($node->value("SHOW $name") // '') eq $value });
+		$cluster->wait_for("a new keeper of $node->{name}", sub { (keeper_pid($node) // $before{ $node->{name} }) != $before{ $node->{name} } });
+	}
+	is_held($leader, "$name = $value");
+	return;
+}
+
 sub change_address
 {
 	my ($name) = @_;
@@ -184,6 +224,7 @@ foreach my $node ($a, $b)
 }
 late_release('ec2');
 ok(!grep({ ($_->{code} // '') eq 'RequestExpired' } $ec2->requests), 'the credentials were renewed ahead of need');
+late_news('late news');
 foreach my $round (1 .. 2)
 {
 	my ($new, $old) = fail_over();

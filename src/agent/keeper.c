@@ -12,7 +12,8 @@
  * The address is taken while the server is still being promoted, and asked for
  * every few seconds from then on.  It is only taken, or taken back, on news of
  * leadership that is not older than pgha.failure_timeout: a host that was frozen
- * must not take it away from the new primary when it wakes.  A request that was
+ * must not take it away from the new primary when it wakes; and one that was lost is
+ * taken back only on news of after the loss.  A request that was
  * under way then may still be carried out; the new primary finds that out when it
  * next asks for the address, and takes it back.  It is given up as soon as the
  * own server is known not to lead; silence alone is no reason.
@@ -105,6 +106,7 @@ typedef struct Keeper
 	int64_t		tell_at;		/* when to tell the server again, if it could not be told */
 	int			failures;		/* in a row */
 	int			losses;			/* of the address, to somebody else, in a row */
+	int64_t		lost_at;		/* when that was last found out */
 	int64_t		steady_at;		/* when it counts as ours for good, if it is not lost before */
 	int64_t		announce_at;	/* kind local: when neighbours are told again */
 	char		instance[64];	/* empty: not on EC2, or not known yet */
@@ -202,14 +204,19 @@ lead_now(void)
 	return (PghaLead) atomic_load(&shared->lead);
 }
 
-/* Is it certain enough that the own server leads?  Asked before each step of taking the address. */
+/*
+ * Is it certain enough that the own server leads?  Asked before each step of taking
+ * the address.  Whoever has taken it away may be the new primary, after a crash here
+ * of which the agent has not heard yet: then only an answer of later on counts.
+ */
 static bool
 still_leader(void *arg)
 {
 	const Keeper *keeper = arg;
+	int64_t		confirmed = atomic_load(&shared->confirmed);
 
-	return lead_now() == PGHA_LEAD_YES &&
-		pgha_clock_ms() - atomic_load(&shared->confirmed) <= keeper->conf->failure_timeout_ms;
+	return lead_now() == PGHA_LEAD_YES && confirmed > keeper->lost_at &&
+		pgha_clock_ms() - confirmed <= keeper->conf->failure_timeout_ms;
 }
 
 /* When to try again what has failed: later each time. */
@@ -288,6 +295,7 @@ check(Keeper *keeper)
 			set_state(keeper, "lost", error);
 			complain(keeper, "has been lost, is taken again", error);
 			keeper->held = false;
+			keeper->lost_at = pgha_clock_ms();
 			keeper->due = now;
 			for (int i = 0; i < keeper->losses && keeper->due - now < LOSS_PAUSE_MAX_MS; i++)
 				keeper->due += keeper->due == now ? CHECK_EVERY_MS : keeper->due - now;

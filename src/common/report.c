@@ -102,6 +102,7 @@ typedef enum FieldSince
 	SINCE_GAP,
 	SINCE_VOTES,
 	SINCE_HANDOVER,
+	SINCE_OWN_WAL,
 	SINCE_COUNT
 } FieldSince;
 
@@ -119,6 +120,7 @@ typedef struct Field
 #define GAP(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_GAP}
 #define VOTE(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_VOTES}
 #define HANDOVER(key, kind, member) {key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_HANDOVER}
+#define OWN_WAL(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_OWN_WAL}
 #define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words), SINCE_FIRST}
 
 static const Field fields[] = {
@@ -171,6 +173,8 @@ static const Field fields[] = {
 	VOTE("rule_sync", FIELD_VOTER_SET, rule.sync),
 	VOTE("rule_k", FIELD_INT, rule.k),
 	VOTE("candidacy", FIELD_TERM, candidacy),
+	VOTE("seeks", FIELD_BOOL, seeks),
+	VOTE("held", FIELD_I64, held),
 	VOTE("replay_lag", FIELD_U64, replay_lag),
 	VOTE("beat", FIELD_U64, beat),
 	VOTE("leased", FIELD_BOOL, leased),
@@ -184,9 +188,10 @@ static const Field fields[] = {
 	HANDOVER("handover_term", FIELD_TERM, handover.term),
 	HANDOVER("handover", FIELD_NAME_OR_EMPTY, handover.name),
 	HANDOVER("handover_lsn", FIELD_LSN, handover_lsn),
+	OWN_WAL("own_wal", FIELD_BOOL, own_wal),
 };
 
-_Static_assert(LENGTH(fields) < 64, "fields seen are kept in a 64 bit set");
+_Static_assert(LENGTH(fields) <= 64, "fields seen are kept in a 64 bit set");
 _Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
 
 #define RECORD_KEY	"event"
@@ -303,7 +308,8 @@ pgha_report_format(PghaLine *line, const PghaReport *report, const PghaMembers *
 	for (int i = 0; i < LENGTH(fields); i++)
 	{
 		if ((fields[i].since != SINCE_VOTES || report->votes != 0) &&
-			(fields[i].since != SINCE_HANDOVER || report->handover.term != 0))
+			(fields[i].since != SINCE_HANDOVER || report->handover.term != 0) &&
+			(fields[i].since != SINCE_OWN_WAL || report->own_wal))
 			format_field(line, &fields[i], report, members);
 	}
 }

@@ -624,6 +624,7 @@ pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
 	report->won = durable->won;
 	report->rule = durable->rule;
 	report->candidacy = voting->candidacy;
+	report->seeks = node->state == PGHA_CANDIDATE;
 	report->replay_lag = pgha_replay_lag(&node->local);
 	if (node->posted)
 		report->beat = voting->beat;

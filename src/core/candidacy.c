@@ -196,7 +196,10 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 			return pgha_because(PGHA_WHY_VETO, i);
 		if (!patient)
 			continue;
-		if (m->told < node->state_since)
+
+		/* What is asked for from here on; but who misses the same leader has said all it would say then. */
+		if (m->told < node->state_since &&
+			!(report->seeks && report->support.term == node->durable.support.term))
 			waiting = pgha_because(PGHA_WHY_WAITING_ANSWER, i);
 		if (may_stand(node, report) && is_better(node, report))
 			return pgha_because(PGHA_WHY_BETTER, i);

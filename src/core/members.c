@@ -191,6 +191,21 @@ pgha_expects_handover(const PghaNode *node, pgha_time now)
 		 now - voting->heir_announced < 4 * node->settings.failure_timeout);
 }
 
+/*
+ * How much later than it was asked for a report was made, at least: by the clock of
+ * whoever made it, which may be faster than this one.
+ */
+static pgha_time
+time_held(const PghaEvent *event, pgha_time longest)
+{
+	pgha_time	held;
+
+	if (event->contact != PGHA_CONTACT_ANSWERED || event->report == NULL || event->report->held <= 0)
+		return 0;
+	held = event->report->held - event->report->held / 16;
+	return held < longest ? held : longest > 0 ? longest : 0;
+}
+
 void
 pgha_take_reply(PghaStep *step, const PghaEvent *event)
 {
@@ -199,7 +214,7 @@ pgha_take_reply(PghaStep *step, const PghaEvent *event)
 	PghaContact contact = event->contact;
 
 	m->asking = false;
-	m->told = m->asked;
+	m->told = m->asked + time_held(event, step->now - m->asked);
 	m->told_end = m->asked_end;
 
 	/* A server that answers under another name is not the member. */

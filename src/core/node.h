@@ -112,6 +112,21 @@ typedef struct PghaPromise
 	pgha_time	ttl;			/* of a lease that it outlives: lease_ttl may differ from node to node */
 } PghaPromise;
 
+/*
+ * What a promotion without votes replaces.  Until it is posted nobody has followed
+ * the new claim, and it has acknowledged nothing: if the server goes down before,
+ * this is what holds (boot.c).
+ */
+typedef struct PghaReplaced
+{
+	uint32_t	timeline;		/* of the WAL here then; 0: nothing is replaced */
+	PghaClaim	claim;
+	PghaRole	role;
+	bool		fenced;
+	bool		diverged;
+	char		leader_instance[PGHA_INSTANCE_SIZE];
+} PghaReplaced;
+
 /* What pgha.state keeps over a restart and decisions depend on. */
 typedef struct PghaDurable
 {
@@ -124,6 +139,9 @@ typedef struct PghaDurable
 	uint64_t	pause_generation;
 	PghaSync	sync;
 	char		leader_instance[PGHA_INSTANCE_SIZE];	/* EC2 instance of claim.leader; empty: not known */
+	PghaReplaced replaced;		/* by a promotion that is not posted yet; its timeline also while own_from is set */
+	pgha_lsn	own_from;		/* from there on the WAL here is of own promotions that were taken back, and
+								 * nobody's history: 0: none is */
 
 	/* The members vote (quorum.md, 3). */
 	PghaBallot	support;		/* the leader that this voter accepts; without a name: none of before that term */
@@ -221,6 +239,8 @@ typedef struct PghaReport
 	uint64_t	won;
 	PghaVotingRule rule;
 	uint64_t	candidacy;		/* the term it stands for; 0: it does not */
+	bool		seeks;			/* it misses its leader, and would be elected: nothing comes from that one any more */
+	pgha_time	held;			/* how long the question had waited for news when this was made */
 	uint64_t	replay_lag;		/* received, not replayed: bytes */
 	uint64_t	beat;			/* while it leads */
 	bool		leased;			/* ... and holds a lease */
@@ -231,6 +251,9 @@ typedef struct PghaReport
 	uint64_t	released;		/* the term that it led, and whose gate is closed for good */
 	PghaBallot	handover;		/* of that term, to whom; also before the gate is closed */
 	pgha_lsn	handover_lsn;	/* ... who must have flushed this */
+
+	/* Behind wal_end there is WAL of own promotions that came to nothing: it has diverged by itself. */
+	bool		own_wal;
 } PghaReport;
 
 /* How a member answered the last request. */

@@ -25,9 +25,10 @@ begin_following(PghaStep *step, int leader)
 	PghaAction *action;
 
 	if (pgha_claim_compare(&node->durable.claim, &report->claim) != 0 ||
-		node->durable.role != PGHA_ROLE_STANDBY ||
+		node->durable.role != PGHA_ROLE_STANDBY || node->durable.replaced.timeline != 0 ||
 		node->durable.fenced || node->durable.diverged)
 	{
+		pgha_settle_claim(&node->durable);
 		node->durable.claim = report->claim;
 		node->durable.role = PGHA_ROLE_STANDBY;
 		node->durable.fenced = false;
@@ -62,6 +63,10 @@ set_diverged(PghaStep *step, int leader)
 		node->diverged_from = *claim;
 		node->durable.diverged = true;
 		node->durable.role = PGHA_ROLE_STANDBY;
+
+		/* From that one it may have diverged for other reasons, too. */
+		if (pgha_claim_compare(claim, &node->durable.claim) > 0)
+			pgha_settle_claim(&node->durable);
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
 		pgha_unfollow(step);
 		pgha_tell(step, why);

@@ -214,6 +214,7 @@ typedef enum PghaRule
 	PGHA_RULE_NO_WAL,			/* a standby without its first WAL follows all the same */
 	PGHA_RULE_RESUME,			/* a former primary that returns does not raise its term */
 	PGHA_RULE_UNLEARNT,			/* what this node fails to find out is no silence */
+	PGHA_RULE_TAKE_BACK,		/* a promotion that a crash came between is taken back */
 
 	/* The members vote: names and numbers are those of quorum.md. */
 	PGHA_RULE_ONCE,				/* B1 one vote a term */

@@ -33,6 +33,7 @@
 #include "step.h"
 #include "ballot.h"
 #include "candidacy.h"
+#include "claim.h"
 #include "election.h"
 #include "eligibility.h"
 #include "fencing.h"
@@ -94,6 +95,8 @@ observe(PghaStep *step, const PghaLocal *local)
 		node->local.upstream == leader && node->upstream == leader;
 
 	node->local = *local;
+	if (local->in_recovery)
+		node->local.wal_end = pgha_end_of_history(&node->durable, local->wal_end);
 	if (local->in_recovery && local->upstream != PGHA_NOBODY && local->upstream == leader &&
 		local->receiver == PGHA_RECEIVER_STREAMING)
 	{

@@ -57,6 +57,7 @@
 static char *report_variable = NULL;	/* never read: the show hooks speak */
 static char *events_since = NULL;
 static uint64 events_told = 0;	/* newest event that this session was given */
+static pgha_time held = 0;		/* how long this statement's question has waited for news */
 static uint64 news_told = 0;	/* PghaShmem->news as of the last report that it was given */
 
 XLogRecPtr
@@ -100,9 +101,12 @@ copy_voting(PghaReport *report, const PghaView *view)
 	report->leased = report->leased && now < view->lease_deadline;
 }
 
-/* The part that the monitor publishes; also the members, for the names of others. */
+/*
+ * The part that the monitor publishes; also the members, for the names of others,
+ * and from where on WAL of a standby is nobody's history (0: from nowhere).
+ */
 static void
-copy_published(PghaReport *report, PghaMembers *members)
+copy_published(PghaReport *report, PghaMembers *members, pgha_lsn *own_from)
 {
 	const PghaView *view = &PghaShmem->view;
 
@@ -122,6 +126,8 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->paused = view->durable.paused;
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
+		report->own_wal = view->durable.own_from != 0;
+		*own_from = view->durable.own_from;
 		report->system_identifier = view->settings.system_identifier;
 		report->slots = view->slots;
 	}
@@ -146,9 +152,10 @@ static void
 fill(PghaReport *report, PghaMembers *members)
 {
 	TimeLineID	timeline;
+	pgha_lsn	own_from = 0;
 
 	memset(report, 0, sizeof(*report));
-	copy_published(report, members);
+	copy_published(report, members, &own_from);
 
 	strlcpy(report->node, pgha_node, sizeof(report->node));
 	if (!PghaIsWitness())
@@ -172,6 +179,8 @@ fill(PghaReport *report, PghaMembers *members)
 		report->posted = false;
 		if (heard != 0)
 			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
+		if (own_from != 0 && own_from < report->wal_end)
+			report->wal_end = own_from;
 		/* pgha_replay_lag() */
 		if (report->votes != 0 && report->receiver != PGHA_RECEIVER_WAITING)
 			report->replay_lag = lag_of_replay(report->wal_end);
@@ -277,10 +286,18 @@ show_report(void)
 	news_told = pg_atomic_read_u64(&PghaShmem->news);
 	pg_memory_barrier();
 	fill(&report, &members);
+	report.held = held;
 	pgha_line_init(&line, text, sizeof(text));
 	pgha_report_format(&line, &report, &members);
 	add_events(&line);
 	return text;
+}
+
+static const char *
+show_report_at_once(void)
+{
+	held = 0;
+	return show_report();
 }
 
 /* The session holds no snapshot meanwhile, as replication commands have none. */
@@ -288,16 +305,17 @@ static const char *
 show_after(pgha_time longest)
 {
 	static TimestampTz statement = 0;
-	pgha_time	deadline = pgha_clock_us() + longest;
+	pgha_time	begin = pgha_clock_us();
 
 	/* Not twice for one statement, see add_events(). */
 	if (PghaShmem != NULL && am_walsender && statement != GetCurrentStatementStartTimestamp())
 	{
 		statement = GetCurrentStatementStartTimestamp();
 		while (pg_atomic_read_u64(&PghaShmem->news) == news_told && monitor_is_alive() &&
-			   PghaSleepUntil(&PghaShmem->news_changed, deadline))
+			   PghaSleepUntil(&PghaShmem->news_changed, begin + longest))
 			;
 		ConditionVariableCancelSleep();
+		held = pgha_clock_us() - begin;
 	}
 	return show_report();
 }
@@ -340,7 +358,7 @@ PghaReportInit(void)
 							   NULL,
 							   &report_variable, "", PGC_INTERNAL,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
-							   NULL, NULL, show_report);
+							   NULL, NULL, show_report_at_once);
 	DefineCustomStringVariable("pgha.report_changed",
 							   "The same, for a member: as soon as it has changed.",
 							   NULL,

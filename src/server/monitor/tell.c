@@ -154,6 +154,7 @@ typedef struct News
 	PghaClaim	claim;
 	PghaReport	voting;
 	PghaContact contact[PGHA_MAX_MEMBERS];	/* who sees whom: what they wait for may depend on it */
+	bool		sought[PGHA_MAX_MEMBERS];	/* who seeks to be elected waits for a word of all the others */
 } News;
 
 static bool
@@ -171,7 +172,10 @@ is_news(const PghaView *view)
 	next.voting.promise_age = 0;
 	next.voting.replay_lag = 0;
 	for (int i = 0; i < view->members.voters; i++)
+	{
 		next.contact[i] = view->member[i].contact;
+		next.sought[i] = view->member[i].report.seeks;
+	}
 	if (memcmp(&next, &last, sizeof(next)) == 0)
 		return false;
 	last = next;

@@ -82,6 +82,8 @@ make_report(PghaReport *report)
 	report->won = 5;
 	make_rule(&report->rule);
 	report->candidacy = 11;
+	report->seeks = true;
+	report->held = 19;
 	report->replay_lag = 12345;
 	report->beat = UINT64_MAX;
 	report->leased = true;
@@ -95,6 +97,7 @@ make_report(PghaReport *report)
 	report->handover.term = 17;
 	strcpy(report->handover.name, "db-1");
 	report->handover_lsn = UINT64_C(0x7000000);
+	report->own_wal = true;
 }
 
 static void
@@ -132,8 +135,14 @@ same_votes(const PghaReport *a, const PghaReport *b)
 		a->won == b->won && same_rule(&a->rule, &b->rule) && a->candidacy == b->candidacy &&
 		a->replay_lag == b->replay_lag && a->beat == b->beat && a->leased == b->leased &&
 		same_ballot(&a->promise.leader, &b->promise.leader) && a->promise.instance == b->promise.instance &&
-		a->promise.beat == b->promise.beat && a->promise.ttl == b->promise.ttl && a->promise_age == b->promise_age && a->released == b->released &&
+<<<<<<< HEAD
+		a->promise.beat == b->promise.beat && a->promise.ttl == b->promise.ttl &&
+		a->promise_age == b->promise_age && a->seeks == b->seeks && a->held == b->held && a->released == b->released &&
 		same_ballot(&a->handover, &b->handover) && a->handover_lsn == b->handover_lsn;
+=======
+		a->promise.beat == b->promise.beat && a->promise.ttl == b->promise.ttl && a->promise_age == b->promise_age && a->released == b->released &&
+		same_ballot(&a->handover, &b->handover) && a->handover_lsn == b->handover_lsn && a->own_wal == b->own_wal;
+>>>>>>> h-claim
 }
 
 bool
