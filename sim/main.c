@@ -85,6 +85,7 @@ static const Rule vote_rules[] = {
 	{PGHA_RULE_WON, "B2b-won", 2000, "a term that was led in is not withdrawn"},
 	{PGHA_RULE_DROP, "B2c-drop", 2000, "a second vote hides no open one"},
 	{PGHA_RULE_FOLLOW, "B4-follow", 2000, "only the leader that is supported is followed"},
+	{PGHA_RULE_FETCH, "B4-fetch", 2000, "what is fetched from a standby is WAL of the leader that is supported"},
 	{PGHA_RULE_PROMISE, "V2-promise", 2000, "no vote before the promise is over"},
 	{PGHA_RULE_MARGIN, "P1-margin", 2000, "a promise outlives the lease, whatever the clocks' rates"},
 	{PGHA_RULE_START, "P-start", 2000, "a promise may have been given before the start"},

@@ -231,6 +231,7 @@ typedef struct PghaReport
 
 	/* The members vote (quorum.md, 3); all zero in the report of an older version. */
 	uint32_t	votes;			/* PGHA_VOTES of its version; 0: does not vote */
+	pgha_time	waits;			/* it keeps a question for news for so long at most */
 	PghaBallot	support;
 	PghaBallot	vote;
 	bool		vote_open;
@@ -492,6 +493,7 @@ typedef enum PghaReason
 	PGHA_WHY_ABSENT,			/* it does not answer */
 	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
 	PGHA_WHY_REPLAYING,			/* stood in vain, as it did not come to the end of its WAL, and waits for that */
+	PGHA_WHY_FETCHING,			/* gets WAL from member, which has more and does not lead, to be elected with it */
 	PGHA_WHY_FORGOT,			/* does not know what it has voted in before, and has not heard of member */
 	PGHA_WHY_VOTER_ABSENT,		/* R4: why the rule is not what the files ask for */
 	PGHA_WHY_VOTER_NEEDED,

@@ -251,8 +251,9 @@ typedef enum PghaRule
 								 * safety, and off in many schedules */
 	PGHA_RULE_COUNT,
 
-	/* B1, B2 who has lost its votes may have an open one; shares its place with a rule that votes leave no room for. */
-	PGHA_RULE_FORGOT = PGHA_RULE_LAG
+	/* These share their places with rules that votes leave no room for. */
+	PGHA_RULE_FORGOT = PGHA_RULE_LAG,	/* B1, B2 who has lost its votes may have an open one */
+	PGHA_RULE_FETCH = PGHA_RULE_SYNC_LISTED	/* B4 what is fetched from a standby is WAL of the leader supported */
 } PghaRule;
 
 _Static_assert(PGHA_RULE_COUNT <= 64, "rules are kept in a 64 bit set");

@@ -37,6 +37,7 @@
 #include "election.h"
 #include "eligibility.h"
 #include "fencing.h"
+#include "lease.h"
 #include "members.h"
 #include "primary.h"
 #include "recall.h"
@@ -269,6 +270,7 @@ voting_interval(const PghaNode *node, pgha_time now, pgha_time interval, pgha_ti
 	const PghaVoting *voting = &node->voting;
 	bool		urgent = node->durable.vote_open || node->state == PGHA_CANDIDATE ||
 		node->state == PGHA_PROMOTING;
+	pgha_time	usual;
 
 	if (node->state == PGHA_CANDIDATE)
 		*since = node->state_since;
@@ -276,7 +278,8 @@ voting_interval(const PghaNode *node, pgha_time now, pgha_time interval, pgha_ti
 		urgent |= pgha_rule_compare(&voting->committed, &node->durable.rule) != 0 || now >= voting->lease_deadline;
 	if (urgent && now - node->state_since < 10 * node->settings.failure_timeout)
 		return URGENT_INTERVAL;
-	return interval < node->settings.heartbeat_interval / 2 ? interval : node->settings.heartbeat_interval / 2;
+	usual = (node->posted ? pgha_beat_interval(node) : node->settings.heartbeat_interval) / 2;
+	return interval < usual ? interval : usual;
 }
 
 void

@@ -13,7 +13,8 @@
  * something new that members vote by since this session was last told, or when
  * pgha.heartbeat_interval has passed: so that a vote is read as fast as a message
  * would be.  SHOW pgha.report_soon is for members that cannot wait for that long.
- * Only members wait; all others are answered at once.
+ * Only members wait, which read over connections without a database; all others are
+ * answered at once.
  *
  * Behind the report come this node's own events that the session has not been
  * given yet.  A peer says with pgha.events_since, in the options of its
@@ -33,6 +34,7 @@
 #include "utils/guc.h"
 
 #include "../common/clock.h"
+#include "../core/ballot.h"
 #include "compat.h"
 #include "config.h"
 #include "events.h"
@@ -255,14 +257,24 @@ may_see(void)
 static bool
 monitor_is_alive(void)
 {
-	pgha_time	published;
-	bool		valid;
+	pgha_time	until;
 
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
-	valid = PghaShmem->view.valid;
-	published = PghaShmem->view.published;
+	until = PghaShmem->view.valid ? PghaShmem->view.published + 2 * PghaShmem->view.settings.failure_timeout : 0;
 	LWLockRelease(PghaShmem->lock);
-	return valid && pgha_clock_us() - published < 2 * PghaShmem->view.settings.failure_timeout;
+	return pgha_clock_us() < until;
+}
+
+/* As in the report: by the settings in force, which need not be those in the files. */
+static pgha_time
+longest_wait(void)
+{
+	pgha_time	longest;
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	longest = pgha_longest_wait(&PghaShmem->view.settings);
+	LWLockRelease(PghaShmem->lock);
+	return longest;
 }
 
 static const char *
@@ -308,7 +320,7 @@ show_after(pgha_time longest)
 	pgha_time	begin = pgha_clock_us();
 
 	/* Not twice for one statement, see add_events(). */
-	if (PghaShmem != NULL && am_walsender && statement != GetCurrentStatementStartTimestamp())
+	if (PghaShmem != NULL && am_walsender && !am_db_walsender && statement != GetCurrentStatementStartTimestamp())
 	{
 		statement = GetCurrentStatementStartTimestamp();
 		while (pg_atomic_read_u64(&PghaShmem->news) == news_told && monitor_is_alive() &&
@@ -323,7 +335,7 @@ show_after(pgha_time longest)
 static const char *
 show_report_changed(void)
 {
-	return show_after((pgha_time) Min(pgha_heartbeat_interval, pgha_failure_timeout / 4) * 1000);
+	return show_after(PghaShmem != NULL ? longest_wait() : 0);
 }
 
 static const char *
