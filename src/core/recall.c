@@ -134,11 +134,16 @@ raise(uint64_t *term, uint64_t other)
 /*
  * A majority has voted in the term of whoever was elected.  So nobody was if too few
  * can have: the others have not voted that late, nor followed this node.
+ *
+ * `term` may be the number of a timeline, which is ahead of the terms where one was
+ * begun before the members voted.  So nothing is proved by who supports this node:
+ * if anybody else has led since, a majority does not.
  */
 bool
 pgha_was_never_elected(const PghaNode *node, uint64_t term)
 {
 	const PghaVotingRule *rule = newest_rule(node);
+	const char *self = node->settings.name[node->settings.self];
 	int			others = 0;
 
 	for (int i = 0; i < rule->count; i++)
@@ -150,7 +155,7 @@ pgha_was_never_elected(const PghaNode *node, uint64_t term)
 			continue;
 		report = &node->member[voter].report;
 		if (report->votes != 0 && !pgha_has_forgotten(report) && report->highest < term &&
-			strcmp(report->claim.leader, node->settings.name[node->settings.self]) != 0)
+			strcmp(report->claim.leader, self) != 0 && strcmp(report->support.name, self) != 0)
 			others++;
 	}
 	return others > rule->count - pgha_majority_of(rule);
