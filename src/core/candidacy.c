@@ -309,21 +309,25 @@ fetches_from_here(const PghaNode *node, const PghaReport *report)
 		strcmp(report->upstream, node->settings.name[node->settings.self]) == 0;
 }
 
-/* Are there others that may lead, and nobody of them can be elected, as they lack WAL that is here? */
+/*
+ * Are there others that may lead, and nobody of them can be elected, as they lack WAL
+ * that is here?  *fetched is how far those have got who come to get it.
+ */
 static bool
-holds_up(const PghaNode *node, pgha_time now)
+holds_up(const PghaNode *node, pgha_time now, pgha_lsn *fetched)
 {
 	bool		others = false;
 
+	*fetched = 0;
 	for (int i = 0; i < node->settings.count; i++)
 	{
 		const PghaReport *report = &node->member[i].report;
 
 		if (pgha_is_self(node, i) || !is_fresh(node, &node->member[i], now) || !may_stand(node, report))
 			continue;
-		if (fetches_from_here(node, report))
-			return false;
 		others = true;
+		if (fetches_from_here(node, report) && *fetched < report->wal_end)
+			*fetched = report->wal_end;
 		if (pgha_elects(node, &node->durable.rule, report->won,
 						likely_votes(node, i, report->timeline, report->wal_end, now)))
 			return false;
@@ -333,24 +337,29 @@ holds_up(const PghaNode *node, pgha_time now)
 
 /*
  * Who is never to lead may have WAL that nobody else has, and then never votes for
- * the others (V4).  If none of them comes to get it, it stands in their place after a
- * while, and hands over to one of them as soon as that one has all.
+ * the others (V4).  If none of them comes to get it, or gets on with that, it stands in
+ * their place after a while, and hands over to one of them as soon as that one has all.
  */
 static bool
 stands_for_others(PghaStep *step)
 {
 	PghaNode   *node = step->node;
 	PghaVoting *voting = &node->voting;
+	pgha_lsn	fetched;
 
 	if ((node->bar != PGHA_BAR_PRIORITY && node->bar != PGHA_BAR_AUTO_FAILOVER) || node->durable.paused ||
 		node->local.apply_delay || node->local.too_low || !RULE(node, PGHA_RULE_POLITE) ||
-		!holds_up(node, step->now))
+		!holds_up(node, step->now, &fetched))
 	{
 		voting->in_the_way = 0;
+		voting->fetched = 0;
 		return false;
 	}
-	if (voting->in_the_way == 0)
+	if (voting->in_the_way == 0 || voting->fetched < fetched)
+	{
 		voting->in_the_way = step->now;
+		voting->fetched = fetched;
+	}
 	return step->now - pgha_later(voting->in_the_way, node->awake) >= 2 * node->settings.failure_timeout;
 }
 

@@ -80,6 +80,7 @@ typedef struct PghaVoting
 	pgha_time	next_try;
 	int			tries;			/* in vain, since a leader was last seen */
 	pgha_time	in_the_way;		/* since when others could be elected if they had its WAL; 0: they are not held up */
+	pgha_lsn	fetched;		/* how far they had got it then, who come to get it */
 	uint64_t	deputy;			/* the term that it stood in for them, to hand over at once */
 	pgha_time	ordered_until;	/* an administrator wants it to stand whatever its settings say; 0: he does not */
 
