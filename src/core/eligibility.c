@@ -46,13 +46,16 @@ others_may_stand(const PghaNode *node)
 /*
  * Has it led last, as far as it knows?  Then it stepped down (L4), or whom it handed over
  * to was never heard to lead.  A pause and the like keep the lead from going elsewhere;
- * they do not mean that nobody leads again when the voters are back.
+ * they do not mean that nobody leads again when the voters are back.  Of a later leader
+ * that is not there others have the rule, which this node takes from them (R5).
  */
 static bool
 led_last(const PghaNode *node)
 {
-	return node->durable.support.term != 0 &&
-		strcmp(node->durable.support.name, node->settings.name[node->settings.self]) == 0;
+	const PghaBallot *support = &node->durable.support;
+
+	return support->term != 0 && strcmp(support->name, node->settings.name[node->settings.self]) == 0 &&
+		node->durable.rule.term <= support->term;
 }
 
 /*
@@ -161,9 +164,10 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	/*
 	 * A former primary that comes back to lead does what it did before: it
 	 * holds every commit it acknowledged, and neither a pause nor priority 0
-	 * means that the whole site shall stay read-only after a restart.
+	 * means that the whole site shall stay read-only after a restart.  Under
+	 * quorum it may have been replaced since, unheard.
 	 */
-	if (durable->role == PGHA_ROLE_PRIMARY)
+	if (durable->role == PGHA_ROLE_PRIMARY && (!pgha_in_force(node) || led_last(node)))
 		return PGHA_MAY_PROMOTE;
 	if (pgha_in_force(node))
 		return bar_under_quorum(node, by_hand, ordered);
