@@ -59,6 +59,22 @@ led_last(const PghaNode *node)
 }
 
 /*
+ * Has this node never followed the author of the newest rule, nor been rebuilt from it?
+ * Then it has nothing of what that one has acknowledged.  Voters with data see to that
+ * themselves (V4); a witness cannot, and the first to come back after the site lost power
+ * would throw it all away.  Where standbys confirm commits, one that has them is among the
+ * voters (S3).
+ */
+static bool
+has_missed_leader(const PghaNode *node)
+{
+	const PghaVotingRule *rule = &node->durable.rule;
+
+	return rule->k == 0 && rule->witnesses != 0 && node->durable.claim.term != 0 &&
+		node->durable.claim.term < rule->term && node->local.timeline < rule->term;
+}
+
+/*
  * Where votes decide, this node says only what it knows better than the voters.
  * An order to promote it lifts more than a switchover to it, which goes to no node
  * that is never to lead.
@@ -73,7 +89,7 @@ bar_under_quorum(const PghaNode *node, bool by_hand, bool ordered)
 	if (!pgha_is_among(rule, rule->eligible, node->settings.name[node->settings.self]) &&
 		RULE(node, PGHA_RULE_ELIGIBLE))
 		return PGHA_BAR_NOT_LISTED;
-	if (pgha_is_behind_fork(node))
+	if (pgha_is_behind_fork(node) || (has_missed_leader(node) && !ordered))
 		return PGHA_BAR_BEHIND_FORK;
 	if (node->settings.priority == 0 && !ordered && !again && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
