@@ -9,6 +9,7 @@
  * are those that the table of mutations prints:
  *
  *	promotion	a node promoted that may not (conditions of a failover)
+ *	unposted	a node leads again that had not finished its promotion when it went down
  *	two gates	two servers that see each other both accept commits
  *	gate		a gate open before the first decision, or against a greater claim
  *	history		WAL streamed onto, or about to be onto, another history
@@ -296,8 +297,8 @@ judge_node(SimWorld *world, int node, bool returning)
 		sim_violation(world, "promotion", "%s promotes with an apply delay", self);
 	if (n->too_low)
 		sim_violation(world, "promotion", "%s promotes with settings that are too low", self);
-	if (n->told_end > sim_end(world, node) &&
-		n->told_end - sim_end(world, node) > n->settings.max_failover_lag)
+	if (n->told_end > sim_end_of_history(world, node) &&
+		n->told_end - sim_end_of_history(world, node) > n->settings.max_failover_lag)
 		sim_violation(world, "promotion", "%s promotes at %s, the primary was at %s", self,
 					  sim_lsn(sim_end(world, node)), sim_lsn(n->told_end));
 }
@@ -422,7 +423,7 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 {
 	SimNode    *n = &world->node[node];
 	const char *self = name_of(world, node);
-	pgha_lsn	end = sim_end(world, node);
+	pgha_lsn	end = sim_end_of_history(world, node);
 	uint32_t	me = UINT32_C(1) << node;
 	const SimToldSync *told = told_sync(n, &n->before.claim);
 	const PghaReport *former = leader == PGHA_NOBODY ? NULL : fresh_report(n, leader, lost);
@@ -458,6 +459,7 @@ judge_members(SimWorld *world, int node, int leader, pgha_time lost, bool return
 			sim_violation(world, "promotion", "%s promotes though %s has followed a later leader", self,
 						  name_of(world, j));
 		if (report->in_recovery && (report->fenced || report->diverged) && !is_void(report) &&
+			!(report->own_wal && !report->fenced && compare(&report->claim, &n->before.claim) == 0) &&
 			compare(&report->claim, &n->before.claim) >= 0 &&
 			lasting(world, n, lost) < n->settings.startup_grace)
 			sim_violation(world, "promotion", "%s promotes though %s knows a later leader", self,
@@ -529,6 +531,9 @@ judge_promotion(SimWorld *world, int node)
 	{
 		bool		all = true;
 
+		/* What it led by before must have been followed: others may have led, and acknowledged, since. */
+		if (n->before.claim.term > 1 && n->before.claim.fork_lsn == 0)
+			sim_violation(world, "unposted", "%s leads again by a claim that it never led by", name_of(world, node));
 		lost = n->awake_at;
 		for (int j = 0; j < world->count; j++)
 		{

@@ -111,6 +111,21 @@ is_calm(SimWorld *world, void *arg)
 	return true;
 }
 
+/* Of two standbys one may not lead, and has WAL that the other one lacks and would have to get from it. */
+static void
+leave_behind(SimWorld *world, int leader)
+{
+	int			holder = (leader + (int) sim_between(world, 1, world->members - 1)) % world->members;
+
+	world->node[holder].apply_delay = true;
+	for (int i = 0; i < world->members; i++)
+		if (i != holder)
+			world->node[i].throttle = 3600 * SECOND;
+	world->writes = true;
+	sim_run(world, world->now + SECOND, NULL, NULL);
+	world->writes = false;
+}
+
 /* ---- the answers, and what happens ---- */
 
 static void
@@ -202,8 +217,10 @@ sim_foresee_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *t
 	const PghaOutlook *outlook;
 	PghaLossKind kind;
 	pgha_time	lost;
+	bool		votes;
 
 	form(world, seed, rules_off, trace);
+	votes = world->node[0].settings.voters > 0;
 	for (int i = 0; i < world->count; i++)
 		sim_start(world, i);
 	sim_run(world, world->now + 60 * SECOND, is_calm, &leader);
@@ -216,6 +233,8 @@ sim_foresee_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *t
 		return world->violation[0] == '\0';	/* no majority is left, or the only standby is down */
 	if (sim_chance(world, 100))
 		sim_pause(world, leader, true);
+	if (votes && world->members == 3 && sim_chance(world, 400))
+		leave_behind(world, leader);
 	sim_run(world, world->now + 3 * SECOND, NULL, NULL);
 	for (int i = 0; i < world->count; i++)
 	{
@@ -224,6 +243,8 @@ sim_foresee_schedule(SimWorld *world, uint64_t seed, uint64_t rules_off, FILE *t
 		ask(world, i, PGHA_LOSS_KILLED, &killed[i]);
 		ask(world, i, PGHA_LOSS_SILENT, &silent[i]);
 	}
+	for (int i = 0; i < world->count; i++)
+		world->node[i].throttle = 0;
 	lost = world->now;
 	kind = lose(world, leader);
 	for (int i = 0; i < world->count; i++)

@@ -67,6 +67,7 @@ static const Rule rules[] = {
 	{PGHA_RULE_NO_WAL, "no-wal", 500, "a standby without its first WAL follows"},
 	{PGHA_RULE_RESUME, "resume", 500, "a former primary that returns does not raise its term"},
 	{PGHA_RULE_UNLEARNT, "unlearnt", 500, "what a node fails to find out is no silence"},
+	{PGHA_RULE_TAKE_BACK, "take-back", 500, "a promotion that a crash came between is taken back"},
 	{PGHA_RULE_REFUSED, "refused", 500, "a refusal lasts, or comes with the end of the stream"},
 	{PGHA_RULE_POST, "dead-man", 500, "a monitor that hangs shuts the gate"},
 };
@@ -84,6 +85,7 @@ static const Rule vote_rules[] = {
 	{PGHA_RULE_WON, "B2b-won", 2000, "a term that was led in is not withdrawn"},
 	{PGHA_RULE_DROP, "B2c-drop", 2000, "a second vote hides no open one"},
 	{PGHA_RULE_FOLLOW, "B4-follow", 2000, "only the leader that is supported is followed"},
+	{PGHA_RULE_FETCH, "B4-fetch", 2000, "what is fetched from a standby is WAL of the leader that is supported"},
 	{PGHA_RULE_PROMISE, "V2-promise", 2000, "no vote before the promise is over"},
 	{PGHA_RULE_MARGIN, "P1-margin", 2000, "a promise outlives the lease, whatever the clocks' rates"},
 	{PGHA_RULE_START, "P-start", 2000, "a promise may have been given before the start"},

@@ -64,6 +64,7 @@ sim_publish(SimWorld *world, int node)
 	report->posted = core->posted;
 	report->fenced = core->durable.fenced;
 	report->diverged = core->durable.diverged;
+	report->own_wal = core->durable.own_from != 0;
 	report->passive = core->passive;
 	report->bar = core->bar;
 	report->priority = core->settings.priority;
@@ -87,7 +88,7 @@ sim_make_report(const SimWorld *world, int node, PghaReport *report)
 	report->promise_age += sim_clock(world, node) - n->shown_at;
 	report->in_recovery = n->in_recovery;
 	report->timeline = sim_timeline_of(world, n);
-	report->wal_end = sim_end(world, node);
+	report->wal_end = sim_end_of_history(world, node);
 	report->receiver = n->receiver;
 	if (n->receiver == PGHA_RECEIVER_STREAMING)
 		strcpy(report->upstream, n->core.settings.name[n->upstream]);
@@ -179,6 +180,20 @@ sim_receiver_end(SimWorld *world, int node, bool clean, pgha_time retry)
 	sim_changed(world, node);
 }
 
+/*
+ * How much WAL a server sends, and of which timeline it says it is
+ * (GetStandbyFlushRecPtr()): a standby sends what it has received and not replayed,
+ * unless that is of a later timeline than the one it replays.
+ */
+static int
+sendable(const SimWorld *world, const SimNode *u, uint32_t *timeline)
+{
+	bool		received = u->replayed < u->nwal && u->behind;
+
+	*timeline = u->replayed == 0 ? 1 : world->record[u->wal[u->replayed - 1]].timeline;
+	return received && world->record[u->wal[u->nwal - 1]].timeline == *timeline ? u->nwal : u->replayed;
+}
+
 static void
 connect_to_order(SimWorld *world, int node)
 {
@@ -245,6 +260,8 @@ sim_connected(SimWorld *world, int node)
 	int			upstream = n->upstream;
 	SimNode    *u = &world->node[upstream];
 	PghaHistory history;
+	uint32_t	timeline;
+	int			records;
 	pgha_time	retry = sim_between(world, 100 * MS, 5 * SECOND);
 
 	if (!sim_linked(world, node, upstream) || u->host_down || u->frozen || u->phase == SIM_RESTART)
@@ -260,22 +277,29 @@ sim_connected(SimWorld *world, int node)
 		sim_receiver_end(world, node, false, retry);
 		return;
 	}
-	if (sim_timeline_of(world, u) != n->order_timeline)
+	if (u->no_senders)
 	{
-		/* The history of another timeline was compared. */
-		sim_trace(world, node, "%s is on timeline %u, not %u", u->settings.name[upstream],
-				  sim_timeline_of(world, u), n->order_timeline);
+		sim_trace(world, node, "%s lets no stream begin", u->settings.name[upstream]);
 		sim_receiver_end(world, node, false, retry);
 		return;
 	}
-	if (world->voting && u->in_recovery && n->nwal > u->nwal)
+	records = sendable(world, u, &timeline);
+	if (timeline != n->order_timeline)
+	{
+		/* The history of another timeline was compared. */
+		sim_trace(world, node, "%s is on timeline %u, not %u", u->settings.name[upstream],
+				  timeline, n->order_timeline);
+		sim_receiver_end(world, node, false, retry);
+		return;
+	}
+	if (world->voting && u->in_recovery && n->nwal > records)
 	{
 		sim_trace(world, node, "%s has less WAL", u->settings.name[upstream]);
 		sim_receiver_end(world, node, false, retry);
 		return;
 	}
 	sim_tell(world, stream, (world, node, upstream));
-	if (!sim_history_of(world, u, sim_timeline_of(world, u), &history) ||
+	if (!sim_history_of(world, u, timeline, &history) ||
 		!sim_lists_timeline(&history, sim_timeline_of(world, n)))
 	{
 		sim_trace(world, node, "timeline %u is not in the history of %s", sim_timeline_of(world, n),
@@ -285,7 +309,7 @@ sim_connected(SimWorld *world, int node)
 	}
 	sim_trace(world, node, "streams from %s", u->settings.name[upstream]);
 	sim_learn_histories(n, u);
-	n->target = sim_timeline_of(world, u);
+	n->target = timeline;
 	n->receiver = PGHA_RECEIVER_STREAMING;
 	if (n->no_wal)
 	{
@@ -326,20 +350,23 @@ sim_stream(SimWorld *world, int node)
 	int			upstream = n->upstream;
 	SimNode    *u = &world->node[upstream];
 	uint32_t	timeline = sim_timeline_of(world, n);
+	uint32_t	sent;
+	int			records;
 	int			batch = n->throttle > 0 ? 1 : SIM_MAX_RECORDS;
 
 	n->stream_pending = false;
 	if (n->receiver != PGHA_RECEIVER_STREAMING || !sim_linked(world, node, upstream) ||
 		u->sender[node].connection != n->connection)
 		return;
-	if (sim_timeline_of(world, u) != n->order_timeline)
+	records = sendable(world, u, &sent);
+	if (sent != n->order_timeline)
 	{
 		/* A standby that was promoted ends its streams. */
 		sim_receiver_end(world, node, true, sim_between(world, 100 * MS, 5 * SECOND));
 		return;
 	}
 	sim_tell(world, stream, (world, node, upstream));
-	while (n->nwal < u->nwal && batch-- > 0)
+	while (n->nwal < records && batch-- > 0)
 	{
 		n->wal[n->nwal] = u->wal[n->nwal];
 		n->nwal++;
@@ -348,7 +375,7 @@ sim_stream(SimWorld *world, int node)
 	n->heard = world->now;
 	n->upstream_end = sim_end(world, upstream);
 	sim_post(world, sim_latency(world), SIM_ACK, upstream, node, n->nwal, n->connection);
-	if (n->nwal < u->nwal || n->throttle > 0)
+	if (n->nwal < records || n->throttle > 0)
 	{
 		n->stream_pending = true;
 		sim_post(world, n->throttle, SIM_STREAM, node, 0, 0, n->connection);
@@ -356,7 +383,7 @@ sim_stream(SimWorld *world, int node)
 	if (sim_timeline_of(world, n) != timeline)
 	{
 		sim_learn_histories(n, u);
-		n->target = sim_timeline_of(world, u);
+		n->target = sent;
 		sim_changed(world, node);
 	}
 }
@@ -368,6 +395,8 @@ sim_beat(SimWorld *world, int node)
 	SimNode    *n = &world->node[node];
 	int			upstream = n->upstream;
 	SimNode    *u = &world->node[upstream];
+	uint32_t	timeline;
+	int			records;
 	bool		linked = sim_linked(world, node, upstream) && !u->host_down;
 
 	if (n->receiver != PGHA_RECEIVER_STREAMING)
@@ -381,10 +410,11 @@ sim_beat(SimWorld *world, int node)
 	sim_post(world, n->settings.heartbeat_interval, SIM_BEAT, node, 0, 0, n->connection);
 	if (!linked)
 		return;
+	records = sendable(world, u, &timeline);
 	sim_post(world, sim_latency(world), SIM_ACK, upstream, node, n->nwal, n->connection);
 	if (!u->frozen)
-		sim_post(world, 2 * sim_latency(world), SIM_BEAT_BACK, node, u->nwal, 0, n->connection);
-	if (!n->stream_pending && n->nwal < u->nwal && !u->frozen)
+		sim_post(world, 2 * sim_latency(world), SIM_BEAT_BACK, node, records, 0, n->connection);
+	if (!n->stream_pending && n->nwal < records && !u->frozen)
 	{
 		n->stream_pending = true;
 		sim_post(world, n->throttle + sim_latency(world), SIM_STREAM, node, 0, 0, n->connection);

@@ -384,6 +384,8 @@ run_set(Script *script, int count, char **word)
 			n->too_low = is_on(value);
 		else if (strcmp(name, "too_many_clients") == 0)
 			n->answers_error = is_on(value);
+		else if (strcmp(name, "no_senders") == 0)
+			n->no_senders = is_on(value);
 		else if (strcmp(name, "disk_full") == 0)
 			n->disk_full = is_on(value);
 		else if (strcmp(name, "answers_as") == 0)
@@ -398,7 +400,8 @@ run_set(Script *script, int count, char **word)
 		else if (strcmp(name, "replay") == 0)
 		{
 			n->replay_held = script->world->now + (is_on(value) ? 0 : 3600 * SECOND);
-			sim_post(script->world, 0, SIM_REPLAY, i, 0, 0, 0);
+			if (n->behind)
+				sim_post(script->world, 0, SIM_REPLAY, i, 0, 0, 0);
 		}
 		else if (strcmp(name, "crash_at_stage") == 0)
 			n->crash_at_stage = atoi(value);

@@ -71,6 +71,36 @@ begin_recovery(SimWorld *world, int node)
 	sim_post(world, duration, SIM_PHASE, node, 0, 0, 0);
 }
 
+/*
+ * The server was down in the middle of a promotion, which is taken back.  A timeline
+ * that was begun, and has no WAL yet, goes; of one that has, it is remembered where
+ * it began.
+ */
+static void
+take_back_promotion(SimWorld *world, int node)
+{
+	SimNode    *n = &world->node[node];
+	uint32_t	parent = n->disk.replaced.timeline;
+	uint32_t	last = n->nwal == 0 ? 1 : world->record[n->wal[n->nwal - 1]].timeline;
+	int			followed = n->nwal;
+
+	if (!sim_rule(world, PGHA_RULE_TAKE_BACK) || !pgha_take_back_promotion(&n->disk))
+		return;
+	n->standby_signal = true;
+	if (last == parent)
+	{
+		for (uint32_t t = parent + 1; t < SIM_MAX_TIMELINES; t++)
+			if (world->timeline[t].creator == node && world->timeline[t].parent == parent && n->real[t])
+				n->real[t] = world->timeline[t].used = false;
+	}
+	while (followed > 0 && world->record[n->wal[followed - 1]].timeline != parent)
+		followed--;
+	n->disk.own_from = followed < n->nwal ? sim_end_of(world, n, followed) : 0;
+	if (n->disk.own_from == 0)
+		pgha_settle_claim(&n->disk);
+	sim_trace(world, node, "takes its promotion back");
+}
+
 void
 sim_boot_decided(SimWorld *world, int node)
 {
@@ -134,6 +164,7 @@ sim_start(SimWorld *world, int node)
 		return;
 	sim_trace(world, node, "starts%s", n->standby_signal ? " (standby.signal)" : "");
 	n->host_down = false;
+	take_back_promotion(world, node);
 	if (n->standby_signal || n->witness)
 	{
 		begin_recovery(world, node);
@@ -158,6 +189,8 @@ sim_next_phase(SimWorld *world, int node)
 			n->phase = SIM_DOWN;
 			break;
 		case SIM_RESTART:
+			take_back_promotion(world, node);
+
 			/* The boot check of a crash restart reads nothing but pgha.state. */
 			if (n->disk.fenced || n->disk.diverged || pgha_boots_undecided(&n->disk))
 				n->standby_signal = !n->witness;

@@ -615,11 +615,40 @@ await_leader(SimWorld *world)
 	return world->violation[0] == '\0';
 }
 
+/*
+ * For a moment one standby alone receives, and what it gets it can neither replay nor
+ * lead with: the others have to get it from there.  Returns that standby.
+ */
+static int
+hold_last(SimWorld *world, int leader)
+{
+	int			holder = (leader + (int) sim_between(world, 1, world->members - 1)) % world->members;
+	SimNode    *n = &world->node[holder];
+
+	n->replay_held = world->now + 3600 * SECOND;
+	n->apply_delay = sim_chance(world, 500);
+	for (int i = 0; i < world->members; i++)
+		if (i != holder)
+			sim_cut(world, leader, i, true);
+	sim_run(world, world->now + sim_between(world, 20, 200) * MS, NULL, NULL);
+	return holder;
+}
+
+static void
+let_replay(SimWorld *world, int holder)
+{
+	world->node[holder].apply_delay = false;
+	world->node[holder].replay_held = world->now;
+	if (world->node[holder].behind)
+		sim_post(world, 0, SIM_REPLAY, holder, 0, 0, 0);
+}
+
 /* The healthy cluster loses its leader. */
 static void
 exam(SimWorld *world)
 {
 	int			leader = the_leader(world);
+	int			holder = PGHA_NOBODY;
 	const PghaSettings *settings = &world->node[leader].settings;
 
 	sim_run(world, world->now + 2 * settings->heartbeat_interval + SECOND, NULL, NULL);
@@ -631,16 +660,21 @@ exam(SimWorld *world)
 		sim_violation(world, "stuck", "the leader does not last");
 		return;
 	}
+	if (world->members > 2 && sim_chance(world, 300))
+		holder = hold_last(world, leader);
 	if (sim_chance(world, 400))
 		sim_freeze(world, leader);
 	else
 		sim_kill(world, leader, sim_chance(world, 300));
+	sim_heal_network(world);
 
 	/* Where k standbys are left of S nobody else can be told. */
 	sim_run(world, world->now + 5 * settings->failure_timeout + 5 * SECOND, any_leader, &leader);
 	if (world->violation[0] == '\0' && !any_leader(world, &leader) && world->node[leader].core.durable.rule.k == 0)
 		sim_violation(world, "stuck", "nobody took over from %s", settings->name[leader]);
 	sim_thaw(world, leader);
+	if (holder != PGHA_NOBODY)
+		let_replay(world, holder);
 	if (world->violation[0] == '\0' && await_leader(world))
 		await_health(world, 60 * SECOND);
 }

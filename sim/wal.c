@@ -32,6 +32,16 @@ sim_end(const SimWorld *world, int node)
 	return sim_end_of(world, n, knows_own_end(n) ? n->nwal : n->replayed);
 }
 
+/* The same, but for WAL of promotions that were taken back, which nobody is to be preferred for. */
+pgha_lsn
+sim_end_of_history(const SimWorld *world, int node)
+{
+	const SimNode *n = &world->node[node];
+	pgha_lsn	end = sim_end(world, node);
+
+	return n->in_recovery && n->disk.own_from != 0 && n->disk.own_from < end ? n->disk.own_from : end;
+}
+
 uint32_t
 sim_timeline_of(const SimWorld *world, const SimNode *n)
 {

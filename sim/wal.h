@@ -9,6 +9,7 @@
 
 extern pgha_lsn sim_end_of(const SimWorld *world, const SimNode *n, int records);
 extern pgha_lsn sim_end(const SimWorld *world, int node);
+extern pgha_lsn sim_end_of_history(const SimWorld *world, int node);
 extern uint32_t sim_timeline_of(const SimWorld *world, const SimNode *n);
 extern bool sim_contains(const SimWorld *world, int whole, int part);
 extern int sim_records_before(const SimWorld *world, const SimNode *n, pgha_lsn end);

@@ -160,6 +160,14 @@ is(scalar(@ids), $own, 'all events of the node, each once');
 is("@ids", join(' ', sort { $a <=> $b } @ids), '... oldest first');
 ok(!(grep { $_ <= $ids[1] } reported($one, $ids[1], 1)), '... only newer ones than asked for');
 
+# Each of a thousand answers would take its time.
+my ($answered) = PghaCluster::run_command(
+	[
+		$one->program('psql'), '-XAtq', '-d', $one->conninfo(database => 'postgres replication=database'),
+		map { ('-c', q{SELECT length(current_setting('pgha.report_changed'))}) } 1 .. 1000
+	]);
+is($answered, 0, 'a session with a database is answered at once, whatever it asks for');
+
 # A damaged record is skipped, a lost file made anew.
 my $file = "$two->{data}/pgha.events";
 is(-s $file, 1024 * 1024, 'the file has its full size');

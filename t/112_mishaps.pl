@@ -10,6 +10,7 @@ use lib $FindBin::RealBin;
 use File::Path qw(remove_tree);
 use PghaCluster;
 use Test::More;
+use Votes;
 
 my $recovery = 'SELECT pg_is_in_recovery()';
 my $streaming = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'";
@@ -158,7 +159,52 @@ sub promotion_that_hangs
 	$cluster->cleanup;
 }
 
-# ---- three nodes; one alone decides, as the others cannot ----
+# ---- three nodes, and the best standby cannot lead ----
+
+# At the end c leads, and all follow it.
+sub best_cannot_lead
+{
+	my ($cluster, $how) = @_;
+	my ($a, $b, $c) = $cluster->nodes;
+
+	# It cannot make its decision durable.
+	mkdir "$b->{data}/pgha.state.new";
+	my $mark = $b->log_mark;
+	$a->kill9;
+	is($cluster->wait_single_primary, $c, "$how: the best standby cannot write pgha.state: another one leads");
+	rmdir "$b->{data}/pgha.state.new";
+	$cluster->wait_following($c, $b);
+	like($b->log_since($mark), qr/could not write file "pgha.state.new"/, 'and it says why');
+	$cluster->rejoin($a, $c);
+
+	# Its monitor stands still.
+	my $monitor = $b->monitor_pid;
+	kill 'STOP', $monitor;
+	$c->kill9;
+	is($cluster->wait_single_primary, $a, "$how: the monitor of the best standby stands still: another one leads");
+	kill 'CONT', $monitor;
+	$cluster->wait_following($a, $b);
+	is($cluster->primary, $a, 'awake again it follows');
+	$cluster->rejoin($c, $a);
+
+	# Its pg_wal cannot be written: the others need not wait for it.
+	chmod 0500, "$b->{data}/pg_wal";
+	$a->kill9;
+	is($cluster->wait_single_primary, $c, "$how: pg_wal of the best standby is not writable: another one leads");
+	chmod 0700, "$b->{data}/pg_wal";
+	$cluster->wait_following($c, $b);
+	pass('writable again: it follows');
+	$cluster->rejoin($a, $c);
+	return;
+}
+
+# With the witnesses there is a majority without those two that cannot.
+{
+	my $cluster = PghaCluster->new(nodes => 3, witnesses => [ 'w-1', 'w-2' ], node_settings => { b => { 'pgha.priority' => 200 } })->build;
+	wait_votes($cluster->primary, $cluster->voters);
+	best_cannot_lead($cluster, 'with votes');
+	$cluster->cleanup;
+}
 
 my $cluster = PghaCluster->new(
 	nodes => 3,
@@ -166,35 +212,9 @@ my $cluster = PghaCluster->new(
 	node_settings => { b => { 'pgha.priority' => 200 }, c => { 'pgha.conninfo' => 'user=pghac' } })
   ->build(sql => 'CREATE ROLE pghac LOGIN REPLICATION; GRANT pg_monitor TO pghac');
 my ($a, $b, $c) = $cluster->nodes;
+best_cannot_lead($cluster, 'without');
 
-# The best standby cannot make its decision durable.
-mkdir "$b->{data}/pgha.state.new";
-my $mark = $b->log_mark;
-$a->kill9;
-is($cluster->wait_single_primary, $c, 'the best standby cannot write pgha.state: another one leads');
-rmdir "$b->{data}/pgha.state.new";
-$cluster->wait_following($c, $b);
-like($b->log_since($mark), qr/could not write file "pgha.state.new"/, 'and it says why');
-$cluster->rejoin($a, $c);
-
-# The monitor of the best standby stands still.
-my $monitor = $b->monitor_pid;
-kill 'STOP', $monitor;
-$c->kill9;
-is($cluster->wait_single_primary, $a, 'the monitor of the best standby stands still: another one leads');
-kill 'CONT', $monitor;
-$cluster->wait_following($a, $b);
-is($cluster->primary, $a, 'awake again it follows');
-$cluster->rejoin($c, $a);
-
-# pg_wal of the best standby cannot be written: the others need not wait for it.
-chmod 0500, "$b->{data}/pg_wal";
-$a->kill9;
-is($cluster->wait_single_primary, $c, 'pg_wal of the best standby is not writable: another one leads');
-chmod 0700, "$b->{data}/pg_wal";
-$cluster->wait_following($c, $b);
-pass('writable again: it follows');
-$cluster->rejoin($a, $c);
+# ---- three nodes; one alone decides, as the others cannot ----
 
 # Promoted by hand, behind pgha's back, while the primary lives.
 my $term = $c->status->{term};

@@ -63,6 +63,7 @@ like($b->log_since($mark), qr/HINT:.*Install the later version/, 'and it says wh
 like(state_of(), qr/\Apgha state 3\n/, 'the file is left as it is');
 
 # The second version again, and it goes on.
+$cluster->wait_for('the server to be gone', sub { !$b->is_running });
 write_state(2);
 $b->start;
 $cluster->wait_following($a);

@@ -1,6 +1,6 @@
 # A recovery whose primary dies in the middle of it, so that a third node leads;
 # and two nodes promoted by hand, out of pgha's sight, onto the same timeline
-# number: they are never rewound onto each other.  Without quorum, where one of
+# number: they are never rewound onto each other.  Two witnesses vote, so that one of
 # three may lead alone.
 use strict;
 use warnings;
@@ -9,10 +9,12 @@ use FindBin;
 use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
+use Votes;
 
-my $cluster = PghaCluster->new(nodes => 3, agents => 1, wal_segsize => 1,
-	settings => { 'pgha.quorum' => 'off', 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '64MB', min_wal_size => '4MB', 'pgha.slot_keep_size' => '1GB', 'pgha.max_failover_lag' => '1GB' });
+my $cluster = PghaCluster->new(nodes => 3, witnesses => [ 'w-1', 'w-2' ], agents => 1, wal_segsize => 1,
+	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '15s', max_wal_size => '64MB', min_wal_size => '4MB', 'pgha.slot_keep_size' => '1GB', 'pgha.max_failover_lag' => '1GB' });
 $cluster->build(sql => 'CREATE TABLE big AS SELECT g, repeat(md5(g::text), 20) AS t FROM generate_series(1, 30000) g');
+wait_votes($cluster->primary, $cluster->voters);
 
 sub arm { my ($node, $point) = @_; $node->stop_agent; $node->start_agent(env => { PGHA_TEST_STOP_AT => $point }); return; }
 

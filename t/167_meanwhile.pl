@@ -10,12 +10,14 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Recoveries;
 use Test::More;
+use Votes;
 
-# One of three has to lead alone for a while.
-my $cluster = PghaCluster->new(nodes => 3, agents => 1, wal_segsize => 1,
+# One of three has to lead alone for a while: two witnesses vote, too.
+my $cluster = PghaCluster->new(nodes => 3, witnesses => [ 'w-1', 'w-2' ], agents => 1, wal_segsize => 1,
 	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '10s', max_wal_size => '16MB', min_wal_size => '4MB',
-		'pgha.auto_rejoin' => 'clone', 'pgha.slot_keep_size' => '64MB', 'pgha.quorum' => 'off' })->build;
+		'pgha.auto_rejoin' => 'clone', 'pgha.slot_keep_size' => '64MB' })->build;
 my ($a, $b, $c) = $cluster->nodes;
+wait_votes($a, $cluster->voters);
 
 # b is the one that is worked on, and never leads.
 $b->set('pgha.priority' => 0);

@@ -8,8 +8,10 @@ use FindBin;
 use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
+use Votes;
 
-my $cluster = PghaCluster->new(nodes => 3, wal_segsize => 1);
+# One of three has to lead alone: two witnesses vote, too.
+my $cluster = PghaCluster->new(nodes => 3, witnesses => [ 'w-1', 'w-2' ], wal_segsize => 1);
 my ($a, $b, $c) = $cluster->nodes;
 my $archive = "$cluster->{base}/archive";
 mkdir $archive;
@@ -27,6 +29,7 @@ PghaCluster::spew($fetch, "use File::Copy; exit(copy('$archive/' . \$ARGV[0], \$
 $cluster->{settings} = { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '3s', archive_mode => 'on', max_wal_size => '1GB', checkpoint_timeout => '1h',
 	archive_command => "$^X $store %p %f", restore_command => "$^X $fetch %f %p" };
 $cluster->build;
+wait_votes($a, $cluster->voters);
 
 # Rows that a and c have, and b has not: its WAL sender is stopped, so that not even the socket holds them.
 sub ahead

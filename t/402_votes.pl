@@ -62,6 +62,18 @@ $cluster->rejoin($a, $next);
 votes_for($next, $cluster->nodes);
 ok($cluster->one_primary, 'the old primary is a standby and supports the new one');
 
+# ---- an answer that is cancelled ----
+
+# As by a conflict with recovery: the session is asked for news again, not for plain reports from then on.
+my $asking = q{FROM pg_stat_activity WHERE backend_type = 'walsender' AND state = 'active' AND query LIKE '%report\_changed%'};
+my $sender = $cluster->wait_for('a question for news', sub { $next->value("SELECT min(pid) $asking") });
+my $mark = $next->log_mark;
+$cluster->wait_for('it to be cancelled', sub {
+	$next->value("SELECT pg_cancel_backend($sender)");
+	return $next->log_since($mark) =~ /walsender\[$sender\] ERROR:.*canceling statement/;
+});
+ok($cluster->wait_for('the next one', sub { ($next->value("SELECT count(*) $asking AND pid = $sender") // 0) == 1 }), 'a question whose answer was cancelled is put again');
+
 # ---- a new monitor: backends go on, and so do the promises ----
 
 my $term = $next->status->{term};
@@ -114,7 +126,7 @@ votes_for($next, $cluster->nodes);
 # ---- two of three are down ----
 
 my ($one, $two) = $cluster->others($next);
-my $mark = $next->log_mark;
+$mark = $next->log_mark;
 $_->kill9 foreach $one, $two;
 $cluster->wait_for('the last one to give up', sub { ($next->value('SELECT pg_is_in_recovery()') // '') eq 't' });
 like($next->log_since($mark), qr/no majority/, 'two of three voters are down: the primary says why it gives up');

@@ -134,9 +134,20 @@ ok($cluster->stays_false(sub { !$primary->writable }, 5), '... the primary goes 
 is(names(report($primary)->{rule_voters}), join(',', split //, $three), '... under the same rule');
 is($primary->view->{ $far->{name} }{witness} ? 1 : 0, 0, '... and it is not shown as a witness');
 unnoticed($primary, 'refused');
+
+# Who leaves is done without at last, while the files have a set that cannot be used.
+$mark = $primary->log_mark;
+$primary->set('pgha.startup_grace' => '1s');
+$cluster->wait_for('it to be told', sub { ($primary->status->{config_error} // '') =~ /startup_grace/ });
 $third->start;
 $cluster->wait_for('the change to be made up for', sub { names(report($primary)->{rule_voters}) eq join(',', split //, $without) });
 pass('the third one is back: the change is made');
+my $beat = report($primary)->{beat};
+$cluster->wait_for('some beats', sub { (report($primary)->{beat} // 0) >= $beat + 4 });
+is(scalar(() = $primary->log_since($mark) =~ /configuration is not valid/g), 1, 'what cannot be used in the files is told once');
+$primary->set('pgha.startup_grace' => '5s');
+$cluster->wait_for('the files to be read', sub { !defined $primary->view->{ $far->{name} } });
+pass('... and who has left goes when it is mended');
 unnoticed($primary, 'made up for');
 $writer->stop;
 is(lost($primary, $writer), 0, 'nothing is lost in all that');

@@ -40,30 +40,6 @@ sub judge
 	return @writers;
 }
 
-# A query that replay of the primary's lock has to wait for, on each of these.
-sub hold_replay
-{
-	my (@nodes) = @_;
-	$_->background('BEGIN; SELECT count(*) FROM held; SELECT pg_sleep(600)') foreach @nodes;
-	foreach my $node (@nodes)
-	{
-		$cluster->wait_for("a query on $node->{name}",
-			sub { ($node->value(q{SELECT count(*) FROM pg_locks WHERE relation = 'held'::regclass AND granted}) // 0) > 0 });
-	}
-	$primary->sql('BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE; COMMIT; INSERT INTO probe VALUES (0)');
-	foreach my $node (@nodes)
-	{
-		$cluster->wait_for("replay on $node->{name} to wait",
-			sub { grep { PghaCluster::command_line($_) =~ /startup recovering \S+ waiting/ } $node->processes });
-	}
-	return;
-}
-
-# Ends it.  (The end of its client would not.)
-my $HOLDING = q{FROM pg_stat_activity WHERE query LIKE 'BEGIN; SELECT count(*) FROM held%'};
-sub let_replay { my (@nodes) = @_; $_->sql("SELECT pg_terminate_backend(pid) $HOLDING") foreach @nodes; return; }
-sub holds_replay { my ($node) = @_; return $node->sql("SELECT count(*) $HOLDING") == 1; }
-
 wait_votes($primary, $cluster->nodes);
 
 # ---- a standby that is cut off ----
@@ -115,7 +91,7 @@ my $old = $primary;
 my $near = writer($old);
 $near->wait_acknowledged(50);
 $near->stop;
-hold_replay($one);
+hold_replay($primary, $one);
 
 # With one of three dead the other two must agree, and none votes for who has less.
 my $end = $old->value('SELECT pg_current_wal_flush_lsn()');
@@ -175,7 +151,7 @@ $old = $primary;
 ($one, $two) = $cluster->others($old);
 @writers = (writer($old), writer($one, $two));
 $writers[0]->wait_acknowledged(50);
-hold_replay($one, $two);
+hold_replay($primary, $one, $two);
 $cluster->partition([$old], [ $one, $two ]);
 my ($candidate, $voter);
 $cluster->wait_for('a candidate that has the vote of the other one', sub {
@@ -210,7 +186,7 @@ pass('and writes go on');
 
 $old = $primary;
 ($one, $two) = $cluster->others($old);
-hold_replay($one, $two);
+hold_replay($primary, $one, $two);
 $old->kill9;
 $cluster->wait_for('one of them to stand', sub { grep { (report($_)->{candidacy} // 0) > 0 } $one, $two });
 ok($cluster->stays_false(sub { scalar $cluster->primaries }, 6), 'no candidate can replay: nobody leads, ...');

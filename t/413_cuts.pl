@@ -1,6 +1,6 @@
 # Lines that are cut between voting members in network namespaces: packets of one
 # direction alone, between the primary and each of the others, among three data
-# members and among two and a witness; a witness that is cut off, and the primary
+# members and among two and a witness; all lines at once; a witness that is cut off, and the primary
 # killed meanwhile; two voters that are silent.
 use strict;
 use warnings;
@@ -50,13 +50,39 @@ foreach my $standby ($b, $c)
 	one_way($a, $a, $standby, $writer);
 	one_way($a, $standby, $a, $writer);
 }
+
+# The line between the primary and one of two that both see the third.
+my $term = $a->status->{term};
+$cluster->partition([$a], [$b]);
+$cluster->wait_for('b to miss the primary', sub { my $view = $b->view; $view->{a} && !$view->{a}{reachable} });
+ok($cluster->stays_false(sub { grep { $_ != $a } $cluster->primaries }, 4), 'the line between the primary and one standby is cut: nobody else leads');
+$writer->wait_acknowledged(20, PghaCluster::now());
+$cluster->heal;
+$cluster->wait_following($a);
+wait_votes($a, $cluster->nodes);
+is($a->status->{term}, $term, '... in the same term, also afterwards');
 $writer->stop;
 is(scalar(grep { $_->[1] eq 'C' } $writer->lines), 1, 'clients have noticed nothing');
+
+# Nobody sees anybody.
+my $mark = $a->log_mark;
+$cluster->partition([$a], [ $b, $c ]);
+$cluster->partition([$b], [$c]);
+$a->wait_log(qr/gives up: no majority of the voters was heard/, $mark);
+ok($cluster->stays_false(sub { scalar $cluster->primaries }, 4), 'no member sees another one: the primary steps down, and nobody leads');
+$cluster->wait_for('all to say so', sub { !grep { (($_->status // {})->{reason} // '') !~ /too few voters answer to elect anybody/ } $cluster->nodes });
+pass('... which all say');
+$cluster->heal;
+$a = $cluster->wait_single_primary;
+($b, $c) = $cluster->others($a);
+$cluster->rejoin($_, $a) foreach $b, $c;
+wait_votes($a, $cluster->nodes);
+pass('... healed: one leads, and the others follow');
 
 # The primary hears nobody, though all hear it: its lease ends, as it reads no promise.
 my @writers = (writer($a), writer($b, $c));
 $writers[0]->wait_acknowledged(20);
-my $mark = $a->log_mark;
+$mark = $a->log_mark;
 my $moment = PghaCluster::now();
 $cluster->block($_, $a) foreach $b, $c;
 $a->wait_log(qr/gives up: no majority of the voters was heard/, $mark);
@@ -110,7 +136,7 @@ $cluster->wait_for('the witness to be missed', sub { my $view = $b->view; $view-
 ok($cluster->stays_false(sub { !$a->writable }, 4), 'the witness is cut off: the primary goes on');
 $writer->stop;
 is(scalar(grep { $_->[1] eq 'C' } $writer->lines), 1, '... and clients have noticed nothing of all that');
-my $term = $a->status->{term};
+$term = $a->status->{term};
 $writer = writer($a, $b);
 $writer->wait_acknowledged(20);
 

@@ -7,10 +7,34 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use Chaos;
+use File::Temp qw(tempdir);
 use PghaCluster;
 use Test::More;
 
-plan skip_all => 'needs root and network namespaces' unless PghaCluster::can_netns();
+# What is to be found is found: logs of writers as they must not be.
+my $directory = tempdir(CLEANUP => 1);
+
+sub told
+{
+	my (@lines) = @_;
+	my $log = "$directory/" . ++(our $logs);
+	PghaCluster::spew($log, join '', map { "$_\n" } @lines);
+	return bless { log => $log }, 'PghaCluster::Writer';
+}
+
+my $judge = Chaos->new;
+my @old = ('1000000 C a:1', '1100000 A 1 1', '1200000 A 2 1');
+is(join("\n", $judge->beside(told(@old), told('1000000 C b:1', '1300000 A 1 2', '1400000 A 2 2'))), '', 'one leader after the other');
+is(join("\n", $judge->beside(told(@old, '1350000 A 3 1'), told('1000000 C b:1', '1300000 A 1 2', '1400000 A 2 2'))),
+	'1 rows were acknowledged beside a later leader, up to 50 ms after its first one', 'a former leader that acknowledges is found');
+is(join("\n", $judge->beside(told(@old), told('1000000 C b:1', '1300000 A 1 1'))), 'timeline 1 was acknowledged on by a:1 and b:1', 'two leaders of one timeline are found');
+
+if (!PghaCluster::can_netns())
+{
+	note 'the rest needs root and network namespaces';
+	done_testing();
+	exit;
+}
 
 my $rounds = $ENV{ROUNDS} // 3;
 my $seed = $ENV{SEED} // 1 + time % 100_000;

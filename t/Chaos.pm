@@ -9,9 +9,10 @@
 # cluster has to come back by itself, and then
 #
 # - no acknowledgement came from a server while one of a later leader (a later
-#	timeline) was out already;
+#	timeline) was out already, and those of one timeline came from one server;
 # - with synchronous replication each acknowledged row is there; without, those
-#	that are not are counted.
+#	that are not are counted;
+# - all nodes have the same rows.
 #
 # What a round does follows from the seed and its number alone; when it meets
 # what, of course, does not.
@@ -277,7 +278,7 @@ sub play
 	$self->{count}{came_back} = PghaCluster::now() - $whole;
 	$_->stop foreach @writers;
 	push @wrong, $self->beside(@writers);
-	push @wrong, $self->lost(@writers) unless @wrong;
+	push @wrong, $self->lost(@writers), $self->differs unless @wrong;
 	return @wrong;
 }
 
@@ -305,11 +306,13 @@ sub situation
 sub beside
 {
 	my ($self, @writers) = @_;
-	my @all = sort { $a->[0] <=> $b->[0] } map { my $writer = $_; map { [ @$_, $writer->{number} ] } $writer->acknowledged } @writers;
+	my @all = sort { $a->[0] <=> $b->[0] } map { $_->acknowledged_by } @writers;
 	my ($newest, $since, $count, $worst) = (0, 0, 0, 0);
+	my %server;
 	foreach my $row (@all)
 	{
-		my ($at, undef, $timeline) = @$row;
+		my ($at, undef, $timeline, $server) = @$row;
+		$server{$timeline}{$server}++;
 		($newest, $since) = ($timeline, $at) if $timeline > $newest;
 		next unless $timeline < $newest;
 		$count++;
@@ -317,7 +320,9 @@ sub beside
 	}
 	$self->{count}{acknowledged} += @all;
 	$self->{count}{beside} += $count;
-	return $count ? sprintf('%d rows were acknowledged beside a later leader, up to %.0f ms after its first one', $count, 1000 * $worst) : ();
+	return (
+		(map { "timeline $_ was acknowledged on by " . join(' and ', sort keys %{ $server{$_} }) } grep { keys %{ $server{$_} } > 1 } sort keys %server),
+		$count ? sprintf('%d rows were acknowledged beside a later leader, up to %.0f ms after its first one', $count, 1000 * $worst) : ());
 }
 
 sub lost
@@ -328,6 +333,17 @@ sub lost
 	$lost += () = $_->missing($primary) foreach @writers;
 	$self->{count}{lost} += $lost;
 	return $lost && $self->{kind} eq 'any1' ? "$lost acknowledged rows are lost" : ();
+}
+
+# Rows that one node has and another one has not, though it says that it follows.
+sub differs
+{
+	my ($self) = @_;
+	my $cluster = $self->{cluster};
+	my $primary = $cluster->wait_single_primary;
+	$cluster->wait_following($primary, $cluster->others($primary));
+	my %has = map { $_->{name} => $_->sql('SELECT count(*), sum(hashint8(v) # writer) FROM written') } $cluster->nodes;
+	return map { "$_ has other rows ($has{$_}) than $primary->{name} ($has{ $primary->{name} })" } grep { $has{$_} ne $has{ $primary->{name} } } sort keys %has;
 }
 
 1;

@@ -6,8 +6,9 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use PghaCluster;
 
-our @EXPORT = qw(report wait_votes wait_stored names beside lost);
+our @EXPORT = qw(report wait_votes wait_stored names beside lost hold_replay let_replay holds_replay);
 
 # What a member says of itself.
 sub report
@@ -73,5 +74,31 @@ sub lost
 	my ($node, @writers) = @_;
 	return scalar map { $_->missing($node) } @writers;
 }
+
+# A query that replay of the primary's lock has to wait for, on each of these (max_standby_streaming_delay = -1).
+# There is a table "held".
+sub hold_replay
+{
+	my ($primary, @nodes) = @_;
+	my $cluster = $primary->{cluster};
+	$_->background('BEGIN; SELECT count(*) FROM held; SELECT pg_sleep(600)') foreach @nodes;
+	foreach my $node (@nodes)
+	{
+		$cluster->wait_for("a query on $node->{name}",
+			sub { ($node->value(q{SELECT count(*) FROM pg_locks WHERE relation = 'held'::regclass AND granted}) // 0) > 0 });
+	}
+	$primary->sql('BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE; COMMIT; INSERT INTO probe VALUES (0)');
+	foreach my $node (@nodes)
+	{
+		$cluster->wait_for("replay on $node->{name} to wait",
+			sub { grep { PghaCluster::command_line($_) =~ /startup recovering \S+ waiting/ } $node->processes });
+	}
+	return;
+}
+
+# Ends it.  (The end of its client would not.)
+my $HOLDING = q{FROM pg_stat_activity WHERE query LIKE 'BEGIN; SELECT count(*) FROM held%'};
+sub let_replay { my (@nodes) = @_; $_->sql("SELECT pg_terminate_backend(pid) $HOLDING") foreach @nodes; return; }
+sub holds_replay { my ($node) = @_; return $node->sql("SELECT count(*) $HOLDING") == 1; }
 
 1;

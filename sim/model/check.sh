@@ -40,7 +40,8 @@ run()			# nodes expected name VARIABLE=VALUE ...
 build 3 && build 2 || exit 1
 
 # The protocol: asynchronous, clocks, a crash, a witness; synchronous, with changes of
-# the rule; a switchover; what a restarted leader shows; two voters.
+# the rule; a switchover; what a restarted leader shows; WAL fetched from a
+# standby; two voters.
 run 3 none base-a     TTL=1 MAXL=1 MAXW=1
 run 3 none base-k     TTL=2 MAXL=1 MAXW=1 MAXK=1
 run 3 none base-c     TTL=1 MAXL=1 MAXW=1 MAXC=1
@@ -51,6 +52,8 @@ run 3 none base-sc    K=1 TTL=1 MAXL=1 MAXW=1 MAXR=1 MAXC=1
 run 3 none base-sw    K=1 WIT=4 TTL=1 MAXL=1 MAXW=1 MAXR=2 MAXC=1
 run 3 none base-d     TTL=1 MAXL=1 MAXW=1 MAXD=1
 run 3 none base-rd    K=1 TTL=1 MAXL=1 MAXW=0 READS=1 MAXC=1
+run 3 none base-f     TTL=1 MAXL=1 MAXW=1 FETCH=1
+run 3 none base-fs    K=1 TTL=1 MAXL=1 MAXW=1 FETCH=1
 run 2 none base-2     TTL=1 MAXL=1 MAXW=1 MAXC=1
 
 run 3 violation POST     MUT=,POST, TTL=1 MAXL=1
@@ -77,5 +80,6 @@ run 3 violation WON      MUT=,WON, TTL=1 MAXL=1 MAXW=1 MAXC=1
 run 3 violation DROP     MUT=,DROP, TTL=1 MAXL=1 MAXW=1 MAXC=1
 run 3 violation ELIG     MUT=,ELIG, K=1 WIT=4 TTL=1 MAXL=1 MAXR=1
 run 3 violation FOLLOW   MUT=,FOLLOW, K=1 TTL=1 MAXL=1
+run 3 violation FETCHED  MUT=,FETCHED, TTL=1 MAXL=1 MAXC=1 FETCH=1
 
 [ "$failed" = 0 ]

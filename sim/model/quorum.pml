@@ -22,19 +22,19 @@ c_decl {
   \#include <stdlib.h>
   \#include <string.h>
   static int lim(const char *n, int d) { char *e=getenv(n); return e ? atoi(e) : d; }
-  static int ttl, maxt, maxc, maxw, maxr, maxk, maxl, maxd, wit, tk, reads, refd, k0, s0;
+  static int ttl, maxt, maxc, maxw, maxr, maxk, maxl, maxd, wit, tk, reads, refd, fetch, k0, s0;
   static const char *mutname[]={"POST","MARGIN","PROMISE","BOUND","ONCE","VDUR","UPTODATE","RX","RULEAGE","S3","FAST","INST","START","FREE",
-   "REFUSED","DEGRADE","OPEN","CATCHUP","STORE","RELEASE","WON","DROP","ELIG","FOLLOW",0};
+   "REFUSED","DEGRADE","OPEN","CATCHUP","STORE","RELEASE","WON","DROP","ELIG","FOLLOW","FETCHED",0};
   static unsigned mut;
-  static unsigned long ev[20];
+  static unsigned long ev[21];
   static const char *evn[]={"ack async","ack sync","ack degraded","vote","vote, promise over","vote, refused","vote, released","vote, sync fast","elected","promoted",
-   "withdrawn","degraded","armed","elected while old lease runs (sync)","rewind","acked async commit lost","leader restarts as leader","promise given back after a vote","read","rule adopted by gossip"};
-  static void evdump(void){int i;for(i=0;i<20;i++)printf("  ev %-40s %lu\n",evn[i],ev[i]);}
+   "withdrawn","degraded","armed","elected while old lease runs (sync)","rewind","acked async commit lost","leader restarts as leader","promise given back after a vote","read","rule adopted by gossip","WAL fetched"};
+  static void evdump(void){int i;for(i=0;i<21;i++)printf("  ev %-40s %lu\n",evn[i],ev[i]);}
   static void setup(int n) {
     char *e=getenv("MUT"); int i;
     ttl=lim("TTL",1); maxt=lim("MAXT",3); maxc=lim("MAXC",0); maxw=lim("MAXW",1); maxr=lim("MAXR",0); maxk=lim("MAXK",0); maxl=lim("MAXL",2); maxd=lim("MAXD",0);
-    wit=lim("WIT",0); tk=lim("TK",7); reads=lim("READS",0); refd=lim("REFD",1); k0=lim("K",0); s0=lim("S",k0?6&((1<<n)-1)&~wit:0);
-    /* terms, crashes, withdrawals, rule changes, missed ticks, WAL entries written by leaders, releases; witnesses; who may stand; reads shown */
+    wit=lim("WIT",0); tk=lim("TK",7); reads=lim("READS",0); refd=lim("REFD",1); fetch=lim("FETCH",0); k0=lim("K",0); s0=lim("S",k0?6&((1<<n)-1)&~wit:0);
+    /* terms, crashes, withdrawals, rule changes, missed ticks, WAL entries written by leaders, releases; witnesses; who may stand; reads shown, WAL fetched from standbys */
     for(i=0; mutname[i]; i++) { char b[32]; sprintf(b,",%s,",mutname[i]); if (e && strstr(e,b)) { mut|=1u<<i; printf("without rule %s\n",mutname[i]); } }
     atexit(evdump); }
 }
@@ -192,6 +192,11 @@ proctype Pair(byte i; byte v) {     /* i: leader or candidate; v: another voter 
   :: d_step { role[i]==LEAD && (role[v]==STBY || (MUT(7) && (role[v]==CAND || role[v]==WON))) && rx[v]==i+1 && wl[v]<wl[i] ->
        m=0; do :: m<wl[v] && w[i*ML+m]==w[v*ML+m] -> m++ :: else -> break od;
        if :: m==wl[v] -> w[v*ML+wl[v]]=w[i*ML+wl[v]]; wl[v]=wl[v]+1; fl[i*N+v]=wl[v] :: else -> rx[v]=0 fi; m=0 }
+  /* B4: WAL of the leader that both support, from a standby; nobody counts what is confirmed so.  It continues what is there. */
+  :: d_step { c_expr { fetch } && role[i]==STBY && role[v]==STBY && wl[v]<wl[i] &&
+       ((sterm[i]==sterm[v] && sldr[i]==sldr[v] && LASTT(i)==LASTT(v) && vt[i]==0 && vt[v]==0) || MUT(24)) ->
+       FORL assert(m>=wl[v] || w[i*ML+m]==w[v*ML+m]); END;
+       w[v*ML+wl[v]]=w[i*ML+wl[v]]; wl[v]=wl[v]+1; rx[v]=0; EV(20) }
   /* arming */
   :: d_step { STABLE(i) && !RK(rule[i]) && RG(rule[i])!=DATA && arm[i]==0 && !WIT(v) && nru<c_expr { maxr } -> nru++; arm[i]=B(v); armlsn[i]=wl[i] }
   od }

@@ -102,6 +102,7 @@ typedef enum FieldSince
 	SINCE_GAP,
 	SINCE_VOTES,
 	SINCE_HANDOVER,
+	SINCE_OWN_WAL,
 	SINCE_COUNT
 } FieldSince;
 
@@ -119,6 +120,7 @@ typedef struct Field
 #define GAP(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_GAP}
 #define VOTE(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_VOTES}
 #define HANDOVER(key, kind, member) {key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_HANDOVER}
+#define OWN_WAL(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_OWN_WAL}
 #define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words), SINCE_FIRST}
 
 static const Field fields[] = {
@@ -155,6 +157,7 @@ static const Field fields[] = {
 	FIELD("ec2", FIELD_INSTANCE, ec2_instance),
 	FIELD("address", FIELD_ADDRESS_STATE, address_state),
 	VOTE("votes", FIELD_U32, votes),
+	VOTE("waits", FIELD_I64, waits),
 	VOTE("support_term", FIELD_TERM, support.term),
 	VOTE("support", FIELD_NAME_OR_EMPTY, support.name),
 	VOTE("vote_term", FIELD_TERM, vote.term),
@@ -186,9 +189,9 @@ static const Field fields[] = {
 	HANDOVER("handover_term", FIELD_TERM, handover.term),
 	HANDOVER("handover", FIELD_NAME_OR_EMPTY, handover.name),
 	HANDOVER("handover_lsn", FIELD_LSN, handover_lsn),
+	OWN_WAL("own_wal", FIELD_BOOL, own_wal),
 };
 
-_Static_assert(LENGTH(fields) <= 64, "fields seen are kept in a 64 bit set");
 _Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
 
 #define RECORD_KEY	"event"
@@ -305,7 +308,8 @@ pgha_report_format(PghaLine *line, const PghaReport *report, const PghaMembers *
 	for (int i = 0; i < LENGTH(fields); i++)
 	{
 		if ((fields[i].since != SINCE_VOTES || report->votes != 0) &&
-			(fields[i].since != SINCE_HANDOVER || report->handover.term != 0))
+			(fields[i].since != SINCE_HANDOVER || report->handover.term != 0) &&
+			(fields[i].since != SINCE_OWN_WAL || report->own_wal))
 			format_field(line, &fields[i], report, members);
 	}
 }
@@ -535,17 +539,15 @@ parse_record(char *text, PghaRecord *record)
 
 /* Are all of the first fields there, and of those that came later all that came together, or none? */
 static bool
-is_complete(uint64_t seen)
+is_complete(const bool *seen)
 {
-	uint64_t	together[SINCE_COUNT] = {0};
+	bool		some[SINCE_COUNT] = {[SINCE_FIRST] = true};
 
 	for (int i = 0; i < LENGTH(fields); i++)
-		together[fields[i].since] |= UINT64_C(1) << i;
-	for (int since = SINCE_FIRST; since < SINCE_COUNT; since++)
+		some[fields[i].since] |= seen[i];
+	for (int i = 0; i < LENGTH(fields); i++)
 	{
-		uint64_t	here = seen & together[since];
-
-		if (here != together[since] && (here != 0 || since == SINCE_FIRST))
+		if (some[fields[i].since] && !seen[i])
 			return false;
 	}
 	return true;
@@ -557,7 +559,7 @@ pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 {
 	char	   *cursor = text;
 	char	   *field;
-	uint64_t	seen = 0;
+	bool		seen[LENGTH(fields)] = {false};
 
 	memset(report, 0, sizeof(*report));
 	field = pgha_line_next(&cursor);
@@ -587,10 +589,9 @@ pgha_report_parse(char *text, const PghaMembers *members, PghaReport *report,
 		{
 			if (strcmp(field, fields[i].key) != 0)
 				continue;
-			if ((seen & (UINT64_C(1) << i)) != 0 ||
-				!parse_field(&fields[i], value, members, report))
+			if (seen[i] || !parse_field(&fields[i], value, members, report))
 				return false;
-			seen |= UINT64_C(1) << i;
+			seen[i] = true;
 			break;
 		}
 	}

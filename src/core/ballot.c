@@ -562,6 +562,13 @@ pgha_release_receiver(PghaStep *step)
 	pgha_act(step, PGHA_ACT_RELEASE_RECEIVER);
 }
 
+pgha_time
+pgha_longest_wait(const PghaSettings *settings)
+{
+	return settings->heartbeat_interval < settings->failure_timeout / 4 ?
+		settings->heartbeat_interval : settings->failure_timeout / 4;
+}
+
 void
 pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
 {
@@ -584,6 +591,7 @@ pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now)
 	if (!pgha_takes_part(node))
 		return;
 	report->votes = PGHA_VOTES;
+	report->waits = pgha_longest_wait(&node->settings);
 	report->support = durable->support;
 	report->vote = durable->vote;
 	report->vote_open = durable->vote_open;

@@ -57,6 +57,9 @@ extern uint64_t pgha_replay_lag(const PghaLocal *local);
 /* The greatest term that anybody has voted in, supported, led in or stood for. */
 extern uint64_t pgha_highest_term(const PghaNode *node);
 
+/* A question for news is answered within this time, with news or without. */
+extern pgha_time pgha_longest_wait(const PghaSettings *settings);
+
 /* Fills in what a report says of votes. */
 extern void pgha_report_voting(const PghaNode *node, PghaReport *report, pgha_time now);
 

@@ -16,6 +16,25 @@ pgha_boots_undecided(const PghaDurable *durable)
 		 (durable->role != PGHA_ROLE_PRIMARY || durable->won > durable->claim.term));
 }
 
+/*
+ * Also one that has given way to another since.  Not one that went wrong: that WAL
+ * is not known to be on a timeline of its own, and the node has diverged for good.
+ */
+bool
+pgha_take_back_promotion(PghaDurable *durable)
+{
+	const PghaReplaced *replaced = &durable->replaced;
+
+	if (!pgha_can_be_taken_back(durable) || durable->diverged)
+		return false;
+	durable->claim = replaced->claim;
+	durable->role = replaced->role;
+	durable->fenced = replaced->fenced;
+	durable->diverged = replaced->diverged;
+	memcpy(durable->leader_instance, replaced->leader_instance, sizeof(durable->leader_instance));
+	return true;
+}
+
 /* What the voters of a rule have answered so far to a leader that has restarted. */
 typedef struct Voices
 {

@@ -25,6 +25,13 @@ typedef enum PghaBootDecision
 extern bool pgha_boots_undecided(const PghaDurable *durable);
 
 /*
+ * The server went down: a promotion without votes that was not posted by then is
+ * over, and what it has replaced holds again.  False if there was none.  The caller
+ * sees to standby.signal and to own_from before it makes that durable.
+ */
+extern bool pgha_take_back_promotion(PghaDurable *durable);
+
+/*
  * Under quorum: would the answers that are still out, of those whose contact is
  * PGHA_CONTACT_NEVER, change nothing?  Without quorum all are waited for: false.
  */

@@ -213,6 +213,97 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 	return waiting;
 }
 
+/* ---- WAL that somebody has who does not lead ---- */
+
+/* Is it WAL of the leader that this node supports, and a beginning or a continuation of the WAL here? */
+static bool
+has_wal_of_same_leader(const PghaNode *node, const PghaReport *report)
+{
+	const PghaDurable *durable = &node->durable;
+
+	if (!RULE(node, PGHA_RULE_FETCH))
+		return true;
+	return report->support.term == durable->support.term && strcmp(report->support.name, durable->support.name) == 0 &&
+		pgha_claim_compare(&report->claim, &durable->claim) == 0 && report->timeline == node->local.timeline;
+}
+
+bool
+pgha_may_fetch_from(const PghaNode *node, int member, pgha_time now)
+{
+	const PghaMember *m = &node->member[member];
+	const PghaReport *report = &m->report;
+	PghaWhy		why;
+
+	return is_fresh(node, m, now) && report->in_recovery && !report->diverged && report->passive == PGHA_ACTIVE &&
+		report->votes != 0 && !report->vote_open && report->candidacy == 0 && report->bar != PGHA_BAR_REPLAYING &&
+		!node->durable.vote_open && node->voting.candidacy == 0 && node->state != PGHA_PROMOTING &&
+		has_wal_of_same_leader(node, report) && pgha_leader_is_missing(node, now, &why);
+}
+
+int
+pgha_find_source(const PghaNode *node, pgha_time now)
+{
+	int			source = PGHA_NOBODY;
+	uint32_t	timeline = node->local.timeline;
+	pgha_lsn	end = node->local.wal_end;
+
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaReport *report = &node->member[i].report;
+
+		if (pgha_is_self(node, i) || !pgha_may_fetch_from(node, i, now) ||
+			pgha_wal_compare(report->timeline, report->wal_end, timeline, end) <= 0)
+			continue;
+		source = i;
+		timeline = report->timeline;
+		end = report->wal_end;
+	}
+	return pgha_elects(node, &node->durable.rule, likely_votes(node, node->settings.self, timeline, end, now)) ?
+		source : PGHA_NOBODY;
+}
+
+/*
+ * Streams from the member that has what this node lacks.  It takes no slot: the
+ * one that is there for it keeps that WAL, and shall not keep back a vacuum for
+ * hot_standby_feedback when this node has gone.
+ */
+static void
+fetch_wal(PghaStep *step, int source)
+{
+	PghaNode   *node = step->node;
+	const PghaReport *report = &node->member[source].report;
+	PghaWhy		why = pgha_because(PGHA_WHY_FETCHING, source);
+	PghaAction *action;
+
+	if (node->why.reason != why.reason || node->why.member != source)
+		pgha_tell(step, why);
+	pgha_enter(step, PGHA_CANDIDATE, why);
+	if (node->upstream == source || node->voting.receiver != PGHA_NOT_STOPPED)
+		return;
+
+	/* The order to stream from the leader must not come back, and all WAL here be replayed. */
+	if (node->upstream != PGHA_NOBODY || node->local.receiver != PGHA_RECEIVER_WAITING)
+	{
+		pgha_unfollow(step);
+		return;
+	}
+	node->upstream = source;
+	node->upstream_claim = report->claim;
+	node->upstream_timeline = report->timeline;
+	node->upstream_slot = false;
+	action = pgha_act(step, PGHA_ACT_FOLLOW);
+	action->member = source;
+	action->timeline = report->timeline;
+}
+
+/* Does it get its WAL from this node, to be elected with it? */
+static bool
+fetches_from_here(const PghaNode *node, const PghaReport *report)
+{
+	return report->receiver == PGHA_RECEIVER_STREAMING &&
+		strcmp(report->upstream, node->settings.name[node->settings.self]) == 0;
+}
+
 /* Are there others that may lead, and nobody of them can be elected, as they lack WAL that is here? */
 static bool
 holds_up(const PghaNode *node, pgha_time now)
@@ -225,6 +316,8 @@ holds_up(const PghaNode *node, pgha_time now)
 
 		if (pgha_is_self(node, i) || !is_fresh(node, &node->member[i], now) || !may_stand(node, report))
 			continue;
+		if (fetches_from_here(node, report))
+			return false;
 		others = true;
 		if (pgha_elects(node, &node->durable.rule, likely_votes(node, i, report->timeline, report->wal_end, now)))
 			return false;
@@ -234,8 +327,8 @@ holds_up(const PghaNode *node, pgha_time now)
 
 /*
  * Who is never to lead may have WAL that nobody else has, and then never votes for
- * the others (V4).  After a while it stands in their place, and hands over to one of
- * them as soon as that one has all.
+ * the others (V4).  If none of them comes to get it, it stands in their place after a
+ * while, and hands over to one of them as soon as that one has all.
  */
 static bool
 stands_for_others(PghaStep *step)
@@ -307,15 +400,16 @@ static void
 stand(PghaStep *step)
 {
 	PghaNode   *node = step->node;
+	const uint32_t known[] = {node->max_timeline, node->local.timeline, node->local.newest_timeline,
+		node->local.archived_timeline};
 	uint64_t	term = pgha_highest_term(node);
 
 	/* The new timeline's id is the term, and comes after all that are known. */
-	if (term < node->local.timeline)
-		term = node->local.timeline;
-	if (term < node->local.newest_timeline)
-		term = node->local.newest_timeline;
-	if (term < node->max_timeline)
-		term = node->max_timeline;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+	{
+		if (term < known[i])
+			term = known[i];
+	}
 	if (term >= PGHA_MAX_TERM)
 		return;
 	pgha_cast_vote(step, term + 1, node->settings.name[node->settings.self]);
@@ -414,6 +508,7 @@ pgha_seek_election(PghaStep *step)
 	PghaVoting *voting = &node->voting;
 	int			leader = pgha_supported(node);
 	int			heir = handed_over_to(node, step->now);
+	int			source;
 	PghaWhy		loss;
 	PghaWhy		why;
 
@@ -458,6 +553,13 @@ pgha_seek_election(PghaStep *step)
 	if (why.reason == PGHA_WHY_NONE && voting->tries > 0 && must_replay(node, step->now) &&
 		RULE(node, PGHA_RULE_POLITE))
 		why = pgha_because(PGHA_WHY_REPLAYING, PGHA_NOBODY);
+	source = why.reason == PGHA_WHY_FEW_VOTES || why.reason == PGHA_WHY_QUORUM ?
+		pgha_find_source(node, step->now) : PGHA_NOBODY;
+	if (source != PGHA_NOBODY)
+	{
+		fetch_wal(step, source);
+		return;
+	}
 	if (why.reason != PGHA_WHY_NONE)
 	{
 		pgha_enter(step, PGHA_CANDIDATE, why);

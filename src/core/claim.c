@@ -34,6 +34,45 @@ pgha_claim_is_lost(const PghaDurable *durable)
 	return durable->role == PGHA_ROLE_PRIMARY && durable->claim.term == 0;
 }
 
+bool
+pgha_can_be_taken_back(const PghaDurable *durable)
+{
+	return durable->rule.term == 0 && durable->replaced.timeline != 0 &&
+		durable->claim.term > 1 && durable->claim.fork_lsn == 0;
+}
+
+void
+pgha_replace_claim(PghaDurable *durable, uint32_t timeline)
+{
+	PghaReplaced *replaced = &durable->replaced;
+
+	/* A promotion that was begun before, and is begun anew, has replaced it already. */
+	if (pgha_can_be_taken_back(durable))
+		return;
+
+	/* Of several that came to nothing the first one has left the leader's history. */
+	if (durable->own_from == 0)
+		replaced->timeline = timeline;
+	replaced->claim = durable->claim;
+	replaced->role = durable->role;
+	replaced->fenced = durable->fenced;
+	replaced->diverged = durable->diverged;
+	memcpy(replaced->leader_instance, durable->leader_instance, sizeof(replaced->leader_instance));
+}
+
+void
+pgha_settle_claim(PghaDurable *durable)
+{
+	memset(&durable->replaced, 0, sizeof(durable->replaced));
+	durable->own_from = 0;
+}
+
+pgha_lsn
+pgha_end_of_history(const PghaDurable *durable, pgha_lsn end)
+{
+	return durable->own_from != 0 && durable->own_from < end ? durable->own_from : end;
+}
+
 PghaFact
 pgha_history_contains(const PghaHistory *history, uint32_t timeline, pgha_lsn end)
 {

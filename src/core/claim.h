@@ -21,6 +21,22 @@ extern bool pgha_posted(const PghaDurable *durable);
  */
 extern bool pgha_claim_is_lost(const PghaDurable *durable);
 
+/* Is the claim here one that is not posted, and is it known what it has replaced? */
+extern bool pgha_can_be_taken_back(const PghaDurable *durable);
+
+/* Remembers what a promotion that is about to begin from this timeline replaces. */
+extern void pgha_replace_claim(PghaDurable *durable, uint32_t timeline);
+
+/* It is posted, another leader is followed, or nothing is left of it: there is nothing to take back any more. */
+extern void pgha_settle_claim(PghaDurable *durable);
+
+/*
+ * How far the WAL of a standby, which ends at `end`, is that of the leader that it
+ * has followed.  Beyond, there may be some of a promotion of its own that came to
+ * nothing: it makes the node no better than others.
+ */
+extern pgha_lsn pgha_end_of_history(const PghaDurable *durable, pgha_lsn end);
+
 /*
  * Was the promotion that this claim stands for given up for good?  Then it was
  * never followed, acknowledged nothing, and supersedes nobody.

@@ -114,6 +114,7 @@ pgha_begin_promotion(PghaStep *step, PghaWhy why)
 		resume_claim(node);
 	else
 	{
+		pgha_replace_claim(&node->durable, node->local.timeline);
 		node->durable.role = PGHA_ROLE_PRIMARY;
 		node->durable.fenced = false;
 		node->durable.diverged = false;
@@ -152,6 +153,7 @@ pgha_promotion_done(PghaStep *step, bool checked)
 		node->durable.fenced = node->former.fenced;
 		node->durable.diverged = node->former.diverged;
 		strcpy(node->durable.leader_instance, node->former.leader_instance);
+		node->durable.replaced = node->former.replaced;
 		node->durable.won = node->former.won;
 		node->held_off = node->awake = step->now;
 		node->held_off_for = node->settings.startup_grace;
@@ -178,6 +180,7 @@ pgha_promotion_done(PghaStep *step, bool checked)
 	if (!node->durable.fenced || !pgha_posted(&node->durable))
 		node->durable.claim.fork_lsn = node->local.fork_lsn;
 	node->durable.fenced = false;
+	pgha_settle_claim(&node->durable);
 	memset(&node->durable.sync, 0, sizeof(node->durable.sync));
 	node->posted = true;
 	greater = pgha_greater_claim(node);

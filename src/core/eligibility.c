@@ -173,13 +173,17 @@ pgha_promotion_bar(const PghaNode *node, pgha_time now)
 	return PGHA_MAY_PROMOTE;
 }
 
-/* Did the member give way to a leader that this node has not followed? */
+/*
+ * Did the member give way to a leader that this node has not followed?  Who has
+ * diverged by a promotion of its own need not have heard of another one.
+ */
 static bool
 knows_later_leader(const PghaNode *node, const PghaReport *report)
 {
+	int			order = pgha_claim_compare(&report->claim, &node->durable.claim);
+
 	return report->in_recovery && ((report->fenced && report->role != PGHA_ROLE_PRIMARY) || report->diverged) &&
-		!pgha_is_void(report) &&
-		pgha_claim_compare(&report->claim, &node->durable.claim) >= 0;
+		!pgha_is_void(report) && (order > 0 || (order == 0 && (!report->own_wal || report->fenced)));
 }
 
 /* Is the member of `report` to be preferred to this node? */

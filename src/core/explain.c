@@ -24,6 +24,8 @@ typedef struct Scene
 	int			leader;
 	pgha_time	now;
 	bool		patient;		/* candidates still wait for better ones */
+	pgha_lsn	fetched;		/* how far the candidate's WAL is with what it gets from others before; 0: it gets none */
+	pgha_lsn	elected_with;	/* ... of the one that is elected */
 	PghaNode   *there;
 } Scene;
 
@@ -158,6 +160,8 @@ refusal_of(const Scene *scene, int voter, int candidate)
 		return pgha_because(PGHA_WHY_ABSENT, PGHA_NOBODY);
 	there = stand_at(scene, voter);
 	there->member[candidate].report.candidacy = pgha_highest_term(there) + 1;
+	if (scene->fetched != 0)
+		there->member[candidate].report.wal_end = scene->fetched;
 	return pgha_vote_refusal(there, candidate, scene->now);
 }
 
@@ -191,12 +195,13 @@ votes_for(const Scene *scene, int candidate, const PghaVotingRule *rule, PghaOut
 
 /* Why that member would not lead; PGHA_WHY_NONE if it would. */
 static PghaWhy
-obstacle(const Scene *scene, int member, PghaOutlook *outlook)
+obstacle(Scene *scene, int member, PghaOutlook *outlook)
 {
 	const PghaReport *report = &scene->here->member[member].report;
 	const PghaVotingRule *rule = &report->rule;
 	PghaNode   *there;
 	PghaWhy		why;
+	int			source;
 
 	if (!answers(scene, member))
 		return pgha_because(PGHA_WHY_ABSENT, PGHA_NOBODY);
@@ -216,13 +221,20 @@ obstacle(const Scene *scene, int member, PghaOutlook *outlook)
 	why = pgha_election_objection(there, scene->now);
 	if (why.reason != PGHA_WHY_NONE && why.reason != PGHA_WHY_FEW_VOTES && why.reason != PGHA_WHY_QUORUM)
 		return why;
+	source = why.reason != PGHA_WHY_NONE ? pgha_find_source(there, scene->now) : PGHA_NOBODY;
+	scene->fetched = 0;
+	if (source != PGHA_NOBODY)
+	{
+		scene->fetched = there->member[source].report.wal_end;
+		why = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+	}
 	if (!pgha_elects(scene->here, rule, votes_for(scene, member, rule, outlook)))
 		why = pgha_because(outlook->votes >= outlook->needed ? PGHA_WHY_QUORUM : PGHA_WHY_FEW_VOTES, PGHA_NOBODY);
 	return why;
 }
 
 static void
-look_for_next(const Scene *scene, PghaOutlook *outlook)
+look_for_next(Scene *scene, PghaOutlook *outlook)
 {
 	for (int i = 0; i < scene->here->settings.count; i++)
 	{
@@ -232,7 +244,10 @@ look_for_next(const Scene *scene, PghaOutlook *outlook)
 			continue;
 		prospect->why = obstacle(scene, i, outlook);
 		if (prospect->why.reason == PGHA_WHY_NONE)
+		{
 			outlook->elected = outlook->best = i;
+			scene->elected_with = scene->fetched;
+		}
 	}
 	/* Those behind the one that was found are asked, too; its votes stay. */
 	for (int i = outlook->elected + 1; outlook->elected != PGHA_NOBODY && i < scene->here->settings.count; i++)
@@ -246,8 +261,9 @@ look_for_next(const Scene *scene, PghaOutlook *outlook)
 
 /* Nobody stands: what do the voters lack for the first that could? */
 static void
-count_anyway(const Scene *scene, PghaOutlook *outlook)
+count_anyway(Scene *scene, PghaOutlook *outlook)
 {
+	scene->fetched = 0;
 	for (int i = 0; i < scene->here->settings.count && outlook->best == PGHA_NOBODY; i++)
 	{
 		const PghaReport *report = &scene->here->member[i].report;
@@ -349,5 +365,11 @@ pgha_foresee(PghaNode *node, const PghaReport *own, PghaLossKind kind, pgha_time
 	outlook->safe = outlook->by_votes ? node->durable.rule.k > 0 :
 		(leader != NULL && !leader->in_recovery ? leader->sync : node->durable.sync).method != PGHA_SYNC_NONE;
 	for (int i = 0; leader != NULL && i < node->settings.count; i++)
-		outlook->member[i].lacks = pgha_wal_between(node->member[i].report.wal_end, leader->wal_end, &leader->gap, 1);
+	{
+		pgha_lsn	end = node->member[i].report.wal_end;
+
+		if (i == outlook->elected && scene.elected_with > end)
+			end = scene.elected_with;
+		outlook->member[i].lacks = pgha_wal_between(end, leader->wal_end, &leader->gap, 1);
+	}
 }

@@ -11,6 +11,9 @@
 #include "members.h"
 #include "rule.h"
 
+/* No settings ask for less (server/config_votes.c); what others say must not make this node beat without end. */
+#define SHORTEST_LEASE	500000
+
 void
 pgha_take_echo(PghaStep *step, int member)
 {
@@ -64,16 +67,32 @@ pgha_lease_under(const PghaNode *node, const PghaVotingRule *rule, pgha_time now
 	return count < needed ? 0 : until[needed - 1];
 }
 
+/*
+ * Four to a lease: the shortest that is promised, as lease_ttl may differ from node to
+ * node, if only while new settings are being brought to them.
+ */
+pgha_time
+pgha_beat_interval(const PghaNode *node)
+{
+	pgha_time	ttl = node->settings.lease_ttl;
+
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (m->granted != 0 && m->report.promise.ttl < ttl)
+			ttl = pgha_later(m->report.promise.ttl, SHORTEST_LEASE);
+	}
+	return node->settings.heartbeat_interval < ttl / 4 ? node->settings.heartbeat_interval : ttl / 4;
+}
+
 void
 pgha_beat(PghaStep *step)
 {
-	PghaNode   *node = step->node;
-	PghaVoting *voting = &node->voting;
-	pgha_time	interval = node->settings.heartbeat_interval;
+	PghaVoting *voting = &step->node->voting;
 
-	if (interval > node->settings.lease_ttl / 4)
-		interval = node->settings.lease_ttl / 4;
-	if (voting->beat != 0 && step->now - voting->beat_at[voting->beat % PGHA_BEATS] < interval)
+	if (voting->beat != 0 &&
+		step->now - voting->beat_at[voting->beat % PGHA_BEATS] < pgha_beat_interval(step->node))
 		return;
 	voting->beat++;
 	voting->beat_at[voting->beat % PGHA_BEATS] = step->now;

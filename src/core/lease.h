@@ -15,6 +15,9 @@ extern void pgha_take_echo(PghaStep *step, int member);
 /* L2: until when a majority of the rule's voters has promised to follow nobody else; 0: it has not. */
 extern pgha_time pgha_lease_under(const PghaNode *node, const PghaVotingRule *rule, pgha_time now);
 
+/* How often this leader publishes a beat. */
+extern pgha_time pgha_beat_interval(const PghaNode *node);
+
 /* Publishes the next beat if it is time to. */
 extern void pgha_beat(PghaStep *step);
 

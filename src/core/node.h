@@ -112,6 +112,21 @@ typedef struct PghaPromise
 	pgha_time	ttl;			/* of a lease that it outlives: lease_ttl may differ from node to node */
 } PghaPromise;
 
+/*
+ * What a promotion without votes replaces.  Until it is posted nobody has followed
+ * the new claim, and it has acknowledged nothing: if the server goes down before,
+ * this is what holds (boot.c).
+ */
+typedef struct PghaReplaced
+{
+	uint32_t	timeline;		/* of the WAL here then; 0: nothing is replaced */
+	PghaClaim	claim;
+	PghaRole	role;
+	bool		fenced;
+	bool		diverged;
+	char		leader_instance[PGHA_INSTANCE_SIZE];
+} PghaReplaced;
+
 /* What pgha.state keeps over a restart and decisions depend on. */
 typedef struct PghaDurable
 {
@@ -124,6 +139,9 @@ typedef struct PghaDurable
 	uint64_t	pause_generation;
 	PghaSync	sync;
 	char		leader_instance[PGHA_INSTANCE_SIZE];	/* EC2 instance of claim.leader; empty: not known */
+	PghaReplaced replaced;		/* by a promotion that is not posted yet; its timeline also while own_from is set */
+	pgha_lsn	own_from;		/* from there on the WAL here is of own promotions that were taken back, and
+								 * nobody's history: 0: none is */
 
 	/* The members vote (quorum.md, 3). */
 	PghaBallot	support;		/* the leader that this voter accepts; without a name: none of before that term */
@@ -213,6 +231,7 @@ typedef struct PghaReport
 
 	/* The members vote (quorum.md, 3); all zero in the report of an older version. */
 	uint32_t	votes;			/* PGHA_VOTES of its version; 0: does not vote */
+	pgha_time	waits;			/* it keeps a question for news for so long at most */
 	PghaBallot	support;
 	PghaBallot	vote;
 	bool		vote_open;
@@ -233,6 +252,9 @@ typedef struct PghaReport
 	uint64_t	released;		/* the term that it led, and whose gate is closed for good */
 	PghaBallot	handover;		/* of that term, to whom; also before the gate is closed */
 	pgha_lsn	handover_lsn;	/* ... who must have flushed this */
+
+	/* Behind wal_end there is WAL of own promotions that came to nothing: it has diverged by itself. */
+	bool		own_wal;
 } PghaReport;
 
 /* How a member answered the last request. */
@@ -471,6 +493,7 @@ typedef enum PghaReason
 	PGHA_WHY_ABSENT,			/* it does not answer */
 	PGHA_WHY_FEW_VOTES,			/* fewer than a majority would vote for it */
 	PGHA_WHY_REPLAYING,			/* stood in vain, as it did not come to the end of its WAL, and waits for that */
+	PGHA_WHY_FETCHING,			/* gets WAL from member, which has more and does not lead, to be elected with it */
 	PGHA_WHY_FORGOT,			/* does not know what it has voted in before, and has not heard of member */
 	PGHA_WHY_VOTER_ABSENT,		/* R4: why the rule is not what the files ask for */
 	PGHA_WHY_VOTER_NEEDED,

@@ -231,6 +231,7 @@ decide_to_lead(PghaStep *step)
 		if (!pgha_posted(&node->durable))
 			claim->fork_lsn = node->local.fork_lsn;
 		node->durable.fenced = false;
+		pgha_settle_claim(&node->durable);
 		pgha_lead(step, pgha_because(PGHA_WHY_RESUMED, PGHA_NOBODY));
 		return;
 	}
@@ -252,6 +253,7 @@ decide_to_lead(PghaStep *step)
 	node->durable.role = PGHA_ROLE_PRIMARY;
 	node->durable.fenced = false;
 	node->durable.diverged = false;
+	pgha_settle_claim(&node->durable);
 	pgha_lead(step, first ? pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY) :
 			  pgha_because(PGHA_WHY_PROMOTED_BY_HAND, PGHA_NOBODY));
 }
@@ -291,6 +293,7 @@ pgha_take_office(PghaStep *step, PghaWhy why)
 	durable->role = PGHA_ROLE_PRIMARY;
 	durable->fenced = false;
 	durable->diverged = false;
+	pgha_settle_claim(durable);
 	memset(&durable->sync, 0, sizeof(durable->sync));
 	durable->support.term = durable->won;
 	memcpy(durable->support.name, durable->claim.leader, PGHA_NAME_SIZE);

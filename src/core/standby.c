@@ -25,9 +25,10 @@ begin_following(PghaStep *step, int leader)
 	PghaAction *action;
 
 	if (pgha_claim_compare(&node->durable.claim, &report->claim) != 0 ||
-		node->durable.role != PGHA_ROLE_STANDBY ||
+		node->durable.role != PGHA_ROLE_STANDBY || node->durable.replaced.timeline != 0 ||
 		node->durable.fenced || node->durable.diverged)
 	{
+		pgha_settle_claim(&node->durable);
 		node->durable.claim = report->claim;
 		node->durable.role = PGHA_ROLE_STANDBY;
 		node->durable.fenced = false;
@@ -62,6 +63,10 @@ set_diverged(PghaStep *step, int leader)
 		node->diverged_from = *claim;
 		node->durable.diverged = true;
 		node->durable.role = PGHA_ROLE_STANDBY;
+
+		/* From that one it may have diverged for other reasons, too. */
+		if (pgha_claim_compare(claim, &node->durable.claim) > 0)
+			pgha_settle_claim(&node->durable);
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
 		pgha_unfollow(step);
 		pgha_tell(step, why);
@@ -450,6 +455,23 @@ begin_without_wal(PghaStep *step)
 	pgha_enter(step, node->state, why);
 }
 
+/* B4: from whom this node streams, does it still do so rightly? */
+static bool
+streams_rightly(const PghaNode *node, pgha_time now)
+{
+	const PghaMember *upstream = &node->member[node->upstream];
+
+	if (!RULE(node, PGHA_RULE_FOLLOW))
+		return true;
+	if (node->why.reason == PGHA_WHY_FETCHING && node->why.member == node->upstream)
+		return pgha_may_fetch_from(node, node->upstream, now);
+
+	/* What comes from a leader that is not to be followed must not be confirmed. */
+	return !(pgha_counts(node, upstream) && upstream->report.in_recovery) &&
+		node->upstream == pgha_supported(node) &&
+		(!node->durable.forgot || pgha_may_follow_unaware(node, &upstream->report));
+}
+
 /* The leader that votes have made is followed; if there is none, one is elected. */
 static void
 under_quorum(PghaStep *step)
@@ -457,11 +479,7 @@ under_quorum(PghaStep *step)
 	PghaNode   *node = step->node;
 	int			leader = pgha_leader_to_follow(node, step->now);
 
-	/* What comes from a leader that is not to be followed must not be confirmed. */
-	if (node->upstream != PGHA_NOBODY && RULE(node, PGHA_RULE_FOLLOW) &&
-		(node->upstream != pgha_supported(node) ||
-		 (node->durable.forgot && !pgha_may_follow_unaware(node, &node->member[node->upstream].report)) ||
-		 (pgha_counts(node, &node->member[node->upstream]) && node->member[node->upstream].report.in_recovery)))
+	if (node->upstream != PGHA_NOBODY && !streams_rightly(node, step->now))
 		pgha_unfollow(step);
 	if (leader == PGHA_NOBODY || node->voting.candidacy != 0)
 	{

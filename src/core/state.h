@@ -214,6 +214,7 @@ typedef enum PghaRule
 	PGHA_RULE_NO_WAL,			/* a standby without its first WAL follows all the same */
 	PGHA_RULE_RESUME,			/* a former primary that returns does not raise its term */
 	PGHA_RULE_UNLEARNT,			/* what this node fails to find out is no silence */
+	PGHA_RULE_TAKE_BACK,		/* a promotion that a crash came between is taken back */
 
 	/* The members vote: names and numbers are those of quorum.md. */
 	PGHA_RULE_ONCE,				/* B1 one vote a term */
@@ -250,8 +251,9 @@ typedef enum PghaRule
 								 * safety, and off in many schedules */
 	PGHA_RULE_COUNT,
 
-	/* B1, B2 who has lost its votes may have an open one; shares its place with a rule that votes leave no room for. */
-	PGHA_RULE_FORGOT = PGHA_RULE_LAG
+	/* These share their places with rules that votes leave no room for. */
+	PGHA_RULE_FORGOT = PGHA_RULE_LAG,	/* B1, B2 who has lost its votes may have an open one */
+	PGHA_RULE_FETCH = PGHA_RULE_SYNC_LISTED	/* B4 what is fetched from a standby is WAL of the leader supported */
 } PghaRule;
 
 _Static_assert(PGHA_RULE_COUNT <= 64, "rules are kept in a 64 bit set");

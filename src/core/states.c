@@ -284,6 +284,7 @@ static const struct
 	[PGHA_WHY_LESS_WAL] = {"vote", "%s lacks WAL that is here"},
 	[PGHA_WHY_ABSENT] = {"wait", "does not answer"},
 	[PGHA_WHY_REPLAYING] = {"wait", "has not replayed all of its WAL, without which it cannot lead"},
+	[PGHA_WHY_FETCHING] = {"wait", "fetches WAL that only %s has, without which it would not be elected"},
 	[PGHA_WHY_FEW_VOTES] = {"wait", "too few voters would vote for it"},
 };
 

@@ -33,9 +33,11 @@
 #include "step.h"
 #include "ballot.h"
 #include "candidacy.h"
+#include "claim.h"
 #include "election.h"
 #include "eligibility.h"
 #include "fencing.h"
+#include "lease.h"
 #include "members.h"
 #include "primary.h"
 #include "recall.h"
@@ -94,6 +96,8 @@ observe(PghaStep *step, const PghaLocal *local)
 		node->local.upstream == leader && node->upstream == leader;
 
 	node->local = *local;
+	if (local->in_recovery)
+		node->local.wal_end = pgha_end_of_history(&node->durable, local->wal_end);
 	if (local->in_recovery && local->upstream != PGHA_NOBODY && local->upstream == leader &&
 		local->receiver == PGHA_RECEIVER_STREAMING)
 	{
@@ -266,6 +270,7 @@ voting_interval(const PghaNode *node, pgha_time now, pgha_time interval, pgha_ti
 	const PghaVoting *voting = &node->voting;
 	bool		urgent = node->durable.vote_open || node->state == PGHA_CANDIDATE ||
 		node->state == PGHA_PROMOTING;
+	pgha_time	usual;
 
 	if (node->state == PGHA_CANDIDATE)
 		*since = node->state_since;
@@ -273,7 +278,8 @@ voting_interval(const PghaNode *node, pgha_time now, pgha_time interval, pgha_ti
 		urgent |= pgha_rule_compare(&voting->committed, &node->durable.rule) != 0 || now >= voting->lease_deadline;
 	if (urgent && now - node->state_since < 10 * node->settings.failure_timeout)
 		return URGENT_INTERVAL;
-	return interval < node->settings.heartbeat_interval / 2 ? interval : node->settings.heartbeat_interval / 2;
+	usual = (node->posted ? pgha_beat_interval(node) : node->settings.heartbeat_interval) / 2;
+	return interval < usual ? interval : usual;
 }
 
 void

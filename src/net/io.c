@@ -225,27 +225,27 @@ is_connected(const PghaPeer *peer)
 }
 
 /*
- * Asks what is to be asked; and once more, for the plain report, if the peer of
- * this session knows no other.
+ * Asks what is to be asked; and once more, for the plain report, if that was in vain.
+ * A peer that knows no other is asked for nothing else in this session; one whose
+ * answer was cancelled, as by a conflict with recovery, is the next time.
  */
 static PghaOutcome
 ask(PghaPeer *peer, Request *request, const char **text)
 {
 	static unsigned int plain_session = 0;
-	const char *command = request->command;
+	const char *command = request->waits ? PLAIN_REPORT : request->command;
 
 	request->plain = request->waits && is_connected(peer) && plain_session == peer->sessions;
 	if (request->waits && !request->plain)
 	{
-		PghaOutcome outcome = pgha_peer_ask(peer, command, request->column, request->options, request->limit, text);
+		PghaOutcome outcome = pgha_peer_ask(peer, request->command, request->column, request->options, request->limit, text);
 
 		if (outcome != PGHA_OUTCOME_ERROR || !is_connected(peer))
 			return outcome;
-		plain_session = peer->sessions;
-		request->plain = true;
+		request->plain = peer->unknown;
+		if (request->plain)
+			plain_session = peer->sessions;
 	}
-	if (request->plain)
-		command = PLAIN_REPORT;
 	return pgha_peer_ask(peer, command, request->column, request->options, request->limit, text);
 }
 

@@ -46,6 +46,7 @@
 
 #define SQLSTATE_LENGTH 5
 #define CANNOT_CONNECT_NOW	"57P03"
+#define UNDEFINED_OBJECT	"42704"
 
 /* SQLSTATEs of a session that the server is about to end. */
 static const char *const shutdown_states[] = {"57P01", "57P02", CANNOT_CONNECT_NOW};
@@ -428,6 +429,7 @@ judge_result(PghaPeer *peer, PGresult *result, int column, PghaOutcome *outcome)
 		PQclear(result);
 		return lost(peer);
 	}
+	peer->unknown = sqlstate != NULL && strcmp(sqlstate, UNDEFINED_OBJECT) == 0;
 	*outcome = fail(peer, PGHA_OUTCOME_ERROR,
 					message != NULL ? message : "the answer is not of the form expected");
 	PQclear(result);
@@ -513,6 +515,7 @@ pgha_peer_ask(PghaPeer *peer, const char *command, int column,
 	PQclear(peer->result);
 	peer->result = NULL;
 	peer->where[0] = '\0';
+	peer->unknown = false;
 
 	/* Once more: the connection may have been lost since the last request. */
 	if (try_once(peer, command, column, options, start, limit, &outcome) == ATTEMPT_LOST &&

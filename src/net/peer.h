@@ -49,6 +49,7 @@ typedef struct PghaPeer
 	unsigned int sessions;		/* connections made so far */
 	PGresult   *result;			/* of the last request that ended with OK */
 	char		message[512];	/* of the last that did not: one line of printable ASCII */
+	bool		unknown;		/* it did not: what was asked for is not known to that server */
 	char		where[512];		/* address and port that the last answer came from, or all that the last
 								 * refusal came from, with commas between; empty: neither */
 } PghaPeer;

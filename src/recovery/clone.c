@@ -38,6 +38,7 @@
 #include "preflight.h"
 #include "server.h"
 #include "settings.h"
+#include "spared.h"
 #include "swap.h"
 #include "top.h"
 #include "votes.h"
@@ -294,7 +295,7 @@ clone_in_place(PghaJobRun *run, const PghaClonePlan *plan)
 		return false;
 	if (run->own == PGHA_OWN_UNKNOWN)
 		return pgha_own_refuse(run, &answer, in_place_hint);
-	if (!pgha_swap_check_held(run, false) || !pgha_swap_stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
+	if (!pgha_await_spared(run) || !pgha_swap_check_held(run, false) || !pgha_swap_stop_old(run) || !save_lost_in_place(run) || !pgha_settings_save(run) || !pgha_clone_note(run, plan) ||
 		!pgha_job_check_cancel(run) || !give_up_data(run))
 		return false;
 	if (!pgha_clone_remove_data(run, run->conf->data, false, NULL))

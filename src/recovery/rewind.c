@@ -27,6 +27,7 @@
 #include "own.h"
 #include "server.h"
 #include "settings.h"
+#include "spared.h"
 #include "swap.h"
 #include "top.h"
 #include "votes.h"
@@ -360,7 +361,8 @@ prepare(PghaJobRun *run)
 		(void) pgha_own_refuse(run, &answer, clone_hint);	/* the server is not stopped in vain */
 	else if (!pgha_top_look(run, leader, PGHA_TOP_REWIND))
 		result = is_passing(run) ? PGHA_REWIND_FAILED : PGHA_REWIND_IMPOSSIBLE;
-	else if (await_checkpoint(run, leader) && pgha_swap_check_held(run, true) && pgha_stop(run))
+	else if (await_checkpoint(run, leader) && pgha_await_spared(run) && pgha_swap_check_held(run, true) &&
+			 pgha_stop(run))
 	{
 		/* Now pg_control says where the WAL ends. */
 		if (!check_control(run, &control) || !ask_own(run, leader, &answer) ||

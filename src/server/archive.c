@@ -154,7 +154,8 @@ forget_others(uint32 timeline)
 
 /*
  * Asks for the next timeline, or ends the round.  A promotion goes onto one of
- * the next `members` timelines after all that are known.
+ * the next `members` timelines after all that are known; where members vote also
+ * onto a later one, but what others begin leaves no gap after what they know.
  */
 static void
 ask_next(uint32 newest, int members, pgha_time now)

@@ -295,6 +295,8 @@ forget_copied_votes(PghaDurable *durable)
 	durable->pause_generation = known.pause_generation;
 	durable->sync = known.sync;
 	memcpy(durable->leader_instance, known.leader_instance, sizeof(durable->leader_instance));
+	durable->replaced = known.replaced;
+	durable->own_from = known.own_from;
 	durable->promised_ttl = known.promised_ttl;
 	if (config.settings.voters > 0 || known.rule.term != 0)
 		ereport(LOG,
@@ -338,13 +340,50 @@ take_advice(PghaDurable *durable)
 }
 
 /*
+ * A promotion was under way when the server went down: nobody had followed it, and
+ * it had acknowledged nothing.  Without votes, who led before, and may have come back
+ * since, must not give way to it.
+ */
+static void
+take_back_promotion(PghaDurable *durable)
+{
+	uint32		parent = durable->replaced.timeline;
+
+	/* With votes the monitor withdraws from a term in which no WAL was written. */
+	if (durable->rule.term != 0 && durable->won > durable->claim.term)
+		PghaForgetTimeline((uint32) durable->won);
+	if (!pgha_take_back_promotion(durable))
+		return;
+
+	/* What is written last is what makes sure that all of it is done. */
+	if (!file_exists(STANDBY_SIGNAL_FILE) && !PghaWriteStandbySignal())
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not create file \"%s\"", STANDBY_SIGNAL_FILE),
+				 errdetail("The server must not start as a primary.")));
+	PghaTakeBackTimeline(parent, &config.settings, &durable->own_from);
+	if (durable->own_from == 0)
+		pgha_settle_claim(durable);
+	if (!PghaStateWrite(&config.settings, durable))
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not remember that a promotion was taken back")));
+	ereport(LOG,
+			(errmsg("pgha: this server went down before its promotion was finished, which is taken back"),
+			 durable->own_from != 0 ?
+			 errdetail("Its WAL from %X/%X on is part of no other server's history. It follows the leader that it had, if need be after a rewind, or is promoted again.",
+					   LSN_FORMAT_ARGS(durable->own_from)) :
+			 errdetail("It follows the leader that it had, or is promoted again.")));
+}
+
+/*
  * A former primary may be past the fork of a later leader's history.  It must
  * not replay that leader's WAL from the archive before the two were compared.
  */
 static void
 ignore_archive(const PghaDurable *durable)
 {
-	if (durable->role != PGHA_ROLE_PRIMARY && !durable->fenced && !durable->diverged)
+	if (durable->role != PGHA_ROLE_PRIMARY && !durable->fenced && !durable->diverged && durable->own_from == 0)
 		return;
 	if (PghaArchiveIgnore())
 		ereport(LOG,
@@ -468,6 +507,8 @@ boot(void)
 	if (file == PGHA_STATE_ABSENT && is_lost(&durable))
 		file = PGHA_STATE_UNUSABLE;
 	PghaConfigKeepVoters(&config, &durable);
+	if (file == PGHA_STATE_READ)
+		take_back_promotion(&durable);
 	take_advice(&durable);
 	if (!file_exists(STANDBY_SIGNAL_FILE))
 		decide(&durable, file, crash_restart);

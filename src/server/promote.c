@@ -31,8 +31,10 @@
 
 #include "../common/clock.h"
 #include "../common/report.h"
+#include "../core/claim.h"
 #include "archive.h"
 #include "compat.h"
+#include "control.h"
 #include "files.h"
 #include "promote.h"
 #include "shmem.h"
@@ -259,6 +261,60 @@ PghaRemovePlaceholders(void)
 		pfree(timelines.id);
 	if (removed > 0)
 		fsync_fname_ext(XLOGDIR, true, false, LOG);
+}
+
+/*
+ * Has nothing been written on the timeline that changed a data file, or ends
+ * recovery?  The record that does is followed by pg_control, before anybody else may
+ * write.
+ */
+static bool
+is_untouched(uint32 timeline)
+{
+	ControlFileData control;
+
+	return PghaReadControl(&control) && control.checkPointCopy.ThisTimeLineID < timeline &&
+		control.minRecoveryPointTLI < timeline;
+}
+
+void
+PghaForgetTimeline(uint32 timeline)
+{
+	char		path[MAXPGPATH];
+
+	if (PghaNewestTimeline() != timeline || is_placeholder(timeline) || !is_untouched(timeline))
+		return;
+	TLHistoryFilePath(path, timeline);
+	if (unlink(path) != 0)
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", path),
+				 errdetail("It names a timeline that was never begun; recovery would head for it.")));
+	fsync_fname_ext(XLOGDIR, true, false, LOG);
+	PghaRemovePlaceholders();
+}
+
+/* The own timeline is known by its residue class and its parent. */
+void
+PghaTakeBackTimeline(uint32 parent, const PghaSettings *settings, pgha_lsn *own_from)
+{
+	static PghaHistory history;
+	uint32		newest = PghaNewestTimeline();
+
+	*own_from = 0;
+	if (newest <= parent || !PghaReadHistory(newest, &history))
+		return;
+	for (int i = 0; i < history.count; i++)
+	{
+		if (history.entry[i].timeline == parent)
+			*own_from = history.entry[i].end;
+	}
+	if (history.count == 0 || history.entry[history.count - 1].timeline != parent ||
+		newest % (uint32) settings->count != (uint32) pgha_sorted_position(settings))
+		return;
+	PghaForgetTimeline(newest);
+	if (PghaNewestTimeline() < newest)
+		*own_from = 0;
 }
 
 /*

@@ -15,6 +15,22 @@
  */
 extern void PghaRemovePlaceholders(void);
 
+/*
+ * A promotion onto this timeline, by this server, was not finished: its history is
+ * removed if nothing was written there.  PostgreSQL would head for a timeline that has
+ * a history and no WAL, and ask every leader for it.  For the postmaster, before the
+ * startup process.
+ */
+extern void PghaForgetTimeline(uint32 timeline);
+
+/*
+ * A promotion from `parent` was taken back: a timeline that it has begun, and on
+ * which nothing was written, is forgotten.  *own_from is where one on which
+ * something was written, or may have been, left the parent; 0 if there is none.
+ * For the postmaster, before the startup process.
+ */
+extern void PghaTakeBackTimeline(uint32 parent, const PghaSettings *settings, pgha_lsn *own_from);
+
 /* Greatest timeline that a history file in pg_wal names; 0 if there is none. */
 extern uint32 PghaNewestTimeline(void);
 

@@ -13,7 +13,8 @@
  * something new that members vote by since this session was last told, or when
  * pgha.heartbeat_interval has passed: so that a vote is read as fast as a message
  * would be.  SHOW pgha.report_soon is for members that cannot wait for that long.
- * Only members wait; all others are answered at once.
+ * Only members wait, which read over connections without a database; all others are
+ * answered at once.
  *
  * Behind the report come this node's own events that the session has not been
  * given yet.  A peer says with pgha.events_since, in the options of its
@@ -33,6 +34,7 @@
 #include "utils/guc.h"
 
 #include "../common/clock.h"
+#include "../core/ballot.h"
 #include "compat.h"
 #include "config.h"
 #include "events.h"
@@ -101,9 +103,12 @@ copy_voting(PghaReport *report, const PghaView *view)
 	report->leased = report->leased && now < view->lease_deadline;
 }
 
-/* The part that the monitor publishes; also the members, for the names of others. */
+/*
+ * The part that the monitor publishes; also the members, for the names of others,
+ * and from where on WAL of a standby is nobody's history (0: from nowhere).
+ */
 static void
-copy_published(PghaReport *report, PghaMembers *members)
+copy_published(PghaReport *report, PghaMembers *members, pgha_lsn *own_from)
 {
 	const PghaView *view = &PghaShmem->view;
 
@@ -123,6 +128,8 @@ copy_published(PghaReport *report, PghaMembers *members)
 		report->paused = view->durable.paused;
 		report->pause_generation = view->durable.pause_generation;
 		report->config_hash = view->settings.config_hash;
+		report->own_wal = view->durable.own_from != 0;
+		*own_from = view->durable.own_from;
 		report->system_identifier = view->settings.system_identifier;
 		report->slots = view->slots;
 	}
@@ -147,9 +154,10 @@ static void
 fill(PghaReport *report, PghaMembers *members)
 {
 	TimeLineID	timeline;
+	pgha_lsn	own_from = 0;
 
 	memset(report, 0, sizeof(*report));
-	copy_published(report, members);
+	copy_published(report, members, &own_from);
 
 	strlcpy(report->node, pgha_node, sizeof(report->node));
 	if (!PghaIsWitness())
@@ -173,6 +181,8 @@ fill(PghaReport *report, PghaMembers *members)
 		report->posted = false;
 		if (heard != 0)
 			report->receiver_age = Max(pgha_clock_us() - (pgha_time) heard, 0);
+		if (own_from != 0 && own_from < report->wal_end)
+			report->wal_end = own_from;
 		/* pgha_replay_lag() */
 		if (report->votes != 0 && report->receiver != PGHA_RECEIVER_WAITING)
 			report->replay_lag = lag_of_replay(report->wal_end);
@@ -247,14 +257,24 @@ may_see(void)
 static bool
 monitor_is_alive(void)
 {
-	pgha_time	published;
-	bool		valid;
+	pgha_time	until;
 
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
-	valid = PghaShmem->view.valid;
-	published = PghaShmem->view.published;
+	until = PghaShmem->view.valid ? PghaShmem->view.published + 2 * PghaShmem->view.settings.failure_timeout : 0;
 	LWLockRelease(PghaShmem->lock);
-	return valid && pgha_clock_us() - published < 2 * PghaShmem->view.settings.failure_timeout;
+	return pgha_clock_us() < until;
+}
+
+/* As in the report: by the settings in force, which need not be those in the files. */
+static pgha_time
+longest_wait(void)
+{
+	pgha_time	longest;
+
+	LWLockAcquire(PghaShmem->lock, LW_SHARED);
+	longest = pgha_longest_wait(&PghaShmem->view.settings);
+	LWLockRelease(PghaShmem->lock);
+	return longest;
 }
 
 static const char *
@@ -300,7 +320,7 @@ show_after(pgha_time longest)
 	pgha_time	begin = pgha_clock_us();
 
 	/* Not twice for one statement, see add_events(). */
-	if (PghaShmem != NULL && am_walsender && statement != GetCurrentStatementStartTimestamp())
+	if (PghaShmem != NULL && am_walsender && !am_db_walsender && statement != GetCurrentStatementStartTimestamp())
 	{
 		statement = GetCurrentStatementStartTimestamp();
 		while (pg_atomic_read_u64(&PghaShmem->news) == news_told && monitor_is_alive() &&
@@ -315,7 +335,7 @@ show_after(pgha_time longest)
 static const char *
 show_report_changed(void)
 {
-	return show_after((pgha_time) Min(pgha_heartbeat_interval, pgha_failure_timeout / 4) * 1000);
+	return show_after(PghaShmem != NULL ? longest_wait() : 0);
 }
 
 static const char *

@@ -7,8 +7,9 @@
  * postmaster while it starts, when there is no monitor.
  *
  * There are two versions.  The second one has what a voter must not forget
- * besides (quorum.md, 3), and is written by those who have anything of that:
- * where nobody votes an older pgha can go on with the file.  A later version is
+ * besides (quorum.md, 3), and what a promotion that is not posted yet has replaced.
+ * It is written by those who have anything of that: where nobody votes an older pgha
+ * can go on with the file.  A later version is
  * refused, not ignored: what it says may be what keeps two servers from leading.
  *
  * A node without the file, or with one that it cannot use, does not know what it
@@ -81,6 +82,59 @@ has_voted(const PghaDurable *durable)
 {
 	return durable->support.term != 0 || durable->vote.term != 0 || durable->highest != 0 ||
 		durable->withdrawn != 0 || durable->won != 0 || durable->promised_ttl != 0 || durable->rule.term != 0;
+}
+
+/* Is there anything that a promotion has replaced? */
+static bool
+has_replaced(const PghaDurable *durable)
+{
+	return durable->replaced.timeline != 0;
+}
+
+static void
+append_replaced(StringInfo text, const PghaDurable *durable)
+{
+	const PghaReplaced *replaced = &durable->replaced;
+
+	appendStringInfo(text, "replaced_timeline=%u\n", replaced->timeline);
+	appendStringInfo(text, "replaced_term=%llu\n", (unsigned long long) replaced->claim.term);
+	appendStringInfo(text, "replaced_fork_lsn=%llu\n", (unsigned long long) replaced->claim.fork_lsn);
+	appendStringInfo(text, "replaced_leader=%s\n", replaced->claim.leader);
+	appendStringInfo(text, "replaced_role=%d\n", (int) replaced->role);
+	appendStringInfo(text, "replaced_fenced=%d\n", replaced->fenced);
+	appendStringInfo(text, "replaced_diverged=%d\n", replaced->diverged);
+	appendStringInfo(text, "replaced_instance=%s\n", replaced->leader_instance);
+	appendStringInfo(text, "own_from=%llu\n", (unsigned long long) durable->own_from);
+}
+
+/* Takes a line of what a promotion has replaced.  *known is false if it is none. */
+static bool
+take_replaced(PghaDurable *durable, const char *key, const char *value, bool is_number, uint64 number, bool *known)
+{
+	PghaReplaced *replaced = &durable->replaced;
+
+	*known = true;
+	if (strcmp(key, "replaced_leader") == 0)
+		return strlcpy(replaced->claim.leader, value, PGHA_NAME_SIZE) < PGHA_NAME_SIZE;
+	if (strcmp(key, "replaced_instance") == 0)
+		return strlcpy(replaced->leader_instance, value, PGHA_INSTANCE_SIZE) < PGHA_INSTANCE_SIZE;
+	if (strcmp(key, "replaced_timeline") == 0)
+		replaced->timeline = (uint32) number;
+	else if (strcmp(key, "replaced_term") == 0)
+		replaced->claim.term = number;
+	else if (strcmp(key, "replaced_fork_lsn") == 0)
+		replaced->claim.fork_lsn = number;
+	else if (strcmp(key, "replaced_role") == 0)
+		replaced->role = (PghaRole) Min(number, PGHA_ROLE_PRIMARY);
+	else if (strcmp(key, "replaced_fenced") == 0)
+		replaced->fenced = number != 0;
+	else if (strcmp(key, "replaced_diverged") == 0)
+		replaced->diverged = number != 0;
+	else if (strcmp(key, "own_from") == 0)
+		durable->own_from = number;
+	else
+		*known = false;
+	return !*known || is_number;
 }
 
 /* Voters of a set of the rule by name. */
@@ -265,6 +319,8 @@ read_file(const char *file, const PghaSettings *settings, PghaDurable *durable)
 		*value++ = '\0';
 		is_number = pgha_parse_uint64(value, &number);
 		good &= take_vote(durable, line, value, is_number, number, &known);
+		if (!known)
+			good &= take_replaced(durable, line, value, is_number, number, &known);
 		if (known)
 			continue;
 
@@ -401,7 +457,7 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	bool		done;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "%s%d\n", STATE_HEADER, has_voted(durable) ? STATE_VERSION_VOTES : STATE_VERSION);
+	appendStringInfo(&text, "%s%d\n", STATE_HEADER, has_voted(durable) || has_replaced(durable) ? STATE_VERSION_VOTES : STATE_VERSION);
 	appendStringInfo(&text, "node=%s\n", settings->name[settings->self]);
 	appendStringInfo(&text, "system_identifier=%llu\n", (unsigned long long) settings->system_identifier);
 	appendStringInfo(&text, "term=%llu\n", (unsigned long long) durable->claim.term);
@@ -420,6 +476,8 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 	appendStringInfo(&text, "leader_instance=%s\n", durable->leader_instance);
 	if (durable->forgot)
 		appendStringInfoString(&text, "forgot=1\n");
+	if (has_replaced(durable))
+		append_replaced(&text, durable);
 	if (has_voted(durable))
 		append_votes(&text, durable);
 	appendStringInfo(&text, "crc=%08X\n", PghaChecksum(text.data, text.len));

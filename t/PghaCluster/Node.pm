@@ -149,6 +149,33 @@ sub clone
 		: (primary_conninfo => "host=$source->{host} port=$source->{port} user=postgres application_name=$self->{name}"));
 }
 
+# ---- the time of day ----
+
+# Does this host have libfaketime?
+sub can_step_clock { return (glob '/usr/lib/*/faketime/libfaketime.so.1')[0]; }
+
+# The environment of a server whose time of day step_clock() sets.  Its clocks that
+# only go forward stay the machine's.
+sub clock_of_its_own
+{
+	my ($self) = @_;
+	my %env = (
+		LD_PRELOAD => can_step_clock(), FAKETIME_TIMESTAMP_FILE => $self->{clock}, FAKETIME_CACHE_DURATION => 1,
+		FAKETIME_DONT_FAKE_MONOTONIC => 1, NO_FAKE_STAT => 1);
+	return map { "$_=$env{$_}" } sort keys %env;
+}
+
+# As settimeofday() would, so many seconds from the machine's time; the first time before
+# the server is started.  Each process finds out within a second.
+sub step_clock
+{
+	my ($self, $seconds) = @_;
+	$self->{clock} = "$self->{cluster}{base}/$self->{name}.clock";
+	spew("$self->{clock}.new", sprintf "%+d\n", $seconds);
+	rename "$self->{clock}.new", $self->{clock} or croak "$self->{clock}: $!";
+	return;
+}
+
 # ---- start, stop, kill ----
 
 sub start
@@ -157,7 +184,8 @@ sub start
 	croak "$self->{name} is running" if $self->is_running;
 	delete $self->{status};
 	$self->{pid} = spawn(
-		[ $self->here, $self->{cluster}->die_with_us('QUIT'), $self->program('postgres'), '-D', $self->{data} ],
+		[ $self->here, $self->{cluster}->die_with_us('QUIT'), $self->{clock} ? ('/usr/bin/env', $self->clock_of_its_own) : (),
+			$self->program('postgres'), '-D', $self->{data} ],
 		log => $self->{log});
 	$self->wait_ready unless defined $option{wait} && !$option{wait};
 	return $self;

@@ -22,6 +22,19 @@ sub lines
 # With option `timeline` of start_writer() also the timeline of each.
 sub acknowledged { my ($self) = @_; return map { [ $_->[0], split / /, $_->[2] ] } grep { $_->[1] eq 'A' } $self->lines; }
 
+# The same, and last in each row the server that acknowledged it.
+sub acknowledged_by
+{
+	my ($self) = @_;
+	my ($server, @rows) = ('');
+	foreach my $line ($self->lines)
+	{
+		$server = $line->[2] if $line->[1] eq 'C';
+		push @rows, [ $line->[0], (split / /, $line->[2])[ 0, 1 ], $server ] if $line->[1] eq 'A';
+	}
+	return @rows;
+}
+
 sub wait_acknowledged
 {
 	my ($self, $count, $since, $limit) = @_;

@@ -94,7 +94,7 @@ check_voters(PghaDoctor *doctor)
 	if (held.len > 0)
 		PghaDoctorFind(doctor, PGHA_INFO,
 					   "Take recovery_min_apply_delay back, or raise max_connections and the like to what the primary has; or leave the server out of pgha.members, as a standby of its own.",
-					   "cannot lead, and votes for nobody who has less WAL, so that nobody is elected while it alone has the last WAL: %s",
+					   "cannot lead, and votes for nobody who has less WAL, so that nobody is elected before the last WAL, if it alone has that, was fetched from it: %s",
 					   held.data);
 	if (voters == 2 && in_force(view))
 		PghaDoctorFind(doctor, PGHA_WARNING,

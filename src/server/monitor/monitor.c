@@ -144,7 +144,7 @@ tend_news(pgha_time now)
 		return next;
 	for (int i = 0; i < monitor.config.settings.voters; i++)
 	{
-		pgha_time	due = PghaPeersFree(i);
+		pgha_time	due = PghaPeersFree(&monitor.config, i);
 
 		if (i == monitor.config.settings.self || monitor.node.member[i].contact != PGHA_CONTACT_ANSWERED)
 			continue;
@@ -398,12 +398,14 @@ configure(void)
 	}
 }
 
-/* Who has left the vote, after the files, need not be asked any more. */
+/* Who has left the vote, after the files, need not be asked any more; files that cannot be used wait for a reload. */
 static bool
 somebody_has_left(void)
 {
 	const PghaSettings *settings = &monitor.config.settings;
 
+	if (monitor.config_error[0] != '\0')
+		return false;
 	for (int i = settings->voters - settings->leaving; i < settings->voters; i++)
 		if (!pgha_is_needed(&monitor.node, settings->name[i]))
 			return true;

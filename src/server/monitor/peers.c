@@ -40,6 +40,7 @@ typedef struct Peer
 	bool		want_poll;
 	PghaPatience patience;		/* of that poll */
 	pgha_time	sent_at;		/* when the last poll was sent */
+	pgha_time	waits;			/* how long it may keep a question for news, as it last said */
 	uint32		want_history;	/* timeline; 0 = none */
 	bool		asked_history;	/* the request under way is for a history */
 	uint32		history_timeline;
@@ -115,6 +116,16 @@ set_error(Peer *p, const char *text)
 	strlcpy(p->error, text, sizeof(p->error));
 }
 
+/*
+ * Would it keep a question for news for longer than this node waits for an answer?
+ * Other settings are in force there, if only for the moment; it must not look silent.
+ */
+static bool
+waits_too_long(const PghaConfig *config, const Peer *p)
+{
+	return p->waits > config->settings.heartbeat_interval;
+}
+
 /* Sends what the member is to be asked next, starting its child if need be. */
 static void
 send_request(const PghaConfig *config, int member)
@@ -167,7 +178,8 @@ send_request(const PghaConfig *config, int member)
 			[PGHA_WHEN_CHANGED] = "changed",
 		};
 		/* What is to be asked behind it does not wait. */
-		PghaPatience patience = p->want_history != 0 ? PGHA_AT_ONCE : p->patience;
+		PghaPatience patience = p->want_history != 0 || (p->patience == PGHA_WHEN_CHANGED && waits_too_long(config, p)) ?
+			PGHA_AT_ONCE : p->patience;
 
 		snprintf(request, sizeof(request), "%s\t" UINT64_FORMAT,
 				 member == config->settings.self ? "check" : words[patience],
@@ -193,12 +205,12 @@ PghaPeersPoll(const PghaConfig *config, int member, PghaPatience patience)
 }
 
 pgha_time
-PghaPeersFree(int member)
+PghaPeersFree(const PghaConfig *config, int member)
 {
 	const Peer *p = &peer[member];
 
 	if (p->child.pid == 0 || p->child.request != 0 || !p->child.connected || p->child.plain || p->failed ||
-		p->want_poll || p->want_history != 0)
+		p->want_poll || p->want_history != 0 || waits_too_long(config, p))
 		return PG_INT64_MAX;
 	return p->sent_at + NEWS_INTERVAL;
 }
@@ -307,6 +319,7 @@ take_answer(const PghaConfig *config, int member, const char *outcome, char *tex
 		else
 			p->error[0] = '\0';
 		p->heard = GetCurrentTimestamp();
+		p->waits = report.waits;
 		if (strcmp(report.node, config->settings.name[member]) == 0 &&
 			report.system_identifier == config->settings.system_identifier)
 		{

@@ -39,9 +39,10 @@ extern void PghaPeersCompareWal(const PghaConfig *config, int member, uint32 tim
 
 /*
  * From when on a member may be asked again for what is new: not if there is a
- * request, nor if it is of a version that does not wait; and not at any rate.
+ * request, nor if it does not wait, being of an older version, or waits for too
+ * long; and not at any rate.
  */
-extern pgha_time PghaPeersFree(int member);
+extern pgha_time PghaPeersFree(const PghaConfig *config, int member);
 
 /* Reads all children, ends those that are late, sends what is to be sent. */
 extern void PghaPeersTend(const PghaConfig *config);

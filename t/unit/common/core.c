@@ -1,11 +1,14 @@
 /*
  * core.c
  *		Questions of the core that no simulated server asks: gaps in the WAL,
- *		timelines that are absurd, and leaders that answer elsewhere.
+ *		timelines that are absurd, leaders that answer elsewhere, and promotions that
+ *		were begun more than once.
  */
 #include "test.h"
 
 #include "../../../src/core/ballot.h"
+#include "../../../src/core/boot.h"
+#include "../../../src/core/claim.h"
 #include "../../../src/core/election.h"
 #include "../../../src/core/eligibility.h"
 
@@ -132,9 +135,53 @@ test_promises(void)
 	ok(!ends_promise(other, false, PGHA_CONTACT_REFUSED), "not where another one answered since");
 }
 
+/* A standby of a, on timeline 5, that promotes itself without votes. */
+static void
+test_taking_back(void)
+{
+	const PghaClaim former = {.term = 3,.fork_lsn = 0x3000000,.leader = "a"};
+	const PghaClaim own = {.term = 4,.leader = "b"};
+	PghaDurable durable = {.claim = former,.role = PGHA_ROLE_STANDBY,.leader_instance = "i-1"};
+
+	ok(!pgha_take_back_promotion(&durable), "without a promotion there is nothing to take back");
+	pgha_replace_claim(&durable, 5);
+	durable.claim = own;
+	durable.role = PGHA_ROLE_PRIMARY;
+	durable.leader_instance[0] = '\0';
+
+	/* Begun anew by a worker that found it so; the former claim is what counts. */
+	pgha_replace_claim(&durable, 7);
+	durable.claim.term = 5;
+	ok(pgha_take_back_promotion(&durable) && pgha_claim_compare(&durable.claim, &former) == 0 &&
+	   durable.role == PGHA_ROLE_STANDBY && strcmp(durable.leader_instance, "i-1") == 0,
+	   "what a promotion has replaced holds again if it was not finished");
+
+	/* WAL of its own is there, and it begins another one. */
+	durable.own_from = 0x4000000;
+	pgha_replace_claim(&durable, 7);
+	ok(durable.replaced.timeline == 5, "of several in vain the first one has left the history");
+	ok(pgha_end_of_history(&durable, 0x5000000) == 0x4000000 && pgha_end_of_history(&durable, 0x3800000) == 0x3800000,
+	   "WAL of its own makes it no better");
+	durable.claim = own;
+	durable.role = PGHA_ROLE_STANDBY;
+	durable.fenced = true;
+	ok(pgha_take_back_promotion(&durable) && !durable.fenced, "it may have given way meanwhile");
+	durable.claim = own;
+	durable.diverged = true;
+	ok(!pgha_take_back_promotion(&durable), "one that went wrong stays diverged");
+	durable.diverged = false;
+	durable.claim.fork_lsn = 0x4000000;
+	ok(!pgha_take_back_promotion(&durable), "one that was posted is not taken back");
+	durable.claim.fork_lsn = 0;
+	pgha_settle_claim(&durable);
+	ok(!pgha_take_back_promotion(&durable) && pgha_end_of_history(&durable, 0x5000000) == 0x5000000,
+	   "nor is anything once another leader is followed");
+}
+
 void
 test_core(void)
 {
+	test_taking_back();
 	test_promises();
 	test_gaps();
 	test_timelines();

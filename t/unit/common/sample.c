@@ -72,6 +72,7 @@ make_report(PghaReport *report)
 	strcpy(report->ec2_instance, "i-0123456789abcdef0");
 	strcpy(report->address_state, "error: no route");
 	report->votes = PGHA_VOTES;
+	report->waits = 20;
 	report->support.term = 8;
 	strcpy(report->support.name, "db-3");
 	report->vote.term = 9;
@@ -97,6 +98,7 @@ make_report(PghaReport *report)
 	report->handover.term = 17;
 	strcpy(report->handover.name, "db-1");
 	report->handover_lsn = UINT64_C(0x7000000);
+	report->own_wal = true;
 }
 
 static void
@@ -129,14 +131,14 @@ same_rule(const PghaVotingRule *a, const PghaVotingRule *b)
 static bool
 same_votes(const PghaReport *a, const PghaReport *b)
 {
-	return a->votes == b->votes && same_ballot(&a->support, &b->support) && same_ballot(&a->vote, &b->vote) &&
+	return a->votes == b->votes && a->waits == b->waits && same_ballot(&a->support, &b->support) && same_ballot(&a->vote, &b->vote) &&
 		a->vote_open == b->vote_open && a->highest == b->highest && a->withdrawn == b->withdrawn &&
 		a->won == b->won && same_rule(&a->rule, &b->rule) && a->candidacy == b->candidacy &&
 		a->replay_lag == b->replay_lag && a->beat == b->beat && a->leased == b->leased &&
 		same_ballot(&a->promise.leader, &b->promise.leader) && a->promise.instance == b->promise.instance &&
 		a->promise.beat == b->promise.beat && a->promise.ttl == b->promise.ttl &&
 		a->promise_age == b->promise_age && a->seeks == b->seeks && a->held == b->held && a->released == b->released &&
-		same_ballot(&a->handover, &b->handover) && a->handover_lsn == b->handover_lsn;
+		same_ballot(&a->handover, &b->handover) && a->handover_lsn == b->handover_lsn && a->own_wal == b->own_wal;
 }
 
 bool
