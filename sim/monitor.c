@@ -33,6 +33,7 @@ observe(const SimWorld *world, int node)
 	local.agent = n->agent;
 	local.timeline = sim_timeline_of(world, n);
 	local.newest_timeline = sim_newest_file(n);
+	local.archived_timeline = n->archived;
 	if (n->settings.voters > 0 && local.newest_timeline > 1)
 		local.newest_fork = world->timeline[local.newest_timeline].fork;
 	local.fork_lsn = n->in_recovery || local.timeline == 1 ? 0 :

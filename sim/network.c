@@ -36,7 +36,7 @@ sim_ask(SimWorld *world, int node, SimQuestion question, int member, uint32_t ti
 	request->id = ++world->numbers;
 	request->asked = world->now;
 	request->timeline = timeline;
-	if (world->node[node].unable > world->now && question == SIM_ASK_REPORT)
+	if ((world->node[node].unable > world->now || world->node[node].nameless[member]) && question == SIM_ASK_REPORT)
 	{
 		request->contact = PGHA_CONTACT_UNLEARNT;
 		sim_post(world, MS, SIM_ANSWER, node, member, question, request->id);

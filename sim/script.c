@@ -306,6 +306,14 @@ run_reject(Script *script, int count, char **word)
 		count < 4 || is_on(word[3]);
 }
 
+/* no-name NODE NODE on|off */
+static void
+run_no_name(Script *script, int count, char **word)
+{
+	script->world->node[node_named(script, word[1])].nameless[node_named(script, word[2])] =
+		count < 4 || is_on(word[3]);
+}
+
 static void
 run_switchover(Script *script, int count, char **word)
 {
@@ -334,6 +342,8 @@ set_core_setting(Script *script, PghaSettings *settings, const char *name, const
 		settings->priority = atoi(value);
 	else if (strcmp(name, "voters") == 0)
 		settings->voters = atoi(value);
+	else if (strcmp(name, "members") == 0)
+		settings->voters = settings->count = atoi(value);
 	else if (strcmp(name, "auto_failover") == 0)
 		settings->auto_failover = is_on(value);
 	else if (strcmp(name, "fence") == 0)
@@ -380,6 +390,8 @@ run_set(Script *script, int count, char **word)
 			n->stop_answer_lost = is_on(value);
 		else if (strcmp(name, "apply_delay") == 0)
 			n->apply_delay = is_on(value);
+		else if (strcmp(name, "archived") == 0)
+			n->archived = (uint32_t) atoi(value);
 		else if (strcmp(name, "too_low") == 0)
 			n->too_low = is_on(value);
 		else if (strcmp(name, "too_many_clients") == 0)
@@ -531,6 +543,7 @@ static const Command commands[] = {
 	{"hang", 2, run_on_nodes, "hang NODE...: the monitor, for 10s"},
 	{"unable", 2, run_on_nodes, "unable NODE...: to ask anybody, for 10s"},
 	{"reject", 3, run_reject, "reject NODE NODE on|off: a firewall refuses in the second one's place"},
+	{"no-name", 3, run_no_name, "no-name NODE NODE on|off: the first one cannot look up the second one's name"},
 	{"thaw", 2, run_on_nodes, "thaw NODE..."},
 	{"pause", 2, run_on_nodes, "pause NODE: pgha_pause()"},
 	{"resume", 2, run_on_nodes, "resume NODE: pgha_resume()"},

@@ -158,6 +158,8 @@ typedef struct SimNode
 	int			clock_rate;		/* millionths that its clock is too fast */
 	pgha_time	clock_offset;
 	bool		rejected[SIM_MAX_NODES];	/* a firewall refuses its requests to that node */
+	bool		nameless[SIM_MAX_NODES];	/* it cannot look up the name of that node */
+	uint32_t	archived;		/* newest timeline that its archive has a history of */
 	bool		no_senders;		/* it answers, but no stream begins: max_wal_senders, pg_hba.conf */
 
 	/* the server */

@@ -336,10 +336,41 @@ take_in(PghaStep *step, int member)
 						   strcmp(report->node, durable->support.name) == 0) ||
 		 !RULE(node, PGHA_RULE_STORE) : RULE(node, PGHA_RULE_RULE_AGE)))
 	{
+		/* Who was supported without votes, in a later term than the rule's, leads nobody who has a rule. */
+		if (!pgha_in_force(node) && durable->support.term > report->rule.term && durable->support.name[0] != '\0')
+			memset(&durable->support, 0, sizeof(durable->support));
 		durable->rule = report->rule;
 		news = true;
 	}
 	return news;
+}
+
+/*
+ * It has led by the old ways, while the others had a rule and elected their leaders:
+ * its WAL is later by number, and must not win (V4).
+ */
+static bool
+disown_claim(PghaStep *step)
+{
+	PghaNode   *node = step->node;
+	PghaDurable *durable = &node->durable;
+	const PghaClaim *claim = &durable->claim;
+	const char *self = node->settings.name[node->settings.self];
+
+	if (!pgha_in_force(node) || pgha_is_witness(node) || !node->local.in_recovery || durable->diverged ||
+		strcmp(claim->leader, self) != 0 || claim->term <= durable->won || claim->term <= durable->rule.term ||
+		node->voting.candidacy != 0 || node->state == PGHA_PROMOTING || !pgha_was_never_elected(node, claim->term))
+		return false;
+	durable->diverged = true;
+	if (durable->support.term == claim->term)
+	{
+		memset(&durable->support, 0, sizeof(durable->support));
+		durable->support.term = durable->rule.term;
+	}
+	if (node->state == PGHA_CANDIDATE || node->state == PGHA_RETURNING)
+		pgha_enter(step, PGHA_STANDBY, pgha_because(PGHA_WHY_NOT_ELECTED, PGHA_NOBODY));
+	pgha_tell(step, pgha_because(PGHA_WHY_NOT_ELECTED, PGHA_NOBODY));
+	return true;
 }
 
 /* ---- votes (V) ---- */
@@ -537,6 +568,7 @@ pgha_tend_ballot(PghaStep *step)
 		if (!pgha_is_self(node, i) && node->member[i].heard != 0 && pgha_counts(node, &node->member[i]))
 			news |= take_in(step, i);
 	}
+	news |= disown_claim(step);
 	if (news)
 		pgha_act(step, PGHA_ACT_WRITE_STATE);
 	for (int i = 0; i < pgha_everybody(node); i++)

@@ -73,8 +73,12 @@ pgha_leader_is_missing(const PghaNode *node, pgha_time now, PghaWhy *why)
 	*why = pgha_because(PGHA_WHY_PRIMARY_SILENT, leader);
 	if (m->beat_heard == 0 && !RULE(node, PGHA_RULE_POLITE))
 		return true;
-	if (now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout &&
-		(now - m->unlearnt >= node->settings.failure_timeout || !RULE(node, PGHA_RULE_UNLEARNT)))
+
+	/*
+	 * Or it cannot be asked by a fault of this node, as where its name is gone with
+	 * its host: that may last for ever, and those who hear it, and promise, have a say.
+	 */
+	if (now - pgha_later(m->beat_heard, node->awake) >= node->settings.failure_timeout)
 		return true;
 	*why = pgha_because(PGHA_WHY_WAITING_PRIMARY, leader);
 	return false;
@@ -207,7 +211,7 @@ pgha_election_objection(const PghaNode *node, pgha_time now)
 
 	/* Each vain candidacy takes a term, and so a timeline. */
 	votes = likely_votes(node, node->settings.self, node->local.timeline, node->local.wal_end, now);
-	if (!pgha_elects(node, rule, votes))
+	if (!pgha_elects(node, rule, node->durable.won, votes))
 		return pgha_because(pgha_count_set(votes) < pgha_majority_of(rule) ? PGHA_WHY_FEW_VOTES : PGHA_WHY_QUORUM,
 							PGHA_NOBODY);
 	return waiting;
@@ -258,7 +262,8 @@ pgha_find_source(const PghaNode *node, pgha_time now)
 		timeline = report->timeline;
 		end = report->wal_end;
 	}
-	return pgha_elects(node, &node->durable.rule, likely_votes(node, node->settings.self, timeline, end, now)) ?
+	return pgha_elects(node, &node->durable.rule, node->durable.won,
+					   likely_votes(node, node->settings.self, timeline, end, now)) ?
 		source : PGHA_NOBODY;
 }
 
@@ -319,7 +324,8 @@ holds_up(const PghaNode *node, pgha_time now)
 		if (fetches_from_here(node, report))
 			return false;
 		others = true;
-		if (pgha_elects(node, &node->durable.rule, likely_votes(node, i, report->timeline, report->wal_end, now)))
+		if (pgha_elects(node, &node->durable.rule, report->won,
+						likely_votes(node, i, report->timeline, report->wal_end, now)))
 			return false;
 	}
 	return others;
@@ -469,16 +475,18 @@ tend_candidacy(PghaStep *step)
 		give_up(step);
 		return;
 	}
-	if (pgha_elects(node, rule, votes) && !must_replay(node, step->now))
+	if (pgha_elects(node, rule, node->durable.won, votes) && !must_replay(node, step->now))
 	{
 		win(step);
 		return;
 	}
+
+	/* A better one in an earlier term is spent: it stands anew, or its monitor hangs, and says so for ever. */
 	for (int i = 0; i < node->settings.count; i++)
 	{
 		const PghaMember *m = &node->member[i];
 
-		if (!pgha_is_self(node, i) && is_fresh(node, m, step->now) && m->report.candidacy != 0 &&
+		if (!pgha_is_self(node, i) && is_fresh(node, m, step->now) && m->report.candidacy >= voting->candidacy &&
 			m->told > voting->stood_at && is_better(node, &m->report))
 		{
 			give_up(step);

@@ -244,6 +244,26 @@ stand_as_heir(PghaStep *step)
 	pgha_begin_promotion(step, why);
 }
 
+/*
+ * The leader that this node has promised to follow may have begun the votes since it
+ * was last heard.  A majority has stored their first rule then, so that one of any
+ * majority says so (pgha_other_rule()): who hears less does not know.
+ */
+static bool
+may_have_missed_rule(const PghaNode *node, pgha_time since, pgha_time now)
+{
+	int			answer = 1;
+
+	if (node->settings.voters == 0 || node->durable.support.term == 0)
+		return false;
+	for (int i = 0; i < pgha_everybody(node); i++)
+	{
+		if (!pgha_is_self(node, i) && pgha_presence(node, &node->member[i], since, now) == PGHA_PRESENCE_ANSWERS)
+			answer++;
+	}
+	return answer < node->settings.voters / 2 + 1;
+}
+
 void
 pgha_stand_for_election(PghaStep *step)
 {
@@ -299,6 +319,9 @@ pgha_stand_for_election(PghaStep *step)
 	}
 
 	objection = pgha_members_objection(node, pgha_candidate_since(node, step->now), step->now);
+	if (objection.reason == PGHA_WHY_NONE &&
+		may_have_missed_rule(node, pgha_candidate_since(node, step->now), step->now))
+		objection = pgha_because(PGHA_WHY_FEW_VOTERS, PGHA_NOBODY);
 	if (objection.reason != PGHA_WHY_NONE)
 	{
 		node->stop_wanted = objection.reason == PGHA_WHY_WAITING_ANSWER;

@@ -27,6 +27,34 @@ pgha_is_behind_fork(const PghaNode *node)
 	return node->history.shortened && node->local.timeline < node->history.entry[0].timeline;
 }
 
+/* May another member stand, as far as those say that answer? */
+static bool
+others_may_stand(const PghaNode *node)
+{
+	for (int i = 0; i < node->settings.count; i++)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (i != node->settings.self && pgha_counts(node, m) && m->report.in_recovery && m->report.votes != 0 &&
+			m->report.bar == PGHA_MAY_PROMOTE &&
+			pgha_is_among(&node->durable.rule, node->durable.rule.eligible, m->report.node))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Has it led last, as far as it knows?  Then it stepped down (L4), or whom it handed over
+ * to was never heard to lead.  A pause and the like keep the lead from going elsewhere;
+ * they do not mean that nobody leads again when the voters are back.
+ */
+static bool
+led_last(const PghaNode *node)
+{
+	return node->durable.support.term != 0 &&
+		strcmp(node->durable.support.name, node->settings.name[node->settings.self]) == 0;
+}
+
 /*
  * Where votes decide, this node says only what it knows better than the voters.
  * An order to promote it lifts more than a switchover to it, which goes to no node
@@ -36,21 +64,23 @@ static PghaBar
 bar_under_quorum(const PghaNode *node, bool by_hand, bool ordered)
 {
 	const PghaVotingRule *rule = &node->durable.rule;
+	bool		last = led_last(node);
+	bool		again = last && !others_may_stand(node);
 
 	if (!pgha_is_among(rule, rule->eligible, node->settings.name[node->settings.self]) &&
 		RULE(node, PGHA_RULE_ELIGIBLE))
 		return PGHA_BAR_NOT_LISTED;
 	if (pgha_is_behind_fork(node))
 		return PGHA_BAR_BEHIND_FORK;
-	if (node->settings.priority == 0 && !ordered && RULE(node, PGHA_RULE_PRIORITY))
+	if (node->settings.priority == 0 && !ordered && !again && RULE(node, PGHA_RULE_PRIORITY))
 		return PGHA_BAR_PRIORITY;
 	if (node->local.apply_delay && !ordered && RULE(node, PGHA_RULE_APPLY_DELAY))
 		return PGHA_BAR_APPLY_DELAY;
 	if (node->local.too_low && RULE(node, PGHA_RULE_TOO_LOW))
 		return PGHA_BAR_TOO_LOW;
-	if (node->durable.paused && !by_hand && RULE(node, PGHA_RULE_PAUSED))
+	if (node->durable.paused && !by_hand && !last && RULE(node, PGHA_RULE_PAUSED))
 		return PGHA_BAR_PAUSED;
-	if (!node->settings.auto_failover && !by_hand && RULE(node, PGHA_RULE_AUTO_FAILOVER))
+	if (!node->settings.auto_failover && !by_hand && !again && RULE(node, PGHA_RULE_AUTO_FAILOVER))
 		return PGHA_BAR_AUTO_FAILOVER;
 	return PGHA_MAY_PROMOTE;
 }

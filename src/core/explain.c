@@ -228,7 +228,7 @@ obstacle(Scene *scene, int member, PghaOutlook *outlook)
 		scene->fetched = there->member[source].report.wal_end;
 		why = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
 	}
-	if (!pgha_elects(scene->here, rule, votes_for(scene, member, rule, outlook)))
+	if (!pgha_elects(scene->here, rule, report->won, votes_for(scene, member, rule, outlook)))
 		why = pgha_because(outlook->votes >= outlook->needed ? PGHA_WHY_QUORUM : PGHA_WHY_FEW_VOTES, PGHA_NOBODY);
 	return why;
 }
@@ -284,7 +284,7 @@ waiting_time(const Scene *scene, const PghaOutlook *outlook)
 
 	if (refused)
 		return 0;				/* E1 */
-	if (outlook->by_votes && scene->here->durable.rule.k == 0 && promise > settings->failure_timeout)
+	if (outlook->by_votes && promise > settings->failure_timeout)
 		return promise;			/* V2 */
 	return settings->failure_timeout;
 }

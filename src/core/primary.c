@@ -29,6 +29,19 @@ pgha_other_rule(const PghaNode *node)
 	return PGHA_NOBODY;
 }
 
+/*
+ * Have votes made that leader, as far as it says itself?  Who has no rule, and leads by
+ * the old ways, supports itself, and so do others without a rule.
+ */
+static bool
+is_elected(const PghaNode *node, const PghaBallot *leader)
+{
+	int			member = pgha_find_voter(node, leader->name);
+
+	return member == PGHA_NOBODY || pgha_is_self(node, member) || !pgha_counts(node, &node->member[member]) ||
+		pgha_has_forgotten(&node->member[member].report) || node->member[member].report.won >= leader->term;
+}
+
 /* F1: a voter that supports a later leader. */
 static int
 later_support(const PghaNode *node)
@@ -43,7 +56,7 @@ later_support(const PghaNode *node)
 
 		if (!pgha_is_self(node, i) && pgha_counts(node, m) &&
 			m->report.support.term > node->durable.claim.term &&
-			m->report.support.name[0] != '\0')
+			m->report.support.name[0] != '\0' && is_elected(node, &m->report.support))
 			return i;
 	}
 	return PGHA_NOBODY;
@@ -334,18 +347,20 @@ decide_by_votes(PghaStep *step)
 }
 
 /*
- * Do all members with data answer, and vote?  One that is away when voting begins,
- * of an older version or that has no rule yet, would promote itself by the old ways.
+ * Do all members with data answer, vote, and hear this leader?  One that is away when
+ * voting begins, of an older version, or that cannot read what the others say, would
+ * never know of the rule, and promote itself by the old ways.
  */
 static bool
-all_would_vote(const PghaNode *node)
+all_would_vote(const PghaNode *node, pgha_time now)
 {
 	for (int i = 0; i < node->settings.count; i++)
 	{
 		const PghaMember *m = &node->member[i];
 
 		if (!pgha_is_self(node, i) &&
-			(!pgha_counts(node, m) || m->report.votes == 0 || pgha_has_forgotten(&m->report)))
+			(!pgha_counts(node, m) || m->granted <= now ||
+			 !pgha_supports(&m->report, node->durable.claim.term, node->settings.name[node->settings.self])))
 			return false;
 	}
 	return true;
@@ -353,7 +368,7 @@ all_would_vote(const PghaNode *node)
 
 /*
  * A leader that was not elected, as there was no quorum yet: the members vote
- * from now on if all with data know how to, and a majority promises to follow.
+ * from now on if all with data promise to follow it, and a majority.
  */
 static void
 begin_quorum(PghaStep *step)
@@ -364,7 +379,7 @@ begin_quorum(PghaStep *step)
 	if (node->settings.voters < 3 || !node->gate_open || node->voting.handover != PGHA_NOBODY || pgha_is_unaware(node))
 		return;
 	rule = pgha_rule_of_file(node);
-	if (!all_would_vote(node))
+	if (!all_would_vote(node, step->now))
 		return;
 	if (step->now >= pgha_lease_under(node, &rule, step->now))
 		return;

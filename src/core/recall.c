@@ -131,13 +131,39 @@ raise(uint64_t *term, uint64_t other)
 		*term = other;
 }
 
+/*
+ * A majority has voted in the term of whoever was elected.  So nobody was if too few
+ * can have: the others have not voted that late, nor followed this node.
+ */
+bool
+pgha_was_never_elected(const PghaNode *node, uint64_t term)
+{
+	const PghaVotingRule *rule = newest_rule(node);
+	int			others = 0;
+
+	for (int i = 0; i < rule->count; i++)
+	{
+		int			voter = pgha_find_voter(node, rule->voter[i]);
+		const PghaReport *report;
+
+		if (voter == PGHA_NOBODY || pgha_is_self(node, voter) || !pgha_counts(node, &node->member[voter]))
+			continue;
+		report = &node->member[voter].report;
+		if (report->votes != 0 && !pgha_has_forgotten(report) && report->highest < term &&
+			strcmp(report->claim.leader, node->settings.name[node->settings.self]) != 0)
+			others++;
+	}
+	return others > rule->count - pgha_majority_of(rule);
+}
+
 /* The greatest term that somebody was elected in, as far as anybody remembers, or WAL tells. */
 static uint64_t
-last_elected(const PghaNode *node)
+last_elected(const PghaNode *node, bool *beside)
 {
 	uint64_t	elected = newest_rule(node)->term;
 	uint64_t	remembered = 0;	/* newest timeline of those who know what they won */
-	uint64_t	forgotten = node->local.timeline;
+	uint64_t	own = node->local.timeline;
+	uint64_t	forgotten = 0;
 
 	for (int i = 0; i < pgha_everybody(node); i++)
 	{
@@ -150,6 +176,11 @@ last_elected(const PghaNode *node)
 			raise(&elected, report->support.term);
 		raise(pgha_has_forgotten(report) ? &forgotten : &remembered, report->timeline);
 	}
+
+	/* It has led by the old ways while the others voted (pgha.quorum = off, and pgha.state lost). */
+	*beside = own > remembered && pgha_was_never_elected(node, own) && !pgha_is_witness(node);
+	if (!*beside)
+		raise(&forgotten, own);
 	if (forgotten > remembered)
 		raise(&elected, forgotten);
 	return elected;
@@ -167,8 +198,10 @@ pgha_recall(PghaStep *step)
 		return false;
 	if (newest_rule(node)->term != 0)
 	{
-		uint64_t	elected = last_elected(node);
+		bool		beside;
+		uint64_t	elected = last_elected(node, &beside);
 
+		durable->diverged |= beside;
 		if (durable->support.term < elected)
 		{
 			memset(&durable->support, 0, sizeof(durable->support));

@@ -20,6 +20,12 @@ extern bool pgha_recall(PghaStep *step);
 /* Whom that waits for: a member; PGHA_NOBODY: one that the rule has and the file has not. */
 extern int	pgha_recall_missing(const PghaNode *node);
 
+/*
+ * Has this node led in that term without having been elected in it, while others went by votes?
+ * True if that is proved by those that answer.
+ */
+extern bool pgha_was_never_elected(const PghaNode *node, uint64_t term);
+
 /* May a node that waits for that receive from this leader?  Its acknowledgements must not confirm commits. */
 extern bool pgha_may_follow_unaware(const PghaNode *node, const PghaReport *leader);
 

@@ -68,13 +68,17 @@ pgha_count_set(uint32_t set)
 	return count;
 }
 
+/*
+ * S3.  Who has written the rule itself has all that was confirmed under it; had a later
+ * leader confirmed anything, one of any majority would have a later rule (V3).
+ */
 bool
-pgha_elects(const PghaNode *node, const PghaVotingRule *rule, uint32_t votes)
+pgha_elects(const PghaNode *node, const PghaVotingRule *rule, uint64_t won, uint32_t votes)
 {
 	(void) node;				/* only the simulator asks it for rules that are switched off */
 	if (pgha_count_set(votes) < pgha_majority_of(rule) && RULE(node, PGHA_RULE_MAJORITY))
 		return false;
-	return rule->k == 0 || !RULE(node, PGHA_RULE_ENOUGH) ||
+	return rule->k == 0 || won == rule->term || !RULE(node, PGHA_RULE_ENOUGH) ||
 		pgha_count_set(votes & rule->sync) >= pgha_count_set(rule->sync) - rule->k + 1;
 }
 
@@ -157,33 +161,27 @@ set_eligible(PghaVotingRule *rule, const char *leader, bool degraded)
 		rule->eligible = data_members(rule);
 }
 
-/* Gives the rule the k and S that the server applies. */
+/*
+ * Gives the rule the k and S that the server applies.  Names that are no voters
+ * (strangers, a member that has just left the files, one that does not vote yet)
+ * may end PostgreSQL's wait, but take nothing from k: the voters that are named
+ * have to confirm besides, or what was acknowledged might be where nobody asks for
+ * it.  While only members are named of which none votes yet, S stays.
+ */
 static void
 apply_sync(const PghaNode *node, PghaVotingRule *rule)
 {
 	const PghaSync *sync = &node->local.sync;
+	uint32_t	named = sync->method != PGHA_SYNC_NONE ? set_of_rule(node, rule, sync->listed) : 0;
 
-	rule->k = 0;
-	rule->sync = 0;
-	if (sync->method != PGHA_SYNC_NONE)
-	{
-		int			of_rule;
+	if (named == 0 && sync->method != PGHA_SYNC_NONE && sync->listed != 0 && rule->k > 0)
+		return;
+	rule->sync = named;
 
-		rule->sync = set_of_rule(node, rule, sync->listed);
-		of_rule = pgha_count_set(rule->sync);
-
-		/* Names that are no voters may confirm commits, too, and nobody asks them for their votes. */
-		rule->k = sync->num_sync - (sync->num_listed - of_rule);
-
-		/* More than there are never confirm: PostgreSQL makes commits wait, and nobody else need do so. */
-		if (rule->k > of_rule)
-			rule->k = of_rule;
-		if (rule->k <= 0)
-		{
-			rule->k = 0;
-			rule->sync = 0;
-		}
-	}
+	/* More than there are never confirm: PostgreSQL makes commits wait, and nobody else need do so. */
+	rule->k = named == 0 ? 0 : sync->num_sync;
+	if (rule->k > pgha_count_set(named))
+		rule->k = pgha_count_set(named);
 }
 
 PghaVotingRule
@@ -323,8 +321,8 @@ is_to_go(const PghaNode *node, const PghaVotingRule *rule, int voter)
 
 /*
  * R4: the file is the wish; one voter more or less at a time.  A voter whose
- * flush confirms commits stays until synchronous_standby_names names it no more,
- * one without which no majority would answer until others do.  `why` becomes the
+ * flush confirms commits stays until others have flushed what it has, one
+ * without which no majority would answer until others do.  `why` becomes the
  * reason for what is left undone.  Who becomes a member that was a witness goes,
  * and comes again.
  */

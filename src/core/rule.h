@@ -29,9 +29,9 @@ extern int	pgha_count_set(uint32_t set);
 
 /*
  * Do these voters elect whom they vote for?  `votes` is a set of the rule's
- * voters (C3 and S3).
+ * voters (C3 and S3), `won` the greatest term that the candidate has led in.
  */
-extern bool pgha_elects(const PghaNode *node, const PghaVotingRule *rule, uint32_t votes);
+extern bool pgha_elects(const PghaNode *node, const PghaVotingRule *rule, uint64_t won, uint32_t votes);
 
 /* Does what that member has flushed count?  Not while it may have voted for somebody without knowing it. */
 extern bool pgha_confirms(const PghaNode *node, int member);

@@ -175,15 +175,18 @@ void
 PghaSyncWarn(const PghaMembers *members)
 {
 	static char *told = NULL;
+	static PghaMembers told_for;
 	StringInfoData strangers;
 	bool		anyone = false;
 	const char *name;
 
-	if (SyncRepConfig == NULL || (told != NULL && strcmp(told, SyncRepStandbyNames) == 0))
+	if (SyncRepConfig == NULL ||
+		(told != NULL && strcmp(told, SyncRepStandbyNames) == 0 && memcmp(&told_for, members, sizeof(told_for)) == 0))
 		return;
 	if (told != NULL)
 		pfree(told);
 	told = MemoryContextStrdup(TopMemoryContext, SyncRepStandbyNames);
+	told_for = *members;
 
 	initStringInfo(&strangers);
 	name = SyncRepConfig->member_names;

@@ -62,7 +62,7 @@ check_quorum(PghaDoctor *doctor)
 					   view->members.voters);
 	else if (takes_part(view) && !in_force(view) && old.len == 0)
 		PghaDoctorFind(doctor, PGHA_WARNING, "See which member does not answer (check \"members\"), and wait for some seconds.",
-					   "quorum is not in force yet: the primary waits until all members with data answer, and a majority of the %d voters promises to follow it",
+					   "quorum is not in force yet: the primary waits until all members with data, and a majority of the %d voters, promise to follow it",
 					   view->members.voters);
 	if (doctor->findings == 0)
 		PghaDoctorFine(doctor, takes_part(view) ? "in force, %d voters" : "off, with %d voters", view->members.voters);

@@ -45,11 +45,14 @@ answers(const PghaMember *member)
 static const char *
 not_yet(const PghaNode *node)
 {
+	const PghaClaim *claim = &node->durable.claim;
 	StringInfoData old;
 	StringInfoData missing;
+	StringInfoData deaf;
 
 	initStringInfo(&old);
 	initStringInfo(&missing);
+	initStringInfo(&deaf);
 	for (int i = 0; i < pgha_everybody(node); i++)
 	{
 		const PghaMember *m = &node->member[i];
@@ -60,11 +63,16 @@ not_yet(const PghaNode *node)
 			append_name(&missing, node->settings.name[i]);
 		else if (m->report.votes == 0)
 			append_name(&old, node->settings.name[i]);
+		else if (node->posted && i < node->settings.count &&
+				 !pgha_supports(&m->report, claim->term, node->settings.name[node->settings.self]))
+			append_name(&deaf, node->settings.name[i]);
 	}
 	if (old.len > 0)
 		return psprintf("not yet: an older version of pgha, or other settings, at %s", old.data);
 	if (missing.len > 0)
 		return psprintf("not yet: no answer of %s", missing.data);
+	if (deaf.len > 0)
+		return psprintf("not yet: this primary is not supported by %s", deaf.data);
 	return "not yet: no leader has written the first rule";
 }
 
