@@ -400,8 +400,9 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 	const SimToldSync *told = told_sync(n, &n->before.claim);
 	bool		is_quorum = told != NULL && told->sync.method == PGHA_SYNC_ANY;
 	bool		demoted = fresh_report(n, leader, lost) != NULL && seen->report.in_recovery;
+	bool		let_go = is_primary_report(n, &seen->report) && seen->report.released == n->before.claim.term;
 
-	if (!n->settings.fence || is_quorum || demoted || (n->ended_clean && seen->alive <= lost))
+	if (!n->settings.fence || is_quorum || demoted || let_go || (n->ended_clean && seen->alive <= lost))
 		return;
 	if (!is_stopped(world, leader) && !(world->node[leader].phase == SIM_DOWN && world->node[leader].host_down))
 		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",

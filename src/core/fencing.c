@@ -22,7 +22,8 @@ is_proved_gone(const PghaNode *node, int leader)
 {
 	const PghaMember *primary = &node->member[leader];
 
-	if (pgha_has_let_go(node))
+	/* Heard since as a standby, it may have been promoted anew. */
+	if (pgha_has_let_go(node) && primary->report.released == pgha_followed_term(node))
 		return true;
 
 	/* Those who could confirm its commits are on this side. */
