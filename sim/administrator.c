@@ -19,7 +19,7 @@ waits_for_wal_only(const SimWorld *world, int node)
 {
 	const SimNode *n = &world->node[node];
 
-	if (!n->monitor || n->core.state != PGHA_RETURNING || n->core.why.reason != PGHA_WHY_MAY_LEAD_STARTING)
+	if (!n->monitor || n->core.why.reason != PGHA_WHY_MAY_LEAD_STARTING)
 		return false;
 	for (int i = 0; i < world->count; i++)
 	{

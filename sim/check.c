@@ -340,6 +340,10 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 	{
 		if (lasting(world, n, n->awake_at) < grace)
 			sim_violation(world, "promotion", "%s promotes without startup_grace", self);
+		for (int j = 0; j < world->count && n->settings.fence && leader == node; j++)
+			if (j != node && (!fresh(&n->seen[j], n->awake_at) ||
+							  (n->seen[j].contact != PGHA_CONTACT_ANSWERED && n->seen[j].contact != PGHA_CONTACT_REFUSED)))
+				sim_violation(world, "fencing", "%s promotes, %s may have taken over", self, name_of(world, j));
 		return;
 	}
 	seen = &n->seen[leader];
