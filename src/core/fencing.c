@@ -3,8 +3,9 @@
  *		The old primary's instance is stopped first (pgha.fence).
  *
  * Called by the election before it promotes, asked by eligibility.c and, for a
- * former primary, by standby.c, and told when a stop that is under way, or failed, is of no account any more.  Never
- * promotes, and never stops the instance of a primary that is proved gone.
+ * former primary, by standby.c, and told when a stop that is under way, or failed,
+ * is of no account any more.  Never promotes, and never stops the instance of a
+ * primary that is proved gone.
  */
 #include "fencing.h"
 #include "members.h"
