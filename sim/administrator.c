@@ -19,7 +19,7 @@ waits_for_wal_only(const SimWorld *world, int node)
 {
 	const SimNode *n = &world->node[node];
 
-	if (!n->monitor || n->core.state != PGHA_RETURNING || n->core.why.reason != PGHA_WHY_MAY_LEAD_STARTING)
+	if (!n->monitor || n->core.why.reason != PGHA_WHY_MAY_LEAD_STARTING)
 		return false;
 	for (int i = 0; i < world->count; i++)
 	{
@@ -35,6 +35,15 @@ waits_for_wal_only(const SimWorld *world, int node)
 	return true;
 }
 
+static bool
+somebody_leads(const SimWorld *world)
+{
+	for (int i = 0; i < world->count; i++)
+		if (sim_leads(world, i) || (world->node[i].monitor && world->node[i].core.state == PGHA_PROMOTING))
+			return true;
+	return false;
+}
+
 /*
  * With fence a former primary waits for ever for a member that has not the WAL it
  * begins with, and so never answers.  Both say so: the administrator does what the
@@ -43,15 +52,51 @@ waits_for_wal_only(const SimWorld *world, int node)
 void
 sim_promote_past_missing_wal(SimWorld *world)
 {
-	for (int i = 0; i < world->count; i++)
-		if (sim_leads(world, i) || (world->node[i].monitor && world->node[i].core.state == PGHA_PROMOTING))
-			return;
+	if (somebody_leads(world))
+		return;
 	for (int i = 0; i < world->count; i++)
 	{
 		if (waits_for_wal_only(world, i) && sim_promote(world, i, false).reason == PGHA_WHY_NONE)
 		{
 			world->node[i].by_hand_lead = false;
 			world->past_missing_wal++;
+			return;
+		}
+	}
+}
+
+/* Does it say that it is not to be promoted by itself, as it was set up, or not at all? */
+static bool
+is_barred_for_good(const SimNode *n)
+{
+	if (n->phase != SIM_UP || !n->monitor)
+		return false;
+	if (n->core.state == PGHA_PASSIVE || n->core.state == PGHA_DIVERGED)
+		return true;
+	return n->core.state == PGHA_STANDBY &&
+		(n->core.bar == PGHA_BAR_TOO_LOW || n->core.bar == PGHA_BAR_PRIORITY ||
+		 n->core.bar == PGHA_BAR_APPLY_DELAY || n->core.bar == PGHA_BAR_AUTO_FAILOVER);
+}
+
+/*
+ * A primary that hands over does not lead again by itself.  If whom it has handed over
+ * to dies before it leads, and all are barred by their settings, nobody is promoted:
+ * who has set them up like that, and has ordered the switchover, decides.
+ */
+void
+sim_promote_barred(SimWorld *world)
+{
+	if (somebody_leads(world))
+		return;
+	for (int i = 0; i < world->count; i++)
+		if (!is_barred_for_good(&world->node[i]))
+			return;
+	for (int i = 0; i < world->count; i++)
+	{
+		if (sim_promote(world, i, false).reason == PGHA_WHY_NONE)
+		{
+			world->node[i].by_hand_lead = false;
+			world->past_settings++;
 			return;
 		}
 	}

@@ -8,5 +8,6 @@
 #include "world.h"
 
 extern void sim_promote_past_missing_wal(SimWorld *world);
+extern void sim_promote_barred(SimWorld *world);
 
 #endif

@@ -340,6 +340,10 @@ judge_primary(SimWorld *world, int node, int leader, pgha_time lost)
 	{
 		if (lasting(world, n, n->awake_at) < grace)
 			sim_violation(world, "promotion", "%s promotes without startup_grace", self);
+		for (int j = 0; j < world->count && n->settings.fence && leader == node; j++)
+			if (j != node && (!fresh(&n->seen[j], n->awake_at) ||
+							  (n->seen[j].contact != PGHA_CONTACT_ANSWERED && n->seen[j].contact != PGHA_CONTACT_REFUSED)))
+				sim_violation(world, "fencing", "%s promotes, %s may have taken over", self, name_of(world, j));
 		return;
 	}
 	seen = &n->seen[leader];
@@ -400,8 +404,9 @@ judge_fencing(SimWorld *world, int node, int leader, pgha_time lost)
 	const SimToldSync *told = told_sync(n, &n->before.claim);
 	bool		is_quorum = told != NULL && told->sync.method == PGHA_SYNC_ANY;
 	bool		demoted = fresh_report(n, leader, lost) != NULL && seen->report.in_recovery;
+	bool		let_go = is_primary_report(n, &seen->report) && seen->report.released == n->before.claim.term;
 
-	if (!n->settings.fence || is_quorum || demoted || (n->ended_clean && seen->alive <= lost))
+	if (!n->settings.fence || is_quorum || demoted || let_go || (n->ended_clean && seen->alive <= lost))
 		return;
 	if (!is_stopped(world, leader) && !(world->node[leader].phase == SIM_DOWN && world->node[leader].host_down))
 		sim_violation(world, "fencing", "%s promotes, the instance of %s is not stopped",

@@ -618,6 +618,7 @@ await_health(SimWorld *world, pgha_time limit)
 				sim_pause(world, i, false);
 		}
 		sim_promote_past_missing_wal(world);
+		sim_promote_barred(world);
 		sim_run(world, world->now + 100 * MS, NULL, NULL);
 		if (!healthy(world, what, sizeof(what)))
 			since = 0;

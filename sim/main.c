@@ -131,6 +131,7 @@ typedef struct Totals
 	long		stops;
 	long		divergences;
 	long		past_missing_wal;
+	long		past_settings;
 	long		transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
 } Totals;
 
@@ -147,6 +148,7 @@ add(Totals *totals)
 	totals->stops += world->stops;
 	totals->divergences += world->divergences;
 	totals->past_missing_wal += world->past_missing_wal;
+	totals->past_settings += world->past_settings;
 	for (int i = 0; i < PGHA_STATE_COUNT; i++)
 		for (int j = 0; j < PGHA_STATE_COUNT; j++)
 			totals->transition[i][j] += world->transition[i][j];
@@ -158,10 +160,10 @@ print_totals(const Totals *totals)
 	int			count;
 	const PghaTransition *transition = pgha_transitions(&count);
 
-	printf("%ld schedules: %ld promotions (%ld with a wrong timeline), %ld fencings, %ld instances stopped,\n%ld divergences, %ld former primaries promoted past one without its WAL,\n"
+	printf("%ld schedules: %ld promotions (%ld with a wrong timeline), %ld fencings, %ld instances stopped,\n%ld divergences, %ld former primaries promoted past one without its WAL, %ld standbys past their settings,\n"
 		   "%ld commits acknowledged, %ld of asynchronous clusters lost, %ld others\n",
 		   totals->schedules, totals->promotions, totals->failed_promotions, totals->fencings,
-		   totals->stops, totals->divergences, totals->past_missing_wal, totals->acknowledged, totals->lost_async, totals->lost_other);
+		   totals->stops, totals->divergences, totals->past_missing_wal, totals->past_settings, totals->acknowledged, totals->lost_async, totals->lost_other);
 	for (int i = 0; i < count; i++)
 		printf("  %-10s -> %-10s %8ld\n", pgha_state_name(transition[i].from),
 			   pgha_state_name(transition[i].to),

@@ -428,6 +428,7 @@ struct SimWorld
 	int			stops_begun;	/* not effective yet */
 	int			divergences;
 	int			past_missing_wal;	/* promotions by hand of a former primary that waits for one without WAL */
+	int			past_settings;	/* ... of a standby, as all are barred by their settings */
 	uint32_t	transition[PGHA_STATE_COUNT][PGHA_STATE_COUNT];
 };
 

@@ -61,6 +61,26 @@ like($err, qr/^pgha: error: node "nobody" is not one of pgha\.members\nHINT:  Th
 ($status, $out, $err) = pgha($c, 'switchover', '--timeout=x');
 is($status, 2, 'wrong usage');
 
+# ---- a login that does not hold at the other node ----
+$c->sql('CREATE ROLE here_only SUPERUSER LOGIN');
+foreach my $node ($a, $b)
+{
+	PghaCluster::spew("$node->{data}/pg_hba.conf", "host all here_only all reject\n" . PghaCluster::slurp("$node->{data}/pg_hba.conf"));
+	$node->reload;
+	$cluster->wait_for("$node->{name} to refuse it", sub {
+		($node->value(q{SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'reject'}) // 0) > 0 &&
+		(PghaCluster::run_command([ PghaCluster::as_postgres(), PghaCluster::pgha_program(), 'status',
+			'-h', $node->{host}, '-p', $node->{port}, '-U', 'here_only' ]))[2] =~ /rejects|does not exist/ });
+}
+foreach my $target ([], ['a'])
+{
+	($status, $out, $err) = PghaCluster::run_command([ PghaCluster::as_postgres(), PghaCluster::pgha_program(), 'switchover', @$target,
+		'-h', $c->{socket}, '-p', $c->{port}, '-U', 'here_only', '-d', 'postgres' ], timeout => 150);
+	is($status, 1, 'a switchover that could not be watched is not begun');
+	like($err, qr/pg_hba\.conf rejects.*^pgha: error: "[ab]" could not be asked whether it leads\nHINT: .*Nothing has changed\.$/ms, 'which is said');
+	is($c->state, 'primary', 'nothing has');
+}
+
 # ---- a promotion by force ----
 ($status, $out, $err) = pgha($a, 'promote', '--force');
 is($status, 1, 'a promotion by force beside a primary that is well needs more');

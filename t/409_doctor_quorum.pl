@@ -64,8 +64,20 @@ content($two, 'quorum', qr/^in force/);
 
 content($one, 'witnesses', qr/^1, all answer$/);
 is_deeply([ grep { $_->{severity} eq 'error' } $witness->rows('SELECT * FROM pgha_doctor()') ], [], 'the witness is asked, too, and finds no error');
-is($witness->value(q{SELECT count(*) FROM pgha_doctor() WHERE "check" IN ('slots', 'candidates', 'wal_level', 'synchronous_commit')}), '0',
-	'... and nothing that it has no data for');
+is($witness->value(q{SELECT count(*) FROM pgha_doctor() WHERE "check" IN ('slots', 'candidates', 'wal_level', 'synchronous_commit', 'role_grants')}), '0',
+	'... and nothing that it has no data for, nor an agent');
+
+# One that lets in nobody but the members' servers, as `pgha witness init` makes it, is no fault.
+$one->sql('CREATE ROLE reader LOGIN IN ROLE pg_monitor');
+$one->sql('GRANT EXECUTE ON FUNCTION pgha_doctor() TO reader');
+PghaCluster::spew("$witness->{data}/pg_hba.conf", "host all reader all reject\n" . PghaCluster::slurp("$witness->{data}/pg_hba.conf"));
+$witness->reload;
+my $said;
+ok(PghaCluster::poll_until('', sub {
+	$said = (PghaCluster::run_command([ PghaCluster::as_postgres(), PghaCluster::pgha_program(), 'doctor', '--all',
+		'-h', $one->{socket}, '-p', $one->{port}, '-U', 'reader', '-d', 'postgres' ]))[1];
+	return $said =~ /^info +asked +could not ask this witness from here: .*rejects/m;
+}), 'a witness that cannot be asked from here is no warning') or diag $said;
 change($witness, 'pgha.failure_timeout' => '4s');
 finds($one, 'witnesses', 'warning', qr/"w-1" has another list .* or other times/, qr/pgha\.witnesses/);
 change($witness, 'pgha.failure_timeout' => '3s');
@@ -93,5 +105,12 @@ content($one, 'lease_ttl', qr/^3000 ms, with a heartbeat every \d+ ms$/);
 content($one, 'refused_is_down', qr/^on$/);
 change($one, 'pgha.refused_is_down' => 'off');
 content($one, 'refused_is_down', qr/^off: a primary that crashes/);
+
+# ---- two that are left vote on ----
+
+$three->stop;
+my $two_members = join ', ', grep { !/^db-3=/ } split /, */, $cluster->{members};
+change($_, 'pgha.members' => $two_members, 'pgha.witnesses' => '') foreach $one, $two;
+finds($_, 'voters', 'warning', qr/two voters are left, and both are needed/, qr/pgha\.witnesses = /) foreach $one, $two;
 
 done_testing();

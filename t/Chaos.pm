@@ -170,8 +170,21 @@ sub stop
 	return unless $node->is_up;
 	kill $mode eq 'fast' ? 'INT' : 'QUIT', $node->{pid};
 
-	# What is stopped on purpose nobody else starts; the end may wait for a walsender that is cut off.
-	$self->later(sub { PghaCluster::poll_until('', sub { !$node->is_running }, 60); $self->up($node) });
+	# What is stopped on purpose nobody else starts.
+	$self->later(sub { $self->start_when_down($node) });
+	return;
+}
+
+# The end may wait for what is undone later: a walsender that is cut off, a monitor that hangs.
+sub start_when_down
+{
+	my ($self, $node) = @_;
+	if ($node->is_running)
+	{
+		push @{ $self->{undo} }, [ PghaCluster::now() + 0.1, sub { $self->start_when_down($node) } ];
+		return;
+	}
+	$self->up($node);
 	return;
 }
 
@@ -180,8 +193,7 @@ sub restart
 	my ($self, $node) = @_;
 	return unless $node->is_up;
 	kill 'INT', $node->{pid};
-	PghaCluster::poll_until('', sub { !$node->is_running }, 20);
-	$self->up($node);
+	$self->start_when_down($node);
 	return;
 }
 
@@ -267,7 +279,7 @@ sub play
 		@$self{ 'lasts', 'choice' } = @$step{ 'lasts', 'choice' };
 		$step->{fault}[2]->($self);
 	}
-	PghaCluster::poll_until('', sub { $self->catch_up; return !@{ $self->{undo} } }, 30);
+	PghaCluster::poll_until('', sub { $self->catch_up; return !@{ $self->{undo} } }, 90);
 	$self->catch_up(1);
 	$cluster->heal;
 

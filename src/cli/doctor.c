@@ -196,9 +196,12 @@ connect_like(PGconn *like, const char *address)
 	return conn;
 }
 
-/* Asks a member that the first one has named. */
+/*
+ * Asks a member that the first one has named.  A witness lets in nobody but the
+ * members' servers: whether it is well these say (check "witnesses").
+ */
 static void
-ask_other(PGconn *like, const char *node, const char *address, json_t *groups)
+ask_other(PGconn *like, const char *node, const char *address, bool witness, json_t *groups)
 {
 	json_t	   *findings = add_group(groups, "server", node, address);
 	PGconn	   *conn = connect_like(like, address);
@@ -218,9 +221,10 @@ ask_other(PGconn *like, const char *node, const char *address, json_t *groups)
 		why = settled ? why : "it does not answer";
 	}
 	if (!settled || !ask(conn, findings, &why, NULL))
-		pgha_finding(findings, "warning", "asked",
+		pgha_finding(findings, witness ? "info" : "warning", "asked",
+					 witness ? "Run \"pgha doctor\" on that host, as the user that runs it." :
 					 "Start it, if it is down; or let this role in from here; or run \"pgha doctor\" on that host.",
-					 "could not ask it from here: %s", why);
+					 "could not ask %s from here: %s", witness ? "this witness" : "it", why);
 	PQfinish(conn);
 }
 
@@ -249,7 +253,7 @@ ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
 		const char *address = json_string_value(json_object_get(member, "address"));
 
 		if (answered && name != NULL && address != NULL && strcmp(name, node) != 0)
-			ask_other(conn, name, address, groups);
+			ask_other(conn, name, address, json_is_true(json_object_get(member, "witness")), groups);
 	}
 	free(node);
 	PQfinish(conn);

@@ -54,6 +54,7 @@ static const Subcommand subcommands[] = {
 		"  Lag        WAL that it has not received yet\n"
 		"  Upstream   whom it streams from\n"
 		"  Candidate  may be promoted by itself; the lines below the table say why not\n"
+		"  Supports   where the members vote: whom it is for\n"
 		"  Agent      its agent is connected to the member that answered; the primary\n"
 		"             knows of all agents, a standby of its own\n"
 		"\n"
@@ -113,8 +114,8 @@ static const Subcommand subcommands[] = {
 	{"restart", "[NODE | --rolling [--force]] [--timeout=SECONDS] [CONNECTION]",
 		"restarts a server through its agent, or all of them in turn",
 		"Without NODE the server that is connected to.  Waits until it streams or leads\n"
-		"again.  A primary is restarted as it is: if that takes too long another one takes\n"
-		"over; see --rolling.\n"
+		"again.  A primary is restarted as it is, without a switchover: where the members\n"
+		"vote another one takes over, else if it takes too long; see --rolling.\n"
 		"\n"
 		"      --rolling          all servers: each standby, waited for until it streams\n"
 		"                         again, then a switchover to the best of them, which\n"

@@ -7,6 +7,9 @@
  * long writes were held is measured by this program's clock: from the server's notice
  * to the first answer of the new primary that it accepts commits.
  *
+ * A login that only the former primary lets in would leave that unknown: nothing is
+ * begun with one.
+ *
  * Ctrl-C cancels the query, which calls the switchover off if it is not too late.  It
  * decides nothing; each wait has a limit.
  */
@@ -318,6 +321,33 @@ address_in(const json_t *rows, const char *node)
 	return NULL;
 }
 
+/* Does the login hold where it may go, too?  Says where not. */
+static bool
+can_ask(const PghaClientOptions *options, const json_t *rows, const char *target)
+{
+	size_t		index;
+	const json_t *row;
+
+	json_array_foreach(rows, index, row)
+	{
+		const char *node = json_string_value(json_object_get(row, "node"));
+		const char *address = json_string_value(json_object_get(row, "address"));
+		PGconn	   *conn;
+
+		if (node == NULL || address == NULL ||
+			!(target != NULL ? strcmp(node, target) == 0 : json_is_true(json_object_get(row, "candidate"))))
+			continue;
+		conn = pgha_connect_address(options, address, stderr);
+		if (conn == NULL)
+			pgha_error(stderr, "How it goes is asked of the new primary: use a role that can log in at each member's address. Nothing has changed.",
+					   "\"%s\" could not be asked whether it leads", node);
+		if (conn == NULL)
+			return false;
+		PQfinish(conn);
+	}
+	return true;
+}
+
 /* Waits for the new primary, and tells how long writes were held. */
 static int
 await_leader(const PghaClientOptions *options, const Move *move, const char *address, const char *former, PGconn **conn)
@@ -358,14 +388,14 @@ pgha_move_primary(const PghaClientOptions *options, const char *target, PGconn *
 	const char *const values[] = {target};
 	Move		move = {.held_at = 0};
 	json_t	   *rows = pgha_client_query_json(*primary,
-											  "SELECT coalesce(json_agg(json_build_object('node', node, 'address', address)), '[]')"
+											  "SELECT coalesce(json_agg(json_build_object('node', node, 'address', address, 'candidate', candidate)), '[]')"
 											  " FROM pgha_cluster()", NULL);
 	PGresult   *result;
 	int			code = EXIT_ERROR;
 
 	*former = strdup(pgha_client_node(*primary));
 	(void) PQsetNoticeReceiver(*primary, take_notice, &move);
-	if (rows == NULL || *former == NULL)
+	if (rows == NULL || *former == NULL || !can_ask(options, rows, target))
 	{
 		json_decref(rows);
 		return EXIT_ERROR;

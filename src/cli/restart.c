@@ -82,6 +82,7 @@ restart_server(const PghaClientOptions *options, PGconn **conn)
 	return code;
 }
 
+/* By its address, where it is looked for when it comes back: a login that only its socket takes is told before. */
 static int
 restart_one(const PghaClientOptions *options)
 {
@@ -89,9 +90,9 @@ restart_one(const PghaClientOptions *options)
 	char	   *address = NULL;
 	int			code = EXIT_ERROR;
 
-	if (conn != NULL && options->node != NULL && strcmp(pgha_client_node(conn), options->node) != 0)
+	if (conn != NULL)
 	{
-		address = pgha_address_of(conn, options->node);
+		address = pgha_address_of(conn, options->node != NULL ? options->node : pgha_client_node(conn));
 		PQfinish(conn);
 		conn = address != NULL ? pgha_connect_address(options, address, stderr) : NULL;
 	}

@@ -308,6 +308,20 @@ pgha_stand_for_election(PghaStep *step)
 		return;
 	}
 
+	/* It has handed over, and has followed nobody since: whoever leads may not be heard. */
+	if (strcmp(node->durable.claim.leader, node->settings.name[node->settings.self]) == 0)
+	{
+		PghaWhy		unheard = pgha_may_lead_unheard(node);
+
+		if (unheard.reason != PGHA_WHY_NONE)
+		{
+			if (node->why.reason != unheard.reason || node->why.member != unheard.member)
+				pgha_tell(step, unheard);
+			pgha_enter(step, PGHA_STANDBY, unheard);
+			return;
+		}
+	}
+
 	if (node->state == PGHA_STARTING)
 		pgha_enter(step, PGHA_STANDBY, loss);
 	if (node->state != PGHA_CANDIDATE)

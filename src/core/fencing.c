@@ -2,9 +2,10 @@
  * fencing.c
  *		The old primary's instance is stopped first (pgha.fence).
  *
- * Called by the election before it promotes, asked by eligibility.c, and told
- * when a stop that is under way, or failed, is of no account any more.  Never
- * promotes, and never stops the instance of a primary that is proved gone.
+ * Called by the election before it promotes, asked by eligibility.c and, for a
+ * former primary, by standby.c, and told when a stop that is under way, or failed,
+ * is of no account any more.  Never promotes, and never stops the instance of a
+ * primary that is proved gone.
  */
 #include "fencing.h"
 #include "members.h"
@@ -22,7 +23,8 @@ is_proved_gone(const PghaNode *node, int leader)
 {
 	const PghaMember *primary = &node->member[leader];
 
-	if (pgha_has_let_go(node))
+	/* Heard since as a standby, it may have been promoted anew. */
+	if (pgha_has_let_go(node) && primary->report.released == pgha_followed_term(node))
 		return true;
 
 	/* Those who could confirm its commits are on this side. */
@@ -43,6 +45,27 @@ pgha_needs_stop(const PghaNode *node)
 
 	return node->settings.fence && leader != PGHA_NOBODY && !is_proved_gone(node, leader) &&
 		RULE(node, PGHA_RULE_STOP_OLD);
+}
+
+/* One that refuses does not lead, or its host is off; so nobody waits for what has died for good. */
+PghaWhy
+pgha_may_lead_unheard(const PghaNode *node)
+{
+	const PghaWhy none = pgha_because(PGHA_WHY_NONE, PGHA_NOBODY);
+
+	if (!node->settings.fence || !RULE(node, PGHA_RULE_RETURN_HEARD))
+		return none;
+	for (int i = node->settings.count - 1; i >= 0; i--)
+	{
+		const PghaMember *m = &node->member[i];
+
+		if (!pgha_is_self(node, i) &&
+			(m->told < node->awake ||
+			 (m->contact != PGHA_CONTACT_ANSWERED && m->contact != PGHA_CONTACT_REFUSED && !m->misnamed)))
+			return pgha_because(m->contact == PGHA_CONTACT_STARTING ?
+								PGHA_WHY_MAY_LEAD_STARTING : PGHA_WHY_MAY_LEAD, i);
+	}
+	return none;
 }
 
 PghaReason

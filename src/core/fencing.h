@@ -12,6 +12,12 @@
 /* With pgha.fence: must the old primary's instance be off before this node may lead? */
 extern bool pgha_needs_stop(const PghaNode *node);
 
+/*
+ * With pgha.fence: has this node, which led last, yet to hear a member that may have
+ * taken over?  PGHA_WHY_NONE if not, or without pgha.fence.
+ */
+extern PghaWhy pgha_may_lead_unheard(const PghaNode *node);
+
 /* Why that instance could not be stopped; PGHA_WHY_NONE if it could. */
 extern PghaReason pgha_stop_obstacle(const PghaNode *node);
 

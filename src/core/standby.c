@@ -355,9 +355,9 @@ return_to_lead(PghaStep *step)
 	const PghaMember *self = &node->member[node->settings.self];
 	const PghaWhy was = node->why;
 	PghaWhy		objection;
+	PghaWhy		unheard;
 	bool		all_answer = true;
 	int			refuses = PGHA_NOBODY;
-	int			missing = PGHA_NOBODY;
 
 	if (node->state != PGHA_RETURNING)
 	{
@@ -374,9 +374,6 @@ return_to_lead(PghaStep *step)
 			all_answer = false;
 		if (m->contact == PGHA_CONTACT_ERROR && !m->misnamed)
 			refuses = i;
-		if (m->told < node->awake ||
-			(m->contact != PGHA_CONTACT_ANSWERED && m->contact != PGHA_CONTACT_REFUSED && !m->misnamed))
-			missing = i;
 	}
 	pgha_enter(step, PGHA_RETURNING, node->bar == PGHA_BAR_FORGOT ?
 			   pgha_because(PGHA_WHY_FORGOT, pgha_recall_missing(node)) : pgha_because(PGHA_WHY_RETURNING, PGHA_NOBODY));
@@ -401,15 +398,13 @@ return_to_lead(PghaStep *step)
 		return;
 
 	/* Whoever may have taken over must be heard: stopping it would lose what it has acknowledged. */
-	if (missing != PGHA_NOBODY && node->settings.fence && RULE(node, PGHA_RULE_RETURN_HEARD))
+	unheard = pgha_may_lead_unheard(node);
+	if (unheard.reason != PGHA_WHY_NONE)
 	{
-		PghaWhy		why = pgha_because(node->member[missing].contact == PGHA_CONTACT_STARTING ?
-									   PGHA_WHY_MAY_LEAD_STARTING : PGHA_WHY_MAY_LEAD, missing);
-
 		/* It may be for ever, as with one that has not the WAL it begins with: an administrator has to know. */
-		if (was.reason != why.reason || was.member != why.member)
-			pgha_tell(step, why);
-		pgha_enter(step, PGHA_RETURNING, why);
+		if (was.reason != unheard.reason || was.member != unheard.member)
+			pgha_tell(step, unheard);
+		pgha_enter(step, PGHA_RETURNING, unheard);
 		return;
 	}
 

@@ -618,9 +618,14 @@ after_commit(bool prepare)
 static void
 gate_xact_callback(XactEvent event, void *arg)
 {
+	/* What that depends on is settled before a process runs transactions. */
+	static enum {UNKNOWN, NO_GATE, GATE} kind = UNKNOWN;
+
 	(void) arg;
 
-	if (unlikely(!PghaHasData()))
+	if (unlikely(kind == UNKNOWN))
+		kind = PghaHasData() ? GATE : NO_GATE;
+	if (unlikely(kind == NO_GATE))
 		return;
 
 	switch (event)

@@ -195,14 +195,14 @@ first_line(const char *literal, const char *host, const char *database)
 		database, literal, literal, quote_literal_cstr(host), quote_literal_cstr(host)) > 0;
 }
 
-/* Members' addresses that no line lets in, or that one refuses. */
+/* Addresses of the first `count` members and witnesses that no line lets in, or that one refuses. */
 static void
-check_lines(PghaDoctor *doctor, const char *what, const char *condition, const char *example)
+check_lines(PghaDoctor *doctor, int count, const char *what, const char *condition, const char *example)
 {
 	const PghaView *view = doctor->view;
 	const char *literal = role_literal();
 
-	for (int i = 0; i < view->members.count; i++)
+	for (int i = 0; i < count; i++)
 	{
 		const char *host = view->members.member[i].host;
 		const char *remedy;
@@ -225,6 +225,7 @@ check_lines(PghaDoctor *doctor, const char *what, const char *condition, const c
 static void
 check_hba(PghaDoctor *doctor)
 {
+	const PghaView *view = doctor->view;
 	const char *literal = role_literal();
 	const char *database = agent_database();
 	int			rows;
@@ -237,8 +238,16 @@ check_hba(PghaDoctor *doctor)
 	if (rows > 0)
 		PghaDoctorFind(doctor, PGHA_ERROR, "Correct the line, and reload; the server does not start with it.",
 					   "line %s of pg_hba.conf: %s", PghaDoctorField(0, 0), PghaDoctorField(0, 1));
-	check_lines(doctor, "replication", "'replication' = ANY (r.database)", "replication");
-	check_lines(doctor, psprintf("database \"%s\", which agents use", database),
+	check_lines(doctor, view->members.voters - view->settings.leaving, "replication", "'replication' = ANY (r.database)", "replication");
+
+	/* No agent logs in to a witness. */
+	if (view->settings.self >= view->members.count)
+	{
+		if (doctor->findings == 0)
+			PghaDoctorFine(doctor, "role %s is let in from all members' and witnesses' addresses, for replication", literal);
+		return;
+	}
+	check_lines(doctor, view->members.count, psprintf("database \"%s\", which agents use", database),
 				psprintf("'all' = ANY (r.database) OR %s = ANY (r.database)"
 						 " OR EXISTS (SELECT FROM unnest(r.database) d WHERE d LIKE '/%%')",
 						 quote_literal_cstr(database)), database);
@@ -250,7 +259,7 @@ check_hba(PghaDoctor *doctor)
 const PghaCheck pgha_checks_access[] = {
 	{"own_address", PGHA_NEEDS_VIEW, check_own_address},
 	{"role", PGHA_NEEDS_OTHERS, check_role},
-	{"role_grants", PGHA_NEEDS_OTHERS, check_role_grants},
+	{"role_grants", PGHA_NEEDS_OTHERS | PGHA_NEEDS_DATA, check_role_grants},
 	{"passfile", PGHA_NEEDS_VIEW, check_passfile},
 	{"pg_hba", PGHA_NEEDS_OTHERS, check_hba},
 	{NULL, 0, NULL}

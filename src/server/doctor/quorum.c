@@ -62,7 +62,7 @@ check_quorum(PghaDoctor *doctor)
 					   view->members.voters);
 	else if (takes_part(view) && !in_force(view) && old.len == 0)
 		PghaDoctorFind(doctor, PGHA_WARNING, "See which member does not answer (check \"members\"), and wait for some seconds.",
-					   "quorum is not in force yet: the primary waits until a majority of the %d voters promises to follow it",
+					   "quorum is not in force yet: the primary waits until all members with data, and a majority of the %d voters, promise to follow it",
 					   view->members.voters);
 	if (doctor->findings == 0)
 		PghaDoctorFine(doctor, takes_part(view) ? "in force, %d voters" : "off, with %d voters", view->members.voters);
@@ -96,7 +96,11 @@ check_voters(PghaDoctor *doctor)
 					   "Take recovery_min_apply_delay back, or raise max_connections and the like to what the primary has; or leave the server out of pgha.members, as a standby of its own.",
 					   "cannot lead, and votes for nobody who has less WAL, so that nobody is elected before the last WAL, if it alone has that, was fetched from it: %s",
 					   held.data);
-	if (voters == 2)
+	if (voters == 2 && in_force(view))
+		PghaDoctorFind(doctor, PGHA_WARNING,
+					   "Make a witness on a third host, such as a pgpool host: pgha.witnesses = 'w-1=HOST:PORT' on every node.",
+					   "two voters are left, and both are needed: the failure of one ends all commits");
+	else if (voters == 2)
 		PghaDoctorFind(doctor, PGHA_INFO,
 					   "Make a witness on a third host, such as a pgpool host: pgha.witnesses = 'w-1=HOST:PORT' on every node.",
 					   "there are two voters: the failure of one leaves no majority, so nobody votes, and a divided cluster may have two primaries");
