@@ -235,6 +235,15 @@ end_promise(SimWorld *world, int node)
 	sim_changed(world, node);
 }
 
+/* Leases that were given before last up to three times failure_timeout (start_monitor()): nobody uses them up. */
+static void
+end_lie(SimWorld *world, const Cast *cast)
+{
+	world->idle = true;
+	run_for(world, 4 * world->node[cast->leader].settings.failure_timeout);
+	world->idle = world->clocks_lie = false;
+}
+
 /* Nothing is written until the rival is elected, so that it, cut off, has all. */
 static bool
 elect_beside(SimWorld *world, Cast *cast)
@@ -275,7 +284,7 @@ direct_follow(SimWorld *world, Cast *cast)
 		world->idle = false;
 		run_for(world, 2 * world->node[cast->leader].settings.failure_timeout);
 	}
-	world->idle = world->clocks_lie = false;
+	end_lie(world, cast);
 }
 
 /* ... or it stores the leader's rule that no confirmation is needed any more. */
@@ -288,7 +297,7 @@ direct_store(SimWorld *world, Cast *cast)
 		world->idle = false;
 		run_for(world, 2 * world->node[cast->leader].settings.failure_timeout);
 	}
-	world->idle = world->clocks_lie = false;
+	end_lie(world, cast);
 }
 
 /*
