@@ -8,6 +8,8 @@
  * others following it.  Finally that leader is taken away once more.
  */
 #include "vote_fault.h"
+#include "../src/core/recall.h"
+#include "vote_forget.h"
 
 #include "../src/core/recall.h"
 #include "check.h"
@@ -19,6 +21,7 @@
 #include "trace.h"
 #include "vote_check.h"
 #include "vote_directed.h"
+#include "vote_forget.h"
 #include "wal.h"
 
 /* Faults besides those of fault.c, which they follow. */
@@ -243,64 +246,11 @@ rewind_node(SimWorld *world, int node)
 	sim_post_to_host(world, sim_between(world, 200 * MS, 2 * SECOND), SIM_START, node, 0, 0, 0);
 }
 
-/* Has anybody WAL of this timeline?  A promotion may have begun it, and have died before. */
-static bool
-has_wal_of(const SimWorld *world, int timeline)
-{
-	for (int i = 0; i < world->count; i++)
-	{
-		const SimNode *n = &world->node[i];
-
-		if (n->nwal > 0 && world->record[n->wal[n->nwal - 1]].timeline >= (uint32_t) timeline)
-			return true;
-	}
-	return false;
-}
-
-/* Does a member with data but this one remember whom it has followed?  Where none does, an administrator promotes. */
-static bool
-others_remember(const SimWorld *world, int node)
-{
-	for (int i = 0; i < world->count; i++)
-		if (i != node && !world->node[i].witness && world->node[i].disk.claim.term != 0)
-			return true;
-	return false;
-}
-
-/*
- * pgha.state is lost while the server is down; without standby.signal the server
- * can tell that it was managed, and may have led (server/boot.c).
- */
 static void
 forget(SimWorld *world, int node)
 {
-	SimNode    *n = &world->node[node];
-
-	/* One that waits for a leader does not answer (see sim_lose_wal()). */
-	for (int i = 0; i < world->count; i++)
-		if (world->node[i].no_wal)
-			return;
-	if (!world->node[node].witness && !others_remember(world, node))
-		return;
-	sim_kill(world, node, false);
-	sim_trace(world, node, "loses pgha.state");
-	world->forgets++;
-
-	/* Elected, and not promoted yet: nobody will ever lead in that term, nor know of it if others forget it as well. */
-	for (int term = 1; term < SIM_MAX_TERMS; term++)
-	{
-		if (world->winner[term] != node + 1 || (term < SIM_MAX_TIMELINES && has_wal_of(world, term)))
-			continue;
-		world->winner[term] = 0;
-		if (term < SIM_MAX_TIMELINES && world->timeline[term].creator == node)
-			n->real[term] = world->timeline[term].used = false;
-		if (world->elected[node] == (uint64_t) term)
-			world->elected[node] = 0;
-	}
-	pgha_forget(&n->disk);
-	if (!n->witness && !n->standby_signal)
-		n->disk.role = PGHA_ROLE_PRIMARY;
-	later(world, sim_some_time(world), FAULT_START, node);
+	if (sim_forget_votes(world, node))
+		later(world, sim_some_time(world), FAULT_START, node);
 }
 
 static void
