@@ -83,7 +83,11 @@ take_back_promotion(SimWorld *world, int node)
 	uint32_t	parent = n->disk.replaced.timeline;
 	uint32_t	last = n->nwal == 0 ? 1 : world->record[n->wal[n->nwal - 1]].timeline;
 	int			followed = n->nwal;
+	uint64_t	elected = n->disk.won;
 
+	/* With votes the monitor withdraws from a term in which no WAL was written. */
+	if (n->disk.rule.term != 0 && elected > n->disk.claim.term && elected < SIM_MAX_TIMELINES && n->real[elected] && last < elected)
+		n->real[elected] = world->timeline[elected].used = false;
 	if (!sim_rule(world, PGHA_RULE_TAKE_BACK) || !pgha_take_back_promotion(&n->disk))
 		return;
 	n->standby_signal = true;

@@ -175,8 +175,8 @@ sees_later_leader(const SimWorld *world, int node, int other)
 {
 	const SimNode *o = &world->node[other];
 
-	return other != node && sim_leads(world, other) && !o->frozen && o->core.posted && !o->answers_error &&
-		o->core.durable.claim.term > world->node[node].core.durable.claim.term &&
+	return other != node && sim_leads(world, other) && !o->frozen && o->core.posted && o->shown.posted && !o->answers_error &&
+		o->shown.claim.term > world->node[node].core.durable.claim.term &&
 		sim_linked(world, node, other) && !world->node[node].rejected[other];
 }
 
