@@ -6,6 +6,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
+use Votes;
 
 my $cluster = PghaCluster->new(
 	nodes => 3,
@@ -13,6 +14,10 @@ my $cluster = PghaCluster->new(
 my @nodes = $cluster->nodes;
 $cluster->wait_for('all to see all',
 	sub { !grep { my $view = $_->view; keys %$view != 3 || grep { !$_->{reachable} } values %$view } @nodes });
+
+# That the members begin to vote is told, and told on.
+wait_votes($nodes[0], @nodes);
+$cluster->wait_for('all to have heard of that', sub { !grep { my $node = $_; !grep { $_->{what} =~ /the members vote from now on/ } $node->events } @nodes });
 
 my @marks = map { $_->log_mark } @nodes;
 my @events = map { scalar $_->events } @nodes;
