@@ -38,9 +38,11 @@ sub fall_twice
 	kill 'STOP', @senders;
 	$node->sql('UPDATE big SET g = g + 1');
 	$node->kill9;
-	my $next = $cluster->wait_single_primary(among => [ $cluster->others($node) ]);
-	my @job = stopped_job($node, $what);
+
+	# pg_rewind goes on until it is stopped, too.
+	stopped_job($node, $what);
 	kill 'STOP', $node->job_pids;
+	my $next = $cluster->wait_single_primary(among => [ $cluster->others($node) ]);
 	my ($third) = grep { $_ != $next } $cluster->others($node);
 	$cluster->wait_for("$what: the third to follow", sub { ($third->value(q{SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'}) // 0) == 1 });
 	$next->kill9;
