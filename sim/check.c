@@ -707,8 +707,8 @@ check_new_timeline(SimWorld *world, int node, uint32_t timeline)
 	}
 }
 
-static void
-check_stream(SimWorld *world, int node, int upstream)
+void
+sim_check_stream(SimWorld *world, int node, int upstream)
 {
 	if (!sim_contains(world, upstream, node))
 		sim_violation(world, "history", "%s streams from %s, whose history does not contain its WAL",
@@ -759,7 +759,7 @@ const SimObserver sim_checks = {
 	.after_step = check_after_step,
 	.promote = check_promote,
 	.new_timeline = check_new_timeline,
-	.stream = check_stream,
+	.stream = sim_check_stream,
 	.receiver_ended = check_receiver_ended,
 	.acknowledged = check_acknowledged,
 	.gate_opened = check_gate_opened,

@@ -214,14 +214,6 @@ check_look(SimWorld *world)
 }
 
 static void
-check_stream(SimWorld *world, int node, int upstream)
-{
-	if (!sim_contains(world, upstream, node))
-		sim_violation(world, "history", "%s streams from %s, whose history does not contain its WAL",
-					  name_of(world, node), name_of(world, upstream));
-}
-
-static void
 check_after_step(SimWorld *world, int node)
 {
 	SimNode    *n = &world->node[node];
@@ -250,7 +242,7 @@ const SimObserver sim_vote_checks = {
 	.new_timeline = check_new_timeline,
 	.acknowledged = check_acknowledged,
 	.gate_opened = check_gate_opened,
-	.stream = check_stream,
+	.stream = sim_check_stream,
 	.look = check_look,
 	.after_step = check_after_step,
 };

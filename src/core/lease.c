@@ -151,6 +151,17 @@ pgha_unelected(const PghaNode *node)
 }
 
 void
+pgha_set_deadline(PghaStep *step, pgha_time until)
+{
+	PghaVoting *voting = &step->node->voting;
+
+	if (voting->gate_deadline == until)
+		return;
+	voting->gate_deadline = until;
+	pgha_act(step, PGHA_ACT_LEASE)->until = until;
+}
+
+void
 pgha_hold_gate(PghaStep *step)
 {
 	PghaNode   *node = step->node;
@@ -162,11 +173,7 @@ pgha_hold_gate(PghaStep *step)
 	voting->lease_deadline = lease(node, step->now);
 	open = node->posted && committed && may_open(node) && !pgha_is_arming(node) &&
 		!held && pgha_unelected(node) == PGHA_NOBODY && step->now < voting->lease_deadline;
-	if (voting->gate_deadline != voting->lease_deadline)
-	{
-		voting->gate_deadline = voting->lease_deadline;
-		pgha_act(step, PGHA_ACT_LEASE)->until = voting->lease_deadline;
-	}
+	pgha_set_deadline(step, voting->lease_deadline);
 	if (open)
 		pgha_open_gate(step);
 	else if (node->gate_open && step->now < voting->lease_deadline)

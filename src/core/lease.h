@@ -24,6 +24,9 @@ extern void pgha_beat(PghaStep *step);
 /* A member that leads in a later term and knows of no votes (an older version): beside it no commits; or PGHA_NOBODY. */
 extern int	pgha_unelected(const PghaNode *node);
 
+/* Until when the gate is open, if it is, unless it is pushed on before; absolute. */
+extern void pgha_set_deadline(PghaStep *step, pgha_time until);
+
 /* Opens, moves on or shuts the gate of a leader under quorum, once a step. */
 extern void pgha_hold_gate(PghaStep *step);
 

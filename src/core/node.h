@@ -143,7 +143,7 @@ typedef struct PghaDurable
 	pgha_lsn	own_from;		/* from there on the WAL here is of own promotions that were taken back, and
 								 * nobody's history: 0: none is */
 
-	/* The members vote (quorum.md, 3). */
+	/* The members vote (quorum.md, 3): from here on, see pgha_forget_votes(). */
 	PghaBallot	support;		/* the leader that this voter accepts; without a name: none of before that term */
 	PghaBallot	vote;			/* the last one */
 	bool		vote_open;		/* it is not known yet what became of its candidate */

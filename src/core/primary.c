@@ -95,20 +95,27 @@ pgha_greater_claim(const PghaNode *node)
 	return later_support(node);
 }
 
-void
-pgha_fence_self(PghaStep *step, PghaWhy why)
+/* Restarts as a standby; unless it was replaced it may lead again (L4, H5). */
+static void
+step_down(PghaStep *step, PghaWhy why)
 {
 	PghaNode   *node = step->node;
 
 	pgha_close_gate(step);
 	node->posted = false;
 	node->durable.role = PGHA_ROLE_STANDBY;
-	node->durable.fenced = true;
 	pgha_tell(step, why);
 	pgha_act(step, PGHA_ACT_WRITE_STATE);
 	pgha_enter(step, PGHA_FENCING, why);
 	node->fence_tried = step->now;
 	pgha_act(step, PGHA_ACT_FENCE);
+}
+
+void
+pgha_fence_self(PghaStep *step, PghaWhy why)
+{
+	step->node->durable.fenced = true;
+	step_down(step, why);
 }
 
 /*
@@ -142,13 +149,7 @@ all_told(const PghaNode *node, pgha_time since, pgha_time now, int *missing)
 static void
 push_deadline(PghaStep *step)
 {
-	PghaVoting *voting = &step->node->voting;
-	pgha_time	until = step->now + step->node->settings.failure_timeout;
-
-	if (voting->gate_deadline == until)
-		return;
-	voting->gate_deadline = until;
-	pgha_act(step, PGHA_ACT_LEASE)->until = until;
+	pgha_set_deadline(step, step->now + step->node->settings.failure_timeout);
 }
 
 void
@@ -163,22 +164,6 @@ pgha_lead(PghaStep *step, PghaWhy why)
 	push_deadline(step);
 	pgha_open_gate(step);
 	pgha_enter(step, PGHA_PRIMARY, pgha_because(PGHA_WHY_LEADING, PGHA_NOBODY));
-}
-
-/* Gives up without having been replaced: it may lead again (L4, H5). */
-static void
-step_down(PghaStep *step, PghaWhy why)
-{
-	PghaNode   *node = step->node;
-
-	pgha_close_gate(step);
-	node->posted = false;
-	node->durable.role = PGHA_ROLE_STANDBY;
-	pgha_tell(step, why);
-	pgha_act(step, PGHA_ACT_WRITE_STATE);
-	pgha_enter(step, PGHA_FENCING, why);
-	node->fence_tried = step->now;
-	pgha_act(step, PGHA_ACT_FENCE);
 }
 
 /* The first decision of a server that came up, or woke up, out of recovery. */

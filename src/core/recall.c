@@ -36,6 +36,9 @@
  * soon as all were there once.  While a member is missing it stays as it is.
  */
 #include "recall.h"
+
+#include <stddef.h>
+
 #include "members.h"
 #include "rule.h"
 
@@ -43,6 +46,17 @@ void
 pgha_forget(PghaDurable *durable)
 {
 	memset(durable, 0, sizeof(*durable));
+	durable->forgot = durable->vote_open = true;
+}
+
+void
+pgha_forget_votes(PghaDurable *durable)
+{
+	const size_t votes = offsetof(PghaDurable, support);
+	pgha_time	promised = durable->promised_ttl;
+
+	memset((char *) durable + votes, 0, sizeof(*durable) - votes);
+	durable->promised_ttl = promised;
 	durable->forgot = durable->vote_open = true;
 }
 

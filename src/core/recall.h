@@ -10,6 +10,9 @@
 /* Nothing is remembered: as far as votes go, anything may have been. */
 extern void pgha_forget(PghaDurable *durable);
 
+/* The same of the votes alone; what was promised for at the longest is kept. */
+extern void pgha_forget_votes(PghaDurable *durable);
+
 /*
  * Is it known by now that nothing is pending that this node may have voted in?  Then
  * it takes part in votes from here on; once a step, before the ballot.  True if so,

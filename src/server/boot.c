@@ -282,23 +282,12 @@ is_lost(const PghaDurable *durable)
 static void
 forget_copied_votes(PghaDurable *durable)
 {
-	PghaDurable known = *durable;
+	bool		voted = config.settings.voters > 0 || durable->rule.term != 0;
 
 	if (!file_exists(BACKUP_LABEL_FILE) || durable->forgot)
 		return;
-	pgha_forget(durable);
-	durable->claim = known.claim;
-	durable->role = known.role;
-	durable->fenced = known.fenced;
-	durable->diverged = known.diverged;
-	durable->paused = known.paused;
-	durable->pause_generation = known.pause_generation;
-	durable->sync = known.sync;
-	memcpy(durable->leader_instance, known.leader_instance, sizeof(durable->leader_instance));
-	durable->replaced = known.replaced;
-	durable->own_from = known.own_from;
-	durable->promised_ttl = known.promised_ttl;
-	if (config.settings.voters > 0 || known.rule.term != 0)
+	pgha_forget_votes(durable);
+	if (voted)
 		ereport(LOG,
 				(errmsg("pgha: this server starts from a base backup, and does not know what it has voted in since"),
 				 errdetail("It votes when all members with data have answered.")));
