@@ -8,34 +8,16 @@ use lib $FindBin::RealBin;
 use PghaCluster;
 use Test::More;
 
-# CRC-32C, as PostgreSQL's.
-sub crc32c
-{
-	my ($text) = @_;
-	my $crc = 0xFFFFFFFF;
-	foreach my $byte (unpack 'C*', $text)
-	{
-		$crc ^= $byte;
-		$crc = ($crc >> 1) ^ ($crc & 1 ? 0x82F63B78 : 0) for 1 .. 8;
-	}
-	return $crc ^ 0xFFFFFFFF;
-}
-
 my $cluster = PghaCluster->new(nodes => 2)->build;
 my ($a, $b) = $cluster->nodes;
-my $file = "$b->{data}/pgha.state";
 
-sub state_of { return PghaCluster::slurp($file) // ''; }
+sub state_of { return $b->state_text; }
 
 # The file with another version and more lines.
 sub write_state
 {
 	my ($version, @lines) = @_;
-	my $text = state_of();
-	$text =~ s/^crc=.*\n//m;
-	$text =~ s/\Apgha state \d+/pgha state $version/;
-	$text .= join '', map { "$_\n" } @lines;
-	PghaCluster::spew($file, $text . sprintf("crc=%08X\n", crc32c($text)));
+	$b->change_state_text(sub { s/\Apgha state \d+/pgha state $version/; $_ .= join '', map { "$_\n" } @lines });
 	return;
 }
 

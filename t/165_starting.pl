@@ -37,16 +37,7 @@ $cluster->wait_for('the primary to have recycled that WAL', sub {
 	return ($a->value("SELECT count(*) FROM pg_ls_waldir() WHERE length(name) = 24 AND name <= '$redo'") // '') eq '0' });
 
 # The first segment is missing: not even the checkpoint record is found.  As after a rewind, backup_label names it.
-my ($location) = $control =~ /Latest checkpoint location:\s+(\S+)/;
-my ($redo_location) = $control =~ /Latest checkpoint's REDO location:\s+(\S+)/;
-PghaCluster::spew("$b->{data}/backup_label", <<"END");
-START WAL LOCATION: $redo_location (file $redo)
-CHECKPOINT LOCATION: $location
-BACKUP METHOD: pg_rewind
-BACKUP FROM: standby
-START TIME: 2026-01-01 00:00:00 UTC
-END
-PghaCluster::give_to_postgres("$b->{data}/backup_label");
+$b->write_backup_label;
 unlink "$b->{data}/pg_wal/$redo" or die "$redo: $!";
 
 my $mark = $b->agent_mark;

@@ -11,20 +11,7 @@ use Test::More;
 
 plan skip_all => 'mounting needs root' unless PghaCluster::is_root();
 
-# CRC-32C, as PostgreSQL's.
-sub crc32c
-{
-	my ($text) = @_;
-	my $crc = 0xFFFFFFFF;
-	foreach my $byte (unpack 'C*', $text)
-	{
-		$crc ^= $byte;
-		$crc = ($crc >> 1) ^ ($crc & 1 ? 0x82F63B78 : 0) for 1 .. 8;
-	}
-	return $crc ^ 0xFFFFFFFF;
-}
-
-sub state_of { my ($node) = @_; return PghaCluster::slurp("$node->{data}/pgha.state") // ''; }
+sub state_of { my ($node) = @_; return $node->state_text; }
 
 # ---- recoveries: two nodes, which do not vote but remember that they have ----
 my $cluster = PghaCluster->new(nodes => 2, agents => 1, wal_segsize => 1,
@@ -36,12 +23,12 @@ my $number = 100;
 sub vote
 {
 	my ($node) = @_;
-	my $text = state_of($node);
 	$number++;
-	$text =~ s/^(?:crc|support|support_term|vote|vote_term|vote_open|highest|withdrawn|won|won_before|promised_ttl_us|rule_\w+)=.*\n//mg;
-	$text =~ s/\Apgha state \d+/pgha state 2/;
-	$text .= "support_term=7\nsupport=$node->{name}\nvote_term=$number\nvote=db-y\nvote_open=1\nhighest=$number\nwithdrawn=3\nwon=2\nwon_before=1\n";
-	PghaCluster::spew("$node->{data}/pgha.state", $text . sprintf("crc=%08X\n", crc32c($text)));
+	$node->change_state_text(sub {
+		s/^(?:support|support_term|vote|vote_term|vote_open|highest|withdrawn|won|won_before|promised_ttl_us|rule_\w+)=.*\n//mg;
+		s/\Apgha state \d+/pgha state 2/;
+		$_ .= "support_term=7\nsupport=$node->{name}\nvote_term=$number\nvote=db-y\nvote_open=1\nhighest=$number\nwithdrawn=3\nwon=2\nwon_before=1\n";
+	});
 	return;
 }
 
@@ -190,18 +177,7 @@ ok($cluster->one_primary, "with the others there is one primary ($leader->{name}
 # A base backup of the node itself in its place: what it says of votes is older than what the node has voted in.
 my ($copy) = $cluster->others($leader);
 $copy->stop;
-my (undef, $control) = PghaCluster::run_command([ $copy->program('pg_controldata'), $copy->{data} ]);
-my ($redo) = $control =~ /REDO WAL file:\s+(\S+)/;
-my ($location) = $control =~ /Latest checkpoint location:\s+(\S+)/;
-my ($redo_location) = $control =~ /Latest checkpoint's REDO location:\s+(\S+)/;
-PghaCluster::spew("$copy->{data}/backup_label", <<"END");
-START WAL LOCATION: $redo_location (file $redo)
-CHECKPOINT LOCATION: $location
-BACKUP METHOD: pg_rewind
-BACKUP FROM: standby
-START TIME: 2026-01-01 00:00:00 UTC
-END
-PghaCluster::give_to_postgres("$copy->{data}/backup_label");
+$copy->write_backup_label;
 like(state_of($copy), qr/^highest=[1-9]/m, 'its pgha.state says what it has voted in');
 $mark = $copy->log_mark;
 $copy->start;

@@ -19,17 +19,6 @@ sub process
 	return $pid;
 }
 
-sub crc32c
-{
-	my $crc = 0xFFFFFFFF;
-	foreach my $byte (unpack 'C*', $_[0])
-	{
-		$crc ^= $byte;
-		$crc = $crc & 1 ? ($crc >> 1) ^ 0x82F63B78 : $crc >> 1 foreach 1 .. 8;
-	}
-	return $crc ^ 0xFFFFFFFF;
-}
-
 # The history of a timeline that begins where the WAL of this node, which is down, ends.
 sub begin_history
 {
@@ -44,15 +33,14 @@ sub begin_history
 sub change_state
 {
 	my ($node, %value) = @_;
-	my $state = PghaCluster::slurp("$node->{data}/pgha.state");
-	$state =~ s/^crc=.*\n//m;
-	$state =~ s/\Apgha state \d$/pgha state 2/m;
-	foreach my $key (sort keys %value)
-	{
-		$state .= "$key=\n" unless $state =~ /^$key=/m;
-		$state =~ s/^$key=.*$/$key=$value{$key}/m;
-	}
-	PghaCluster::spew("$node->{data}/pgha.state", $state . sprintf("crc=%08X\n", crc32c($state)));
+	$node->change_state_text(sub {
+		s/\Apgha state \d$/pgha state 2/m;
+		foreach my $key (sort keys %value)
+		{
+			$_ .= "$key=\n" unless /^$key=/m;
+			s/^$key=.*$/$key=$value{$key}/m;
+		}
+	});
 	return;
 }
 

@@ -131,6 +131,43 @@ sub set
 
 sub reload { my ($self) = @_; kill 'HUP', $self->{pid} or croak "$self->{name} is not running"; }
 
+sub state_text { my ($self) = @_; return slurp("$self->{data}/pgha.state") // ''; }
+
+# Changes pgha.state of a node that is down by a function that works on $_, which has no checksum.
+sub change_state_text
+{
+	my ($self, $change) = @_;
+	local $_ = $self->state_text;
+	s/^crc=.*\n//m;
+	$change->();
+	my $crc = 0xFFFFFFFF;	# CRC-32C, as PostgreSQL's
+	foreach my $byte (unpack 'C*', $_)
+	{
+		$crc ^= $byte;
+		$crc = ($crc >> 1) ^ ($crc & 1 ? 0x82F63B78 : 0) foreach 1 .. 8;
+	}
+	spew("$self->{data}/pgha.state", $_ . sprintf("crc=%08X\n", $crc ^ 0xFFFFFFFF));
+	return;
+}
+
+# As after a rewind: names the last checkpoint of this node, which is down.
+sub write_backup_label
+{
+	my ($self) = @_;
+	my ($status, $control) = run_command([ $self->program('pg_controldata'), $self->{data} ]);
+	my ($file) = $control =~ /REDO WAL file:\s+(\S+)/ or croak "pg_controldata: $control";
+	my ($location) = $control =~ /Latest checkpoint location:\s+(\S+)/;
+	my ($redo) = $control =~ /Latest checkpoint's REDO location:\s+(\S+)/;
+	spew("$self->{data}/backup_label", <<"END");
+START WAL LOCATION: $redo (file $file)
+CHECKPOINT LOCATION: $location
+BACKUP METHOD: pg_rewind
+BACKUP FROM: standby
+START TIME: 2026-01-01 00:00:00 UTC
+END
+	return;
+}
+
 # Base backup of another node, ready to start as its standby.
 sub clone
 {
