@@ -101,3 +101,28 @@ sim_promote_barred(SimWorld *world)
 		}
 	}
 }
+
+/*
+ * All have lost pgha.state before anybody led again: each says that it has followed
+ * nobody, and who has the last WAL is for people to see.
+ */
+void
+sim_promote_forgotten(SimWorld *world)
+{
+	int			best = PGHA_NOBODY;
+
+	if (somebody_leads(world))
+		return;
+	for (int i = 0; i < world->members; i++)
+	{
+		const SimNode *n = &world->node[i];
+
+		if (n->phase != SIM_UP || !n->monitor || n->core.state != PGHA_STANDBY || n->core.bar != PGHA_BAR_NEVER_FOLLOWED)
+			return;
+		if (best == PGHA_NOBODY ||
+			pgha_wal_compare(n->core.local.timeline, n->core.local.wal_end, world->node[best].core.local.timeline,
+							 world->node[best].core.local.wal_end) > 0)
+			best = i;
+	}
+	(void) sim_promote(world, best, false);
+}

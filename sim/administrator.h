@@ -9,5 +9,6 @@
 
 extern void sim_promote_past_missing_wal(SimWorld *world);
 extern void sim_promote_barred(SimWorld *world);
+extern void sim_promote_forgotten(SimWorld *world);
 
 #endif

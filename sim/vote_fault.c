@@ -12,6 +12,7 @@
 #include "vote_forget.h"
 
 #include "../src/core/recall.h"
+#include "administrator.h"
 #include "check.h"
 #include "fault.h"
 #include "loop.h"
@@ -587,7 +588,10 @@ await_leader(SimWorld *world)
 	for (int i = 0; i < world->count; i++)
 		if (world->node[i].monitor && !world->node[i].witness && world->node[i].core.durable.paused)
 			sim_pause(world, i, false);
-	sim_run(world, world->now + limit, any_lease, NULL);
+	sim_run(world, world->now + limit / 2, any_lease, NULL);
+	if (!any_lease(world, NULL))
+		sim_promote_forgotten(world);
+	sim_run(world, world->now + limit / 2, any_lease, NULL);
 	if (world->violation[0] == '\0' && !any_lease(world, NULL))
 		sim_violation(world, "stuck", "no leader %.1f s after healing", (double) limit / SECOND);
 	return world->violation[0] == '\0';

@@ -23,16 +23,6 @@ has_wal_of(const SimWorld *world, int timeline)
 	return false;
 }
 
-/* Does a member with data but this one remember whom it has followed?  Where none does, an administrator promotes. */
-static bool
-others_remember(const SimWorld *world, int node)
-{
-	for (int i = 0; i < world->count; i++)
-		if (i != node && !world->node[i].witness && world->node[i].disk.claim.term != 0)
-			return true;
-	return false;
-}
-
 /*
  * pgha.state is lost while the server is down; without standby.signal the server
  * can tell that it was managed, and may have led (server/boot.c).
@@ -46,8 +36,6 @@ sim_forget_votes(SimWorld *world, int node)
 	for (int i = 0; i < world->count; i++)
 		if (world->node[i].no_wal)
 			return false;
-	if (!world->node[node].witness && !others_remember(world, node))
-		return false;
 	sim_kill(world, node, false);
 	sim_trace(world, node, "loses pgha.state");
 	world->forgets++;

@@ -74,6 +74,17 @@ choose_term_by_hand(PghaStep *step)
 	node->durable.forgot = false;
 }
 
+/* Where members vote, and all of them have forgotten, the timelines tell which terms there were; 0: none. */
+static uint64_t
+forgotten_terms(const PghaNode *node)
+{
+	uint64_t	newest = node->max_timeline;
+
+	if (newest < node->local.timeline)
+		newest = node->local.timeline;
+	return pgha_takes_part(node) && newest > 1 ? newest : 0;
+}
+
 /*
  * A former primary that returns leads by the claim that it had, so that whoever
  * took over meanwhile, unheard, has the greater one and stays the leader: of two
@@ -87,8 +98,7 @@ resume_claim(PghaNode *node)
 
 	if (claim->term == 0)
 	{
-		/* Where members vote, all of them have forgotten: the timelines tell which terms there were. */
-		claim->term = pgha_takes_part(node) && node->max_timeline > 1 ? node->max_timeline + 1 : 1;
+		claim->term = forgotten_terms(node) + 1;
 		claim->fork_lsn = 0;
 		strcpy(claim->leader, node->settings.name[node->settings.self]);
 	}
@@ -114,6 +124,8 @@ pgha_begin_promotion(PghaStep *step, PghaWhy why)
 		resume_claim(node);
 	else
 	{
+		if (claim->term == 0 && node->max_term < forgotten_terms(node))
+			node->max_term = forgotten_terms(node);
 		pgha_replace_claim(&node->durable, node->local.timeline);
 		node->durable.role = PGHA_ROLE_PRIMARY;
 		node->durable.fenced = false;
