@@ -18,7 +18,7 @@ PG_CONFIG ?= pg_config
 endif
 
 EXTENSION = pgha
-DATA = pgha--1.0.sql
+DATA = $(wildcard pgha--*.sql)
 MODULE_big = pgha
 
 CORE_SOURCES = $(wildcard src/core/*.c)
