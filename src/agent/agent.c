@@ -47,6 +47,7 @@
 #include "conf.h"
 #include "handover.h"
 #include "keeper.h"
+#include "lists.h"
 #include "lock.h"
 #include "pause.h"
 #include "pgpool.h"
@@ -55,6 +56,7 @@
 #define LOOK_EVERY_MS		500
 #define IDLE_POLL_MS		5000
 #define JOB_POLL_MS			250
+#define LIST_POLL_MS		20
 #define ANSWER_LIMIT_MS		5000	/* beyond what the server was allowed to wait */
 
 /* A server that is down may be about to restart itself, or be started by the system. */
@@ -267,7 +269,8 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 	PghaJobOrder order = {.id = id, .method = method, .ordered = ordered, .leader = leader};
 	PghaJobStatus failed;
 
-	if (job.running != 0)
+	/* Neither may the other's files change meanwhile. */
+	if (job.running != 0 || pgha_lists_busy())
 		return;
 
 	/* One that fails for the same reason, time and again, is told once. */
@@ -412,6 +415,8 @@ take_order(PghaSession *session)
 			start_job(poll->order_id, method, true, session->member, "ordered on the primary");
 		}
 	}
+	else if (strcmp(poll->command, "list") == 0)
+		pgha_lists_take(session, &options, job.running != 0);
 	else if (session == &own)
 	{
 		session->acknowledge = poll->order_id;
@@ -623,7 +628,7 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (!starter_ended(pid) && !pgha_keeper_ended(pid))
+		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_lists_ended(pid))
 			pgha_pgpool_ended(pid, status);
 	}
 }
@@ -664,11 +669,11 @@ advance(PghaSession *session)
 			pgha_session_close(session);
 		}
 	}
-	if (session->state == PGHA_SESSION_READY)
+	if (session->state == PGHA_SESSION_READY && !pgha_lists_tell(session))
 	{
 		/* The keeper wants fresh news. */
 		bool		often = session == &own && conf.address[0] != '\0';
-		int			wait_ms = job.running != 0 ? JOB_POLL_MS : often ? conf.failure_timeout_ms / 3 : IDLE_POLL_MS;
+		int			wait_ms = pgha_lists_busy() ? LIST_POLL_MS : job.running != 0 ? JOB_POLL_MS : often ? conf.failure_timeout_ms / 3 : IDLE_POLL_MS;
 
 		pgha_session_poll(session, &conf, server, &job, wait_ms < IDLE_POLL_MS ? wait_ms : IDLE_POLL_MS,
 						  often && conf.failure_timeout_ms < ANSWER_LIMIT_MS ? conf.failure_timeout_ms : ANSWER_LIMIT_MS);
