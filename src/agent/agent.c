@@ -16,6 +16,9 @@
  * not while failover is paused.  One that fails is tried again after a pause
  * that grows.
  *
+ * Beside a witness it has one task only: to write the list of members when the
+ * primary orders it (lists.c).  It asks the witness nothing, and touches no server.
+ *
  * It listens on no port.  It ends at once on SIGTERM; SIGHUP has it read the
  * configuration again, which it also does when a file has changed.
  */
@@ -208,12 +211,12 @@ static void
 tend_sessions(int64_t now)
 {
 	/* Where it cannot be told whether it runs, its session is what can. */
-	if (!may_run())
+	if (!may_run() || conf.witness)
 		pgha_session_close(&own);
 	else if (own.state == PGHA_SESSION_CLOSED && now >= own.retry_at)
 		pgha_session_open(&own, &conf, conf.self);
 
-	if (own_is_primary() || conf.members.count < 2)
+	if (own_is_primary() || (conf.members.count < 2 && !conf.witness))
 		pgha_session_close(&primary);
 	else if (primary.state == PGHA_SESSION_CLOSED && now >= primary.retry_at)
 		pgha_session_open(&primary, &conf, next_member());
@@ -404,7 +407,11 @@ take_order(PghaSession *session)
 		pgha_job_cancel(&job);
 	if (poll->order_id == 0)
 		return;
-	if (strcmp(poll->command, "recover") == 0)
+	if (strcmp(poll->command, "list") == 0)
+		pgha_lists_take(session, &options, job.running != 0);
+	else if (conf.witness)
+		return;					/* it writes lists, and touches no server */
+	else if (strcmp(poll->command, "recover") == 0)
 	{
 		if (job.running != 0)
 			return;				/* the next poll names that one, and whoever ordered waits for it */
@@ -415,8 +422,6 @@ take_order(PghaSession *session)
 			start_job(poll->order_id, method, true, session->member, "ordered on the primary");
 		}
 	}
-	else if (strcmp(poll->command, "list") == 0)
-		pgha_lists_take(session, &options, job.running != 0);
 	else if (session == &own)
 	{
 		session->acknowledge = poll->order_id;
@@ -694,10 +699,13 @@ run_agent(void)
 		tend_sessions(now);
 		advance(&own);
 		advance(&primary);
-		tend_address();
-		start_after_handover(now);
-		reconcile(now);
-		pgha_pgpool_tend(&conf, own_is_primary(), now);
+		if (!conf.witness)
+		{
+			tend_address();
+			start_after_handover(now);
+			reconcile(now);
+			pgha_pgpool_tend(&conf, own_is_primary(), now);
+		}
 		wait_for_something();
 	}
 	pgha_session_close(&own);

@@ -415,10 +415,8 @@ take_members(Reader *reader)
 		return false;
 	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reader->error, reader->error_size))
 		return false;
-	conf->self = pgha_members_find(&conf->members, node);
-	if (conf->self == PGHA_NOBODY && pgha_voters_find(&conf->members, node) != PGHA_NOBODY)
-		return pgha_fail(reader->error, reader->error_size,
-						 "pgha.node \"%s\" is a witness, which needs no agent", node);
+	conf->self = pgha_voters_find(&conf->members, node);
+	conf->witness = conf->self >= conf->members.count;
 	if (conf->self == PGHA_NOBODY)
 		return pgha_fail(reader->error, reader->error_size,
 						 "pgha.node \"%.64s\" is not one of pgha.members", node);

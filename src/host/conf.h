@@ -44,6 +44,7 @@ typedef struct PghaAgentConf
 	char		cluster[64];
 	PghaMembers members;
 	int			self;			/* index of pgha.node */
+	bool		witness;		/* it is one of the witnesses, behind the members */
 	char		conninfo[PGHA_CONNINFO_SIZE];	/* pgha.conninfo */
 	PghaAutoRejoin auto_rejoin;
 	bool		clone_in_place;

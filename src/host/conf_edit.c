@@ -82,13 +82,6 @@ pgha_list_order_parse(const char *text, PghaListOrder *order, char *error, size_
 
 /* ---- the list as it is ---- */
 
-static bool
-refuse(Edit *edit, const char *why)
-{
-	return pgha_fail(edit->message, edit->message_size, "%s; write there by hand, and reload: %s = '%s'",
-					 why, edit->setting, edit->list);
-}
-
 static const PghaAddress *
 find(const PghaMembers *members, const char *name)
 {
@@ -152,7 +145,7 @@ find_place(Edit *edit)
 	char		real[PATH_MAX];
 
 	if (edit->conf.saved)
-		return refuse(edit, "the data directory is not whole, and its configuration is not this node's");
+		return pgha_fail(edit->message, edit->message_size, "the data directory is not whole, and its configuration is not this node's");
 	edit->place = edit->order->witnesses ? edit->conf.witnesses_at : edit->conf.members_at;
 	edit->below = edit->place.line == 0;
 	if (edit->below)
@@ -161,13 +154,11 @@ find_place(Edit *edit)
 		return pgha_fail(edit->message, edit->message_size, "file \"%s\" cannot be used: %s", edit->place.file, strerror(errno));
 	(void) snprintf(automatic, sizeof(automatic), "%s/postgresql.auto.conf", edit->conf.data);
 	if (realpath(automatic, real) != NULL && strcmp(real, edit->file) == 0)
-	{
-		pgha_fail(edit->message, edit->message_size, "%s is set in postgresql.auto.conf; run there: ALTER SYSTEM SET %s = '%s'; SELECT pg_reload_conf()",
-				  edit->below ? "pgha.node" : edit->setting, edit->setting, edit->list);
-		return false;
-	}
+		return pgha_fail(edit->message, edit->message_size,
+						 "%s is set in postgresql.auto.conf, which is changed there by ALTER SYSTEM alone",
+						 edit->below ? "pgha.node" : edit->setting);
 	if (is_on_command_line(edit))
-		return refuse(edit, "it is set on the server's command line, which is stronger than any file");
+		return pgha_fail(edit->message, edit->message_size, "it is set on the server's command line, which is stronger than any file");
 	return true;
 }
 
@@ -178,14 +169,9 @@ check_file(Edit *edit)
 	if (stat(edit->file, &edit->st) != 0)
 		return pgha_fail(edit->message, edit->message_size, "file \"%s\" cannot be used: %s", edit->file, strerror(errno));
 	if (!S_ISREG(edit->st.st_mode) || edit->st.st_nlink != 1 || edit->st.st_uid != geteuid())
-	{
-		char		why[PATH_MAX + 64];
-
-		(void) snprintf(why, sizeof(why), "file \"%s\" %s", edit->file,
-						!S_ISREG(edit->st.st_mode) ? "is no regular file" :
-						edit->st.st_nlink != 1 ? "has other hard links" : "belongs to another user");
-		return refuse(edit, why);
-	}
+		return pgha_fail(edit->message, edit->message_size, "file \"%s\" %s", edit->file,
+						 !S_ISREG(edit->st.st_mode) ? "is no regular file" :
+						 edit->st.st_nlink != 1 ? "has other hard links" : "belongs to another user");
 	return true;
 }
 
@@ -295,14 +281,10 @@ write_fresh(Edit *edit, const char *text, size_t length)
 		if (done && close(fd) == 0)
 			return true;
 	}
-	{
-		char		why[PATH_MAX + 128];
-
-		(void) snprintf(why, sizeof(why), "file \"%s\" could not be written: %s", edit->fresh, strerror(errno));
-		if (fd >= 0)
-			(void) unlink(edit->fresh);
-		return refuse(edit, why);
-	}
+	(void) pgha_fail(edit->message, edit->message_size, "file \"%s\" could not be written: %s", edit->fresh, strerror(errno));
+	if (fd >= 0)
+		(void) unlink(edit->fresh);
+	return false;
 }
 
 /* Reads the whole configuration with the new file: it must be what is wanted. */

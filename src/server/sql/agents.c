@@ -273,7 +273,7 @@ check_node_argument(const char *node)
 	bool		member;
 
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
-	member = !PghaShmem->view.valid || pgha_members_find(&PghaShmem->view.members, node) != PGHA_NOBODY;
+	member = !PghaShmem->view.valid || pgha_voters_find(&PghaShmem->view.members, node) != PGHA_NOBODY;
 	LWLockRelease(PghaShmem->lock);
 	PghaCopyShown(shown, node, sizeof(shown), false);
 	if (!member || !pgha_name_valid(node))

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/timestamp.h"
 
 #include "../../common/clock.h"
 #include "../shmem.h"
@@ -23,6 +24,8 @@
 #define ORDER_LIMIT_US		INT64CONST(30000000)
 /* One that has left may be back: it connects anew when it has read another list. */
 #define ABSENCE_LIMIT_US	INT64CONST(10000000)
+/* Whoever has left longer ago is not expected back. */
+#define RETURN_LIMIT_MS		10000
 #define LOOK_EVERY_US		INT64CONST(500000)
 
 void
@@ -91,6 +94,21 @@ PghaListsObstacle(const char *node)
 		obstacle = "its agent is of an earlier version, or has just connected";
 	LWLockRelease(board->lock);
 	return obstacle;
+}
+
+bool
+PghaListsExpected(const char *node)
+{
+	PghaBoard  *board = PghaTheBoard();
+	const PghaAgent *agent;
+	bool		expected;
+
+	LWLockAcquire(board->lock, LW_SHARED);
+	agent = agent_of(node);
+	expected = agent != NULL &&
+		(PghaAgentPresent(agent) || (agent->left != 0 && !TimestampDifferenceExceeds(agent->left, GetCurrentTimestamp(), RETURN_LIMIT_MS)));
+	LWLockRelease(board->lock);
+	return expected;
 }
 
 /* Puts the order on the board. */

@@ -26,6 +26,9 @@ extern void PghaListsRelease(int code, Datum arg);
 /* Why the agent of `node` cannot be given such an order now; NULL: it can. */
 extern const char *PghaListsObstacle(const char *node);
 
+/* Is it connected, or was it a moment ago, so that it will be again? */
+extern bool PghaListsExpected(const char *node);
+
 /*
  * Gives the order to the agents of all targets, and waits until each has answered.
  * False if one has refused, or has not answered in time; the targets say which.

@@ -5,7 +5,7 @@
  * Called on the primary.  The files of the nodes are the wish who is a member, and
  * each agent writes those of its host: the session computes the new list, has every
  * agent look whether it could write it, and only then has them write it, the primary's
- * own last.  So a call that broke off is completed by the same call, which finds the
+ * own last.  A witness may have an agent, and need not.  So a call that broke off is completed by the same call, which finds the
  * same list to start from.  Who votes is changed by the primary's monitor alone, one
  * voter at a time (core/rule.c); nothing here touches that.
  *
@@ -290,7 +290,7 @@ check_is_gone(const Change *change, int member)
 			 errhint("If it is, and does not come back, give force => true.")));
 }
 
-/* A change of the rule is decided by a majority of the one in force. */
+/* A change of the rule is decided by a majority of the one in force: without the one that goes, and with what is there. */
 static void
 check_majority(const Change *change)
 {
@@ -311,13 +311,15 @@ check_majority(const Change *change)
 		else if (voter != PGHA_NOBODY && answers(view, voter))
 			others++;
 	}
-	if (votes && others < needed)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("without node \"%s\" no majority of the voters answers", change->node),
-				 errdetail("Of the other voters only %d answer (this server is one of them), and a majority of the %d that the rule in force names is %d.",
-						   others, rule->count, needed),
-				 errhint("Start one that is down first; pgha_cluster() shows them.")));
+	if (others >= needed || (!votes && !change->add))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 change->add ? errmsg("no majority of the voters answers this server") :
+			 errmsg("without node \"%s\" no majority of the voters answers", change->node),
+			 errdetail("Of the %svoters only %d answer (this server is one of them), and a majority of the %d that the rule in force names is %d.",
+					   votes ? "other " : "", others, rule->count, needed),
+			 errhint("Start one that is down first; pgha_cluster() shows them.")));
 }
 
 static void
@@ -333,7 +335,6 @@ check_departure(const Change *change)
 	if (found == PGHA_NOBODY)
 		return;
 	check_is_gone(change, found);
-	check_majority(change);
 }
 
 /* ---- who has to write it ---- */
@@ -364,10 +365,13 @@ await_agents(Change *change)
 	{
 		const char *missing = NULL;
 
-		for (int i = 0; i < change->view->members.count && missing == NULL; i++)
+		for (int i = 0; i < listed(change->view) && missing == NULL; i++)
 		{
-			if (is_concerned(change, i) && answers(change->view, i) && obstacle(change, i) != NULL)
-				missing = change->view->members.member[i].name;
+			const char *name = change->view->members.member[i].name;
+
+			if (is_concerned(change, i) && answers(change->view, i) && obstacle(change, i) != NULL &&
+				(i < change->view->members.count || PghaListsExpected(name)))
+				missing = name;
 		}
 		if (missing == NULL)
 			return;
@@ -395,7 +399,7 @@ find_targets(Change *change)
 	const PghaView *view = change->view;
 
 	await_agents(change);
-	for (int i = 0; i < view->members.count; i++)
+	for (int i = 0; i < listed(view); i++)
 	{
 		const char *why = obstacle(change, i);
 
@@ -405,7 +409,7 @@ find_targets(Change *change)
 		/* One whose server is down can have its files changed all the same. */
 		if (why == NULL || (change->force && PghaListsObstacle(view->members.member[i].name) == NULL))
 			add_target(change, i);
-		else
+		else if (i < view->members.count)
 			appendStringInfo(&change->left_out, "%s%s (%s)", change->left_out.len > 0 ? ", " : "",
 							 view->members.member[i].name, why);
 	}
@@ -480,7 +484,7 @@ check_everywhere(Change *change)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("node \"%s\" cannot change %s: %s", failed->node, change->setting, failed->message),
 				 errdetail("Nothing was changed."),
-				 errhint("Mend that there, and try again.")));
+				 errhint("Mend that there, or set it there yourself and reload: %s = '%s'; then try again.", change->setting, change->list)));
 	}
 	for (int i = 0; i < change->count; i++)
 		needed = needed || !has_it(&change->target[i]);
@@ -489,13 +493,15 @@ check_everywhere(Change *change)
 
 /* That all have the new list is told by a sum over what members must agree on: so they must agree before. */
 static void
-check_agreement(const Change *change)
+check_agreement(Change *change)
 {
 	bool		own = has_it(&change->target[change->count - 1]);
 
+	look(change);
+
 	for (int i = 0; i < change->count - 1; i++)
 	{
-		int			member = pgha_members_find(&change->view->members, change->target[i].node);
+		int			member = pgha_voters_find(&change->view->members, change->target[i].node);
 
 		if (member == PGHA_NOBODY || !change->answers[i] || has_it(&change->target[i]) != own ||
 			!PghaConfigDiffers(&change->view->settings, member, change->view->member[member].report.config_hash))
@@ -545,7 +551,7 @@ who_lacks_it(Change *change)
 		return pgha_node;
 	for (int i = 0; i < change->count - 1; i++)
 	{
-		int			member = pgha_members_find(&view->members, change->target[i].node);
+		int			member = pgha_voters_find(&view->members, change->target[i].node);
 
 		if (change->answers[i] && member != PGHA_NOBODY &&
 			(!answers(view, member) ||
@@ -573,7 +579,7 @@ await_reports(Change *change)
 	}
 }
 
-/* Who cannot be written to by an agent: those left out, and witnesses, which have none. */
+/* Who is not written to by an agent: those left out, and witnesses, which need not have one. */
 static void
 warn_of_the_rest(const Change *change)
 {
@@ -595,7 +601,7 @@ warn_of_the_rest(const Change *change)
 	}
 	if (witnesses.len > 0)
 		ereport(WARNING,
-				(errmsg("a witness has no agent that could write it: %s", witnesses.data),
+				(errmsg("witnesses without an agent that could write it: %s", witnesses.data),
 				 errhint("Write there, and reload: %s = '%s'", change->setting, change->list)));
 }
 
@@ -640,8 +646,9 @@ carry_out(Change *change, const PghaAddress *address)
 	make_list(change, address);
 	if (!change->add)
 		check_departure(change);
+	check_majority(change);
 	find_targets(change);
-	if (!check_everywhere(change))
+	if (!check_everywhere(change) && who_lacks_it(change) == NULL)
 	{
 		ereport(NOTICE,
 				(errmsg("\"%s\" is %s %s on all nodes already", change->node,
@@ -650,6 +657,7 @@ carry_out(Change *change, const PghaAddress *address)
 		return false;
 	}
 	check_agreement(change);
+	check_primary(change->view);
 	if (change->count > 1)
 		write_to(change, 0, change->count - 1);
 	write_to(change, change->count - 1, 1);
