@@ -11,9 +11,9 @@ use Takeover;
 use Test::More;
 
 plan skip_all => 'repmgr is not installed (make test-deps)' unless -x PghaCluster::bindir() . '/repmgr';
-plan skip_all => 'the ports of the page are taken' unless ports_are_free();
+plan skip_all => 'the ports of the page are taken' unless ports_are_free(5451, 5452);
 
-begin_pair();
+begin_pair(5451, 5452);
 
 # ---- the pair, by repmgr ----
 
@@ -67,8 +67,17 @@ ok(PghaCluster::poll_until('', sub { $writer->acknowledged > 50 }, 60), 'clients
 
 # ---- the page ----
 
-run_block($_, 'from repmgr') foreach blocks('doc/from-repmgr.md', 'The way');
-is(type('db-1', "psql -qAtX postgres -c 'SELECT slot_name, active FROM pg_replication_slots'\n"), "pgha_db_2|t\n", 'the standby streams with the slot of pgha, and there is no other');
+foreach my $block (blocks('doc/from-repmgr.md', 'The way'))
+{
+	if ($block->{text} =~ /pg_terminate_backend/)
+	{
+		wait_said('db-1', "pgha status -d postgres\n", qr/^    db-2 .* standby  standby /m, 'db-2 is a standby of pgha');
+		wait_said('db-1', "psql -qAtX postgres -c 'SELECT slot_name FROM pg_replication_slots'\n", qr/^pgha_db_2$/m, 'and has a slot');
+	}
+	run_block($block, 'from repmgr');
+}
+wait_said('db-1', "psql -qAtX postgres -c 'SELECT slot_name, active FROM pg_replication_slots'\n", qr/\Apgha_db_2\|t\n\z/,
+	'the standby streams with the slot of pgha, and there is no other');
 check_taken_over('repmgr');
 
 # ---- and now it is pgha that watches ----

@@ -15,9 +15,9 @@ use Test::More;
 my @PORTS = (25379, 25380, 18008, 18009);
 
 plan skip_all => 'Patroni or etcd is not installed (make test-deps)' if grep { !-x } '/usr/bin/patroni', '/usr/bin/etcd';
-plan skip_all => 'the ports of the page are taken' unless ports_are_free(@PORTS);
+plan skip_all => 'the ports of the page are taken' unless ports_are_free(5461, 5462, @PORTS);
 
-begin_pair();
+begin_pair(5461, 5462);
 
 # ---- the pair, by Patroni ----
 
@@ -63,8 +63,17 @@ ok(PghaCluster::poll_until('', sub { $writer->acknowledged > 50 }, 60), 'clients
 
 # ---- the page ----
 
-run_block($_, 'from Patroni') foreach blocks('doc/from-patroni.md', 'The way');
-is(type('db-1', "psql -qAtX postgres -c 'SELECT slot_name, active FROM pg_replication_slots'\n"), "pgha_db_2|t\n", 'the standby streams with the slot of pgha, and there is no other');
+foreach my $block (blocks('doc/from-patroni.md', 'The way'))
+{
+	if ($block->{text} =~ /pg_terminate_backend/)
+	{
+		wait_said('db-1', "pgha status -d postgres\n", qr/^    db-2 .* standby  standby /m, 'db-2 is a standby of pgha');
+		wait_said('db-1', "psql -qAtX postgres -c 'SELECT slot_name FROM pg_replication_slots'\n", qr/^pgha_db_2$/m, 'and has a slot');
+	}
+	run_block($block, 'from Patroni');
+}
+wait_said('db-1', "psql -qAtX postgres -c 'SELECT slot_name, active FROM pg_replication_slots'\n", qr/\Apgha_db_2\|t\n\z/,
+	'the standby streams with the slot of pgha, and there is no other');
 is(type('db-1', "psql -qAtX postgres -c 'SHOW max_connections'\n"), "60\n", 'what Patroni had set for all is still set');
 is(type('db-1', "psql -qAtX postgres -c \"SELECT count(*) FROM pg_settings WHERE source = 'command line' AND name <> 'config_file' AND name <> 'data_directory'\"\n"), "0\n",
 	'and nothing by the command line');

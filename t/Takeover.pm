@@ -12,21 +12,19 @@ use Manual;
 use PghaCluster;
 use Test::More;
 
-our @EXPORT = qw(PORTS ports_are_free begin_pair server_of as_user start_writer check_taken_over);
+our @EXPORT = qw(ports_are_free begin_pair start_writer check_taken_over);
 
-use constant PORTS => (5451, 5452);
-
-my ($writer, $started, @before);
+my (@ports, $writer, $started, @before);
 
 sub ports_are_free
 {
-	return !grep { !IO::Socket::INET->new(Listen => 1, ReuseAddr => 1, LocalAddr => '127.0.0.1', LocalPort => $_) } PORTS, @_;
+	return !grep { !IO::Socket::INET->new(Listen => 1, ReuseAddr => 1, LocalAddr => '127.0.0.1', LocalPort => $_) } @_;
 }
 
 # A home directory with db-1 and db-2 below pgha, and a shell in each, as the pages presuppose it.
 sub begin_pair
 {
-	my (@lines) = @_;
+	@ports = @_;
 	begin();
 	foreach my $i (1, 2)
 	{
@@ -34,25 +32,22 @@ sub begin_pair
 		my $bin = PghaCluster::bindir();
 		type("db-$i", <<"END");
 mkdir -p $directory && cd $directory
-export NODE=db-$i PGDATA=$directory/data PGHOST=$directory PGPORT=@{[ (PORTS)[ $i - 1 ] ]} PATH=$bin:\$PATH
-@lines
+export NODE=db-$i PGDATA=$directory/data PGHOST=$directory PGPORT=$ports[$i - 1] PATH=$bin:\$PATH
 END
 	}
 	return;
 }
 
-# What the two servers are by, as text that does not change with their age.
+# By which a data directory is known; pg_control is written in place, and keeps its inode.
 sub identity
 {
 	my ($name) = @_;
-	my $said = type($name, 'stat -c "%i %W" $PGDATA $PGDATA/global/pg_control $PGDATA/PG_VERSION; pg_controldata | grep "system identifier"' . "\n");
-	# pg_control is written in place, so that its inode is that of the first initdb or base backup.
-	return $said;
+	return type($name, 'stat -c "%i %W" $PGDATA $PGDATA/global/pg_control $PGDATA/PG_VERSION; pg_controldata | grep "system identifier"' . "\n");
 }
 
 sub start_writer
 {
-	my @target = map { ('--conninfo', "host=127.0.0.1 port=$_ user=postgres dbname=postgres target_session_attrs=read-write") } PORTS;
+	my @target = map { ('--conninfo', "host=127.0.0.1 port=$_ user=postgres dbname=postgres target_session_attrs=read-write") } @ports;
 	my $log = home() . '/writer';
 	type('db-1', "psql -q postgres -c 'CREATE TABLE written (writer int, v bigint, PRIMARY KEY (writer, v))'\n");
 	my $pid = PghaCluster::spawn([ PghaCluster::writer_program(), '--log', $log, '--writer', 1, '--interval', 5, '--timeout', 1000, '--pause', 10, @target ],
