@@ -44,6 +44,7 @@ typedef struct Edit
 	char		file[PATH_MAX]; /* without symbolic links */
 	char		fresh[PATH_MAX];	/* the new file beside it */
 	struct stat st;				/* of the file when it was read */
+	bool		overtaken;		/* somebody has changed the file meanwhile: nodes of one host may share one */
 	char	   *message;
 	size_t		message_size;
 } Edit;
@@ -266,7 +267,8 @@ write_fresh(Edit *edit, const char *text, size_t length)
 	size_t		written = 0;
 	ssize_t		some = 0;
 
-	if (snprintf(edit->fresh, sizeof(edit->fresh), "%s.pgha-new", edit->file) >= (int) sizeof(edit->fresh))
+	if (snprintf(edit->fresh, sizeof(edit->fresh), "%s.%s.pgha-new", edit->file,
+				 edit->conf.members.member[edit->conf.self].name) >= (int) sizeof(edit->fresh))
 		return pgha_fail(edit->message, edit->message_size, "path \"%.100s...\" is too long", edit->file);
 	(void) unlink(edit->fresh); /* of one that was killed */
 	fd = open(edit->fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -317,6 +319,8 @@ put_in_place(Edit *edit)
 
 	if (stat(edit->file, &st) != 0 || st.st_ino != edit->st.st_ino || st.st_size != edit->st.st_size ||
 		st.st_mtim.tv_sec != edit->st.st_mtim.tv_sec || st.st_mtim.tv_nsec != edit->st.st_mtim.tv_nsec)
+		edit->overtaken = true;
+	if (edit->overtaken)
 		return pgha_fail(edit->message, edit->message_size, "file \"%s\" has changed meanwhile", edit->file);
 	if (rename(edit->fresh, edit->file) != 0)
 		return pgha_fail(edit->message, edit->message_size, "could not replace file \"%s\": %s", edit->file, strerror(errno));
@@ -350,12 +354,33 @@ change(Edit *edit)
 	return true;
 }
 
+/* Once, from reading the configuration on. */
+static bool
+change_once(Edit *edit)
+{
+	bool		done;
+
+	edit->overtaken = false;
+	if (!pgha_agent_conf_read(edit->data, edit->config_file, &edit->conf, edit->message, edit->message_size))
+		return false;
+	if (!read_former(edit))
+		done = false;
+	else if (strcmp(edit->list, edit->former_list) == 0)
+	{
+		(void) snprintf(edit->message, edit->message_size, "unchanged: %s has the list already", edit->setting);
+		done = true;
+	}
+	else
+		done = find_place(edit) && change(edit);
+	pgha_agent_conf_free(&edit->conf);
+	return done;
+}
+
 bool
 pgha_conf_change_list(const char *data, const char *config_file, const PghaListOrder *order,
 					  char *message, size_t message_size)
 {
 	static Edit edit;
-	bool		done;
 
 	memset(&edit, 0, sizeof(edit));
 	edit.data = data;
@@ -365,17 +390,5 @@ pgha_conf_change_list(const char *data, const char *config_file, const PghaListO
 	edit.message = message;
 	edit.message_size = message_size;
 	pgha_members_write(&order->list, 0, order->list.count, edit.list);
-	if (!pgha_agent_conf_read(data, config_file, &edit.conf, message, message_size))
-		return false;
-	if (!read_former(&edit))
-		done = false;
-	else if (strcmp(edit.list, edit.former_list) == 0)
-	{
-		(void) snprintf(message, message_size, "unchanged: %s has the list already", edit.setting);
-		done = true;
-	}
-	else
-		done = find_place(&edit) && change(&edit);
-	pgha_agent_conf_free(&edit.conf);
-	return done;
+	return change_once(&edit) || (edit.overtaken && change_once(&edit));
 }
