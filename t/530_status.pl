@@ -86,7 +86,7 @@ foreach my $columns (20, 40, 80, 120)
 {
 	my $text = status_of($columns, $one->conninfo);
 	is(join("\n", grep { length > $columns } split /\n/, $text), '', "$columns columns: no line is longer");
-	like($text, qr/^ *Node +Role +St/m, '... those that matter most are there');
+	like($text, qr/^ *Node +Role +S/m, '... those that matter most are there');
 	like($text, qr/^[> ][* ] +db-2 +standby +standby +0 B +[\d.]+ kB, paused +[\d.]+ s +(?:yes|no|-) +[\d.]+ s +/m, '... the lag, too') if $columns >= 80;
 }
 like(status_of(80, '--wide', $one->conninfo), qr/ Age +TL +Upstream +Supports +Cand\. +Term +LSN +Address$/m, '--wide: all columns');
