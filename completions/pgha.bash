@@ -179,7 +179,7 @@ _pgha()
 	esac
 
 	case ${words[1]} in
-		status) value="--json --watch --color= $connection_options" ;;
+		status) value="--json --watch --wide --color= $connection_options" ;;
 		explain) value="--json $connection_options" ;;
 		events) value="--json --limit= $connection_options" ;;
 		pause | resume) value=$connection_options ;;

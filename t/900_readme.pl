@@ -21,7 +21,7 @@ foreach my $port (@PORTS)
 }
 
 # A member's line in `pgha status`.
-sub member { my ($node, $role, $state) = @_; return qr/^[> ][* ]\s+\Q$node\E\s+\S+\s+$role\s+$state\s/m; }
+sub member { my ($node, $role, $state) = @_; return qr/^[> ][* ]\s+\Q$node\E\s+$role\s+$state\s/m; }
 
 sub pool_nodes { my ($port) = @_; return "psql -h 127.0.0.1 -p $port -U app postgres -AtXqc 'SHOW pool_nodes' 2>&1"; }
 

@@ -97,6 +97,7 @@ letter_allowed(int letter, int allowed)
 		{'t', PGHA_OPTION_TIMEOUT},
 		{'R', PGHA_OPTION_ROLLING},
 		{'L', PGHA_OPTION_LOSS},
+		{'W', PGHA_OPTION_WIDE},
 	};
 
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
@@ -164,6 +165,9 @@ pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
 		case 'L':
 			options->accept_loss = true;
 			return true;
+		case 'W':
+			options->wide = true;
+			return true;
 		case ':':
 			pgha_usage_error(subcommand, "option \"%s\" needs a value", argv[optind - 1]);
 			return false;
@@ -218,6 +222,7 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 		{"timeout", required_argument, NULL, 't'},
 		{"rolling", no_argument, NULL, 'R'},
 		{"accept-loss", no_argument, NULL, 'L'},
+		{"wide", no_argument, NULL, 'W'},
 		{NULL, 0, NULL, 0}
 	};
 	int			c;

@@ -24,6 +24,7 @@
 #define PGHA_OPTION_TIMEOUT 128
 #define PGHA_OPTION_ROLLING 256
 #define PGHA_OPTION_LOSS	512
+#define PGHA_OPTION_WIDE	1024
 
 typedef struct PghaClientOptions
 {
@@ -42,6 +43,7 @@ typedef struct PghaClientOptions
 	int			timeout;		/* seconds */
 	bool		rolling;
 	bool		accept_loss;
+	bool		wide;
 } PghaClientOptions;
 
 /* One host, instead of those that the options name. */

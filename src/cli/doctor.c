@@ -391,7 +391,7 @@ print_group(const json_t *group, bool all, bool coloured)
 	else
 	{
 		printf("\n\n");
-		pgha_table_print(stdout, rows, columns, LENGTH(columns), coloured);
+		pgha_table_print(stdout, rows, columns, LENGTH(columns), coloured, 0);
 		putchar('\n');
 	}
 	json_decref(rows);
