@@ -270,7 +270,7 @@ take_only_cluster(PghaLocalCluster *local, FILE *errors)
 		if (snprintf(file, sizeof(file), "%s/%s/postgresql.conf", conf_root(), clusters[i]) >= (int) sizeof(file) ||
 			!read_files(local, NULL, file, error, sizeof(error)) || local->conf.node[0] == '\0')
 			continue;
-		(void) snprintf(list + length, sizeof(list) - length, "%s%s (%s)", managed > 0 ? ", " : "", clusters[i], local->conf.node);
+		(void) snprintf(list + length, sizeof(list) - length, "%s%.127s (%.63s)", managed > 0 ? ", " : "", clusters[i], local->conf.node);
 		if (managed++ == 0)
 			memcpy(first, clusters[i], sizeof(first));
 	}
