@@ -14,8 +14,9 @@ use Test::More;
 delete $ENV{$_} foreach grep { /^PG(?!_CONFIG|HA)/ } keys %ENV;
 
 my $pgha = PghaCluster::pgha_program();
-my $cluster = PghaCluster->new(names => [qw(db-1 db-2 db-3)], agents => 1)->build;
+my $cluster = PghaCluster->new(names => [qw(db-1 db-2 db-3)], agents => 1, witnesses => ['w-1'])->build;
 my ($one, $two, $three) = $cluster->nodes;
+my ($witness) = $cluster->witnesses;
 $cluster->wait_following($one);
 
 # Debian's directories: 15/one and 15/plain at first.
@@ -31,7 +32,7 @@ sub debian_cluster
 	return;
 }
 debian_cluster('plain', "port = 1\n");
-debian_cluster('one', "data_directory = '$one->{data}'\ninclude '$one->{data}/node.conf'\npgha.members = '$cluster->{members}'\npgha.conninfo = 'user=pgha'\n");
+debian_cluster('one', "data_directory = '$one->{data}'\ninclude '$one->{data}/node.conf'\npgha.members = '$cluster->{members}'\npgha.witnesses = '$cluster->{witness_list}'\npgha.conninfo = 'user=pgha'\n");
 
 my @postgres = as_postgres();
 
@@ -122,20 +123,24 @@ refuses('several clusters', 2, qr{several clusters with pgha: $major/one \(db-1\
 answers('several, and one is named', 'db-2', 'postgres', {}, '--cluster', "$major/other");
 must_run([ 'rm', '-r', "$root/$major/other" ]);
 
+answers("a witness's host", 'w-1', 'postgres', { PGDATA => $witness->{data} });
+answers('... which tells of a member', 'db-3', 'postgres', { PGDATA => $witness->{data} }, 'db-3');
+answers('... and the other way round', 'w-1', 'postgres', { PGDATA => $three->{data} }, 'w-1');
+
 # ---- words ----
 
 my %here = (PGDATA => $one->{data});
 answers("a member's name", 'db-2', 'postgres', \%here, 'db-2');
 answers('its own name', 'db-1', 'postgres', \%here, 'db-1');
 answers("a member's name, of the one that a connection string leads to", 'db-3', 'postgres', {}, 'db-3', $one->conninfo);
-refuses('a word that is neither', 2, qr/"db-9" is neither a member \(db-1, db-2, db-3\) nor a connection string\nHINT:  A database is named with -d/,
+refuses('a word that is neither', 2, qr/"db-9" is neither a member \(db-1, db-2, db-3, w-1\) nor a connection string\nHINT:  A database is named with -d/,
 	'postgres', \%here, 'status', 'db-9');
-refuses('the same, as the server says', 1, qr/"db-9" is neither a member \(db-1, db-2, db-3\) nor a connection string/, 'postgres', {}, 'events', 'db-9', $one->conninfo);
+refuses('the same, as the server says', 1, qr/"db-9" is neither a member \(db-1, db-2, db-3, w-1\) nor a connection string/, 'postgres', {}, 'events', 'db-9', $one->conninfo);
 refuses('the node of an order', 2, qr/"db-9" is neither a member/, 'postgres', \%here, $_, 'db-9') foreach qw(switchover restart recover);
 {
 	my ($status, $out) = run_as('postgres', \%here, 'doctor', '--json');
 	my @groups = map { "$_->{source} $_->{node}" } @{ (eval { decode_json($out) } // {})->{groups} };
-	is("@groups", 'server db-1 server db-2 server db-3 host db-1', 'doctor looks at all, and at this host, without being told');
+	is("@groups", 'server db-1 server db-2 server db-3 server w-1 host db-1', 'doctor looks at all, and at this host, without being told');
 	my @asked = grep { $_->{check} eq 'asked' } map { @{ $_->{findings} } } @{ decode_json($out)->{groups} };
 	is(scalar @asked, 0, 'and gets in everywhere');
 }
@@ -208,6 +213,37 @@ connected('and to a standby', uri('--standby', @odd), 't');
 	is(uri('-c', $config, '--address'), 'postgresql://10.0.3.10:5433/?target_session_attrs=read-write&connect_timeout=2', '... the address');
 	refuses('an address that is not set', 1, qr/pgha\.address is not set/, 'postgres', \%here, 'uri', '--address');
 	refuses('two forms', 2, qr/exclude each other/, 'postgres', \%here, 'uri', '--jdbc', '--dsn');
+}
+
+SKIP:
+{
+	my ($jar) = grep { -e $_ } '/usr/share/java/postgresql.jar';
+	my ($modules, $list) = run_command([ 'java', '--list-modules' ]);
+	skip 'needs a JDK and libpostgresql-jdbc-java', 2 unless $jar && $modules == 0 && $list =~ /^jdk\.compiler/m;
+	spew("$cluster->{base}/Ask.java", <<'END');
+import java.sql.*;
+class Ask {
+	public static void main(String[] urls) throws Exception {
+		for (String url : urls)
+			try (Connection c = DriverManager.getConnection(url);
+					ResultSet r = c.createStatement().executeQuery("SELECT current_user || '|' || current_database() || '|' || pg_is_in_recovery()")) {
+				r.next();
+				System.out.println(r.getString(1));
+			}
+	}
+}
+END
+	my ($status, $out, $err) = run_command([ 'java', '-cp', $jar, "$cluster->{base}/Ask.java", uri('--jdbc', @odd), uri('--jdbc', '--standby', @odd) ], timeout => 120);
+	is($out, "o'dd \@/\\ name|d?b&=%|false\no'dd \@/\\ name|d?b&=%|true\n", 'JDBC goes to the primary, and to a standby') or diag $err;
+}
+
+# ---- completion ----
+
+{
+	my ($status, $out, $err) = run_command(
+		[ 'bash', '--norc', '-c', 'source "$1"; shift; COMP_WORDS=("$@" ""); COMP_CWORD=$#; _pgha; printf "%s " "${COMPREPLY[@]}"',
+			'bash', "$PghaCluster::ROOT/completions/pgha.bash", $pgha, 'switchover' ], env => { PGDATA => $one->{data} });
+	is("$out$err", 'db-1 db-2 db-3 ', "completion: the members of this host's files");
 }
 
 # ---- the server of this host is down ----
