@@ -77,6 +77,7 @@ answers("what pg_wrapper sets", 'db-1', 'postgres', { PGCLUSTER => "$major/one",
 answers('PGHOST and PGPORT win over all that is found', 'db-3', 'postgres', { PGDATA => $two->{data}, PGHOST => $three->{socket}, PGPORT => $three->{port}, PGUSER => 'postgres' });
 answers('a connection string wins', 'db-3', 'postgres', { PGDATA => $two->{data} }, $three->conninfo);
 refuses('a cluster that is not there', 2, qr/none" cannot be used: No such file or directory\nHINT:  pg_lsclusters/, 'postgres', {}, 'status', '--cluster', "$major/none");
+refuses('the same for doctor', 2, qr/none" cannot be used/, 'postgres', {}, 'doctor', '--cluster', "$major/none");
 refuses('no cluster at all', 2, qr/"\.\.\/x" is not a cluster\nHINT:  Write VERSION\/NAME/, 'postgres', {}, 'status', '--cluster', '../x');
 refuses('both', 2, qr/exclude a connection/, 'postgres', {}, 'status', '-D', $two->{data}, '-h', '/tmp');
 
