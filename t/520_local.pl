@@ -6,6 +6,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
+use IO::Socket::UNIX;
 use JSON::PP;
 use PghaCluster;
 use PghaCluster::Host qw(:all);
@@ -63,6 +64,12 @@ sub refuses
 	return;
 }
 
+# db-2 lets in by peer only: root for this test's own questions.
+spew("$two->{data}/pg_ident.conf", "t root postgres\nt postgres postgres\n");
+spew("$two->{data}/pg_hba.conf", "local all all peer map=t\nhost all,replication all 127.0.0.1/32 trust\n");
+$two->reload;
+$cluster->wait_for('db-2 to let in by peer', sub { ($two->error('SELECT 1', user => 'pgha') // '') =~ /Peer authentication failed/ });
+
 # ---- which cluster, and as whom ----
 
 is(answers('-D', 'db-2', 'postgres', {}, '-D', $two->{data}), '', 'and nothing is said');
@@ -81,9 +88,32 @@ refuses('the same for doctor', 2, qr/none" cannot be used/, 'postgres', {}, 'doc
 refuses('no cluster at all', 2, qr/"\.\.\/x" is not a cluster\nHINT:  Write VERSION\/NAME/, 'postgres', {}, 'status', '--cluster', '../x');
 refuses('both', 2, qr/exclude a connection/, 'postgres', {}, 'status', '-D', $two->{data}, '-h', '/tmp');
 
+# What others may read of a node's configuration.
+sub conf_of
+{
+	my ($node, $more) = @_;
+	my $file = "$cluster->{base}/$node->{name}.conf";
+	spew($file, "data_directory = '$node->{data}'\nport = $node->{port}\nunix_socket_directories = '$node->{socket}'\npgha.node = '$node->{name}'\n" . ($more // ''));
+	return $file;
+}
+refuses('the first of several socket directories', 1, qr{on socket "/no where/\.s\.PGSQL\.$two->{port}"}, 'postgres', {}, 'status',
+	'-c', conf_of($two, qq{unix_socket_directories = ' "/no where" , /tmp'\n}));
+refuses('one below the data directory', 1, qr{on socket "\Q$two->{data}\E/run/\.s\.PGSQL\.$two->{port}"}, 'postgres', {}, 'status',
+	'-c', conf_of($two, "unix_socket_directories = 'run'\n"));
+
 SKIP:
 {
 	skip 'needs root', 10 unless is_root();
+
+	# Somebody else's server at the place of the socket gets no login.
+	my $place = "$cluster->{base}/sock/other";
+	mkdir $place;
+	my $server = IO::Socket::UNIX->new(Local => "$place/.s.PGSQL.$two->{port}", Listen => 1) or die "listen: $!";
+	chmod 0777, "$place/.s.PGSQL.$two->{port}";
+	refuses('a server of another user', 1, qr/requirepeer specifies "postgres", but actual peer user name is "root"/, 'postgres', {}, 'status',
+		'-c', conf_of($two, "unix_socket_directories = '$place'\n"));
+	close $server;
+
 	answers('root', 'db-2', 'root', {}, '-D', $two->{data});
 	answers("root, by Debian's cluster", 'db-1', 'root', {});
 	my $seen = $two->sql(q{SELECT count(*) FROM pg_roles WHERE rolname = 'root'});
@@ -100,6 +130,8 @@ SKIP:
 	refuses('what the owner may not read', 2, qr/could not open file "\Q$secret\E": Permission denied/, 'root', {}, 'status', '--cluster', "$major/two");
 	must_run([ 'rm', '-r', "$root/$major/two" ]);
 
+	refuses('nobody, by peer', 1, qr/Peer authentication failed for user "postgres"\nHINT:  Run it as the user "postgres" or as root, or name a role/, 'nobody', {}, 'status', '-U', 'postgres',
+		'-c', conf_of($two));
 	refuses('nobody, a directory that it may not read', 2, qr/could not open file .*Permission denied/, 'nobody', {}, 'status', '-D', $two->{data});
 }
 
@@ -182,6 +214,7 @@ done('the operator pauses', qr/is paused on all/, 'pause', '-U', 'dba');
 done('and resumes', qr/automatic again on all/, 'resume', '-U', 'dba');
 done('the operator restarts a standby', qr/restarted "db-3", which streams again/, 'restart', 'db-3', '-U', 'dba');
 $cluster->wait_following($one);
+refuses('promote means the member that is named', 1, qr/pgha_promote\(\) was refused.*"?db-1/, 'postgres', \%here, 'promote', 'db-2', '-U', 'dba');
 
 # ---- uri ----
 
