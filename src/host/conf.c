@@ -48,6 +48,7 @@ typedef struct Reader
 {
 	PghaAgentConf *conf;
 	Setting		setting[SETTINGS];
+	PghaConfLines *lines;		/* NULL: nobody asks where settings stand */
 	char	   *error;
 	size_t		error_size;
 } Reader;
@@ -186,7 +187,7 @@ read_directory(Reader *reader, const char *path, int depth)
 }
 
 static bool
-take_setting(Reader *reader, const char *file, const char *name, const char *value, int depth)
+take_setting(Reader *reader, const char *file, int line, const char *name, const char *value, int depth)
 {
 	char		path[PATH_MAX];
 
@@ -197,6 +198,8 @@ take_setting(Reader *reader, const char *file, const char *name, const char *val
 		return read_file(reader, path, false, depth + 1);
 	if (strcasecmp(name, "include_dir") == 0)
 		return read_directory(reader, path, depth + 1);
+	if (reader->lines != NULL && !pgha_conf_lines_add(reader->lines, name, value, file, line))
+		return pgha_fail(reader->error, reader->error_size, "out of memory");
 	for (int i = 0; i < SETTINGS; i++)
 	{
 		if (strcasecmp(name, setting_names[i]) == 0)
@@ -262,7 +265,7 @@ read_file(Reader *reader, const char *path, bool must_exist, int depth)
 			done = pgha_fail(reader->error, reader->error_size,
 							 "syntax error in file \"%s\", line %d", path, number);
 		else
-			done = *name == '\0' || take_setting(reader, path, name, value, depth);
+			done = *name == '\0' || take_setting(reader, path, number, name, value, depth);
 		free(name);
 		free(value);
 	}
@@ -642,11 +645,27 @@ bool
 pgha_agent_conf_read(const char *data, const char *config_file,
 					 PghaAgentConf *conf, char *error, size_t error_size)
 {
-	Reader		reader = {.conf = conf, .error = error, .error_size = error_size};
+	return pgha_agent_conf_read_checked(data, config_file, conf, NULL, error, error_size);
+}
+
+bool
+pgha_agent_conf_read_checked(const char *data, const char *config_file, PghaAgentConf *conf,
+							 PghaConfFaults *faults, char *error, size_t error_size)
+{
+	PghaConfLines lines = {.count = 0};
+	Reader		reader = {.conf = conf, .lines = faults != NULL ? &lines : NULL, .error = error, .error_size = error_size};
 	bool		done;
 
 	memset(conf, 0, sizeof(*conf));
 	done = read_all(&reader, data, config_file);
+	if (faults != NULL)
+	{
+		faults->count = 0;
+		pgha_conf_lines_check(&lines, done ? conf->members.voters : 0, faults);
+		if (!done)
+			pgha_conf_fault_add(&lines, error, faults);
+		pgha_conf_lines_free(&lines);
+	}
 	for (int i = 0; i < SETTINGS; i++)
 		free(reader.setting[i].value);
 	if (!done)
