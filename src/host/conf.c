@@ -397,6 +397,7 @@ take_members(Reader *reader)
 {
 	PghaAgentConf *conf = reader->conf;
 	const char *node = value_of(reader, NODE, "");
+	char		reason[400];
 
 	if (*node == '\0')
 		return pgha_fail(reader->error, reader->error_size,
@@ -405,10 +406,10 @@ take_members(Reader *reader)
 		return pgha_fail(reader->error, reader->error_size,
 						 "pgha.members is not set in \"%s\": write all nodes, the same on each of them",
 						 conf->config_file);
-	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &conf->members, reader->error, reader->error_size))
-		return false;
-	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reader->error, reader->error_size))
-		return false;
+	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &conf->members, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.members: %s", reason);
+	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.witnesses: %s", reason);
 	conf->self = pgha_members_find(&conf->members, node);
 	if (conf->self == PGHA_NOBODY && pgha_voters_find(&conf->members, node) != PGHA_NOBODY)
 		return pgha_fail(reader->error, reader->error_size,
