@@ -193,7 +193,7 @@ _pgha()
 		promote) value="--force --accept-loss $connection_options" ;;
 		recover) value="--method= --color= $connection_options" ;;
 		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
-		check) value="--role= --primary --state --gate --quorum --members --redundancy= --replay-lag= --sync --slots --agents --recoveries --lost --address --config --pause --all --timeout= --verbose --json $connection_options" ;;
+		check) value="--role= --primary --state --gate --quorum --members --redundancy= --replay-lag= --sync --slots --agents --recoveries --lost --address --settings --pause --all --timeout= --verbose --json $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
 		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;

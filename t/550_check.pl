@@ -129,27 +129,27 @@ sub restore { open(my $file, '>', $conf) or die "$conf: $!"; print $file $before
 
 append("pgha.failure_timout = '3s'\n");
 $one->reload;
-says($one, ['--config'], 1, qr/unrecognized configuration parameter "pgha.failure_timout", did you mean "pgha.failure_timeout"\? \(file "[^"]*postgresql.conf", line \d+\)/,
+says($one, ['--settings'], 1, qr/unrecognized configuration parameter "pgha.failure_timout", did you mean "pgha.failure_timeout"\? \(file "[^"]*postgresql.conf", line \d+\)/,
 	'a mistyped name is found at the reload');
 like($one->value(q{SELECT config_error FROM pgha_status()}), qr/the next start would be refused: .*pgha.failure_timout/, '... in pgha_status()');
 like($one->value(q{SELECT finding FROM pgha_doctor() WHERE "check" = 'configuration'}), qr/pgha.failure_timout/, '... in pgha_doctor()');
 like($one->log_since(0), qr/the next start of this server would be refused: /, '... and in the log');
 append("work_mem = 'much'\nmax_connections = 'many'\n");
 $one->reload;
-says($one, ['--config'], 1, qr/pgha.failure_timout.*, and 2 more/, 'with bad values of PostgreSQL\'s own settings, also such as need a restart');
+says($one, ['--settings'], 1, qr/pgha.failure_timout.*, and 2 more/, 'with bad values of PostgreSQL\'s own settings, also such as need a restart');
 restore();
-says($one, ['--config'], 0, qr/OK/, '... and the finding goes');
+says($one, ['--settings'], 0, qr/OK/, '... and the finding goes');
 append("max_connections = 77\n");
 $one->reload;
-says($one, ['--config'], 1, qr/pending_restart of db-1: .*max_connections/, 'a setting that waits for a restart');
+says($one, ['--settings'], 1, qr/pending_restart of db-1: .*max_connections/, 'a setting that waits for a restart');
 restore();
 $one->set('pgha.node' => 'db-9');
-says($one, ['--config'], 1, qr/pgha.node "db-9" is not one of pgha.members/, 'a name that no member has');
+says($one, ['--settings'], 1, qr/pgha.node "db-9" is not one of pgha.members/, 'a name that no member has');
 $one->set('pgha.node' => 'db-1');
 $two->set('pgha.startup_grace' => '31s');
-says($one, ['--config'], 1, qr/configuration_same of db-1: .*differ on: db-2/, 'another configuration on another member');
+says($one, ['--settings'], 1, qr/configuration_same of db-1: .*differ on: db-2/, 'another configuration on another member');
 $two->set('pgha.startup_grace' => undef);
-says($one, ['--config'], 0, qr/OK/, 'all is in order again');
+says($one, ['--settings'], 0, qr/OK/, 'all is in order again');
 
 # ---- pause ----
 

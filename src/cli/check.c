@@ -92,7 +92,7 @@ static const Item items[PGHA_CHECK_COUNT] = {
 	[PGHA_CHECK_RECOVERIES] = {"recoveries", no_argument, 0, pgha_check_recoveries},
 	[PGHA_CHECK_LOST] = {"lost", optional_argument, 1 << PGHA_LIMIT_SECONDS, pgha_check_lost},
 	[PGHA_CHECK_ADDRESS] = {"address", no_argument, 0, pgha_check_address},
-	[PGHA_CHECK_CONFIG] = {"config", no_argument, 0, pgha_check_config},
+	[PGHA_CHECK_SETTINGS] = {"settings", no_argument, 0, pgha_check_settings},
 	[PGHA_CHECK_PAUSE] = {"pause", optional_argument, 1 << PGHA_LIMIT_SECONDS, pgha_check_pause},
 };
 
@@ -173,9 +173,12 @@ read_options(int argc, char **argv, CheckOptions *options, PghaCheckContext *che
 		known[LENGTH(common) + i] = (struct option) {items[i].name, items[i].argument, NULL, FIRST_ITEM + i};
 	memset(options, 0, sizeof(*options));
 	options->client.timeout = DEFAULT_TIMEOUT;
+
+	/* Another member must not stand in for the server that is meant and down. */
+	options->client.here = true;
 	set_defaults(check);
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h:p:U:d:jt:av", known, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, PGHA_CLIENT_SHORT_OPTIONS "jt:av", known, NULL)) != -1)
 	{
 		if (c == 'a')
 			options->all = true;

@@ -13,7 +13,7 @@ typedef enum PghaCheckId
 {
 	PGHA_CHECK_ROLE, PGHA_CHECK_PRIMARY, PGHA_CHECK_STATE, PGHA_CHECK_GATE, PGHA_CHECK_QUORUM, PGHA_CHECK_MEMBERS,
 	PGHA_CHECK_REDUNDANCY, PGHA_CHECK_REPLAY_LAG, PGHA_CHECK_SYNC, PGHA_CHECK_SLOTS, PGHA_CHECK_AGENTS,
-	PGHA_CHECK_RECOVERIES, PGHA_CHECK_LOST, PGHA_CHECK_ADDRESS, PGHA_CHECK_CONFIG, PGHA_CHECK_PAUSE,
+	PGHA_CHECK_RECOVERIES, PGHA_CHECK_LOST, PGHA_CHECK_ADDRESS, PGHA_CHECK_SETTINGS, PGHA_CHECK_PAUSE,
 	PGHA_CHECK_COUNT
 } PghaCheckId;
 
@@ -53,7 +53,7 @@ extern void pgha_check_pause(PghaCheckContext *check);
 extern void pgha_check_replay_lag(PghaCheckContext *check);
 extern void pgha_check_sync(PghaCheckContext *check);
 extern void pgha_check_slots(PghaCheckContext *check);
-extern void pgha_check_config(PghaCheckContext *check);
+extern void pgha_check_settings(PghaCheckContext *check);
 
 /*
  * What only another server knows, such as the primary: nothing to say, unless it

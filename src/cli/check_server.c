@@ -248,7 +248,7 @@ pgha_check_slots(PghaCheckContext *check)
 
 /* What pgha_doctor() says of the files and of the other members' settings, and of synchronous standbys. */
 void
-pgha_check_config(PghaCheckContext *check)
+pgha_check_settings(PghaCheckContext *check)
 {
 	const json_t *findings = json_object_get(check->server, "findings");
 	const char *error = pgha_check_text(check->status, "config_error");
@@ -256,14 +256,14 @@ pgha_check_config(PghaCheckContext *check)
 
 	if (*error != '\0')
 	{
-		pgha_check_find(&check->report, "config", PGHA_CHECK_WARNING, "settings of %s: %s", check->node, error);
+		pgha_check_find(&check->report, "settings", PGHA_CHECK_WARNING, "settings of %s: %s", check->node, error);
 		bad++;
 	}
 	if (!json_is_array(findings))
-		pgha_check_find(&check->report, "config", PGHA_CHECK_UNKNOWN, "pgha_doctor() of %s does not answer", check->node);
+		pgha_check_find(&check->report, "settings", PGHA_CHECK_UNKNOWN, "pgha_doctor() of %s does not answer", check->node);
 
 	/* What stands in config_error is the same in other words. */
-	bad += put_findings(check, "config", "synchronous_", false, *error != '\0' ? "configuration" : "");
+	bad += put_findings(check, "settings", "synchronous_", false, *error != '\0' ? "configuration" : "");
 	if (bad == 0 && json_is_array(findings))
-		pgha_check_find(&check->report, "config", PGHA_CHECK_OK, "the settings in the files are in force, and the same on all members");
+		pgha_check_find(&check->report, "settings", PGHA_CHECK_OK, "the settings in the files are in force, and the same on all members");
 }

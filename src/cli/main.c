@@ -205,7 +205,7 @@ static const Subcommand subcommands[] = {
 		"      --recoveries       primary: no recovery has failed, no data is missing\n"
 		"      --lost[=TIME]      no commits were lost within TIME (default: 3d)\n"
 		"      --address          the primary holds pgha.address\n"
-		"      --config           the settings in the files are in force, would be at the\n"
+		"      --settings         the settings in the files are in force, would be at the\n"
 		"                         next start, and are the same on all members\n"
 		"      --pause[=TIME]     failover is not paused for longer (default: 1d)\n"
 		"\n"
