@@ -167,4 +167,13 @@ is($said, '', '... nor where the superuser is let in by the socket only: then th
 my (undef, $out) = PghaCluster::run_command([ $one->here, $pgha, 'doctor', @socket, '-U', 'postgres' ]);
 like($out, qr/^Node db-2 \([^)]*\): nothing to do, \d\d+ checks$/m, '... and are really asked');
 
+# An agent that comes back after its server's restart is not missed at once.
+kill 'STOP', $two->{agent_pid};
+$two->restart;
+my $row = $cluster->wait_for('a finding about the agent', sub { $two->row(q{SELECT severity, finding FROM pgha_doctor() WHERE "check" = 'agents'}) });
+is($row->{severity}, 'info', 'an agent is not missed as soon as its server has started') or diag $row->{finding};
+ok(PghaCluster::poll_until('', sub { ($two->value(q{SELECT severity FROM pgha_doctor() WHERE "check" = 'agents'}) // '') eq 'warning' }), '... but is later');
+kill 'CONT', $two->{agent_pid};
+ok(PghaCluster::poll_until('', sub { ($two->value(q{SELECT severity FROM pgha_doctor() WHERE "check" = 'agents'}) // '') eq 'ok' }), '... until it is back');
+
 done_testing();

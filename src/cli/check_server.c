@@ -38,6 +38,21 @@ put_lag(PghaCheckContext *check, const char *node, double value)
 						pgha_check_amount(limits->unit, state == PGHA_CHECK_CRITICAL ? limits->critical : limits->warning, amount[1]));
 }
 
+static void
+put_paused(PghaCheckContext *check, const char *node)
+{
+	pgha_check_find(&check->report, "replay-lag", PGHA_CHECK_WARNING,
+					"replay is paused on %s (SELECT pg_wal_replay_resume() there ends that)", node);
+}
+
+/* Of a standby that streams from another one its own report is all there is, from version 1.1 of the extension on. */
+static bool
+reports_bytes(const PghaCheckContext *check, const json_t *member)
+{
+	return check->limits[PGHA_CHECK_REPLAY_LAG].unit == PGHA_LIMIT_BYTES &&
+		json_is_true(json_object_get(member, "reachable")) && json_is_number(json_object_get(member, "replay_lag_bytes"));
+}
+
 /* A lag in the unit of the limits; -1: not known.  Whoever has replayed all is not behind in time either. */
 static double
 lag_of(const PghaCheckContext *check, const json_t *object)
@@ -80,8 +95,12 @@ check_senders(PghaCheckContext *check)
 		if (json_is_true(json_object_get(member, "witness")) || strcmp(node, check->node) == 0)
 			continue;
 		told++;
+		if (json_is_true(json_object_get(member, "replay_paused")))
+			put_paused(check, node);
 		if (sender != NULL)
 			put_lag(check, node, lag_of(check, sender));
+		else if (reports_bytes(check, member))
+			put_lag(check, node, json_number_value(json_object_get(member, "replay_lag_bytes")));
 		else if (check->named || json_is_true(json_object_get(member, "reachable")))
 			put_lag(check, node, -1);
 	}
@@ -104,8 +123,7 @@ pgha_check_replay_lag(PghaCheckContext *check)
 	{
 		put_lag(check, check->node, lag_of(check, replay));
 		if (json_is_true(json_object_get(replay, "paused")))
-			pgha_check_find(&check->report, "replay-lag", PGHA_CHECK_WARNING,
-							"replay is paused on %s (SELECT pg_wal_replay_resume() ends that)", check->node);
+			put_paused(check, check->node);
 	}
 }
 
