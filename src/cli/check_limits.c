@@ -6,12 +6,14 @@
  */
 #include "check_limits.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
+
+/* What is more is no limit. */
+#define MOST	1e15
 
 typedef struct Unit
 {
@@ -38,7 +40,7 @@ take_limit(const char **cursor, bool plain_seconds, PghaLimitUnit *kind, double 
 	if (**cursor < '0' || **cursor > '9')
 		return false;
 	*value = strtod(*cursor, &end);
-	if (!isfinite(*value))
+	if (!(*value < MOST))
 		return false;
 	length = strcspn(end, ",");
 	*cursor = end + length;
@@ -76,6 +78,13 @@ pgha_check_limits_parse(const char *text, int allowed, bool plain_seconds, PghaL
 	return *text == '\0';
 }
 
+/* Of a limit, or of what is told in its unit; no library of mathematics is needed for that. */
+static bool
+is_whole(double value)
+{
+	return value < MOST && value == (double) (long long) value;
+}
+
 PghaCheckState
 pgha_check_above(const PghaLimits *limits, double value)
 {
@@ -88,7 +97,7 @@ pgha_check_limit_text(double limit, bool lower, char text[PGHA_LIMIT_TEXT])
 {
 	if (limit < 0)
 		return NULL;
-	(void) snprintf(text, PGHA_LIMIT_TEXT, limit == floor(limit) ? "%.0f%s" : "%.3f%s", limit, lower ? ":" : "");
+	(void) snprintf(text, PGHA_LIMIT_TEXT, is_whole(limit) ? "%.0f%s" : "%.3f%s", limit, lower ? ":" : "");
 	return text;
 }
 
@@ -106,7 +115,7 @@ pgha_check_amount(PghaLimitUnit unit, double value, char text[PGHA_LIMIT_TEXT])
 	{
 		double		number = value / best->factor;
 
-		(void) snprintf(text, PGHA_LIMIT_TEXT, number >= 100 || number == floor(number) ? "%.0f %s" : "%.1f %s", number, best->name);
+		(void) snprintf(text, PGHA_LIMIT_TEXT, number >= 100 || is_whole(number) ? "%.0f %s" : "%.1f %s", number, best->name);
 	}
 	return text;
 }

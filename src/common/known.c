@@ -9,7 +9,6 @@
 #include "known.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
 #define PREFIX_LENGTH	5		/* "pgha." */
 #define MAX_MS			(INT_MAX / 1000)
+#define MOST			1e15	/* what is more is a value of nothing */
 
 static const PghaKnown settings[] = {
 	{"pgha.address", PGHA_KIND_TEXT, NULL, 0, 0, 0},
@@ -152,7 +152,7 @@ take_number(const PghaKnown *known, const char *value, int *number)
 	size_t		length;
 
 	amount = strtod(value, &end);
-	if (end == value || !isfinite(amount))
+	if (end == value || !(amount > -MOST && amount < MOST))
 		return false;
 	end += strspn(end, " \t");
 	length = strcspn(end, " \t");
@@ -161,10 +161,10 @@ take_number(const PghaKnown *known, const char *value, int *number)
 	memcpy(unit, end, length);
 	unit[length] = '\0';
 	factor = unit_factor(known->kind, unit);
-	amount = rint(amount * factor);
-	if (factor == 0 || amount < known->min || amount > known->max)
+	amount *= factor;
+	if (factor == 0 || amount < known->min - 0.5 || amount >= known->max + 0.5)
 		return false;
-	*number = (int) amount;
+	*number = (int) (amount + 0.5);
 	return true;
 }
 
