@@ -130,7 +130,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor uri agent witness vip help --help --version
+		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent witness vip help --help --version
 		return
 	fi
 
@@ -168,6 +168,10 @@ _pgha()
 			_pgha_offer "$value" postgres pgha
 			return
 			;;
+		--role)
+			_pgha_offer "$value" primary standby any
+			return
+			;;
 		--kind)
 			_pgha_offer "$value" local ec2 ec2-elastic ec2-route
 			return
@@ -179,6 +183,7 @@ _pgha()
 			;;
 		-m | --members | -w | --witnesses | --node | --conninfo | --cluster | --listen | --allow | -s | --set) return ;;
 		--prefix | --allocation | --tables | --region | --profile | --ec2-endpoint | --imds-endpoint | --timeout) return ;;
+		--redundancy | --replay-lag | --sync | --slots | --lost | --pause) [[ $current == --*=* || $previous == --re* ]] && return ;;
 		-p | -d | -t | --port | --dbname | --limit) return ;;
 		-n) [[ ${words[1]} == events ]] && return ;;
 		--watch) [[ $current == --watch=* ]] && return ;;
@@ -194,12 +199,13 @@ _pgha()
 		promote) value="--force --accept-loss $connection_options" ;;
 		recover) value="--method= --color= $connection_options" ;;
 		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
+		check) value="--role= --primary --state --gate --quorum --members --redundancy= --replay-lag= --sync --slots --agents --recoveries --lost --address --settings --pause --all --timeout= --verbose --json $connection_options" ;;
 		uri) value="--libpq --dsn --jdbc --names --standby --read-only --address $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
 		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor uri agent witness vip
+			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent witness vip
 			return
 			;;
 		*) return ;;

@@ -731,21 +731,14 @@ forget_old_outcome(void)
 int
 pgha_agent_main(int argc, char **argv)
 {
-	char		error[512];
 	int			code = pgha_agent_options(argc, argv, &options);
 
 	if (code != EXIT_OK)
 		return code;
-	if (!pgha_agent_conf_read(options.data, options.config, &conf, error, sizeof(error)))
-	{
-		pgha_error(stderr, NULL, "%s", error);
-		return EXIT_USAGE;
-	}
 	if (options.check)
-	{
-		pgha_agent_conf_print(&conf);
-		return EXIT_OK;
-	}
+		return pgha_agent_conf_check(&options);
+	if (!pgha_agent_conf_first(&options, &conf))
+		return EXIT_USAGE;
 	if (!pgha_agent_may_run(&conf))
 		return EXIT_ERROR;
 	if (!set_up_signals())

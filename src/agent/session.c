@@ -104,7 +104,7 @@ connect_to(PghaSession *session, const char *addresses)
 		fail_session(session, "the connection string is too long", "shorten pgha.conninfo");
 		return;
 	}
-	session->conn = PQconnectStart(conninfo);
+	session->conn = pgha_connect_start(conninfo);
 	if (session->conn == NULL || PQstatus(session->conn) == CONNECTION_BAD)
 	{
 		fail_session(session, session->conn != NULL ? PQerrorMessage(session->conn) : "out of memory", NULL);

@@ -102,7 +102,7 @@ connect_to(Call *call, const PghaAgentConf *conf)
 					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "", addresses);
 	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, self, PGHA_AGENT_APPLICATION, options))
 		return pgha_fail(call->error, call->error_size, "the connection string is too long");
-	call->conn = PQconnectStart(conninfo);
+	call->conn = pgha_connect_start(conninfo);
 	if (call->conn == NULL)
 		return pgha_fail(call->error, call->error_size, "out of memory");
 	pgha_drop_notices(call->conn);

@@ -37,6 +37,10 @@
 	"SELECT coalesce(json_agg(json_build_object('node', c.node, 'address', c.address," \
 	" 'witness', coalesce((to_json(c)->>'witness')::bool, false))), '[]') FROM %s.pgha_cluster() c"
 
+/* Empty for a role that may not see it: pg_settings leaves it out. */
+#define CONNINFO_QUERY \
+	"SELECT coalesce((SELECT setting FROM pg_catalog.pg_settings WHERE name = 'pgha.conninfo'), '')"
+
 typedef struct DoctorOptions
 {
 	PghaClientOptions client;
@@ -187,6 +191,36 @@ connect_like(PGconn *like, const char *address)
 	return conn;
 }
 
+/* Another way in: as the members and agents log in to each other, if we may know of it.  NULL if not. */
+static PGconn *
+connect_as_member(const char *conninfo, const char *node, const char *address)
+{
+	char		list[PGHA_NAME_SIZE + PGHA_HOST_SIZE + 16];
+	char		full[PGHA_CONNINFO_SIZE];
+	const char *keywords[] = {"dbname", NULL};
+	const char *values[] = {full, NULL};
+	PghaMembers members;
+	char		error[256];
+
+	if (conninfo == NULL || *conninfo == '\0' ||
+		snprintf(list, sizeof(list), "%s=%s", node, address) >= (int) sizeof(list) ||
+		!pgha_members_parse(list, &members, error, sizeof(error)) ||
+		!pgha_conninfo_build(full, sizeof(full), conninfo, &members.member[0], "pgha doctor",
+							 strstr(conninfo, "dbname") == NULL ? "dbname=postgres" : ""))
+		return NULL;
+	return pgha_connect_quietly(keywords, values, 1, NULL);
+}
+
+/* The server runs, and only does not let us in. */
+static bool
+refuses_login(const PGconn *conn)
+{
+	const char *said = PQerrorMessage(conn);
+
+	return PQconnectionNeedsPassword(conn) || strstr(said, "pg_hba.conf") != NULL ||
+		strstr(said, "authentication failed") != NULL || strstr(said, "password") != NULL;
+}
+
 /* A session with another member as the servers of this host's cluster log in to each other. */
 static PGconn *
 connect_as_servers(const PghaLocalCluster *local, const char *address)
@@ -208,10 +242,13 @@ connect_as_servers(const PghaLocalCluster *local, const char *address)
 
 /*
  * Asks a member that the first one has named.  A witness lets in nobody but the
- * members' servers: whether it is well these say (check "witnesses").
+ * members' servers: whether it is well these say (check "witnesses").  A superuser
+ * who came by the socket need not be let in elsewhere: then pgha.conninfo is tried,
+ * and if that is of no use either, it is no fault of the cluster.
  */
 static void
-ask_other(const PghaClientOptions *options, PGconn *like, const char *node, const char *address, bool witness, json_t *groups)
+ask_other(const PghaClientOptions *options, PGconn *like, const char *conninfo, const char *node, const char *address,
+		  bool witness, json_t *groups)
 {
 	json_t	   *findings = add_group(groups, "server", node, address);
 	PGconn	   *conn = options->local != NULL && options->user == NULL ? connect_as_servers(options->local, address) :
@@ -219,6 +256,17 @@ ask_other(const PghaClientOptions *options, PGconn *like, const char *node, cons
 	char		message[512] = "its address cannot be read";
 	const char *why = message;
 	bool		settled = false;
+	bool		refused = conn != NULL && PQstatus(conn) != CONNECTION_OK && refuses_login(conn);
+	PGconn	   *other = refused && !witness ? connect_as_member(conninfo, node, address) : NULL;
+
+	if (other != NULL && PQstatus(other) == CONNECTION_OK)
+	{
+		PQfinish(conn);
+		conn = other;
+		refused = false;
+	}
+	else
+		PQfinish(other);
 
 	if (conn != NULL && PQstatus(conn) != CONNECTION_OK)
 	{
@@ -232,7 +280,8 @@ ask_other(const PghaClientOptions *options, PGconn *like, const char *node, cons
 		why = settled ? why : "it does not answer";
 	}
 	if (!settled || !ask(conn, findings, &why, NULL))
-		pgha_finding(findings, witness ? "info" : "warning", "asked",
+		pgha_finding(findings, witness || refused ? "info" : "warning", "asked",
+					 refused && !witness ? "Run \"pgha doctor -U\" with the role of pgha.conninfo, or \"pgha doctor\" on that host." :
 					 witness ? "Run \"pgha doctor\" on that host, as the user that runs it." :
 					 "Start it, if it is down; or let this role in from here; or run \"pgha doctor\" on that host.",
 					 "could not ask %s from here: %s", witness ? "this witness" : "it", why);
@@ -245,6 +294,7 @@ ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
 {
 	PGconn	   *conn = pgha_client_connect(options);
 	char	   *node;
+	char	   *conninfo = NULL;
 	const char *why;
 	json_t	   *findings;
 	size_t		index;
@@ -258,15 +308,18 @@ ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
 	answered = node != NULL && ask(conn, findings, &why, members);
 	if (!answered)
 		fprintf(stderr, "HINT:  Run ALTER EXTENSION pgha UPDATE; on the primary, if the extension is older than the program.\n");
+	else
+		conninfo = pgha_client_query(conn, CONNINFO_QUERY, NULL, ANSWER_LIMIT_MS);
 	json_array_foreach(*members, index, member)
 	{
 		const char *name = json_string_value(json_object_get(member, "node"));
 		const char *address = json_string_value(json_object_get(member, "address"));
 
 		if (answered && name != NULL && address != NULL && strcmp(name, node) != 0)
-			ask_other(options, conn, name, address, json_is_true(json_object_get(member, "witness")), groups);
+			ask_other(options, conn, conninfo, name, address, json_is_true(json_object_get(member, "witness")), groups);
 	}
 	free(node);
+	free(conninfo);
 	PQfinish(conn);
 	return answered;
 }

@@ -50,6 +50,7 @@ typedef struct Reader
 	Setting		setting[SETTINGS];
 	const char *replaced;		/* the text of this file ... */
 	const char *instead;		/* ... is read from here; NULL: of none */
+	PghaConfLines *lines;		/* NULL: nobody asks where settings stand */
 	char	   *error;
 	size_t		error_size;
 } Reader;
@@ -201,6 +202,8 @@ take_setting(Reader *reader, const char *file, int line, const char *name, const
 		return read_file(reader, path, false, depth + 1);
 	if (strcasecmp(name, "include_dir") == 0)
 		return read_directory(reader, path, depth + 1);
+	if (reader->lines != NULL && !pgha_conf_lines_add(reader->lines, name, value, file, line))
+		return pgha_fail(reader->error, reader->error_size, "out of memory");
 	for (int i = 0; i < SETTINGS; i++)
 	{
 		if (strcasecmp(name, setting_names[i]) == 0)
@@ -403,6 +406,7 @@ take_members(Reader *reader)
 {
 	PghaAgentConf *conf = reader->conf;
 	const char *node = value_of(reader, NODE, "");
+	char		reason[400];
 
 	if (*node == '\0')
 		return pgha_fail(reader->error, reader->error_size,
@@ -411,10 +415,10 @@ take_members(Reader *reader)
 		return pgha_fail(reader->error, reader->error_size,
 						 "pgha.members is not set in \"%s\": write all nodes, the same on each of them",
 						 conf->config_file);
-	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &conf->members, reader->error, reader->error_size))
-		return false;
-	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reader->error, reader->error_size))
-		return false;
+	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &conf->members, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.members: %s", reason);
+	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.witnesses: %s", reason);
 	conf->self = pgha_voters_find(&conf->members, node);
 	conf->witness = conf->self >= conf->members.count;
 	if (conf->self == PGHA_NOBODY)
@@ -645,27 +649,52 @@ read_all(Reader *reader, const char *data, const char *config_file)
 	return true;
 }
 
+/* `faults`: see pgha_agent_conf_read_checked(); `instead` stands for the text of `file`. */
+static bool
+read_configuration(const char *data, const char *config_file, const char *file, const char *instead,
+				   PghaAgentConf *conf, PghaConfFaults *faults, char *error, size_t error_size)
+{
+	PghaConfLines lines = {.count = 0};
+	Reader		reader = {.conf = conf, .replaced = file, .instead = instead, .lines = faults != NULL ? &lines : NULL,
+						  .error = error, .error_size = error_size};
+	bool		done;
+
+	memset(conf, 0, sizeof(*conf));
+	done = read_all(&reader, data, config_file);
+	if (faults != NULL)
+	{
+		faults->count = 0;
+		pgha_conf_lines_check(&lines, done ? conf->members.voters : 0, faults);
+		if (!done)
+			pgha_conf_fault_add(&lines, error, faults);
+		pgha_conf_lines_free(&lines);
+	}
+	for (int i = 0; i < SETTINGS; i++)
+		free(reader.setting[i].value);
+	if (!done)
+		pgha_agent_conf_free(conf);
+	return done;
+}
+
 bool
 pgha_agent_conf_read(const char *data, const char *config_file,
 					 PghaAgentConf *conf, char *error, size_t error_size)
 {
-	return pgha_agent_conf_read_with(data, config_file, NULL, NULL, conf, error, error_size);
+	return read_configuration(data, config_file, NULL, NULL, conf, NULL, error, error_size);
 }
 
 bool
 pgha_agent_conf_read_with(const char *data, const char *config_file, const char *file, const char *instead,
 						  PghaAgentConf *conf, char *error, size_t error_size)
 {
-	Reader		reader = {.conf = conf, .replaced = file, .instead = instead, .error = error, .error_size = error_size};
-	bool		done;
+	return read_configuration(data, config_file, file, instead, conf, NULL, error, error_size);
+}
 
-	memset(conf, 0, sizeof(*conf));
-	done = read_all(&reader, data, config_file);
-	for (int i = 0; i < SETTINGS; i++)
-		free(reader.setting[i].value);
-	if (!done)
-		pgha_agent_conf_free(conf);
-	return done;
+bool
+pgha_agent_conf_read_checked(const char *data, const char *config_file, PghaAgentConf *conf,
+							 PghaConfFaults *faults, char *error, size_t error_size)
+{
+	return read_configuration(data, config_file, NULL, NULL, conf, faults, error, error_size);
 }
 
 /* ---- what it takes to connect ---- */

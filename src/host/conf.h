@@ -11,6 +11,7 @@
 #include "../common/address_spec.h"
 #include "../common/conninfo.h"
 #include "../common/members.h"
+#include "conf_lines.h"
 
 #define PGHA_COMMAND_SIZE	2048
 #define PGHA_ENDPOINT_SIZE	512
@@ -92,6 +93,13 @@ extern bool pgha_agent_conf_read(const char *data, const char *config_file,
 extern bool pgha_agent_conf_read_with(const char *data, const char *config_file,
 									  const char *file, const char *instead,
 									  PghaAgentConf *conf, char *error, size_t error_size);
+/*
+ * The same; puts into *faults whatever a server would refuse at its start with these
+ * files, whether the agent needs it or not, also what `error` says, each with file and line.
+ */
+extern bool pgha_agent_conf_read_checked(const char *data, const char *config_file, PghaAgentConf *conf,
+										 PghaConfFaults *faults, char *error, size_t error_size);
+
 /* What it takes to reach this host's server and the other members: nothing of it is demanded. */
 typedef struct PghaLocalConf
 {

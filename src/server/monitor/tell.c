@@ -220,7 +220,10 @@ PghaPublish(const PghaMonitor *monitor)
 	view.state_since = monitor->state_since;
 	strlcpy(view.last_change, last_change, sizeof(view.last_change));
 	view.last_change_at = last_change_at;
-	strlcpy(view.config_error, monitor->config_error, sizeof(view.config_error));
+	if (monitor->config_error[0] != '\0' || monitor->start_error[0] == '\0')
+		strlcpy(view.config_error, monitor->config_error, sizeof(view.config_error));
+	else
+		snprintf(view.config_error, sizeof(view.config_error), "the next start would be refused: %s", monitor->start_error);
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;
