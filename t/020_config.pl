@@ -57,6 +57,7 @@ my @bad = (
 	[ 'an endpoint with a path', { 'pgha.ec2_endpoint' => 'https://ec2.amazonaws.com/' }, qr/pgha.ec2_endpoint is not an endpoint/, 1 ],
 	[ 'an endpoint with a user', { 'pgha.imds_endpoint' => 'http://me:x@127.0.0.1' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
 	[ 'a port of an endpoint', { 'pgha.imds_endpoint' => 'http://[::1]:70000' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
+	[ 'a format of the log that is none', { 'pgha.agent_log_format' => 'xml' }, qr/invalid value for parameter "pgha.agent_log_format": "xml".*Write text or json/s, 0 ],
 	[ 'a fence that is none', { 'pgha.fence' => 'stonith' }, qr/invalid value for parameter "pgha.fence": "stonith".*Write off or ec2-stop/s, 0 ],
 	[ 'a hasty fence_timeout', { 'pgha.fence_timeout' => '100ms' }, qr/pgha.fence_timeout .* is below 1 s/, 1 ],
 	[ 'a witness that is a member', { 'pgha.witnesses' => 'b=127.0.0.1:3' }, qr/"b" is one of pgha.members and of pgha.witnesses.*leave it out/, 1 ],

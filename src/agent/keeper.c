@@ -139,7 +139,7 @@ complain(Keeper *keeper, const char *what, const char *error)
 	if (strcmp(keeper->complaint, error) == 0)
 		return;
 	(void) snprintf(keeper->complaint, sizeof(keeper->complaint), "%s", error);
-	pgha_agent_log("address %s: %s: %s", keeper->conf->address, what, error);
+	pgha_agent_warning("address %s: %s: %s", keeper->conf->address, what, error);
 }
 
 /* The same for what the own server refuses. */
@@ -149,7 +149,7 @@ complain_of_server(Keeper *keeper, const char *error)
 	if (strcmp(keeper->refusal, error) == 0)
 		return;
 	(void) snprintf(keeper->refusal, sizeof(keeper->refusal), "%s", error);
-	pgha_agent_log("own server: %s", error);
+	pgha_agent_warning("own server: %s", error);
 }
 
 /*
@@ -423,7 +423,7 @@ init_ec2_options(const PghaAgentConf *conf, PghaEc2Options *options)
 	options->insecure = conf->ec2_insecure;
 	options->region = "";
 	options->profile = "";
-	options->log = pgha_agent_log;
+	options->log = pgha_agent_warning;
 }
 
 static bool
@@ -440,6 +440,7 @@ run_keeper(const PghaAgentConf *conf, int wake)
 	PghaEc2Options options;
 	PghaEc2    *ec2 = NULL;
 
+	pgha_agent_log_process("address");
 	init_ec2_options(conf, &options);
 	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (needs_ec2(conf))
@@ -472,7 +473,7 @@ start_keeper(const PghaAgentConf *conf)
 		shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
 	{
-		pgha_agent_log("could not start the address keeper: %s", strerror(errno));
+		pgha_agent_error("could not start the address keeper: %s", strerror(errno));
 		shared = shared == MAP_FAILED ? NULL : shared;
 		return;
 	}
@@ -491,7 +492,7 @@ start_keeper(const PghaAgentConf *conf)
 		wake_fd = ends[1];
 		return;
 	}
-	pgha_agent_log("could not start the address keeper: %s", strerror(errno));
+	pgha_agent_error("could not start the address keeper: %s", strerror(errno));
 	keeper_pid = 0;
 	(void) close(ends[1]);
 }
@@ -573,7 +574,7 @@ pgha_keeper_ended(pid_t pid)
 	keeper_pid = 0;
 	if (wake_fd >= 0)
 	{
-		pgha_agent_log("the address keeper has died, and is started again");
+		pgha_agent_warning("the address keeper has died, and is started again");
 		(void) close(wake_fd);
 	}
 	wake_fd = -1;
@@ -598,7 +599,7 @@ tell_outcome(const PghaAgentConf *conf, int64_t order_id, bool stopped, const ch
 		if (told == PGHA_TOLD)
 			return;
 		if (strcmp(error, complaint) != 0)
-			pgha_agent_log("own server: could not tell it that: %s", error);
+			pgha_agent_warning("own server: could not tell it that: %s", error);
 		memcpy(complaint, error, sizeof(complaint));
 		if (pgha_clock_ms() > end)
 			return;
@@ -617,19 +618,20 @@ stop_instance(const PghaAgentConf *conf, int64_t order_id, const char *instance_
 	char		error[512] = "out of memory";
 	bool		stopped = false;
 
+	pgha_agent_log_process("fence");
 	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	init_ec2_options(conf, &options);
 	ec2 = pgha_ec2_new(&options);
-	pgha_agent_log("stopping EC2 instance \"%s\"", instance_id);
+	pgha_agent_warning("stopping EC2 instance \"%s\"", instance_id);
 	if (ec2 != NULL)
 		stopped = pgha_ec2_stop_instance(ec2, instance_id, limit_ms, error, sizeof(error));
 	if (stopped)
 	{
 		error[0] = '\0';
-		pgha_agent_log("EC2 instance \"%s\" is stopped", instance_id);
+		pgha_agent_warning("EC2 instance \"%s\" is stopped", instance_id);
 	}
 	else
-		pgha_agent_log("EC2 instance \"%s\" could not be stopped: %s", instance_id, error);
+		pgha_agent_error("EC2 instance \"%s\" could not be stopped: %s", instance_id, error);
 	tell_outcome(conf, order_id, stopped, error);
 	_exit(stopped ? 0 : 1);
 }
@@ -656,7 +658,7 @@ pgha_keeper_stop_instance(const PghaAgentConf *conf, int64_t order_id, const cha
 	}
 	if (pid < 0)
 	{
-		pgha_agent_log("could not start a process: %s", strerror(errno));
+		pgha_agent_error("could not start a process: %s", strerror(errno));
 		return false;
 	}
 	stopper_pid = pid;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -56,6 +57,15 @@ pgha_become_child(int keep)
 	pgha_close_files(keep);
 }
 
+/* What the service manager has given to this process, to speak for its service. */
+static void
+forget_service(void)
+{
+	(void) unsetenv("NOTIFY_SOCKET");
+	(void) unsetenv("WATCHDOG_USEC");
+	(void) unsetenv("WATCHDOG_PID");
+}
+
 bool
 pgha_become_program(int output)
 {
@@ -66,5 +76,6 @@ pgha_become_program(int output)
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
 		return false;
 	pgha_close_files(-1);
+	forget_service();
 	return true;
 }

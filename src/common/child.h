@@ -30,7 +30,8 @@ extern void pgha_become_child(int keep);
 
 /*
  * The same for one that is about to call exec(): reads from /dev/null, writes to
- * `output`.  False with errno.
+ * `output`, and does not speak for the service that this one may be.  False with
+ * errno.
  */
 extern bool pgha_become_program(int output);
 

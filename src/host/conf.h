@@ -55,6 +55,7 @@ typedef struct PghaAgentConf
 	char		ec2_endpoint[PGHA_ENDPOINT_SIZE];
 	char		imds_endpoint[PGHA_ENDPOINT_SIZE];
 	bool		ec2_insecure;	/* ec2_endpoint may be http:// */
+	bool		log_json;		/* pgha.agent_log_format = json */
 	bool		fence_by_ec2;	/* pgha.fence = ec2-stop */
 	int			fence_timeout_ms;
 

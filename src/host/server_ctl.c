@@ -189,7 +189,6 @@ become_postmaster(const PghaAgentConf *conf, int log)
 	}
 	if (!pgha_become_program(log))
 		_exit(1);
-	(void) unsetenv("NOTIFY_SOCKET");
 	(void) execv(program, argv);
 	fprintf(stderr, "FATAL:  could not run \"%s\": %s\n", program, strerror(errno));
 	_exit(1);

@@ -26,6 +26,7 @@
 #include "../common/pgpools.h"
 #include "compat.h"
 #include "config.h"
+#include "config_notify.h"
 #include "config_votes.h"
 #include "io_child.h"
 #include "witness.h"
@@ -249,6 +250,7 @@ PghaConfigInit(void)
 				"How long the agent may take to stop the old primary's instance.",
 				NULL, &pgha_fence_timeout, 120000);
 	PghaConfigVotesInit();
+	PghaConfigNotifyInit();
 	define_agent_settings();
 }
 

@@ -1,0 +1,14 @@
+/*
+ * config_notify.h
+ *		The settings of how people and programs are told what happens: a part of
+ *		config.c's set, which only the agent goes by.
+ */
+#ifndef PGHA_CONFIG_NOTIFY_H
+#define PGHA_CONFIG_NOTIFY_H
+
+#include "postgres.h"
+
+/* Defines them. */
+extern void PghaConfigNotifyInit(void);
+
+#endif							/* PGHA_CONFIG_NOTIFY_H */
