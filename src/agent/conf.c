@@ -99,6 +99,7 @@ pgha_agent_conf_print(const PghaAgentConf *conf)
 	printf("clone_command     %s\n", conf->clone_command[0] != '\0' ? conf->clone_command : "(pg_basebackup)");
 	printf("pgpool            %s\n", conf->pgpool[0] != '\0' ? conf->pgpool : "(none)");
 	printf("address           %s\n", conf->address[0] != '\0' ? conf->address : "(none)");
+	printf("notify_command    %s\n", conf->notify_command[0] != '\0' ? conf->notify_command : "(none)");
 	printf("log_format        %s\n", conf->log_json ? "json" : "text");
 	printf("fence             %s\n", conf->fence_by_ec2 ? "ec2-stop" : "off");
 }

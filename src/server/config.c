@@ -580,6 +580,7 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 		!find_self(config, error, error_size, hint, hint_size))
 		return false;
 	if (!check_agent_settings(error, error_size, hint, hint_size) ||
+		!PghaConfigNotifyCheck(error, error_size, hint, hint_size) ||
 		!check_host_settings(&config->members, error, error_size, hint, hint_size))
 		return false;
 

@@ -11,4 +11,7 @@
 /* Defines them. */
 extern void PghaConfigNotifyInit(void);
 
+/* Checks what of them is set.  False with a sentence and a hint. */
+extern bool PghaConfigNotifyCheck(char *error, size_t error_size, char *hint, size_t hint_size);
+
 #endif							/* PGHA_CONFIG_NOTIFY_H */
