@@ -48,6 +48,7 @@
 #include "handover.h"
 #include "keeper.h"
 #include "lock.h"
+#include "notify.h"
 #include "pause.h"
 #include "pgpool.h"
 #include "service.h"
@@ -628,7 +629,7 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (!starter_ended(pid) && !pgha_keeper_ended(pid))
+		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_notify_ended(pid))
 			pgha_pgpool_ended(pid, status);
 	}
 }
@@ -706,6 +707,7 @@ run_agent(void)
 		start_after_handover(now);
 		reconcile(now);
 		pgha_pgpool_tend(&conf, own_is_primary(), now);
+		pgha_notify_tend(&conf, now);
 		tell_service(now);
 		wait_for_something();
 	}

@@ -67,13 +67,14 @@ forget_service(void)
 }
 
 bool
-pgha_become_program(int output)
+pgha_become_program(int input, int output)
 {
-	int			null = open("/dev/null", O_RDONLY);
+	if (input < 0)
+		input = open("/dev/null", O_RDONLY);
 
 	pgha_default_signals();
 	pgha_unblock_signals();
-	if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
+	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
 		return false;
 	pgha_close_files(-1);
 	forget_service();

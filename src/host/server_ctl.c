@@ -187,7 +187,7 @@ become_postmaster(const PghaAgentConf *conf, int log)
 		argv[3] = "-c";
 		argv[4] = option;
 	}
-	if (!pgha_become_program(log))
+	if (!pgha_become_program(-1, log))
 		_exit(1);
 	(void) execv(program, argv);
 	fprintf(stderr, "FATAL:  could not run \"%s\": %s\n", program, strerror(errno));
