@@ -186,12 +186,11 @@ tell_server(Keeper *keeper, int64_t now)
 
 /* Writes an event that is worth remembering; the log has it anyhow. */
 static void
-tell_event(Keeper *keeper, const char *what)
+tell_event(Keeper *keeper, const char *kind, const char *what)
 {
-	const char *const values[] = {"address", what};
+	const char *const values[] = {kind, what};
 	char		error[512];
 
-	pgha_agent_log("%s", what);
 	if (pgha_tell_own_server(keeper->conf, "pgha_agent_event($1, $2)", 2, values, error, sizeof(error)) == PGHA_TOLD_OFF)
 		complain_of_server(keeper, error);
 }
@@ -237,7 +236,7 @@ take(Keeper *keeper)
 	PghaTake	how = {.limit_ms = TAKE_LIMIT_MS, .still_leader = still_leader, .arg = keeper};
 	int64_t		start = pgha_clock_ms();
 	char		error[512] = "";
-	char		what[300];
+	char		what[400];
 
 	keeper->given_up = false;
 	if (pgha_address_take(keeper->vip, &how, error, sizeof(error)))
@@ -251,7 +250,8 @@ take(Keeper *keeper)
 		(void) snprintf(what, sizeof(what), "address %.200s taken in %lld ms", keeper->conf->address,
 						(long long) (pgha_clock_ms() - start));
 		(void) pgha_address_announce(keeper->vip, still_leader, keeper, error, sizeof(error));
-		tell_event(keeper, what);
+		pgha_agent_log("%s", what);
+		tell_event(keeper, "address", what);
 		keeper->due = pgha_clock_ms() + CHECK_EVERY_MS;
 		return;
 	}
@@ -262,6 +262,11 @@ take(Keeper *keeper)
 	}
 	set_state(keeper, "error", error);
 	complain(keeper, "could not be taken, is tried again", error);
+	if (keeper->failures == 0)
+	{
+		(void) snprintf(what, sizeof(what), "address %.200s could not be taken: %.80s", keeper->conf->address, error);
+		tell_event(keeper, "address_lost", what);
+	}
 	keeper->due = next_try(keeper);
 }
 
