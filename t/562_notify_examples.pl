@@ -6,7 +6,6 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
-use File::Temp;
 use IO::Socket::INET;
 use JSON::PP;
 use PghaCluster;
@@ -14,13 +13,13 @@ use Test::More;
 
 plan skip_all => 'curl is not installed (make test-deps)' unless -x '/usr/bin/curl';
 
-my $directory = File::Temp->newdir;
-chmod 0755, $directory or die;
+my $cluster = PghaCluster->new(nodes => 1);
+my $directory = $cluster->{base};
 my $examples = "$PghaCluster::ROOT/examples/notify";
 my $json = JSON::PP->new->utf8;
 my $event = {
 	version => 1, id => 'b:1764468184123456', cluster => 'main', node => 'b', reporter => 'b', kind => 'failover', severity => 'warning',
-	term => 2, at => '2026-11-30T02:03:04.123456Z', text => 'promoted: "a" is gone; $(id) `id` ä', primary => 'b'
+	term => 2, at => '2026-11-30T02:03:04.123456Z', text => "promoted: \"a\" is gone; \$(id) `id` \xe4", primary => 'b'
 };
 
 sub write_file
@@ -70,8 +69,8 @@ sub last_posted { my @line = split /\n/, PghaCluster::slurp($posted) // ''; retu
 
 # ---- curl as it stands, run by an agent ----
 my $curl = write_file('webhook.curl', qq{url = "http://127.0.0.1:$port/hook?token=secret"\n});
-my $cluster = PghaCluster->new(nodes => 1,
-	settings => { 'pgha.notify_command' => "/usr/bin/curl --silent --show-error --fail --max-time 20 --config $curl --json @-" })->build;
+$cluster->{settings}{'pgha.notify_command'} = "/usr/bin/curl --silent --show-error --fail --max-time 20 --config $curl --json \@-";
+$cluster->build;
 my ($a) = $cluster->nodes;
 $a->start_agent(wait => 0);
 PghaCluster::poll_until('the agent', sub { -e $a->agent_directory . '/notified' }, 30);
