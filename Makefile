@@ -35,12 +35,12 @@ WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security $
 
 # What a database host needs; postgresql-server-dev depends on a clang itself.
 DEPS = make gcc libc6-dev postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
-	libjansson-dev libpgpool-dev libcurl4-openssl-dev libssl-dev
+	libjansson-dev libpgpool-dev libcurl4-openssl-dev libssl-dev libsystemd-dev
 # What the demo needs besides, what the tests of check-other, and what all tests.
 DEMO_DEPS = perl pgpool2
 OTHER_DEPS = $(DEMO_DEPS) postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 procps libipc-run-perl
 TEST_DEPS = $(OTHER_DEPS) clang libclang-rt-dev iptables valgrind python3 rsync libio-pty-perl mandoc man-db \
-	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl systemd python3-botocore iputils-ping libcap2-bin spin libfaketime
+	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl prometheus-alertmanager systemd python3-botocore iputils-ping libcap2-bin spin libfaketime
 
 .DEFAULT_GOAL := all
 
@@ -107,6 +107,8 @@ build:
 
 PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 NET_LIBS = -ljansson -lcurl -lssl -lcrypto
+# Tells the service manager how the agent is.
+SERVICE_LIBS = -lsystemd
 # Debian's pgpool-II 4.7 has another name for libpcp.
 PCP_LIB = $(if $(findstring /,$(shell $(CC) -print-file-name=libpgpoolpcp.so)),-lpgpoolpcp,-lpcp)
 # What PostgreSQL's own programs read pg_control with: static libraries of the server's development package.
@@ -120,14 +122,14 @@ PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 build/pgha-test: PROGRAM_CFLAGS += -DPGHA_TEST_HOOKS
 build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) $(SERVER_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
+		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS) $(SERVICE_LIBS)
 
 .PHONY: need-libraries
 need-libraries:
-	@for header in jansson.h curl/curl.h openssl/evp.h; do \
+	@for header in jansson.h curl/curl.h openssl/evp.h systemd/sd-daemon.h; do \
 		echo "#include <$$header>" | $(CC) -E - > /dev/null 2>&1 || { \
 		echo "$$header is missing: run \"make deps\" as root, or install the Debian packages" \
-			"libjansson-dev, libcurl4-openssl-dev and libssl-dev" >&2; exit 1; }; done
+			"libjansson-dev, libcurl4-openssl-dev, libssl-dev and libsystemd-dev" >&2; exit 1; }; done
 
 all: build/pgha
 
@@ -147,7 +149,7 @@ COMMON_MANDIR ?= $(SHAREDIR)/man
 COMMON_DOCDIR ?= $(SHAREDIR)/doc/pgha
 COMPLETIONSDIR ?= $(SHAREDIR)/bash-completion/completions
 # With the directories that their links name.
-DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* examples/aws/*.json)
+DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* examples/aws/*.json examples/notify/*)
 
 .PHONY: install-versioned install-program install-common install-help install-doc
 install: install-program $(if $(filter no,$(COMMON)),,install-common)

@@ -52,8 +52,10 @@
 #include "keeper.h"
 #include "lists.h"
 #include "lock.h"
+#include "notify.h"
 #include "pause.h"
 #include "pgpool.h"
+#include "service.h"
 #include "session.h"
 
 #define LOOK_EVERY_MS		500
@@ -154,7 +156,10 @@ reload(int64_t now)
 	bool		told_now = told_to_reload != 0;
 
 	if (told_now)
+	{
 		told_to_reload = 0;
+		pgha_service_reloads();
+	}
 	if (pgha_agent_conf_reload(&conf, &options, told_now, job.running != 0, now) != PGHA_RELOAD_MEMBERS)
 		return;
 	pgha_session_close(&own);
@@ -283,7 +288,7 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 		memset(&not_begun, 0, sizeof(not_begun));
 	else
 	{
-		pgha_agent_log("the recovery could not begin: %s", failed.message);
+		pgha_agent_error("the recovery could not begin: %s", failed.message);
 		not_begun = failed;
 	}
 	job_seen_running = true;
@@ -384,16 +389,17 @@ command_server(const char *command, const char *mode)
 
 		(void) setsid();
 		pgha_become_child(-1);
+		pgha_agent_log_process("server");
 		if (strcmp(command, "start") != 0)
 			done = pgha_server_stop(&conf, mode, 300000, NULL, NULL, error, sizeof(error));
 		if (done && strcmp(command, "stop") != 0)
 			done = pgha_server_start(&conf, 300000, NULL, NULL, error, sizeof(error));
 		if (!done)
-			pgha_agent_log("could not %s the server: %s", command, error);
+			pgha_agent_error("could not %s the server: %s", command, error);
 		_exit(done ? 0 : 1);
 	}
 	if (pid < 0)
-		pgha_agent_log("could not start a process: %s", strerror(errno));
+		pgha_agent_error("could not start a process: %s", strerror(errno));
 	return pid;
 }
 
@@ -441,7 +447,7 @@ tell_once(const char *text)
 	if (strcmp(told, text) == 0)
 		return;
 	(void) snprintf(told, sizeof(told), "%s", text);
-	pgha_agent_log("%s", text);
+	pgha_agent_warning("%s", text);
 }
 
 /* May nothing begin by itself?  While it is not known whether failover is paused it may not. */
@@ -522,7 +528,7 @@ leave_job(const char *because)
 	left_job = job.order.id;
 	left_because = because;
 	end_left_job();
-	pgha_agent_log("%s. %s", job.message, job.hint);
+	pgha_agent_warning("%s. %s", job.message, job.hint);
 }
 
 static void
@@ -633,7 +639,7 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_lists_ended(pid))
+		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_lists_ended(pid) && !pgha_notify_ended(pid))
 			pgha_pgpool_ended(pid, status);
 	}
 }
@@ -653,9 +659,17 @@ wait_for_something(void)
 		set[i + 1].fd = pgha_session_socket(sessions[i], &set[i + 1].events);
 
 	/* A session that is ready has nothing to wait for. */
-	(void) poll(set, 3, LOOK_EVERY_MS);
+	(void) poll(set, 3, pgha_service_wait_ms(LOOK_EVERY_MS));
 	while (read(wake_pipe[0], drain, sizeof(drain)) > 0)
 		;
+}
+
+static void
+tell_service(int64_t now)
+{
+	PghaServiceView view = {&conf, own.answered ? &own.poll : NULL, server, known_leader(), &job};
+
+	pgha_service_tend(&view, now);
 }
 
 static void
@@ -705,9 +719,12 @@ run_agent(void)
 			start_after_handover(now);
 			reconcile(now);
 			pgha_pgpool_tend(&conf, own_is_primary(), now);
+			pgha_notify_tend(&conf, now);
 		}
+		tell_service(now);
 		wait_for_something();
 	}
+	pgha_service_ends();
 	pgha_session_close(&own);
 	pgha_session_close(&primary);
 	pgha_agent_log(job.running != 0 ? "ends; the recovery under way goes on" : "ends");
@@ -758,6 +775,7 @@ pgha_agent_main(int argc, char **argv)
 	(void) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
 	pgha_agent_options_resolve(&options, &conf);
+	pgha_agent_log_setup(conf.log_json, conf.members.member[conf.self].name);
 	if (chdir(conf.directory) != 0)
 	{
 		pgha_error(stderr, NULL, "could not change to directory \"%s\": %s", conf.directory, strerror(errno));

@@ -101,6 +101,8 @@ print_conf(const PghaAgentConf *conf)
 	printf("clone_command     %s\n", conf->clone_command[0] != '\0' ? conf->clone_command : "(pg_basebackup)");
 	printf("pgpool            %s\n", conf->pgpool[0] != '\0' ? conf->pgpool : "(none)");
 	printf("address           %s\n", conf->address[0] != '\0' ? conf->address : "(none)");
+	printf("notify_command    %s\n", conf->notify_command[0] != '\0' ? conf->notify_command : "(none)");
+	printf("log_format        %s\n", conf->log_json ? "json" : "text");
 	printf("fence             %s\n", conf->fence_by_ec2 ? "ec2-stop" : "off");
 }
 
@@ -206,7 +208,7 @@ pgha_agent_conf_reload(PghaAgentConf *conf, const PghaAgentOptions *options, boo
 	if (!pgha_agent_conf_read_checked(options->data, options->config, &fresh, &faults, error, sizeof(error)))
 	{
 		if (strcmp(error, complaint) != 0)
-			pgha_agent_log("the configuration cannot be used, the former one stays in force: %s", error);
+			pgha_agent_error("the configuration cannot be used, the former one stays in force: %s", error);
 		(void) snprintf(complaint, sizeof(complaint), "%s", error);
 		return PGHA_RELOAD_KEPT;
 	}
@@ -222,10 +224,11 @@ pgha_agent_conf_reload(PghaAgentConf *conf, const PghaAgentOptions *options, boo
 	if (strcmp(fresh.data, conf->data) != 0 || strcmp(fresh.directory, conf->directory) != 0 || fresh.witness != conf->witness ||
 		strcmp(fresh.members.member[fresh.self].name, conf->members.member[conf->self].name) != 0)
 	{
-		pgha_agent_log("the node, its data directory or the agent's directory have changed: restart the agent");
+		pgha_agent_warning("the node, its data directory or the agent's directory have changed: restart the agent");
 		pgha_agent_conf_free(&fresh);
 		return PGHA_RELOAD_KEPT;
 	}
+	pgha_agent_log_setup(fresh.log_json, fresh.members.member[fresh.self].name);
 	pgha_agent_log("read the configuration again");
 	if (memcmp(&fresh.members, &conf->members, sizeof(conf->members)) != 0 ||
 		strcmp(fresh.conninfo, conf->conninfo) != 0)

@@ -56,7 +56,7 @@ fail_session(PghaSession *session, const char *text, const char *hint)
 	(void) snprintf(complaint, sizeof(complaint), "%.*s", (int) strcspn(text, "\n"), text);
 	if (strcmp(complaint, session->complaint) != 0)
 	{
-		pgha_agent_log("%s: %s%s%s", session->what, complaint, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+		pgha_agent_warning("%s: %s%s%s", session->what, complaint, hint != NULL ? "; " : "", hint != NULL ? hint : "");
 		(void) snprintf(session->complaint, sizeof(session->complaint), "%s", complaint);
 	}
 	for (int i = 0; i < session->failures && pause < RETRY_MAX_MS; i++)

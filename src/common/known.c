@@ -26,6 +26,7 @@ static const PghaKnown settings[] = {
 	{"pgha.address", PGHA_KIND_TEXT, NULL, 0, 0, 0},
 	{"pgha.agent_directory", PGHA_KIND_TEXT, NULL, 0, 0, 0},
 	{"pgha.arbiter", PGHA_KIND_TEXT, NULL, 0, 0, 0},
+	{"pgha.agent_log_format", PGHA_KIND_WORD, "text,json", 0, 0, 0},
 	{"pgha.auto_failover", PGHA_KIND_BOOL, NULL, 0, 0, 0},
 	{"pgha.auto_rejoin", PGHA_KIND_WORD, "off,rewind,clone", 0, 0, 0},
 	{"pgha.clone_check", PGHA_KIND_TEXT, NULL, 0, 0, 0},

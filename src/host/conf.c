@@ -41,6 +41,7 @@ enum
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
 	CLONE_COMMAND, CLONE_CHECK, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
 	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG, SOCKETS, PORT,
+	AGENT_LOG_FORMAT, NOTIFY_COMMAND, NOTIFY_EVENTS, NOTIFY_TIMEOUT,
 	FIRST_NAMED_FILE, SETTINGS = FIRST_NAMED_FILE + 7
 };
 
@@ -63,6 +64,7 @@ static const char *const setting_names[SETTINGS] = {
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
 	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.ec2_insecure", "pgha.fence", "pgha.fence_timeout",
 	"pgha.server_log", "unix_socket_directories", "port",
+	"pgha.agent_log_format", "pgha.notify_command", "pgha.notify_events", "pgha.notify_timeout",
 	"ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file", "hba_file", "ident_file"
 };
 
@@ -402,6 +404,31 @@ take_fence(Reader *reader)
 }
 
 static bool
+take_log_format(Reader *reader)
+{
+	const char *value = value_of(reader, AGENT_LOG_FORMAT, "text");
+
+	reader->conf->log_json = strcasecmp(value, "json") == 0;
+	return reader->conf->log_json || strcasecmp(value, "text") == 0 ||
+		pgha_fail(reader->error, reader->error_size, "pgha.agent_log_format is \"%s\": write text or json", value);
+}
+
+static bool
+take_notify(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+	char		reason[256];
+
+	if (!copy_value(reader, NOTIFY_COMMAND, "", conf->notify_command, sizeof(conf->notify_command)) ||
+		!take_time(reader, NOTIFY_TIMEOUT, 30000, &conf->notify_timeout_ms))
+		return false;
+	if (conf->notify_timeout_ms < 1000)
+		return pgha_fail(reader->error, reader->error_size, "pgha.notify_timeout is below 1 s");
+	return pgha_event_kinds_parse(value_of(reader, NOTIFY_EVENTS, ""), &conf->notify_events, reason, sizeof(reason)) ||
+		pgha_fail(reader->error, reader->error_size, "pgha.notify_events: %s", reason);
+}
+
+static bool
 take_members(Reader *reader)
 {
 	PghaAgentConf *conf = reader->conf;
@@ -440,6 +467,8 @@ take_values(Reader *reader)
 		take_time(reader, FAILURE_TIMEOUT, 3000, &conf->failure_timeout_ms) &&
 		take_address(reader) &&
 		take_fence(reader) &&
+		take_log_format(reader) &&
+		take_notify(reader) &&
 		take_time(reader, FENCE_TIMEOUT, 120000, &conf->fence_timeout_ms) &&
 		copy_value(reader, EC2_ENDPOINT, "", conf->ec2_endpoint, sizeof(conf->ec2_endpoint)) &&
 		copy_value(reader, IMDS_ENDPOINT, "", conf->imds_endpoint, sizeof(conf->imds_endpoint)) &&

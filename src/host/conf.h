@@ -10,6 +10,7 @@
 
 #include "../common/address_spec.h"
 #include "../common/conninfo.h"
+#include "../common/event_kind.h"
 #include "../common/members.h"
 #include "conf_lines.h"
 
@@ -64,6 +65,10 @@ typedef struct PghaAgentConf
 	char		ec2_endpoint[PGHA_ENDPOINT_SIZE];
 	char		imds_endpoint[PGHA_ENDPOINT_SIZE];
 	bool		ec2_insecure;	/* ec2_endpoint may be http:// */
+	char		notify_command[PGHA_COMMAND_SIZE];
+	PghaEventKinds notify_events;
+	int			notify_timeout_ms;
+	bool		log_json;		/* pgha.agent_log_format = json */
 	bool		fence_by_ec2;	/* pgha.fence = ec2-stop */
 	int			fence_timeout_ms;
 

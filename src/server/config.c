@@ -28,6 +28,7 @@
 #include "compat.h"
 #include "config.h"
 #include "config_files.h"
+#include "config_notify.h"
 #include "config_votes.h"
 #include "io_child.h"
 #include "witness.h"
@@ -251,6 +252,7 @@ PghaConfigInit(void)
 				"How long the agent may take to stop the old primary's instance.",
 				NULL, &pgha_fence_timeout, 120000);
 	PghaConfigVotesInit();
+	PghaConfigNotifyInit();
 	define_agent_settings();
 }
 
@@ -555,6 +557,7 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 		!find_self(config, error, error_size, hint, hint_size))
 		return false;
 	if (!check_agent_settings(error, error_size, hint, hint_size) ||
+		!PghaConfigNotifyCheck(error, error_size, hint, hint_size) ||
 		!check_host_settings(&config->members, error, error_size, hint, hint_size))
 		return false;
 

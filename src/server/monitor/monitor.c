@@ -56,6 +56,7 @@
 #include "../sync.h"
 #include "../walreceiver.h"
 #include "../witness.h"
+#include "absent.h"
 #include "act.h"
 #include "cluster.h"
 #include "context.h"
@@ -291,7 +292,7 @@ tend_agents(void)
 
 	while (PghaAgentsNextEvent(&event))
 	{
-		ereport(LOG, (errmsg("pgha agent: %s", event.what)));
+		ereport(PghaEventLevel(event.kind), (errmsg("pgha agent: %s", event.what)));
 		(void) PghaEventsAdd(event.kind, monitor.node.durable.claim.term, event.what);
 	}
 }
@@ -306,6 +307,7 @@ tend_heartbeat(pgha_time now)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
 	PghaWalReceiverHeartbeat();
+	PghaAbsentTend(&monitor, now);
 
 	/* Nobody streams from a witness. */
 	if (PghaIsWitness())
@@ -398,7 +400,7 @@ configure(void)
 	if (!PghaConfigBuild(&next, PghaShmem->instance, monitor.config_error, sizeof(monitor.config_error),
 						 hint, sizeof(hint)))
 	{
-		ereport(LOG,
+		ereport(WARNING,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("pgha configuration is not valid, the former one stays in force: %s",
 						monitor.config_error),
@@ -531,7 +533,7 @@ start(void)
 		/* The last valid one: a former worker's, or the one that the server started with. */
 		monitor.config = PghaShmem->config.members.count > 0 ? PghaShmem->config : *PghaBootConfig();
 		monitor.config.settings.instance = PghaShmem->instance;
-		ereport(LOG,
+		ereport(WARNING,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("pgha configuration is not valid, the former one stays in force: %s",
 						monitor.config_error),
