@@ -24,7 +24,7 @@ MODULE_big = pgha
 CORE_SOURCES = $(wildcard src/core/*.c)
 COMMON_SOURCES = $(wildcard src/common/*.c)
 SERVER_SOURCES = $(wildcard src/server/*.c src/server/*/*.c)
-PROGRAM_WINGS = cli agent recovery host net
+PROGRAM_WINGS = cli agent web recovery host net
 PROGRAM_SOURCES = $(wildcard $(PROGRAM_WINGS:%=src/%/*.c)) $(COMMON_SOURCES) $(CORE_SOURCES)
 SIM_SOURCES = $(wildcard sim/*.c) $(CORE_SOURCES)
 ALL_HEADERS = $(wildcard src/*/*.h src/*/*/*.h sim/*.h)
@@ -35,7 +35,7 @@ WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security $
 
 # What a database host needs; postgresql-server-dev depends on a clang itself.
 DEPS = make gcc libc6-dev postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
-	libjansson-dev libpgpool-dev libcurl4-openssl-dev libssl-dev
+	libjansson-dev libpgpool-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev
 # What the demo needs besides, what the tests of check-other, and what all tests.
 DEMO_DEPS = perl pgpool2
 OTHER_DEPS = $(DEMO_DEPS) postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 procps libipc-run-perl
@@ -107,6 +107,7 @@ build:
 
 PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 NET_LIBS = -ljansson -lcurl -lssl -lcrypto
+WEB_LIBS = -lmicrohttpd -pthread
 # Debian's pgpool-II 4.7 has another name for libpcp.
 PCP_LIB = $(if $(findstring /,$(shell $(CC) -print-file-name=libpgpoolpcp.so)),-lpgpoolpcp,-lpcp)
 # What PostgreSQL's own programs read pg_control with: static libraries of the server's development package.
@@ -120,14 +121,14 @@ PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 build/pgha-test: PROGRAM_CFLAGS += -DPGHA_TEST_HOOKS
 build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) $(SERVER_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
+		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS) $(WEB_LIBS)
 
 .PHONY: need-libraries
 need-libraries:
-	@for header in jansson.h curl/curl.h openssl/evp.h; do \
+	@for header in jansson.h curl/curl.h openssl/evp.h microhttpd.h; do \
 		echo "#include <$$header>" | $(CC) -E - > /dev/null 2>&1 || { \
 		echo "$$header is missing: run \"make deps\" as root, or install the Debian packages" \
-			"libjansson-dev, libcurl4-openssl-dev and libssl-dev" >&2; exit 1; }; done
+			"libjansson-dev, libcurl4-openssl-dev, libssl-dev and libmicrohttpd-dev" >&2; exit 1; }; done
 
 all: build/pgha
 

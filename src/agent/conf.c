@@ -17,6 +17,7 @@
 #include "../common/log.h"
 #include "../common/program.h"
 #include "../host/server_log.h"
+#include "../web/web.h"
 
 #define CONF_EVERY_MS		3000
 
@@ -100,6 +101,7 @@ pgha_agent_conf_print(const PghaAgentConf *conf)
 	printf("pgpool            %s\n", conf->pgpool[0] != '\0' ? conf->pgpool : "(none)");
 	printf("address           %s\n", conf->address[0] != '\0' ? conf->address : "(none)");
 	printf("fence             %s\n", conf->fence_by_ec2 ? "ec2-stop" : "off");
+	pgha_web_print(conf);
 }
 
 /* Sum of the times at which the files were changed: differs when one has. */

@@ -41,6 +41,7 @@ enum
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
 	CLONE_COMMAND, CLONE_CHECK, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
 	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG,
+	HTTP, HTTP_TLS_CERT, HTTP_TLS_KEY,
 	FIRST_NAMED_FILE, SETTINGS = FIRST_NAMED_FILE + 7
 };
 
@@ -60,6 +61,7 @@ static const char *const setting_names[SETTINGS] = {
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
 	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.ec2_insecure", "pgha.fence", "pgha.fence_timeout",
 	"pgha.server_log",
+	"pgha.http", "pgha.http_tls_cert", "pgha.http_tls_key",
 	"ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file", "hba_file", "ident_file"
 };
 
@@ -390,6 +392,21 @@ take_fence(Reader *reader)
 }
 
 static bool
+take_http(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+	char		reason[400];
+
+	if (!copy_value(reader, HTTP, "", conf->http, sizeof(conf->http)) ||
+		!copy_value(reader, HTTP_TLS_CERT, "", conf->http_tls_cert, sizeof(conf->http_tls_cert)) ||
+		!copy_value(reader, HTTP_TLS_KEY, "", conf->http_tls_key, sizeof(conf->http_tls_key)))
+		return false;
+	if (!pgha_listen_parse(conf->http, &conf->http_listen, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.http: %s", reason);
+	return pgha_listen_tls_check(conf->http_tls_cert, conf->http_tls_key, reader->error, reader->error_size);
+}
+
+static bool
 take_members(Reader *reader)
 {
 	PghaAgentConf *conf = reader->conf;
@@ -429,6 +446,7 @@ take_values(Reader *reader)
 		take_time(reader, FAILURE_TIMEOUT, 3000, &conf->failure_timeout_ms) &&
 		take_address(reader) &&
 		take_fence(reader) &&
+		take_http(reader) &&
 		take_time(reader, FENCE_TIMEOUT, 120000, &conf->fence_timeout_ms) &&
 		copy_value(reader, EC2_ENDPOINT, "", conf->ec2_endpoint, sizeof(conf->ec2_endpoint)) &&
 		copy_value(reader, IMDS_ENDPOINT, "", conf->imds_endpoint, sizeof(conf->imds_endpoint)) &&

@@ -10,6 +10,7 @@
 
 #include "../common/address_spec.h"
 #include "../common/conninfo.h"
+#include "../common/listen.h"
 #include "../common/members.h"
 
 #define PGHA_COMMAND_SIZE	2048
@@ -57,6 +58,10 @@ typedef struct PghaAgentConf
 	bool		ec2_insecure;	/* ec2_endpoint may be http:// */
 	bool		fence_by_ec2;	/* pgha.fence = ec2-stop */
 	int			fence_timeout_ms;
+	char		http[1024];		/* pgha.http as written; empty: none */
+	PghaListen	http_listen;
+	char		http_tls_cert[PATH_MAX];	/* both empty: without TLS */
+	char		http_tls_key[PATH_MAX];
 
 	/* PostgreSQL's */
 	char		restore_command[PGHA_COMMAND_SIZE];

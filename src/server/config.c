@@ -26,6 +26,7 @@
 #include "../common/pgpools.h"
 #include "compat.h"
 #include "config.h"
+#include "config_http.h"
 #include "config_votes.h"
 #include "io_child.h"
 #include "witness.h"
@@ -249,6 +250,7 @@ PghaConfigInit(void)
 				"How long the agent may take to stop the old primary's instance.",
 				NULL, &pgha_fence_timeout, 120000);
 	PghaConfigVotesInit();
+	PghaConfigHttpInit();
 	define_agent_settings();
 }
 
@@ -578,7 +580,8 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 		!find_self(config, error, error_size, hint, hint_size))
 		return false;
 	if (!check_agent_settings(error, error_size, hint, hint_size) ||
-		!check_host_settings(&config->members, error, error_size, hint, hint_size))
+		!check_host_settings(&config->members, error, error_size, hint, hint_size) ||
+		!PghaConfigHttpCheck(error, error_size, hint, hint_size))
 		return false;
 
 	settings->count = config->members.count;
