@@ -55,7 +55,6 @@ put_always(PghaExposition *out, const PghaWebView *view, int64_t now)
 	pgha_gauge_int(out, "pgha_following", "", "1 while this server is a standby that follows.", pgha_view_follows(view, now));
 	pgha_family(out, "pgha_valid_seconds", "gauge", "seconds", "How long pgha_primary stays 1 if nothing is heard any more.");
 	pgha_sample_real(out, NULL, NULL, (double) pgha_view_valid_ms(view, now) / 1000);
-	pgha_gauge_int(out, "pgha_answers_known", "", "1 if the server has answered since the agent was started.", view->answered);
 	if (view->answered)
 	{
 		pgha_family(out, "pgha_answer_age_seconds", "gauge", "seconds", "Age of what is shown here.");

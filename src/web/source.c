@@ -61,7 +61,7 @@
 	" (SELECT json_agg(r) FROM %1$s.pgha_recovery_progress() r)," \
 	" CASE WHEN NOT v.in_recovery THEN (SELECT json_agg(json_build_object('usename', usename," \
 	" 'application_name', application_name, 'client_addr', client_addr, 'state', state," \
-	" 'sync_state', sync_state, 'sync_priority', sync_priority)) FROM pg_stat_replication) END," \
+	" 'sync_state', sync_state, 'sync_priority', sync_priority)) FROM pg_stat_replication WHERE application_name <> 'pgha io') END," \
 	" CASE WHEN pg_is_in_recovery() THEN json_build_object(" \
 	"'time', to_char(pg_last_xact_replay_timestamp(), 'YYYY-MM-DD HH24:MI:SS.US') || '+00:00'," \
 	" 'epoch', extract(epoch FROM pg_last_xact_replay_timestamp())," \

@@ -13,7 +13,7 @@
 #include <jansson.h>
 
 #include "../host/conf.h"
-#include "answerer.h"
+#include "shared.h"
 
 /* Kinds of events that are counted; all of them are in doc/monitoring.md. */
 #define PGHA_WEB_KINDS		24
