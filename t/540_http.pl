@@ -195,8 +195,8 @@ is($both, 0, '... nor beside another one');
 ok($answered, '... and questions are answered');
 codes_become($new, { '/primary' => 503, '/replica' => 200, '/health' => 200 }, '... until its agent has brought it back');
 is(scalar(grep { defined $_->[3] && $_->[2] ne '' } @{ json($newest, '/history') }), 2, 'two timelines have ended');
-like(request($newest->{http}, '/metrics')->{body}, qr/^pgha_promotions_total\{.*\} 1$/m, 'a promotion was counted');
-like(request($new->{http}, '/metrics')->{body}, qr/^pgha_recoveries_total\{.*outcome="done"\} 1$/m, '... and a recovery');
+eventually(sub { request($newest->{http}, '/metrics')->{body} =~ /^pgha_promotions_total\{.*\} 1$/m }, 20, 'a promotion was counted');
+eventually(sub { request($new->{http}, '/metrics')->{body} =~ /^pgha_recoveries_total\{.*outcome="done"\} 1$/m }, 20, '... and a recovery');
 eventually(sub { (json($newest, '/pgha')->{primary} // '') eq $newest->{name} }, 10, '/pgha names the leader');
 
 # ---- one that is stopped on purpose ----
