@@ -103,6 +103,36 @@ SKIP:
 	is(join(' ', $patroni =~ /^patroni_(?:primary|replica|postgres_running|postgres_timeline)\{scope="main",name="a"\} (\d+)$/mg), '1 1 0 1', 'nor are Patroni\'s wrong')
 	  or diag $patroni;
 }
+# A Prometheus of its own, which takes what it can parse only.
+SKIP:
+{
+	skip 'prometheus is not installed', 3 unless -x '/usr/bin/prometheus';
+	my $port = $cluster->free_port;
+	my $base = "$cluster->{base}/prometheus";
+	mkdir $base;
+	PghaCluster::give_to_postgres($base);
+	my $targets = join ', ', map { "'127.0.0.1:$_->{http}'" } $a, $b, $c;
+	PghaCluster::spew("$base/prometheus.yml", <<"END");
+global: { scrape_interval: 1s, scrape_timeout: 1s }
+scrape_configs:
+  - { job_name: pgha, static_configs: [ { targets: [ $targets ] } ] }
+  - { job_name: patroni, params: { names: [ patroni ] }, static_configs: [ { targets: [ $targets ] } ] }
+END
+	my $log = "$cluster->{base}/log/prometheus";
+	my $prometheus = $cluster->adopt(PghaCluster::Child->new(signal => 'TERM', log => $log, pid => PghaCluster::Host::spawn(
+		[ PghaCluster::as_postgres(), '/usr/bin/prometheus', "--config.file=$base/prometheus.yml", "--storage.tsdb.path=$base/data",
+			"--web.listen-address=127.0.0.1:$port" ], log => $log)));
+	my $query = sub {
+		my ($what) = @_;
+		my $answer = eval { JSON::PP::decode_json(request($port, "/api/v1/query?query=$what")->{body}) } // return '';
+		return join ' ', map { $_->{value}[1] } @{ $answer->{data}{result} // [] };
+	};
+	eventually(sub { $query->('sum(up)') eq '6' }, 40, 'Prometheus takes all, under both names') or diag PghaCluster::slurp($log);
+	is($query->('sum(pgha_primary)') . ' ' . $query->('sum(pgha_following)') . ' ' . $query->('count(pgha_events_total)'), '1 2 42',
+		'... one leads, two follow, and events are counted');
+	is($query->('sum(patroni_primary)') . ' ' . $query->('sum(patroni_replica)') . ' ' . $query->('max(patroni_version)'), '1 2 40000', '... as with Patroni');
+	$prometheus->end;
+}
 my $reply = request($a->{http}, '/metrics', headers => { Accept => 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5' });
 like($reply->{headers}{'content-type'}, qr{^application/openmetrics-text}, 'OpenMetrics for those who ask for it');
 like($reply->{body}, $_, "... with $_") foreach qr/^# UNIT pgha_valid_seconds seconds\n/m, qr/^# TYPE pgha_events counter\n/m, qr/^pgha_events_total\{/m, qr/\n# EOF\n\z/;
