@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../common/clock.h"
@@ -21,6 +22,20 @@
 #include "listener.h"
 #include "source.h"
 #include "view.h"
+
+#define WANTED_FILES	8192
+
+/* Each connection is a file: as many as the limits of the listeners allow, if the host does. */
+static void
+raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= WANTED_FILES)
+		return;
+	limit.rlim_cur = limit.rlim_max < WANTED_FILES ? limit.rlim_max : WANTED_FILES;
+	(void) setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 static void *
 tend(void *arg)
@@ -43,6 +58,7 @@ pgha_web_run(const PghaAgentConf *conf, PghaWebShared *shared, int pipe)
 	pthread_t	tender;
 
 	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	raise_limit();
 	pgha_view_init(&view, conf, shared);
 	listener = pgha_listener_new(&view);
 	if (listener == NULL || pthread_create(&tender, NULL, tend, listener) != 0)
