@@ -30,18 +30,6 @@ sub set_http
 
 sub listens { my ($port) = @_; my $socket = connection($port) or return 0; close $socket; return 1; }
 
-# One that sends a byte now and then, all the time from here on.
-my $slow = connection($a->{http});
-syswrite $slow, "GET /primary HTTP/1.1\r\nX: ";
-local $SIG{PIPE} = 'IGNORE';
-
-# False once the other side has ended it.
-sub drip
-{
-	syswrite $slow, 'x';
-	return !IO::Select->new($slow)->can_read(0.5);
-}
-
 # ---- requests ----
 my $port = $a->{http};
 my $ok = "Host: x\r\nConnection: close\r\n\r\n";
@@ -78,7 +66,18 @@ foreach my $n (1, 2)
 close $kept;
 
 # ---- connections ----
-drip();
+# One that sends a byte now and then, all the time from here on.
+my $slow = connection($a->{http});
+syswrite $slow, "GET /primary HTTP/1.1\r\nX: ";
+local $SIG{PIPE} = 'IGNORE';
+
+# False once the other side has ended it.
+sub drip
+{
+	syswrite $slow, 'x';
+	return !IO::Select->new($slow)->can_read(0.5);
+}
+
 my @idle = map { connection($port) } 1 .. 200;
 is(scalar(grep { defined } @idle), 200, '200 connections that say nothing');
 is(request($port, '/primary')->{code}, 200, '... do not keep others from being answered');

@@ -165,6 +165,23 @@ put_each(PghaExposition *out, const PghaWebView *view, const char *name, const c
 	}
 }
 
+/* A column that an older extension does not have is not known. */
+static void
+put_bytes(PghaExposition *out, const PghaWebView *view, const char *name, const char *column, const char *help)
+{
+	size_t		index;
+	json_t	   *member;
+
+	pgha_family(out, name, "gauge", "bytes", help);
+	json_array_foreach(view->last.members, index, member)
+	{
+		const json_t *value = json_object_get(member, column);
+
+		if (json_is_integer(value))
+			pgha_sample_int(out, "member", text_of(member, "node"), json_integer_value(value));
+	}
+}
+
 static void
 put_members(PghaExposition *out, const PghaWebView *view)
 {
@@ -190,12 +207,8 @@ put_members(PghaExposition *out, const PghaWebView *view)
 	pgha_family(out, "pgha_member_leader", "gauge", "", "1 for the member believed to lead.");
 	json_array_foreach(view->last.members, index, member)
 		pgha_sample_int(out, "member", text_of(member, "node"), strcmp(text_of(member, "node"), leader) == 0);
-	pgha_family(out, "pgha_member_lag_bytes", "gauge", "bytes", "WAL of the leader that the member has not received.");
-	json_array_foreach(view->last.members, index, member)
-	{
-		if (json_is_integer(json_object_get(member, "lag_bytes")))
-			pgha_sample_int(out, "member", text_of(member, "node"), json_integer_value(json_object_get(member, "lag_bytes")));
-	}
+	put_bytes(out, view, "pgha_member_lag_bytes", "lag_bytes", "WAL of the leader that the member has not received.");
+	put_bytes(out, view, "pgha_member_replay_lag_bytes", "replay_lag_bytes", "WAL of the leader that the member has not replayed.");
 }
 
 static void

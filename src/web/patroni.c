@@ -204,6 +204,8 @@ put_lags(json_t *out, const json_t *member)
 	put(out, "receive_lag", lag_or_unknown(member, "lag_bytes"));
 	put(out, "receive_lsn", json_string(text_of(member, "lsn")));
 	put(out, "replay_lag", lag_or_unknown(member, replay));
+	if (json_is_string(json_object_get(member, "replayed_lsn")))
+		put(out, "replay_lsn", json_string(text_of(member, "replayed_lsn")));
 	put(out, "lag", lag_or_unknown(member, replay));
 }
 
