@@ -8,7 +8,7 @@
 #include "../../core/node.h"
 
 /* While it waits a session of the agent looks so often whether the server is told to stop (microseconds). */
-#define PGHA_STOP_LOOK_US	INT64_C(200000)
+#define PGHA_STOP_LOOK_US	INT64_C(500000)
 
 /*
  * Ends this session if the server has been told to stop: a smart shutdown waits

@@ -38,8 +38,6 @@
 /* A leader's answer is renewed before it is worth nothing, but not more often than this (microseconds). */
 #define RENEW_MIN_US	INT64CONST(100000)
 #define RENEW_PARTS		3
-/* It looks less often than a poll whether the server is told to stop: it is there all the time (microseconds). */
-#define STOP_LOOK_US	INT64CONST(500000)
 
 PG_FUNCTION_INFO_V1(pgha_sql_agent_view);
 
@@ -138,7 +136,7 @@ pgha_sql_agent_view(PG_FUNCTION_ARGS)
 	PghaEndIfStopping();
 	while (make_key(key, sizeof(key), events = events_stamp()), strcmp(key, seen) == 0 && pgha_clock_us() < deadline)
 	{
-		(void) PghaSleepUntil(&PghaTheBoard()->changed, Min(deadline, pgha_clock_us() + STOP_LOOK_US));
+		(void) PghaSleepUntil(&PghaTheBoard()->changed, Min(deadline, pgha_clock_us() + PGHA_STOP_LOOK_US));
 		PghaEndIfStopping();
 	}
 	ConditionVariableCancelSleep();
