@@ -24,7 +24,7 @@ MODULE_big = pgha
 CORE_SOURCES = $(wildcard src/core/*.c)
 COMMON_SOURCES = $(wildcard src/common/*.c)
 SERVER_SOURCES = $(wildcard src/server/*.c src/server/*/*.c)
-PROGRAM_WINGS = cli agent recovery host net
+PROGRAM_WINGS = cli agent web recovery host net
 PROGRAM_SOURCES = $(wildcard $(PROGRAM_WINGS:%=src/%/*.c)) $(COMMON_SOURCES) $(CORE_SOURCES)
 SIM_SOURCES = $(wildcard sim/*.c) $(CORE_SOURCES)
 ALL_HEADERS = $(wildcard src/*/*.h src/*/*/*.h sim/*.h)
@@ -35,12 +35,13 @@ WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security $
 
 # What a database host needs; postgresql-server-dev depends on a clang itself.
 DEPS = make gcc libc6-dev postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
-	libjansson-dev libpgpool-dev libcurl4-openssl-dev libssl-dev libsystemd-dev
+	libjansson-dev libpgpool-dev libcurl4-openssl-dev libssl-dev libsystemd-dev libmicrohttpd-dev
 # What the demo needs besides, what the tests of check-other, and what all tests.
 DEMO_DEPS = perl pgpool2
 OTHER_DEPS = $(DEMO_DEPS) postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 procps libipc-run-perl
 TEST_DEPS = $(OTHER_DEPS) clang libclang-rt-dev iptables valgrind python3 rsync libio-pty-perl mandoc man-db \
-	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl prometheus-alertmanager systemd python3-botocore iputils-ping libcap2-bin spin libfaketime
+	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl prometheus-alertmanager systemd python3-botocore iputils-ping libcap2-bin spin libfaketime \
+	prometheus python3-nagiosplugin python3-click python3-requests python3-attr
 
 .DEFAULT_GOAL := all
 
@@ -55,6 +56,7 @@ other-deps:
 	@tools/packages $(DEPS) $(OTHER_DEPS)
 test-deps:
 	@tools/packages $(DEPS) $(TEST_DEPS)
+	-@tools/check-patroni
 
 # Runs on a machine that has nothing yet: installs, builds, shows.
 .PHONY: demo
@@ -109,6 +111,7 @@ PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2
 NET_LIBS = -ljansson -lcurl -lssl -lcrypto
 # Tells the service manager how the agent is.
 SERVICE_LIBS = -lsystemd
+WEB_LIBS = -lmicrohttpd -pthread
 # Debian's pgpool-II 4.7 has another name for libpcp.
 PCP_LIB = $(if $(findstring /,$(shell $(CC) -print-file-name=libpgpoolpcp.so)),-lpgpoolpcp,-lpcp)
 # What PostgreSQL's own programs read pg_control with: static libraries of the server's development package.
@@ -122,14 +125,14 @@ PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 build/pgha-test: PROGRAM_CFLAGS += -DPGHA_TEST_HOOKS
 build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) $(SERVER_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS) $(SERVICE_LIBS)
+		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS) $(SERVICE_LIBS) $(WEB_LIBS)
 
 .PHONY: need-libraries
 need-libraries:
-	@for header in jansson.h curl/curl.h openssl/evp.h systemd/sd-daemon.h; do \
+	@for header in jansson.h curl/curl.h openssl/evp.h systemd/sd-daemon.h microhttpd.h; do \
 		echo "#include <$$header>" | $(CC) -E - > /dev/null 2>&1 || { \
 		echo "$$header is missing: run \"make deps\" as root, or install the Debian packages" \
-			"libjansson-dev, libcurl4-openssl-dev, libssl-dev and libsystemd-dev" >&2; exit 1; }; done
+			"libjansson-dev, libcurl4-openssl-dev, libssl-dev, libsystemd-dev and libmicrohttpd-dev" >&2; exit 1; }; done
 
 all: build/pgha
 
@@ -260,7 +263,7 @@ demo-story:
 # The last step of tools/check-other: what is most likely to differ between versions.
 OTHER_TAP = t/010_gate.pl t/100_kill.pl t/101_freeze.pl t/103_three.pl t/114_sync.pl \
 	t/116_slot_sync.pl t/120_pgpool.pl t/121_pgpool_recovery.pl t/122_pgpool_told.pl t/130_two_primaries.pl t/131_rejoin.pl \
-	t/155_recycled.pl t/164_orphan.pl t/165_starting.pl
+	t/155_recycled.pl t/164_orphan.pl t/165_starting.pl t/541_http_strangers.pl
 
 .PHONY: check-here
 check-here:

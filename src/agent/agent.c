@@ -6,8 +6,8 @@
  * One loop that never blocks.  It looks at the own server, keeps a session with
  * it while it runs and one with the primary (session.c), and gives work to
  * children: a recovery (recovery/job.c), which goes on when the agent ends, the
- * keeper of the address (keeper.c), and the process that tells pgpool of changes
- * (pgpool.c).
+ * keeper of the address (keeper.c), the process that answers over HTTP (web/web.c),
+ * and the process that tells pgpool of changes (pgpool.c).
  *
  * Recoveries begin in two ways.  An order comes from the primary, where somebody
  * called pgha_recover_node() or pgpool_recovery().  And the agent begins one by
@@ -19,7 +19,7 @@
  * Beside a witness it has one task only: to write the list of members when the
  * primary orders it (lists.c).  It asks the witness nothing, and touches no server.
  *
- * It listens on no port.  It ends at once on SIGTERM; SIGHUP has it read the
+ * It listens on no port, but for pgha.http.  It ends at once on SIGTERM; SIGHUP has it read the
  * configuration again, which it also does when a file has changed.
  */
 #include "agent.h"
@@ -47,6 +47,7 @@
 #include "../host/server_log.h"
 #include "../host/startup.h"
 #include "../recovery/job.h"
+#include "../web/web.h"
 #include "conf.h"
 #include "handover.h"
 #include "keeper.h"
@@ -639,7 +640,8 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_lists_ended(pid) && !pgha_notify_ended(pid))
+		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_lists_ended(pid) && !pgha_notify_ended(pid) &&
+			!pgha_web_ended(pid))
 			pgha_pgpool_ended(pid, status);
 	}
 }
@@ -716,6 +718,7 @@ run_agent(void)
 		if (!conf.witness)
 		{
 			tend_address();
+			pgha_web_tend(&conf, server);
 			start_after_handover(now);
 			reconcile(now);
 			pgha_pgpool_tend(&conf, own_is_primary(), now);

@@ -18,6 +18,7 @@
 #include "../common/passfile.h"
 #include "../common/program.h"
 #include "../host/server_log.h"
+#include "../web/web.h"
 
 #define CONF_EVERY_MS		3000
 
@@ -104,6 +105,7 @@ print_conf(const PghaAgentConf *conf)
 	printf("notify_command    %s\n", conf->notify_command[0] != '\0' ? conf->notify_command : "(none)");
 	printf("log_format        %s\n", conf->log_json ? "json" : "text");
 	printf("fence             %s\n", conf->fence_by_ec2 ? "ec2-stop" : "off");
+	pgha_web_print(conf);
 }
 
 int

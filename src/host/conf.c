@@ -1,13 +1,11 @@
 /*
- * agent_conf.c
+ * conf.c
  *		What the agent reads from the server's configuration files, without a server.
  *
  * The files are postgresql.conf, what it includes, and postgresql.auto.conf in
- * the data directory, in PostgreSQL's syntax (guc-file.l): name, optional equals
- * sign, value; strings in single quotes with '' and backslash escapes; comments
- * from # on.  Only the settings in the table below are looked at; the rest is
- * the server's business.  A server that runs has checked the same settings, with
- * better messages.
+ * the data directory, in PostgreSQL's syntax (conf_syntax.c).  Only the settings in
+ * the table below are looked at; the rest is the server's business.  A server that
+ * runs has checked the same settings, with better messages.
  */
 #include "conf.h"
 
@@ -23,6 +21,7 @@
 #include <unistd.h>
 
 #include "../common/errors.h"
+#include "conf_syntax.h"
 #include "mark.h"
 
 /* PostgreSQL's own limit (CONF_FILE_MAX_DEPTH). */
@@ -42,6 +41,7 @@ enum
 	CLONE_COMMAND, CLONE_CHECK, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
 	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG, SOCKETS, PORT,
 	AGENT_LOG_FORMAT, NOTIFY_COMMAND, NOTIFY_EVENTS, NOTIFY_TIMEOUT,
+	HTTP, HTTP_TLS_CERT, HTTP_TLS_KEY,
 	FIRST_NAMED_FILE, SETTINGS = FIRST_NAMED_FILE + 7
 };
 
@@ -65,86 +65,11 @@ static const char *const setting_names[SETTINGS] = {
 	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.ec2_insecure", "pgha.fence", "pgha.fence_timeout",
 	"pgha.server_log", "unix_socket_directories", "port",
 	"pgha.agent_log_format", "pgha.notify_command", "pgha.notify_events", "pgha.notify_timeout",
+	"pgha.http", "pgha.http_tls_cert", "pgha.http_tls_key",
 	"ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file", "hba_file", "ident_file"
 };
 
 static bool read_file(Reader *reader, const char *path, bool must_exist, int depth);
-
-/* ---- syntax ---- */
-
-/* Takes a quoted value off *cursor (which is at the quote) into `out`; false if it does not end. */
-static bool
-take_quoted(const char **cursor, char *out)
-{
-	const char *c = *cursor + 1;
-
-	for (; *c != '\0'; c++)
-	{
-		if (*c == '\'' && c[1] == '\'')
-			c++;
-		else if (*c == '\'')
-		{
-			*out = '\0';
-			*cursor = c + 1;
-			return true;
-		}
-		else if (*c == '\\' && c[1] != '\0')
-		{
-			static const char letters[] = "bfnrt";
-			static const char meant[] = "\b\f\n\r\t";
-			const char *letter = strchr(letters, *++c);
-
-			if (*c >= '0' && *c <= '7')
-			{
-				int			value = 0;
-
-				for (int i = 0; i < 3 && *c >= '0' && *c <= '7'; i++, c++)
-					value = value * 8 + (*c - '0');
-				c--;
-				*out++ = (char) value;
-				continue;
-			}
-			*out++ = letter != NULL ? meant[letter - letters] : *c;
-			continue;
-		}
-		*out++ = *c;
-	}
-	return false;
-}
-
-bool
-pgha_conf_split_line(const char *line, char *name, char *value)
-{
-	size_t		length;
-
-	*name = *value = '\0';
-	line += strspn(line, " \t\r\f\v");
-	if (*line == '\0' || *line == '#')
-		return true;
-	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$-");
-	if (length == 0)
-		return false;
-	memcpy(name, line, length);
-	name[length] = '\0';
-	line += length;
-	line += strspn(line, " \t\r\f\v");
-	if (*line == '=')
-		line += 1 + strspn(line + 1, " \t\r\f\v");
-	if (*line == '\'')
-	{
-		if (!take_quoted(&line, value))
-			return false;
-	}
-	else
-	{
-		length = strcspn(line, " \t\r\f\v#");
-		memcpy(value, line, length);
-		value[length] = '\0';
-		line += length;
-	}
-	line += strspn(line, " \t\r\f\v");
-	return *line == '\0' || *line == '#';
-}
 
 /* ---- files ---- */
 
@@ -429,6 +354,21 @@ take_notify(Reader *reader)
 }
 
 static bool
+take_http(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+	char		reason[400];
+
+	if (!copy_value(reader, HTTP, "", conf->http, sizeof(conf->http)) ||
+		!copy_value(reader, HTTP_TLS_CERT, "", conf->http_tls_cert, sizeof(conf->http_tls_cert)) ||
+		!copy_value(reader, HTTP_TLS_KEY, "", conf->http_tls_key, sizeof(conf->http_tls_key)))
+		return false;
+	if (!pgha_listen_parse(conf->http, &conf->http_listen, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.http: %s", reason);
+	return pgha_listen_tls_check(conf->http_tls_cert, conf->http_tls_key, reader->error, reader->error_size);
+}
+
+static bool
 take_members(Reader *reader)
 {
 	PghaAgentConf *conf = reader->conf;
@@ -469,6 +409,7 @@ take_values(Reader *reader)
 		take_fence(reader) &&
 		take_log_format(reader) &&
 		take_notify(reader) &&
+		take_http(reader) &&
 		take_time(reader, FENCE_TIMEOUT, 120000, &conf->fence_timeout_ms) &&
 		copy_value(reader, EC2_ENDPOINT, "", conf->ec2_endpoint, sizeof(conf->ec2_endpoint)) &&
 		copy_value(reader, IMDS_ENDPOINT, "", conf->imds_endpoint, sizeof(conf->imds_endpoint)) &&

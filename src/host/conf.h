@@ -11,6 +11,7 @@
 #include "../common/address_spec.h"
 #include "../common/conninfo.h"
 #include "../common/event_kind.h"
+#include "../common/listen.h"
 #include "../common/members.h"
 #include "conf_lines.h"
 
@@ -71,6 +72,10 @@ typedef struct PghaAgentConf
 	bool		log_json;		/* pgha.agent_log_format = json */
 	bool		fence_by_ec2;	/* pgha.fence = ec2-stop */
 	int			fence_timeout_ms;
+	char		http[1024];		/* pgha.http as written; empty: none */
+	PghaListen	http_listen;
+	char		http_tls_cert[PATH_MAX];	/* both empty: without TLS */
+	char		http_tls_key[PATH_MAX];
 
 	/* where those stand that change with the members (conf_edit.c) */
 	PghaConfPlace	node_at;
@@ -98,6 +103,7 @@ extern bool pgha_agent_conf_read(const char *data, const char *config_file,
 extern bool pgha_agent_conf_read_with(const char *data, const char *config_file,
 									  const char *file, const char *instead,
 									  PghaAgentConf *conf, char *error, size_t error_size);
+
 /*
  * The same; puts into *faults whatever a server would refuse at its start with these
  * files, whether the agent needs it or not, also what `error` says, each with file and line.
@@ -128,12 +134,5 @@ extern bool pgha_local_conf_read(const char *data, const char *config_file,
 
 /* Frees what *conf points to. */
 extern void pgha_agent_conf_free(PghaAgentConf *conf);
-
-/*
- * Splits one line of a file in PostgreSQL's syntax, without its line break.
- * *name is empty for a line without a setting.  Both buffers are as long as the
- * line.  False if it is not a line of a configuration.
- */
-extern bool pgha_conf_split_line(const char *line, char *name, char *value);
 
 #endif							/* PGHA_HOST_CONF_H */

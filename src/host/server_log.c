@@ -23,6 +23,7 @@
 
 #include "../common/clock.h"
 #include "../common/log.h"
+#include "conf_syntax.h"
 #include "durable.h"
 #include "running.h"
 

@@ -28,6 +28,7 @@
 #include "compat.h"
 #include "config.h"
 #include "config_files.h"
+#include "config_http.h"
 #include "config_notify.h"
 #include "config_votes.h"
 #include "io_child.h"
@@ -253,6 +254,7 @@ PghaConfigInit(void)
 				NULL, &pgha_fence_timeout, 120000);
 	PghaConfigVotesInit();
 	PghaConfigNotifyInit();
+	PghaConfigHttpInit();
 	define_agent_settings();
 }
 
@@ -558,7 +560,8 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 		return false;
 	if (!check_agent_settings(error, error_size, hint, hint_size) ||
 		!PghaConfigNotifyCheck(error, error_size, hint, hint_size) ||
-		!check_host_settings(&config->members, error, error_size, hint, hint_size))
+		!check_host_settings(&config->members, error, error_size, hint, hint_size) ||
+		!PghaConfigHttpCheck(error, error_size, hint, hint_size))
 		return false;
 
 	settings->count = config->members.count;
