@@ -71,6 +71,11 @@ my @bad = (
 	[ 'a lease of few beats where three vote', { 'pgha.witnesses' => 'w=127.0.0.1:3', 'pgha.heartbeat_interval' => '900ms' }, qr/pgha.failure_timeout = 3000 ms\) is shorter than four times pgha.heartbeat_interval/, 1 ],
 	[ 'an address that is a witness\'s', { 'pgha.witnesses' => 'w=10.0.3.10:5432', 'pgha.address' => 'ec2:10.0.3.10' }, qr/pgha.address is the address of witness "w"/, 1 ],
 	[ 'a refusal that is none', { 'pgha.refused_is_down' => 'maybe' }, qr/invalid value for parameter "pgha.refused_is_down": "maybe"/, 0 ],
+	[ 'an address of HTTP that is none', { 'pgha.http' => '127.0.0.1:80800' }, qr/pgha.http cannot be read: /, 1 ],
+	[ 'an address of HTTP with a path', { 'pgha.http' => 'http://127.0.0.1' }, qr/pgha.http cannot be read: .*write "host:port"/, 1 ],
+	[ 'an address of HTTP twice', { 'pgha.http' => '127.0.0.1, 127.0.0.1:8008' }, qr/pgha.http cannot be read: .*is listed twice/, 1 ],
+	[ 'a certificate without a key', { 'pgha.http_tls_cert' => '/etc/http.crt' }, qr/Only one of pgha.http_tls_cert and pgha.http_tls_key is set/, 1 ],
+	[ 'a key that is nowhere', { 'pgha.http_tls_cert' => '/etc/http.crt', 'pgha.http_tls_key' => 'http.key' }, qr/pgha.http_tls_key is not an absolute path/, 1 ],
 	[ 'a short startup_grace', { 'pgha.startup_grace' => '500ms' }, qr/less than pgha.failure_timeout/, 1 ],
 );
 

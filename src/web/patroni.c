@@ -147,8 +147,8 @@ pgha_patroni_node(const PghaWebView *view, int64_t now_us)
 		(void) clock_gettime(CLOCK_REALTIME, &now);
 		put(node, "dcs_last_seen", json_integer(now.tv_sec - pgha_view_age_ms(view, now_us) / 1000));
 	}
-	put(node, "patroni", json_pack("{s:s, s:s, s:s}", "version", PGHA_VERSION, "scope", conf->cluster,
-								   "name", conf->members.member[conf->self].name));
+	put(node, "patroni", json_pack("{s:s, s:s, s:s, s:s}", "version", PGHA_PATRONI_VERSION, "scope", conf->cluster,
+								   "name", conf->members.member[conf->self].name, "pgha", PGHA_VERSION));
 	return node;
 }
 

@@ -7,6 +7,13 @@
 
 #include "view.h"
 
+/*
+ * The version of Patroni whose documents these are: clients tell by it what words
+ * to expect.
+ */
+#define PGHA_PATRONI_VERSION		"4.0.0"
+#define PGHA_PATRONI_VERSION_NUMBER	40000
+
 /* For those who hold the view's lock.  /patroni, and the body of all checks. */
 extern json_t *pgha_patroni_node(const PghaWebView *view, int64_t now_us);
 

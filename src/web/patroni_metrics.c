@@ -8,7 +8,6 @@
  */
 #include "patroni_metrics.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,17 +27,6 @@ state_number(const char *state)
 		if (strcmp(state, states[i].name) == 0)
 			return states[i].number;
 	return 12;
-}
-
-/* 1.1 becomes 101: two digits for each part but the first. */
-static int
-version_number(void)
-{
-	char	   *rest;
-	long		major = strtol(PGHA_VERSION, &rest, 10);
-	long		minor = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
-
-	return (int) (major * 10000 + minor * 100);
 }
 
 /* Positions only grow, but for a rewind: Patroni calls them counters, under these names. */
@@ -90,7 +78,7 @@ pgha_patroni_metrics(PghaExposition *out, const PghaWebView *view, int64_t now_u
 	const char *state = pgha_patroni_state(view, now_us);
 	int64_t		age = pgha_view_age_ms(view, now_us);
 
-	pgha_gauge_int(out, "patroni_version", "", "Version of pgha without dots.", version_number());
+	pgha_gauge_int(out, "patroni_version", "", "Version of Patroni whose interface this is, without dots.", PGHA_PATRONI_VERSION_NUMBER);
 	pgha_gauge_int(out, "patroni_postgres_running", "", "Value is 1 if PostgreSQL runs, 0 otherwise.", strcmp(state, "running") == 0);
 	pgha_family(out, "patroni_postmaster_start_time", "gauge", "", "When PostgreSQL was started, since the epoch.");
 	pgha_sample_real(out, NULL, NULL, fresh ? view->start_epoch : 0);

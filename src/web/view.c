@@ -19,8 +19,8 @@
 #include "../common/clock.h"
 #include "../common/lsn.h"
 
-/* Added to pgha.failure_timeout: the pause between two answers. */
-#define FRESH_MS	2000
+/* The server is asked anew every second. */
+#define FRESH_MS	3000
 
 void
 pgha_view_init(PghaWebView *view, const PghaAgentConf *conf, PghaWebShared *shared)
@@ -105,9 +105,9 @@ note_leader(PghaWebView *view)
 	}
 }
 
-/* Counts the own node's recoveries that were seen to run, and have ended. */
+/* Counts the own node's recoveries that have ended since this process began: the server may have been down meanwhile. */
 static void
-count_recoveries(PghaWebView *view)
+count_recoveries(PghaWebView *view, bool first)
 {
 	static const char *const outcomes[PGHA_WEB_OUTCOMES] = {"done", "failed", "cancelled"};
 	const char *self = view->conf->members.member[view->conf->self].name;
@@ -118,22 +118,20 @@ count_recoveries(PghaWebView *view)
 	{
 		int64_t		job = json_integer_value(json_object_get(row, "job"));
 
-		if (strcmp(text_of(row, "node"), self) != 0 || job == 0)
+		if (strcmp(text_of(row, "node"), self) != 0 || !json_is_string(json_object_get(row, "outcome")) ||
+			job == view->counted_job)
 			continue;
-		if (!json_is_string(json_object_get(row, "outcome")))
-			view->running_job = job;
-		else if (job == view->running_job)
-		{
-			for (int i = 0; i < PGHA_WEB_OUTCOMES; i++)
-				view->recoveries[i] += strcmp(text_of(row, "outcome"), outcomes[i]) == 0;
-			view->running_job = 0;
-		}
+		view->counted_job = job;
+		for (int i = 0; !first && i < PGHA_WEB_OUTCOMES; i++)
+			view->recoveries[i] += strcmp(text_of(row, "outcome"), outcomes[i]) == 0;
 	}
 }
 
 void
 pgha_view_take(PghaWebView *view, PghaWebAnswer *answer)
 {
+	bool		first = !view->answered;
+
 	(void) pthread_mutex_lock(&view->lock);
 	if (answer->events != NULL)
 	{
@@ -142,7 +140,7 @@ pgha_view_take(PghaWebView *view, PghaWebAnswer *answer)
 		answer->events = NULL;
 		count_events(view);
 	}
-	if (view->answered && view->last.in_recovery != answer->in_recovery)
+	if (!first && view->last.in_recovery != answer->in_recovery)
 	{
 		view->promotions += view->last.in_recovery;
 		view->demotions += answer->in_recovery;
@@ -151,7 +149,7 @@ pgha_view_take(PghaWebView *view, PghaWebAnswer *answer)
 	view->last = *answer;
 	view->connected = view->answered = true;
 	note_leader(view);
-	count_recoveries(view);
+	count_recoveries(view, first);
 	(void) pthread_mutex_unlock(&view->lock);
 }
 
@@ -184,8 +182,7 @@ pgha_view_age_ms(const PghaWebView *view, int64_t now_us)
 bool
 pgha_view_fresh(const PghaWebView *view, int64_t now_us)
 {
-	return view->connected && view->answered &&
-		pgha_view_age_ms(view, now_us) <= FRESH_MS + view->conf->failure_timeout_ms;
+	return view->connected && view->answered && pgha_view_age_ms(view, now_us) <= FRESH_MS;
 }
 
 const char *

@@ -71,7 +71,7 @@ typedef struct PghaWebView
 	int64_t		promotions;		/* seen to have become a primary */
 	int64_t		demotions;		/* ... a standby */
 	int64_t		recoveries[PGHA_WEB_OUTCOMES];
-	int64_t		running_job;	/* the own node's recovery that was seen to run; 0: none */
+	int64_t		counted_job;	/* the own node's last recovery that has ended; 0: none */
 	int64_t		requests[PGHA_WEB_CLASSES];
 } PghaWebView;
 
