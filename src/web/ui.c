@@ -25,6 +25,7 @@ __asm__(
 	".popsection\n");
 extern const char pgha_ui_html[] __attribute__((visibility("hidden")));
 
+/* Base64 of 32 bytes, and what is in front of it. */
 #define HASH_SIZE		64
 
 static char policy[512];
@@ -36,7 +37,7 @@ hash_element(const char *begin, const char *end, char hash[HASH_SIZE])
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned int length = 0;
-	unsigned char text[HASH_SIZE];
+	unsigned char text[EVP_MAX_MD_SIZE];
 	const char *from = strstr(pgha_ui_html, begin);
 	const char *to = from != NULL ? strstr(from, end) : NULL;
 
@@ -46,7 +47,7 @@ hash_element(const char *begin, const char *end, char hash[HASH_SIZE])
 	if (EVP_Digest(from, (size_t) (to - from), digest, &length, EVP_sha256(), NULL) != 1)
 		return false;
 	(void) EVP_EncodeBlock(text, digest, (int) length);
-	(void) snprintf(hash, HASH_SIZE, "sha256-%s", (const char *) text);
+	(void) snprintf(hash, HASH_SIZE, "sha256-%.48s", (const char *) text);
 	return true;
 }
 
