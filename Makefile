@@ -40,8 +40,8 @@ DEPS = make gcc libc6-dev postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJO
 DEMO_DEPS = perl pgpool2
 OTHER_DEPS = $(DEMO_DEPS) postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 procps libipc-run-perl
 TEST_DEPS = $(OTHER_DEPS) clang libclang-rt-dev iptables valgrind python3 rsync libio-pty-perl mandoc man-db \
-	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl prometheus-alertmanager systemd python3-botocore iputils-ping libcap2-bin spin libfaketime \
-	prometheus python3-nagiosplugin python3-click python3-requests python3-attr
+	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl prometheus-alertmanager haproxy pgbouncer keepalived systemd python3-botocore iputils-ping libcap2-bin spin libfaketime \
+	prometheus python3-nagiosplugin python3-click python3-requests python3-attr chromium chromium-driver
 
 .DEFAULT_GOAL := all
 
@@ -123,7 +123,7 @@ PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 
 # The program with what only tests may do to it; it is not installed by `make install`.
 build/pgha-test: PROGRAM_CFLAGS += -DPGHA_TEST_HOOKS
-build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
+build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) src/web/ui.html pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) $(SERVER_FLAGS) -o $@ $(PROGRAM_SOURCES) \
 		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS) $(SERVICE_LIBS) $(WEB_LIBS)
 

@@ -137,7 +137,7 @@ sweep(Door *door, int64_t now)
 /* ---- requests ---- */
 
 static enum MHD_Result
-answer(struct MHD_Connection *connection, int status, const char *type, char *body, bool allow)
+answer(struct MHD_Connection *connection, int status, const char *type, const char *policy, char *body, bool allow)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
 	enum MHD_Result result;
@@ -150,7 +150,7 @@ answer(struct MHD_Connection *connection, int status, const char *type, char *bo
 	(void) MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	(void) MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	(void) MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	(void) MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'");
+	(void) MHD_add_response_header(response, "Content-Security-Policy", policy != NULL ? policy : "default-src 'none'");
 	if (allow)
 		(void) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, OPTIONS");
 	result = MHD_queue_response(connection, (unsigned int) status, response);
@@ -164,7 +164,7 @@ refuse(Door *door, struct MHD_Connection *connection, int status, const char *wh
 	char	   *body = strdup(why);
 
 	pgha_web_count(door->listener->view, status);
-	return body != NULL ? answer(connection, status, "application/json", body, status == MHD_HTTP_METHOD_NOT_ALLOWED) : MHD_NO;
+	return body != NULL ? answer(connection, status, "application/json", NULL, body, status == MHD_HTTP_METHOD_NOT_ALLOWED) : MHD_NO;
 }
 
 static enum MHD_Result
@@ -236,7 +236,7 @@ handle(void *cls, struct MHD_Connection *connection, const char *url, const char
 	pgha_web_reply(door->listener->view, &request, &reply);
 	if (reply.body != NULL && options)
 		reply.body[0] = '\0';
-	return reply.body != NULL ? answer(connection, reply.status, reply.type, reply.body, options) : MHD_NO;
+	return reply.body != NULL ? answer(connection, reply.status, reply.type, reply.policy, reply.body, options) : MHD_NO;
 }
 
 /* ---- sockets ---- */

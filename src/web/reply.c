@@ -20,11 +20,13 @@
 #include "metrics.h"
 #include "own.h"
 #include "patroni.h"
+#include "ui.h"
 
 /* The agent's loop goes round twice a second. */
 #define ALIVE_LIMIT_MS	30000
 
 #define TYPE_JSON			"application/json"
+#define TYPE_HTML			"text/html; charset=utf-8"
 #define TYPE_METRICS		"text/plain; version=0.0.4; charset=utf-8"
 #define TYPE_OPENMETRICS	"application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -236,6 +238,13 @@ own_body(const Asked *asked)
 }
 
 static char *
+ui_body(const Asked *asked)
+{
+	(void) asked;
+	return pgha_ui_page();
+}
+
+static char *
 no_body(const Asked *asked)
 {
 	(void) asked;
@@ -287,7 +296,8 @@ static const Page pages[] = {
 	{"/history", always, history_body, NULL},
 	{"/config", always, config_body, NULL},
 	{"/pgha", always, own_body, NULL},
-	{"/metrics", always, metrics_body, TYPE_METRICS}
+	{"/metrics", always, metrics_body, TYPE_METRICS},
+	{"/ui", always, ui_body, TYPE_HTML}
 };
 
 /* A slash at the end does not matter. */
@@ -328,6 +338,7 @@ pgha_web_reply(PghaWebView *view, const PghaWebRequest *request, PghaWebReply *r
 	Asked		asked = {.view = view, .request = request};
 
 	reply->type = TYPE_JSON;
+	reply->policy = NULL;
 	(void) pthread_mutex_lock(&view->lock);
 	asked.now = pgha_clock_us();
 	reply->status = page != NULL ? (int) page->verdict(&asked) : 404;
@@ -340,5 +351,7 @@ pgha_web_reply(PghaWebView *view, const PghaWebRequest *request, PghaWebReply *r
 		reply->body = page->body(&asked);
 	(void) pthread_mutex_unlock(&view->lock);
 	if (page != NULL && page->type != NULL && reply->status != BAD)
-		reply->type = request->openmetrics ? TYPE_OPENMETRICS : page->type;
+		reply->type = page->body == metrics_body && request->openmetrics ? TYPE_OPENMETRICS : page->type;
+	if (page != NULL && page->body == ui_body)
+		reply->policy = pgha_ui_policy();
 }

@@ -23,6 +23,7 @@ typedef struct PghaWebReply
 {
 	int			status;
 	const char *type;			/* of the body */
+	const char *policy;			/* Content-Security-Policy; NULL: nothing may be loaded by it */
 	char	   *body;			/* to be freed; NULL: out of memory */
 } PghaWebReply;
 
