@@ -3,6 +3,7 @@
 #   make deps         installs what a database host needs to build and run pgha (Debian, as root)
 #   make              builds the library and the program
 #   make install      installs both beside PostgreSQL, and what is the same for all its versions
+#   make deb          builds packages of Debian instead, in build/deb
 #   make demo         shows a failover (as root)
 #   make check-all    runs all tests (as root)
 #   make check-other SUITE=trixie
@@ -46,7 +47,12 @@ TEST_DEPS = $(OTHER_DEPS) clang libclang-rt-dev iptables valgrind python3 rsync 
 
 # ---- targets that must work without PostgreSQL's makefiles ----
 
-.PHONY: deps demo-deps other-deps test-deps
+# What the packages of Debian are built with, from all its major versions of PostgreSQL
+# (debian/control.in has the same), and what looks at them.
+DEB_DEPS = $(filter-out postgresql-%,$(DEPS)) debhelper dpkg-dev postgresql-server-dev-all
+DEB_TEST_DEPS = $(DEB_DEPS) lintian debootstrap debian-archive-keyring systemd
+
+.PHONY: deps demo-deps other-deps test-deps deb-deps deb-test-deps
 deps:
 	@tools/packages $(DEPS)
 demo-deps:
@@ -54,7 +60,21 @@ demo-deps:
 other-deps:
 	@tools/packages $(DEPS) $(OTHER_DEPS)
 test-deps:
-	@tools/packages $(DEPS) $(TEST_DEPS)
+	@tools/packages $(DEPS) $(TEST_DEPS) $(DEB_TEST_DEPS)
+deb-deps:
+	@tools/packages $(DEB_DEPS)
+deb-test-deps:
+	@tools/packages $(DEB_TEST_DEPS)
+
+# Packages for the Debian that this runs on, in build/deb; the tree is left alone.
+.PHONY: deb
+deb: deb-deps
+	@tools/deb
+
+# For tools/check-deb.
+.PHONY: print-deb-libraries
+print-deb-libraries:
+	@echo $(filter lib%,$(filter-out libc6-dev,$(DEPS)))
 
 # Runs on a machine that has nothing yet: installs, builds, shows.
 .PHONY: demo
@@ -75,7 +95,7 @@ ifneq ($(and $(filter check-all,$(MAKECMDGOALS)),$(if $(DEPS_DONE),,yes)),)
 check-all: test-deps
 	$(MAKE) $@ DEPS_DONE=yes
 .PHONY: check-all
-else ifneq ($(filter-out deps demo-deps other-deps test-deps demo check-other,$(or $(MAKECMDGOALS),all)),)
+else ifneq ($(filter-out deps demo-deps other-deps test-deps deb-deps deb-test-deps deb demo check-other,$(or $(MAKECMDGOALS),all)),)
 $(error PostgreSQL's server development files are missing: run "make deps" as root, or install the Debian package postgresql-server-dev-$(PG_MAJOR))
 endif
 else
@@ -105,7 +125,8 @@ $(OBJS): $(ALL_HEADERS)
 build:
 	@mkdir -p build
 
-PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# COPT is PostgreSQL's name for the flags of whoever builds packages.
+PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong $(COPT)
 NET_LIBS = -ljansson -lcurl -lssl -lcrypto
 # Debian's pgpool-II 4.7 has another name for libpcp.
 PCP_LIB = $(if $(findstring /,$(shell $(CC) -print-file-name=libpgpoolpcp.so)),-lpgpoolpcp,-lpcp)
@@ -120,7 +141,7 @@ PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 build/pgha-test: PROGRAM_CFLAGS += -DPGHA_TEST_HOOKS
 build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) $(SERVER_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
+		$(LDFLAGS) $(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
 
 .PHONY: need-libraries
 need-libraries:
@@ -153,6 +174,13 @@ DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* e
 install: install-program $(if $(filter no,$(COMMON)),,install-common)
 install-versioned:
 	$(MAKE) install COMMON=no
+
+# Files of a package are not replaced behind its back.
+installdirs install-program install-common: not-packaged
+.PHONY: not-packaged
+not-packaged:
+	@$(if $(or $(DESTDIR),$(filter yes,$(OVER_PACKAGES))),:,! dpkg-query -S '$(bindir)/pgha' '$(COMMON_MANDIR)/man1/pgha.1.gz' 2> /dev/null || { \
+		echo 'make install: these files are of packages: remove the packages before, or say OVER_PACKAGES=yes' >&2; exit 1; })
 
 install-program: build/pgha
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'
