@@ -58,7 +58,7 @@ deps:
 demo-deps:
 	@tools/packages $(DEPS) $(DEMO_DEPS)
 other-deps:
-	@tools/packages $(DEPS) $(OTHER_DEPS)
+	@tools/packages $(DEPS) $(OTHER_DEPS) $(DEB_TEST_DEPS)
 test-deps:
 	@tools/packages $(DEPS) $(TEST_DEPS) $(DEB_TEST_DEPS)
 deb-deps:
@@ -286,7 +286,7 @@ demo-story:
 # The last step of tools/check-other: what is most likely to differ between versions.
 OTHER_TAP = t/010_gate.pl t/100_kill.pl t/101_freeze.pl t/103_three.pl t/114_sync.pl \
 	t/116_slot_sync.pl t/120_pgpool.pl t/121_pgpool_recovery.pl t/122_pgpool_told.pl t/130_two_primaries.pl t/131_rejoin.pl \
-	t/155_recycled.pl t/164_orphan.pl t/165_starting.pl
+	t/155_recycled.pl t/164_orphan.pl t/165_starting.pl t/500_deb.pl
 
 .PHONY: check-here
 check-here:
