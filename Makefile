@@ -130,9 +130,10 @@ PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2
 NET_LIBS = -ljansson -lcurl -lssl -lcrypto
 # Debian's pgpool-II 4.7 has another name for libpcp.
 PCP_LIB = $(if $(findstring /,$(shell $(CC) -print-file-name=libpgpoolpcp.so)),-lpgpoolpcp,-lpcp)
-# What PostgreSQL's own programs read pg_control with: static libraries of the server's development package.
+# What PostgreSQL's own programs read pg_control with: static libraries of the server's development package;
+# and what they are linked with for their safety.
 SERVER_FLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server)
-SERVER_LIBS = -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) -lpgcommon -lpgport
+SERVER_LIBS = $(LDFLAGS) -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) -lpgcommon -lpgport
 LIBPQ_FLAGS = -I$(shell $(PG_CONFIG) --includedir)
 
 PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
@@ -141,7 +142,7 @@ PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 build/pgha-test: PROGRAM_CFLAGS += -DPGHA_TEST_HOOKS
 build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) $(SERVER_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		$(LDFLAGS) $(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
+		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
 
 .PHONY: need-libraries
 need-libraries:
