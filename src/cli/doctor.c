@@ -24,6 +24,7 @@
 #include "doctor_host.h"
 #include "doctor_pgpool.h"
 #include "finding.h"
+#include "here.h"
 #include "table.h"
 
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
@@ -39,8 +40,6 @@
 typedef struct DoctorOptions
 {
 	PghaClientOptions client;
-	const char *data;
-	const char *config_file;
 	const char *pgpool_conf;
 	bool		all;
 } DoctorOptions;
@@ -54,8 +53,6 @@ read_options(int argc, char **argv, DoctorOptions *options)
 		PGHA_CLIENT_LONG_OPTIONS,
 		{"json", no_argument, NULL, 'j'},
 		{"all", no_argument, NULL, 'a'},
-		{"pgdata", required_argument, NULL, 'D'},
-		{"config", required_argument, NULL, 'c'},
 		{"pgpool-conf", required_argument, NULL, 'P'},
 		{"color", required_argument, NULL, 'C'},
 		{NULL, 0, NULL, 0}
@@ -64,18 +61,12 @@ read_options(int argc, char **argv, DoctorOptions *options)
 
 	memset(options, 0, sizeof(*options));
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h:p:U:d:jaD:c:", known, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, PGHA_CLIENT_SHORT_OPTIONS "ja", known, NULL)) != -1)
 	{
 		switch (c)
 		{
 			case 'a':
 				options->all = true;
-				break;
-			case 'D':
-				options->data = optarg;
-				break;
-			case 'c':
-				options->config_file = optarg;
 				break;
 			case 'P':
 				options->pgpool_conf = optarg;
@@ -85,7 +76,7 @@ read_options(int argc, char **argv, DoctorOptions *options)
 					return false;
 		}
 	}
-	return pgha_client_take_arguments(argc, argv, 0, &options->client);
+	return pgha_client_take_arguments(argc, argv, PGHA_OPTION_HOST, &options->client);
 }
 
 /* ---- groups of findings ---- */
@@ -196,15 +187,35 @@ connect_like(PGconn *like, const char *address)
 	return conn;
 }
 
+/* A session with another member as the servers of this host's cluster log in to each other. */
+static PGconn *
+connect_as_servers(const PghaLocalCluster *local, const char *address)
+{
+	static const char *const keywords[] = {"dbname", "connect_timeout", "client_encoding", NULL};
+	char		text[PGHA_HOST_SIZE + 16];
+	char		conninfo[PGHA_CONNINFO_SIZE];
+	const char *const values[] = {conninfo, "5", "UTF8", NULL};
+	PghaPlace	place;
+	PghaAddress member;
+
+	if (snprintf(text, sizeof(text), "%s", address) >= (int) sizeof(text) || !pgha_client_split_address(text, &place))
+		return NULL;
+	(void) snprintf(member.host, sizeof(member.host), "%s", place.host);
+	member.port = atoi(place.port);
+	return pgha_here_conninfo(local, &member, conninfo, sizeof(conninfo)) ?
+		pgha_connect_quietly(keywords, values, 1, stderr) : NULL;
+}
+
 /*
  * Asks a member that the first one has named.  A witness lets in nobody but the
  * members' servers: whether it is well these say (check "witnesses").
  */
 static void
-ask_other(PGconn *like, const char *node, const char *address, bool witness, json_t *groups)
+ask_other(const PghaClientOptions *options, PGconn *like, const char *node, const char *address, bool witness, json_t *groups)
 {
 	json_t	   *findings = add_group(groups, "server", node, address);
-	PGconn	   *conn = connect_like(like, address);
+	PGconn	   *conn = options->local != NULL && options->user == NULL ? connect_as_servers(options->local, address) :
+		connect_like(like, address);
 	char		message[512] = "its address cannot be read";
 	const char *why = message;
 	bool		settled = false;
@@ -253,7 +264,7 @@ ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
 		const char *address = json_string_value(json_object_get(member, "address"));
 
 		if (answered && name != NULL && address != NULL && strcmp(name, node) != 0)
-			ask_other(conn, name, address, json_is_true(json_object_get(member, "witness")), groups);
+			ask_other(options, conn, name, address, json_is_true(json_object_get(member, "witness")), groups);
 	}
 	free(node);
 	PQfinish(conn);
@@ -262,13 +273,37 @@ ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
 
 /* ---- this host ---- */
 
+/* Is this host to be looked at?  A witness has no agent, and a server that pgha does not manage has nothing to check. */
+static bool
+is_on_host(const PghaClientOptions *client)
+{
+	const PghaLocalCluster *host = client->host_cluster;
+
+	return client->where.data != NULL || client->where.config_file != NULL || client->where.cluster != NULL ||
+		(host != NULL && client->at == NULL && !host->witness && host->conf.node[0] != '\0');
+}
+
+/* As the agent would read it. */
+static bool
+read_host_conf(const PghaClientOptions *client, PghaAgentConf *conf, char *error, size_t error_size)
+{
+	const PghaLocalConf *found = client->host_cluster != NULL ? &client->host_cluster->conf : NULL;
+	size_t		length = found != NULL ? strlen(found->data) : 0;
+
+	if (found == NULL || client->where.data != NULL || client->where.config_file != NULL)
+		return pgha_agent_conf_read(client->where.data, client->where.config_file, conf, error, error_size);
+	if (length > 0 && strncmp(found->config_file, found->data, length) == 0 && found->config_file[length] == '/')
+		return pgha_agent_conf_read(found->data, NULL, conf, error, error_size);
+	return pgha_agent_conf_read(NULL, found->config_file, conf, error, error_size);
+}
+
 /* Connects as the agent does, where nothing else is said. */
 static void
 default_connection(const PghaAgentConf *conf, PghaClientOptions *client)
 {
 	static char conninfo[PGHA_CONNINFO_SIZE];
 
-	if (client->conninfo != NULL || client->host != NULL || client->port != NULL ||
+	if (client->local != NULL || client->conninfo != NULL || client->host != NULL || client->port != NULL ||
 		client->user != NULL || client->dbname != NULL)
 		return;
 	if (pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, &conf->members.member[conf->self],
@@ -443,9 +478,9 @@ pgha_doctor_main(int argc, char **argv)
 
 	if (!read_options(argc, argv, &options))
 		return EXIT_USAGE;
-	on_host = options.data != NULL || options.config_file != NULL;
+	on_host = is_on_host(&options.client);
 	if (on_host)
-		usable = pgha_agent_conf_read(options.data, options.config_file, &conf, error, sizeof(error));
+		usable = read_host_conf(&options.client, &conf, error, sizeof(error));
 	if (usable)
 		default_connection(&conf, &options.client);
 

@@ -107,16 +107,19 @@ bool
 pgha_await_true(const PghaClientOptions *options, const char *address, PGconn **conn,
 				const char *query, const char *parameter, long long deadline)
 {
+	PghaClientOptions reading = *options;
 	FILE	   *nowhere = fopen("/dev/null", "w");
 	const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
 	bool		found = false;
+
+	reading.acts = NULL;
 
 	while (nowhere != NULL && !found && !pgha_interrupted() && pgha_awake_ms() < deadline)
 	{
 		char	   *answer = NULL;
 
 		if (*conn == NULL)
-			*conn = pgha_connect_address(options, address, nowhere);
+			*conn = pgha_connect_address(&reading, address, nowhere);
 		if (*conn != NULL)
 		{
 			answer = pgha_client_try_query(*conn, query, parameter, LOOK_LIMIT_MS, nowhere);
@@ -325,9 +328,11 @@ address_in(const json_t *rows, const char *node)
 static bool
 can_ask(const PghaClientOptions *options, const json_t *rows, const char *target)
 {
+	PghaClientOptions reading = *options;
 	size_t		index;
 	const json_t *row;
 
+	reading.acts = NULL;
 	json_array_foreach(rows, index, row)
 	{
 		const char *node = json_string_value(json_object_get(row, "node"));
@@ -337,7 +342,7 @@ can_ask(const PghaClientOptions *options, const json_t *rows, const char *target
 		if (node == NULL || address == NULL ||
 			!(target != NULL ? strcmp(node, target) == 0 : json_is_true(json_object_get(row, "candidate"))))
 			continue;
-		conn = pgha_connect_address(options, address, stderr);
+		conn = pgha_connect_address(&reading, address, stderr);
 		if (conn == NULL)
 			pgha_error(stderr, "How it goes is asked of the new primary: use a role that can log in at each member's address. Nothing has changed.",
 					   "\"%s\" could not be asked whether it leads", node);

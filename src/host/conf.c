@@ -40,7 +40,7 @@ enum
 	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, WITNESSES, CONNINFO, AUTO_REJOIN,
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
 	CLONE_COMMAND, CLONE_CHECK, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
-	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG,
+	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG, SOCKETS, PORT,
 	FIRST_NAMED_FILE, SETTINGS = FIRST_NAMED_FILE + 7
 };
 
@@ -59,7 +59,7 @@ static const char *const setting_names[SETTINGS] = {
 	"pgha.clone_check",
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
 	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.ec2_insecure", "pgha.fence", "pgha.fence_timeout",
-	"pgha.server_log",
+	"pgha.server_log", "unix_socket_directories", "port",
 	"ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file", "hba_file", "ident_file"
 };
 
@@ -651,6 +651,77 @@ pgha_agent_conf_read(const char *data, const char *config_file,
 		free(reader.setting[i].value);
 	if (!done)
 		pgha_agent_conf_free(conf);
+	return done;
+}
+
+/* ---- what it takes to connect ---- */
+
+/* The first directory of unix_socket_directories; a relative one is below the data directory. */
+static void
+take_socket(Reader *reader, PghaLocalConf *local)
+{
+	const char *list = value_of(reader, SOCKETS, NULL);
+	size_t		length;
+
+	if (list == NULL)
+		return;
+	list += strspn(list, " \t,");
+	local->no_socket = *list == '\0';
+	if (*list == '"')
+		length = strcspn(++list, "\"");
+	else
+		for (length = strcspn(list, ","); length > 0 && isspace((unsigned char) list[length - 1]);)
+			length--;
+	if (length > 0 && (list[0] == '/' || list[0] == '@'))
+		(void) snprintf(local->socket, sizeof(local->socket), "%.*s", (int) length, list);
+	else if (length > 0)
+		(void) snprintf(local->socket, sizeof(local->socket), "%.3000s/%.*s", local->data, (int) length, list);
+}
+
+/* What is wrong is left out: the server runs with what it has taken over, and that may be older. */
+static void
+take_local(Reader *reader, PghaLocalConf *local)
+{
+	char		error[256];
+	const char *conninfo = value_of(reader, CONNINFO, "");
+
+	memcpy(local->config_file, reader->conf->config_file, sizeof(local->config_file));
+	take_socket(reader, local);
+	local->port = atoi(value_of(reader, PORT, "5432"));
+	(void) snprintf(local->node, sizeof(local->node), "%s", value_of(reader, NODE, ""));
+	(void) snprintf(local->address, sizeof(local->address), "%s", value_of(reader, ADDRESS, ""));
+	if (pgha_conninfo_check(conninfo, error, sizeof(error)))
+		(void) snprintf(local->conninfo, sizeof(local->conninfo), "%s", conninfo);
+	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &local->members, error, sizeof(error)) ||
+		!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &local->members, error, sizeof(error)))
+		memset(&local->members, 0, sizeof(local->members));
+}
+
+bool
+pgha_local_conf_read(const char *data, const char *config_file,
+					 PghaLocalConf *local, char *error, size_t error_size)
+{
+	PghaAgentConf conf;
+	Reader		reader = {.conf = &conf, .error = error, .error_size = error_size};
+	char		path[PATH_MAX];
+	bool		done;
+
+	memset(&conf, 0, sizeof(conf));
+	memset(local, 0, sizeof(*local));
+	done = read_main_file(&reader, data, config_file);
+	if (done)
+	{
+		data = value_of(&reader, DATA_DIRECTORY, data);
+		if (data != NULL && !absolute(&reader, data, local->data))
+			local->data[0] = '\0';
+		else if (data != NULL)
+			done = own_file(&reader, local->data, "postgresql.auto.conf", path) && read_file(&reader, path, false, 0);
+	}
+	if (done)
+		take_local(&reader, local);
+	for (int i = 0; i < SETTINGS; i++)
+		free(reader.setting[i].value);
+	pgha_agent_conf_free(&conf);
 	return done;
 }
 

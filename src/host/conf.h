@@ -75,6 +75,27 @@ typedef struct PghaAgentConf
 extern bool pgha_agent_conf_read(const char *data, const char *config_file,
 								 PghaAgentConf *conf, char *error, size_t error_size);
 
+/* What it takes to reach this host's server and the other members: nothing of it is demanded. */
+typedef struct PghaLocalConf
+{
+	char		data[PATH_MAX]; /* PGDATA; empty: not known */
+	char		config_file[PATH_MAX];
+	char		socket[PATH_MAX];	/* the first of unix_socket_directories; empty: libpq's default */
+	bool		no_socket;		/* unix_socket_directories is empty */
+	int			port;
+	char		node[PGHA_NAME_SIZE];	/* pgha.node; empty: pgha does not manage it */
+	PghaMembers members;		/* and witnesses; none if they cannot be read */
+	char		conninfo[PGHA_CONNINFO_SIZE];	/* pgha.conninfo */
+	char		address[PGHA_ADDRESS_TEXT_SIZE];	/* pgha.address as written */
+} PghaLocalConf;
+
+/*
+ * Reads that as pgha_agent_conf_read() does, and as far as this user may: a
+ * postgresql.auto.conf that cannot be read is left out.
+ */
+extern bool pgha_local_conf_read(const char *data, const char *config_file,
+								 PghaLocalConf *conf, char *error, size_t error_size);
+
 /* Frees what *conf points to. */
 extern void pgha_agent_conf_free(PghaAgentConf *conf);
 
