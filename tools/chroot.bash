@@ -40,8 +40,10 @@ new_root()		# suite
 	chmod 755 "$root/usr/sbin/policy-rc.d"
 }
 
+# It is a mount of its own, so that namespaces can be made inside of it, too.
 enter_root()
 {
+	mount --bind "$root" "$root"
 	cp /etc/resolv.conf /etc/hosts "$root/etc/"
 	mount -t proc proc "$root/proc"
 	mount --rbind /dev "$root/dev"
