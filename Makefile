@@ -47,20 +47,35 @@ TEST_DEPS = $(OTHER_DEPS) clang libclang-rt-dev iptables valgrind python3 rsync 
 
 # ---- targets that must work without PostgreSQL's makefiles ----
 
-# What the packages of Debian are built with, from all its major versions of PostgreSQL
-# (debian/control.in has the same), and what looks at them.
-DEB_DEPS = $(filter-out postgresql-%,$(DEPS)) debhelper dpkg-dev postgresql-server-dev-all
-DEB_TEST_DEPS = $(DEB_DEPS) lintian debootstrap debian-archive-keyring systemd
-
-.PHONY: deps demo-deps other-deps test-deps deb-deps deb-test-deps
+.PHONY: deps demo-deps other-deps test-deps
 deps:
 	@tools/packages $(DEPS)
 demo-deps:
 	@tools/packages $(DEPS) $(DEMO_DEPS)
 other-deps:
-	@tools/packages $(DEPS) $(OTHER_DEPS) $(DEB_TEST_DEPS)
+	@tools/packages $(DEPS) $(OTHER_DEPS)
 test-deps:
-	@tools/packages $(DEPS) $(TEST_DEPS) $(DEB_TEST_DEPS)
+	@tools/packages $(DEPS) $(TEST_DEPS)
+
+# Runs on a machine that has nothing yet: installs, builds, shows.
+.PHONY: demo
+demo:
+	@MAKE='$(MAKE)' tools/demo
+
+# Debian SUITE's PostgreSQL, in a directory that is removed afterwards.
+.PHONY: check-other
+check-other:
+	@test -n '$(SUITE)' || { echo 'make check-other: which SUITE of Debian? trixie has PostgreSQL 17, sid a newer one' >&2; exit 2; }
+	@tools/packages debootstrap debian-archive-keyring
+	@tools/check-other $(SUITE)
+
+# What the packages of Debian are built with, from all its major versions of PostgreSQL
+# (debian/control.in has the same), and what looks at them.
+DEB_DEPS = $(filter-out postgresql-%,$(DEPS)) debhelper dpkg-dev postgresql-server-dev-all
+DEB_TEST_DEPS = $(DEB_DEPS) lintian debootstrap debian-archive-keyring systemd
+OTHER_DEPS += $(DEB_TEST_DEPS)
+
+.PHONY: deb-deps deb-test-deps
 deb-deps:
 	@tools/packages $(DEB_DEPS)
 deb-test-deps:
@@ -75,18 +90,6 @@ deb: deb-deps
 .PHONY: print-deb-libraries
 print-deb-libraries:
 	@echo $(filter lib%,$(filter-out libc6-dev,$(DEPS)))
-
-# Runs on a machine that has nothing yet: installs, builds, shows.
-.PHONY: demo
-demo:
-	@MAKE='$(MAKE)' tools/demo
-
-# Debian SUITE's PostgreSQL, in a directory that is removed afterwards.
-.PHONY: check-other
-check-other:
-	@test -n '$(SUITE)' || { echo 'make check-other: which SUITE of Debian? trixie has PostgreSQL 17, sid a newer one' >&2; exit 2; }
-	@tools/packages debootstrap debian-archive-keyring
-	@tools/check-other $(SUITE)
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
