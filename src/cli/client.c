@@ -233,7 +233,7 @@ find_local(const char *subcommand, int allowed, PghaClientOptions *options)
 		return true;
 
 	/* Where the host itself is looked at, what is wrong there is a finding, with more to it. */
-	errors = named && (allowed & PGHA_OPTION_HOST) != 0 ? fopen("/dev/null", "w") : stderr;
+	errors = named && where->cluster == NULL && (allowed & PGHA_OPTION_HOST) != 0 ? fopen("/dev/null", "w") : stderr;
 	if (errors == NULL)
 		return false;
 	usable = pgha_local_find(where, &local, errors) && (!local.found || pgha_local_become_owner(&local, errors));

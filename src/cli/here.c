@@ -195,7 +195,7 @@ put_hint(const PghaClientOptions *options, PghaFailure failure, FILE *errors)
 
 	if (failure == PGHA_FAILED_OTHERWISE)
 		return;
-	if (local->owner_name[0] != '\0' && !pgha_local_is_owner(local) && options->user == NULL)
+	if (failure == PGHA_REFUSED && local->owner_name[0] != '\0' && !pgha_local_is_owner(local))
 		(void) snprintf(line, sizeof(line), "HINT:  Run it as the user \"%s\" or as root, or name a role that may log in with -U.\n", local->owner_name);
 	else if (failure == PGHA_NOT_REACHED)
 		(void) snprintf(line, sizeof(line), "HINT:  It is the server of \"%s\": start it, and see its log.\n",

@@ -34,15 +34,22 @@ typedef struct Subcommand
 
 static const char connection_options[] =
 "Connection options:\n"
-"  CONNINFO               connection string, URI or database name; several hosts\n"
-"                         may be given, the first that answers is asked:\n"
+"  CONNINFO               connection string or URI; several hosts may be given, the\n"
+"                         first that answers is asked:\n"
 "                         'host=db-1,db-2,db-3 user=postgres'\n"
+"  NODE                   name of a member: that one\n"
 "  -h, --host=HOST        host name or socket directory\n"
 "  -p, --port=PORT        port\n"
 "  -U, --username=NAME    user\n"
 "  -d, --dbname=DBNAME    database with the extension (default: postgres)\n"
-"libpq's environment variables (PGHOST, PGPORT, PGUSER, PGPASSFILE, ...) hold\n"
-"where no option is given.  A password is never asked for: use a password file.\n";
+"  -D, --pgdata=DIR       data directory of this host's server\n"
+"  -c, --config=FILE      its postgresql.conf, where that is elsewhere\n"
+"      --cluster=CLUSTER  Debian's VERSION/NAME, such as 15/main\n"
+"Without any of them, and where the environment names no server (PGHOST, PGPORT,\n"
+"PGSERVICE), it is the cluster of this host: that of PGDATA, of PGCLUSTER, or the one\n"
+"of /etc/postgresql that has pgha; by its socket, as root in the name of its owner.\n"
+"Is its server down, commands that only read ask another member.\n"
+"libpq's environment variables (PGUSER, PGPASSFILE, ...) hold where no option is given.  A password is never asked for: use a password file.\n";
 
 static const Subcommand subcommands[] = {
 	{"status", "[--json | --watch[=SECONDS]] [--color=WHEN] [CONNECTION]",
@@ -64,7 +71,7 @@ static const Subcommand subcommands[] = {
 		"  -w, --watch[=SECONDS]  again and again (default: every second), until q or\n"
 		"                         Ctrl-C; goes on when the member that it asks is gone,\n"
 		"                         with another host of the connection string, or with\n"
-		"                         the same one when that is back\n"
+		"                         the same one when that is back; also \"--watch 5\"\n"
 		"      --color=WHEN       auto (on a terminal, unless NO_COLOR is set), always\n"
 		"                         or never\n"
 		"\n"
@@ -167,8 +174,9 @@ static const Subcommand subcommands[] = {
 		"  -D, --pgdata=DIR       also check this host as its agent would: programs,\n"
 		"                         directories, password files, logins to all members and\n"
 		"                         pgpools, and whether EC2 would move pgha.address here;\n"
-		"                         run it as the user that runs the server.  Without\n"
-		"                         CONNECTION, connect as the agent does\n"
+		"                         run it as the user that runs the server, or as\n"
+		"                         root.  Without CONNECTION and on a member's host this\n"
+		"                         is done by itself\n"
 		"  -c, --config=FILE      the same, where postgresql.conf is elsewhere\n"
 		"      --pgpool-conf=FILE also check this pgpool.conf\n"
 		"      --color=WHEN       auto (on a terminal, unless NO_COLOR is set), always\n"
@@ -176,6 +184,20 @@ static const Subcommand subcommands[] = {
 		"\n"
 		"Exit code 0: nothing above \"info\"; 3: errors; 4: warnings, but no errors.\n",
 	pgha_doctor_main},
+	{"uri", "[--libpq | --dsn | --jdbc | --names] [--standby] [--address] [CONNECTION]",
+		"prints what clients connect with, naming all members",
+		"The members are those of this host's files, without a connection, or of the server\n"
+		"that is connected to.  -U and -d are the client's: they are put into what is\n"
+		"printed.  There is never a password in it.\n"
+		"\n"
+		"      --libpq            URI for libpq and what is built on it (default)\n"
+		"      --dsn              keywords and values, for libpq\n"
+		"      --jdbc             URL for JDBC\n"
+		"      --names            only the names of the members\n"
+		"      --standby          a standby, if there is one, instead of the primary;\n"
+		"      --read-only        the same\n"
+		"      --address          pgha.address instead of the members\n",
+	pgha_uri_main},
 	{"agent", "[-D PGDATA] [--config=FILE] [--check]",
 		"runs the agent, which brings this host's server back after a failure",
 		"A service: it stays in the foreground and logs to stderr.  Run it as the user\n"

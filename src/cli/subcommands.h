@@ -32,6 +32,7 @@ extern int	pgha_switchover_main(int argc, char **argv);
 extern int	pgha_restart_main(int argc, char **argv);
 extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_doctor_main(int argc, char **argv);
+extern int	pgha_uri_main(int argc, char **argv);
 extern int	pgha_witness_main(int argc, char **argv);
 extern int	pgha_vip_main(int argc, char **argv);
 
