@@ -3,6 +3,7 @@
 #   make deps         installs what a database host needs to build and run pgha (Debian, as root)
 #   make              builds the library and the program
 #   make install      installs both beside PostgreSQL, and what is the same for all its versions
+#   make deb          builds packages of Debian instead, in build/deb
 #   make demo         shows a failover (as root)
 #   make check-all    runs all tests (as root)
 #   make check-other SUITE=trixie
@@ -70,6 +71,28 @@ check-other:
 	@tools/packages debootstrap debian-archive-keyring
 	@tools/check-other $(SUITE)
 
+# What the packages of Debian are built with, from all its major versions of PostgreSQL
+# (debian/control.in has the same), and what looks at them.
+DEB_DEPS = $(filter-out postgresql-%,$(DEPS)) debhelper dpkg-dev postgresql-server-dev-all
+DEB_TEST_DEPS = $(DEB_DEPS) lintian debootstrap debian-archive-keyring systemd
+OTHER_DEPS += $(DEB_TEST_DEPS)
+
+.PHONY: deb-deps deb-test-deps
+deb-deps:
+	@tools/packages $(DEB_DEPS)
+deb-test-deps:
+	@tools/packages $(DEB_TEST_DEPS)
+
+# Packages for the Debian that this runs on, in build/deb; the tree is left alone.
+.PHONY: deb
+deb: deb-deps
+	@tools/deb
+
+# For tools/check-deb.
+.PHONY: print-deb-libraries
+print-deb-libraries:
+	@echo $(filter lib%,$(filter-out libc6-dev,$(DEPS)))
+
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 ifneq ($(and $(filter check-all,$(MAKECMDGOALS)),$(if $(DEPS_DONE),,yes)),)
@@ -77,7 +100,7 @@ ifneq ($(and $(filter check-all,$(MAKECMDGOALS)),$(if $(DEPS_DONE),,yes)),)
 check-all: test-deps
 	$(MAKE) $@ DEPS_DONE=yes
 .PHONY: check-all
-else ifneq ($(filter-out deps demo-deps other-deps test-deps demo check-other,$(or $(MAKECMDGOALS),all)),)
+else ifneq ($(filter-out deps demo-deps other-deps test-deps deb-deps deb-test-deps deb demo check-other,$(or $(MAKECMDGOALS),all)),)
 $(error PostgreSQL's server development files are missing: run "make deps" as root, or install the Debian package postgresql-server-dev-$(PG_MAJOR))
 endif
 else
@@ -107,16 +130,18 @@ $(OBJS): $(ALL_HEADERS)
 build:
 	@mkdir -p build
 
-PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# COPT is PostgreSQL's name for the flags of whoever builds packages.
+PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong $(COPT)
 NET_LIBS = -ljansson -lcurl -lssl -lcrypto
 # Tells the service manager how the agent is.
 SERVICE_LIBS = -lsystemd
 WEB_LIBS = -lmicrohttpd -pthread
 # Debian's pgpool-II 4.7 has another name for libpcp.
 PCP_LIB = $(if $(findstring /,$(shell $(CC) -print-file-name=libpgpoolpcp.so)),-lpgpoolpcp,-lpcp)
-# What PostgreSQL's own programs read pg_control with: static libraries of the server's development package.
+# What PostgreSQL's own programs read pg_control with: static libraries of the server's development package;
+# and what they are linked with for their safety.
 SERVER_FLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server)
-SERVER_LIBS = -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) -lpgcommon -lpgport
+SERVER_LIBS = $(LDFLAGS) -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) -lpgcommon -lpgport
 LIBPQ_FLAGS = -I$(shell $(PG_CONFIG) --includedir)
 
 PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
@@ -158,6 +183,13 @@ DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* e
 install: install-program $(if $(filter no,$(COMMON)),,install-common)
 install-versioned:
 	$(MAKE) install COMMON=no
+
+# Files of a package are not replaced behind its back.
+installdirs install-program install-common: not-packaged
+.PHONY: not-packaged
+not-packaged:
+	@$(if $(or $(DESTDIR),$(filter yes,$(OVER_PACKAGES))),:,! dpkg-query -S '$(bindir)/pgha' '$(COMMON_MANDIR)/man1/pgha.1.gz' 2> /dev/null || { \
+		echo 'make install: these files are of packages: remove the packages before, or say OVER_PACKAGES=yes' >&2; exit 1; })
 
 install-program: build/pgha
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'
@@ -268,6 +300,6 @@ OTHER_TAP = t/010_gate.pl t/100_kill.pl t/101_freeze.pl t/103_three.pl t/114_syn
 .PHONY: check-here
 check-here:
 	$(MAKE) all install build/common_test build/writer WERROR=-Werror
-	PG_CONFIG=$(PG_CONFIG) TAP_FILES='$(OTHER_TAP)' t/run unit regress tap
+	PG_CONFIG=$(PG_CONFIG) TAP_FILES='$(OTHER_TAP) t/500_deb.pl' t/run unit regress tap
 
 endif
