@@ -124,7 +124,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent witness vip help --help --version
+		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent create leave witness vip help --help --version
 		return
 	fi
 
@@ -171,7 +171,7 @@ _pgha()
 			_pgha_offer "$value" "${interfaces[@]}"
 			return
 			;;
-		-m | --members | -w | --witnesses | --node | --conninfo | --cluster | --listen | --allow | -s | --set) return ;;
+		-m | --members | -w | --witnesses | --node | --name | --conninfo | --cluster | --listen | --allow | -s | --set) return ;;
 		--prefix | --allocation | --tables | --region | --profile | --ec2-endpoint | --imds-endpoint | --timeout) return ;;
 		-p | -d | -t | --port | --dbname | --limit) return ;;
 		-n) [[ ${words[1]} == events ]] && return ;;
@@ -189,10 +189,12 @@ _pgha()
 		recover) value="--method= --color= $connection_options" ;;
 		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
+		create) value='--pgdata= --cluster= --node= --members= --witnesses= --name= --allow= --pwfile= --set= --dry-run --yes' ;;
+		leave) value='--pgdata= --cluster= --drop --force --dry-run --yes' ;;
 		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent witness vip
+			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent create leave witness vip
 			return
 			;;
 		*) return ;;

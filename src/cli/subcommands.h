@@ -33,6 +33,8 @@ extern int	pgha_restart_main(int argc, char **argv);
 extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_doctor_main(int argc, char **argv);
 extern int	pgha_witness_main(int argc, char **argv);
+extern int	pgha_create_main(int argc, char **argv);
+extern int	pgha_leave_main(int argc, char **argv);
 extern int	pgha_vip_main(int argc, char **argv);
 
 #endif							/* PGHA_SUBCOMMANDS_H */
