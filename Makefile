@@ -40,7 +40,7 @@ DEPS = make gcc libc6-dev postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJO
 DEMO_DEPS = perl pgpool2
 OTHER_DEPS = $(DEMO_DEPS) postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 procps libipc-run-perl
 TEST_DEPS = $(OTHER_DEPS) clang libclang-rt-dev iptables valgrind python3 rsync libio-pty-perl mandoc man-db \
-	pgbackrest systemd python3-botocore iputils-ping libcap2-bin spin libfaketime
+	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl systemd python3-botocore iputils-ping libcap2-bin spin libfaketime
 
 .DEFAULT_GOAL := all
 

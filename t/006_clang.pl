@@ -9,7 +9,7 @@ use PghaCluster;
 use Test::More;
 
 my $copy = tempdir(CLEANUP => 1);
-PghaCluster::must_run([ 'cp', '-r', map({ "$PghaCluster::ROOT/$_" } qw(Makefile src sim sql pgha.control), glob("$PghaCluster::ROOT/pgha--*.sql")), $copy ]);
+PghaCluster::must_run([ 'cp', '-r', map({ "$PghaCluster::ROOT/$_" } qw(Makefile src sim sql pgha.control)), glob("$PghaCluster::ROOT/pgha--*.sql"), $copy ]);
 PghaCluster::must_run([ 'find', $copy, '-name', '*.o', '-delete' ]);
 delete @ENV{qw(MAKEFLAGS MAKELEVEL)};
 my ($status, $out, $err) = PghaCluster::run_command(

@@ -34,8 +34,8 @@ is(join('|', map { $_ // '' } @{ $w->status }{qw(timeline flushed_lsn gate sync_
 	like($out, qr/^Cluster main: primary a, term 1  \(as w sees it\)$/m, 'pgha status asks a witness, too');
 	like($out, qr/^ +\* +w +\S+ +witness +witness +- /m, 'and has a row for it');
 }
-(undef, undef, my $agent) = PghaCluster::run_command([ $w->here, PghaCluster::pgha_program(), 'agent', '-D', $w->{data} ]);
-like($agent, qr/"w" is a witness, which needs no agent/, 'an agent is told that it is not needed');
+(undef, my $agent) = PghaCluster::run_command([ $w->here, PghaCluster::pgha_program(), 'agent', '-D', $w->{data}, '--check' ]);
+like($agent, qr/^node +w \(a witness: the agent only writes lists of members\)$/m, 'an agent knows what it may do here');
 is($w->value('SELECT count(*) FROM pg_replication_slots'), 0, 'it keeps no slots');
 is($a->value(q(SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pgha\_w%')), 0, 'and none is kept for it');
 ok(defined $w->value('CREATE TABLE t (a int); INSERT INTO t VALUES (1); DROP TABLE t'), 'commits of its own are its own matter');

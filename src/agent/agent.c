@@ -16,6 +16,9 @@
  * not while failover is paused.  One that fails is tried again after a pause
  * that grows.
  *
+ * Beside a witness it has one task only: to write the list of members when the
+ * primary orders it (lists.c).  It asks the witness nothing, and touches no server.
+ *
  * It listens on no port.  It ends at once on SIGTERM; SIGHUP has it read the
  * configuration again, which it also does when a file has changed.
  */
@@ -47,6 +50,7 @@
 #include "conf.h"
 #include "handover.h"
 #include "keeper.h"
+#include "lists.h"
 #include "lock.h"
 #include "pause.h"
 #include "pgpool.h"
@@ -55,6 +59,7 @@
 #define LOOK_EVERY_MS		500
 #define IDLE_POLL_MS		5000
 #define JOB_POLL_MS			250
+#define LIST_POLL_MS		20
 #define ANSWER_LIMIT_MS		5000	/* beyond what the server was allowed to wait */
 
 /* A server that is down may be about to restart itself, or be started by the system. */
@@ -206,12 +211,12 @@ static void
 tend_sessions(int64_t now)
 {
 	/* Where it cannot be told whether it runs, its session is what can. */
-	if (!may_run())
+	if (!may_run() || conf.witness)
 		pgha_session_close(&own);
 	else if (own.state == PGHA_SESSION_CLOSED && now >= own.retry_at)
 		pgha_session_open(&own, &conf, conf.self);
 
-	if (own_is_primary() || conf.members.count < 2)
+	if (own_is_primary() || (conf.members.count < 2 && !conf.witness))
 		pgha_session_close(&primary);
 	else if (primary.state == PGHA_SESSION_CLOSED && now >= primary.retry_at)
 		pgha_session_open(&primary, &conf, next_member());
@@ -267,7 +272,8 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 	PghaJobOrder order = {.id = id, .method = method, .ordered = ordered, .leader = leader};
 	PghaJobStatus failed;
 
-	if (job.running != 0)
+	/* Neither may the other's files change meanwhile. */
+	if (job.running != 0 || pgha_lists_busy())
 		return;
 
 	/* One that fails for the same reason, time and again, is told once. */
@@ -401,7 +407,11 @@ take_order(PghaSession *session)
 		pgha_job_cancel(&job);
 	if (poll->order_id == 0)
 		return;
-	if (strcmp(poll->command, "recover") == 0)
+	if (strcmp(poll->command, "list") == 0)
+		pgha_lists_take(session, &options, job.running != 0);
+	else if (conf.witness)
+		return;					/* it writes lists, and touches no server */
+	else if (strcmp(poll->command, "recover") == 0)
 	{
 		if (job.running != 0)
 			return;				/* the next poll names that one, and whoever ordered waits for it */
@@ -623,7 +633,7 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (!starter_ended(pid) && !pgha_keeper_ended(pid))
+		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_lists_ended(pid))
 			pgha_pgpool_ended(pid, status);
 	}
 }
@@ -664,11 +674,11 @@ advance(PghaSession *session)
 			pgha_session_close(session);
 		}
 	}
-	if (session->state == PGHA_SESSION_READY)
+	if (session->state == PGHA_SESSION_READY && !pgha_lists_tell(session))
 	{
 		/* The keeper wants fresh news. */
 		bool		often = session == &own && conf.address[0] != '\0';
-		int			wait_ms = job.running != 0 ? JOB_POLL_MS : often ? conf.failure_timeout_ms / 3 : IDLE_POLL_MS;
+		int			wait_ms = pgha_lists_busy() ? LIST_POLL_MS : job.running != 0 ? JOB_POLL_MS : often ? conf.failure_timeout_ms / 3 : IDLE_POLL_MS;
 
 		pgha_session_poll(session, &conf, server, &job, wait_ms < IDLE_POLL_MS ? wait_ms : IDLE_POLL_MS,
 						  often && conf.failure_timeout_ms < ANSWER_LIMIT_MS ? conf.failure_timeout_ms : ANSWER_LIMIT_MS);
@@ -689,10 +699,13 @@ run_agent(void)
 		tend_sessions(now);
 		advance(&own);
 		advance(&primary);
-		tend_address();
-		start_after_handover(now);
-		reconcile(now);
-		pgha_pgpool_tend(&conf, own_is_primary(), now);
+		if (!conf.witness)
+		{
+			tend_address();
+			start_after_handover(now);
+			reconcile(now);
+			pgha_pgpool_tend(&conf, own_is_primary(), now);
+		}
 		wait_for_something();
 	}
 	pgha_session_close(&own);

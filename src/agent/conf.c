@@ -81,7 +81,8 @@ pgha_agent_conf_print(const PghaAgentConf *conf)
 	static const char *const rejoin[] = {"off", "rewind", "clone"};
 	char		log[PATH_MAX];
 
-	printf("node              %s\n", conf->members.member[conf->self].name);
+	printf("node              %s%s\n", conf->members.member[conf->self].name,
+		   conf->witness ? " (a witness: the agent only writes lists of members)" : "");
 	printf("data directory    %s\n", conf->data);
 	printf("configuration     %s%s\n", conf->config_file, conf->config_outside ? " (outside of the data directory)" : "");
 	printf("agent directory   %s\n", conf->directory);
@@ -153,7 +154,7 @@ pgha_agent_conf_reload(PghaAgentConf *conf, const PghaAgentOptions *options, boo
 		pgha_agent_conf_free(&fresh);
 		return PGHA_RELOAD_KEPT;
 	}
-	if (strcmp(fresh.data, conf->data) != 0 || strcmp(fresh.directory, conf->directory) != 0 ||
+	if (strcmp(fresh.data, conf->data) != 0 || strcmp(fresh.directory, conf->directory) != 0 || fresh.witness != conf->witness ||
 		strcmp(fresh.members.member[fresh.self].name, conf->members.member[conf->self].name) != 0)
 	{
 		pgha_agent_log("the node, its data directory or the agent's directory have changed: restart the agent");

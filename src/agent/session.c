@@ -279,6 +279,19 @@ take_answer(PghaSession *session)
 	return true;
 }
 
+/* The server knows the outcome, whether it still waits for it or not. */
+static void
+take_told(PghaSession *session)
+{
+	PGresult   *result = take_result(session);
+
+	if (result == NULL)
+		return;
+	PQclear(result);
+	session->told_order = session->telling;
+	session->state = PGHA_SESSION_READY;
+}
+
 bool
 pgha_session_advance(PghaSession *session)
 {
@@ -300,6 +313,9 @@ pgha_session_advance(PghaSession *session)
 			break;
 		case PGHA_SESSION_POLLING:
 			answered = take_answer(session);
+			break;
+		case PGHA_SESSION_TELLING:
+			take_told(session);
 			break;
 	}
 	if (session->state != PGHA_SESSION_CLOSED && session->state != PGHA_SESSION_READY &&
@@ -355,6 +371,8 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 			session->sent_job = job->order.id;
 		}
 	}
+	else
+		value[9] = PGHA_TAKES_LISTS;
 	(void) snprintf(wait, sizeof(wait), "%d", value[10] != NULL ? 0 : wait_ms);
 	value[14] = wait;
 
@@ -369,4 +387,23 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 	session->state = PGHA_SESSION_POLLING;
 	session->asked_at = pgha_clock_ms();
 	session->deadline = session->asked_at + wait_ms + limit_ms;
+}
+
+void
+pgha_session_tell(PghaSession *session, int64_t order_id, bool done, const char *message)
+{
+	char		query[256];
+	char		id[32];
+	const char *value[3] = {id, done ? "true" : "false", message};
+
+	(void) snprintf(id, sizeof(id), "%lld", (long long) order_id);
+	(void) snprintf(query, sizeof(query), "SELECT %s.pgha_agent_done($1::bigint, $2::boolean, $3)", session->schema);
+	if (!PQsendQueryParams(session->conn, query, 3, NULL, value, NULL, NULL, 0))
+	{
+		fail_session(session, PQerrorMessage(session->conn), NULL);
+		return;
+	}
+	session->telling = order_id;
+	session->state = PGHA_SESSION_TELLING;
+	session->deadline = pgha_clock_ms() + QUERY_LIMIT_MS;
 }

@@ -26,7 +26,7 @@ typedef struct PghaPoll
 	uint64_t	pause_generation;
 	int64_t		order_id;		/* 0: no order */
 	char		command[32];
-	char		argument[80];
+	char		argument[PGHA_LIST_ORDER_SIZE];
 	bool		cancel;
 } PghaPoll;
 
@@ -37,7 +37,8 @@ typedef enum PghaSessionState
 	PGHA_SESSION_CONNECTING,
 	PGHA_SESSION_PREPARING,		/* looks for the extension */
 	PGHA_SESSION_READY,			/* to be given the next poll */
-	PGHA_SESSION_POLLING
+	PGHA_SESSION_POLLING,
+	PGHA_SESSION_TELLING		/* the outcome of an order */
 } PghaSessionState;
 
 typedef struct PghaSession
@@ -60,6 +61,8 @@ typedef struct PghaSession
 	PghaPoll	poll;
 	int64_t		sent_job;		/* job whose outcome the poll under way tells; 0: none */
 	int64_t		told_job;		/* last job whose outcome this server knows */
+	int64_t		telling;		/* order whose outcome is being told */
+	int64_t		told_order;		/* last order whose outcome was told by pgha_session_tell() */
 	int64_t		acknowledge;	/* order of the own server to be named with the next poll */
 } PghaSession;
 
@@ -83,5 +86,11 @@ extern bool pgha_session_advance(PghaSession *session);
  */
 extern void pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer server,
 							  const PghaJobStatus *job, int wait_ms, int limit_ms);
+
+/*
+ * Tells the outcome of an order instead, by pgha_agent_done(); it is told when
+ * session->told_order names it.
+ */
+extern void pgha_session_tell(PghaSession *session, int64_t order_id, bool done, const char *message);
 
 #endif							/* PGHA_SESSION_H */

@@ -462,7 +462,7 @@ pgha_doctor_main(int argc, char **argv)
 		pgha_finding(add_group(groups, "host", NULL, NULL), "error", "agent_configuration",
 					 "Correct the file; \"pgha agent --check\" says the same.",
 					 "the agent could not start: %s", error);
-	else if (on_host)
+	else if (on_host && !conf.witness)
 		pgha_doctor_host(&conf, add_group(groups, "host", conf.members.member[conf.self].name, conf.data));
 	if (options.pgpool_conf != NULL)
 	{

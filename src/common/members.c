@@ -354,3 +354,48 @@ pgha_witnesses_parse(const char *text, PghaMembers *members, char *error, size_t
 {
 	return parse_list(text, members, true, error, error_size);
 }
+
+void
+pgha_members_write(const PghaMembers *members, int first, int end, char *text)
+{
+	size_t		length = 0;
+
+	text[0] = '\0';
+	for (int i = first; i < end && length < PGHA_LIST_SIZE; i++)
+	{
+		const PghaAddress *member = &members->member[i];
+		bool		brackets = strchr(member->host, ':') != NULL;
+
+		length += (size_t) snprintf(text + length, PGHA_LIST_SIZE - length, "%s%s=%s%s%s:%d", i > first ? ", " : "",
+									member->name, brackets ? "[" : "", member->host, brackets ? "]" : "", member->port);
+	}
+}
+
+/* The next one from *i on that has another name, or NULL. */
+static const PghaAddress *
+next_other(const PghaMembers *members, int *i, const char *name)
+{
+	while (*i < members->voters && strcmp(members->member[*i].name, name) == 0)
+		(*i)++;
+	return *i < members->voters ? &members->member[(*i)++] : NULL;
+}
+
+bool
+pgha_members_same_without(const PghaMembers *one, const PghaMembers *two, const char *name)
+{
+	int			i = 0;
+	int			j = 0;
+	const PghaAddress *a;
+	const PghaAddress *b;
+
+	do
+	{
+		a = next_other(one, &i, name);
+		b = next_other(two, &j, name);
+		if (a != NULL && b != NULL &&
+			(strcmp(a->name, b->name) != 0 || !same_host(a->host, b->host) || a->port != b->port))
+			return false;
+	}
+	while (a != NULL && b != NULL);
+	return a == b;
+}

@@ -10,6 +10,15 @@
 
 #define PGHA_HOST_SIZE	256
 
+/* A list of as many as there may be, written by pgha_members_write(). */
+#define PGHA_LIST_SIZE	(PGHA_MAX_MEMBERS * (PGHA_NAME_SIZE + PGHA_HOST_SIZE + 12))
+
+/* An order to change the list of a setting: "check" or "write", the setting, the node, and the list. */
+#define PGHA_LIST_ORDER_SIZE	(PGHA_LIST_SIZE + PGHA_NAME_SIZE + 32)
+
+/* What an agent that carries out such orders says of itself with its polls (pgha_agent_poll()). */
+#define PGHA_TAKES_LISTS	"takes lists"
+
 typedef struct PghaAddress
 {
 	char		name[PGHA_NAME_SIZE];
@@ -40,6 +49,15 @@ extern bool pgha_members_parse(const char *text, PghaMembers *members,
  */
 extern bool pgha_witnesses_parse(const char *text, PghaMembers *members,
 								 char *error, size_t error_size);
+
+/*
+ * Writes the members from `first` on, up to and without `end`, as they are parsed.
+ * `text` has PGHA_LIST_SIZE bytes.
+ */
+extern void pgha_members_write(const PghaMembers *members, int first, int end, char *text);
+
+/* The lists, but for the one of that name: the same names, hosts and ports in the same order? */
+extern bool pgha_members_same_without(const PghaMembers *one, const PghaMembers *two, const char *name);
 
 /* Is `name` usable as a member's name? */
 extern bool pgha_name_valid(const char *name);

@@ -48,6 +48,8 @@ typedef struct Reader
 {
 	PghaAgentConf *conf;
 	Setting		setting[SETTINGS];
+	const char *replaced;		/* the text of this file ... */
+	const char *instead;		/* ... is read from here; NULL: of none */
 	char	   *error;
 	size_t		error_size;
 } Reader;
@@ -186,8 +188,10 @@ read_directory(Reader *reader, const char *path, int depth)
 }
 
 static bool
-take_setting(Reader *reader, const char *file, const char *name, const char *value, int depth)
+take_setting(Reader *reader, const char *file, int line, const char *name, const char *value, int depth)
 {
+	PghaConfPlace  *places[SETTINGS] = {[NODE] = &reader->conf->node_at, [MEMBERS] = &reader->conf->members_at,
+		[WITNESSES] = &reader->conf->witnesses_at};
 	char		path[PATH_MAX];
 
 	resolve(file, value, path, sizeof(path));
@@ -203,6 +207,11 @@ take_setting(Reader *reader, const char *file, const char *name, const char *val
 		{
 			free(reader->setting[i].value);
 			reader->setting[i].value = strdup(value);
+			if (places[i] != NULL)
+			{
+				(void) snprintf(places[i]->file, PATH_MAX, "%s", file);
+				places[i]->line = line;
+			}
 		}
 	}
 	return true;
@@ -236,7 +245,7 @@ read_file(Reader *reader, const char *path, bool must_exist, int depth)
 	if (depth > MAX_DEPTH)
 		return pgha_fail(reader->error, reader->error_size,
 						 "file \"%s\" is included at too many levels", path);
-	file = fopen(path, "re");
+	file = fopen(reader->replaced != NULL && strcmp(path, reader->replaced) == 0 ? reader->instead : path, "re");
 	if (file == NULL)
 	{
 		/* As the server does, which skips it whatever the reason. */
@@ -262,7 +271,7 @@ read_file(Reader *reader, const char *path, bool must_exist, int depth)
 			done = pgha_fail(reader->error, reader->error_size,
 							 "syntax error in file \"%s\", line %d", path, number);
 		else
-			done = *name == '\0' || take_setting(reader, path, name, value, depth);
+			done = *name == '\0' || take_setting(reader, path, number, name, value, depth);
 		free(name);
 		free(value);
 	}
@@ -406,10 +415,8 @@ take_members(Reader *reader)
 		return false;
 	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reader->error, reader->error_size))
 		return false;
-	conf->self = pgha_members_find(&conf->members, node);
-	if (conf->self == PGHA_NOBODY && pgha_voters_find(&conf->members, node) != PGHA_NOBODY)
-		return pgha_fail(reader->error, reader->error_size,
-						 "pgha.node \"%s\" is a witness, which needs no agent", node);
+	conf->self = pgha_voters_find(&conf->members, node);
+	conf->witness = conf->self >= conf->members.count;
 	if (conf->self == PGHA_NOBODY)
 		return pgha_fail(reader->error, reader->error_size,
 						 "pgha.node \"%.64s\" is not one of pgha.members", node);
@@ -642,7 +649,14 @@ bool
 pgha_agent_conf_read(const char *data, const char *config_file,
 					 PghaAgentConf *conf, char *error, size_t error_size)
 {
-	Reader		reader = {.conf = conf, .error = error, .error_size = error_size};
+	return pgha_agent_conf_read_with(data, config_file, NULL, NULL, conf, error, error_size);
+}
+
+bool
+pgha_agent_conf_read_with(const char *data, const char *config_file, const char *file, const char *instead,
+						  PghaAgentConf *conf, char *error, size_t error_size)
+{
+	Reader		reader = {.conf = conf, .replaced = file, .instead = instead, .error = error, .error_size = error_size};
 	bool		done;
 
 	memset(conf, 0, sizeof(*conf));

@@ -23,6 +23,13 @@ typedef enum PghaAutoRejoin
 	PGHA_REJOIN_CLONE
 } PghaAutoRejoin;
 
+/* Where a setting stands that counts; line 0: nowhere. */
+typedef struct PghaConfPlace
+{
+	char		file[PATH_MAX];	/* as it was named in the including one */
+	int			line;			/* from 1 */
+} PghaConfPlace;
+
 typedef struct PghaAgentConf
 {
 	/* where things are; absolute paths without symbolic links in the last component */
@@ -37,6 +44,7 @@ typedef struct PghaAgentConf
 	char		cluster[64];
 	PghaMembers members;
 	int			self;			/* index of pgha.node */
+	bool		witness;		/* it is one of the witnesses, behind the members */
 	char		conninfo[PGHA_CONNINFO_SIZE];	/* pgha.conninfo */
 	PghaAutoRejoin auto_rejoin;
 	bool		clone_in_place;
@@ -58,6 +66,11 @@ typedef struct PghaAgentConf
 	bool		fence_by_ec2;	/* pgha.fence = ec2-stop */
 	int			fence_timeout_ms;
 
+	/* where those stand that change with the members (conf_edit.c) */
+	PghaConfPlace	node_at;
+	PghaConfPlace	members_at;
+	PghaConfPlace	witnesses_at;
+
 	/* PostgreSQL's */
 	char		restore_command[PGHA_COMMAND_SIZE];
 	int			file_count;		/* files that were read: config_file, its includes, postgresql.auto.conf; and that it names */
@@ -74,6 +87,11 @@ typedef struct PghaAgentConf
  */
 extern bool pgha_agent_conf_read(const char *data, const char *config_file,
 								 PghaAgentConf *conf, char *error, size_t error_size);
+
+/* The same with the text of the file `instead` in the place of `file`, which is one that was read before. */
+extern bool pgha_agent_conf_read_with(const char *data, const char *config_file,
+									  const char *file, const char *instead,
+									  PghaAgentConf *conf, char *error, size_t error_size);
 
 /* Frees what *conf points to. */
 extern void pgha_agent_conf_free(PghaAgentConf *conf);

@@ -46,7 +46,7 @@ spareness(const PghaAgent *agent)
 {
 	if (agent->node[0] == '\0')
 		return 3;
-	if (pgha_members_find(&PghaShmem->view.members, agent->node) != PGHA_NOBODY)
+	if (pgha_voters_find(&PghaShmem->view.members, agent->node) != PGHA_NOBODY)
 		return 0;
 	return agent->pid != 0 ? 1 : 2;
 }

@@ -12,7 +12,7 @@
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 
-#include "../core/node.h"
+#include "../common/members.h"
 
 /* Why something could not be done, for a caller who raises it or keeps it. */
 typedef struct PghaFailure
@@ -42,6 +42,17 @@ typedef struct PghaJob
 	TimestampTz updated;
 } PghaJob;
 
+/* An order to change a list in the configuration files, as given to one agent (sql/members.c). */
+typedef struct PghaListTask
+{
+	int64		id;				/* 0: none; stays after its end, until the next one */
+	bool		withdrawn;		/* nobody waits for it any more: it is not handed out */
+	pid_t		handed_to;		/* session that has been told of it; 0: none */
+	bool		answered;
+	bool		done;
+	char		message[1024];	/* what was done, or why not */
+} PghaListTask;
+
 /* One member's agent. */
 typedef struct PghaAgent
 {
@@ -59,6 +70,8 @@ typedef struct PghaAgent
 	int64		command_id;		/* a command for it that it has not taken; 0: none */
 	char		command[24];
 	char		argument[64];
+	bool		takes_lists;	/* this session's program is of a version that carries such orders out */
+	PghaListTask list;
 	PghaJob		job;
 } PghaAgent;
 
@@ -102,6 +115,8 @@ typedef struct PghaBoard
 	char		instance[PGHA_INSTANCE_SIZE];	/* that this server runs on; empty: not EC2, or not told */
 	char		address[PGHA_ADDRESS_STATE_SIZE];	/* what became of pgha.address here */
 	PghaStopOrder stop;
+	pid_t		list_owner;		/* session that changes the members; 0: none */
+	char		list_order[PGHA_LIST_ORDER_SIZE];	/* what the tasks of the agents are */
 	int			event_count;
 	PghaQueuedEvent event[PGHA_QUEUED_EVENTS];
 	PghaKeptFailure kept[PGHA_KEPT_FAILURES];

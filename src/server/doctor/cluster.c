@@ -352,7 +352,7 @@ check_one_slot(PghaDoctor *doctor, const PghaMemberView *member, const char *slo
 					   "slot \"%s\" is about to lose WAL that member \"%s\" needs", slot, member->name);
 	else if (streams && !PghaDoctorTrue(row, 1))
 		PghaDoctorFind(doctor, PGHA_WARNING,
-					   "SELECT * FROM pg_stat_wal_receiver on that node shows which slot it uses; restart it if it is not this one.",
+					   psprintf("It connected before there was one. Have it connect anew: SELECT pg_terminate_backend(pid) FROM pg_stat_replication WHERE application_name = '%s';", member->name),
 					   "member \"%s\" streams from here, but not by its slot \"%s\"", member->name, slot);
 }
 

@@ -69,7 +69,8 @@ typedef struct News
 	uint64		pause_generation;
 	int64		order_id;		/* 0: none */
 	char		command[24];
-	char		argument[64];
+	char		argument[PGHA_LIST_ORDER_SIZE];
+	bool		list;			/* it is agent->list */
 	bool		cancel;
 } News;
 
@@ -115,7 +116,7 @@ register_session(PghaAgent *agent)
 	if (agent->pid != MyProcPid && strcmp(my_node, pgha_node) == 0)
 		PghaTheBoard()->stop.taken = false;
 	if (before != MyProcPid)
-		agent->told_known = false;
+		agent->told_known = agent->takes_lists = false;
 	agent->pid = MyProcPid;
 	agent->heard = pgha_clock_us();
 	agent->refused_at = 0;
@@ -232,6 +233,8 @@ take_report(FunctionCallInfo fcinfo, const char *node)
 			before = register_session(agent);
 			PghaCopyShown(agent->data_directory, data_directory, sizeof(agent->data_directory), false);
 			PghaCopyShown(agent->server, server, sizeof(agent->server), false);
+			if (PG_ARGISNULL(ARG_JOB))
+				agent->takes_lists = strcmp(text_argument(fcinfo, ARG_MESSAGE, ""), PGHA_TAKES_LISTS) == 0;
 			if (!PG_ARGISNULL(ARG_JOB) && PG_GETARG_INT64(ARG_JOB) == agent->command_id)
 				agent->command_id = 0;
 			else if (!PG_ARGISNULL(ARG_JOB) && PG_GETARG_INT64(ARG_JOB) == board->stop.id)
@@ -270,7 +273,7 @@ check_node_argument(const char *node)
 	bool		member;
 
 	LWLockAcquire(PghaShmem->lock, LW_SHARED);
-	member = !PghaShmem->view.valid || pgha_members_find(&PghaShmem->view.members, node) != PGHA_NOBODY;
+	member = !PghaShmem->view.valid || pgha_voters_find(&PghaShmem->view.members, node) != PGHA_NOBODY;
 	LWLockRelease(PghaShmem->lock);
 	PghaCopyShown(shown, node, sizeof(shown), false);
 	if (!member || !pgha_name_valid(node))
@@ -326,6 +329,14 @@ look_for_news(const char *node, const char *seen_state, int64 own_job, News *new
 			strlcpy(news->command, "recover", sizeof(news->command));
 			strlcpy(news->argument, agent->job.method, sizeof(news->argument));
 		}
+		else if (agent->list.id != 0 && !agent->list.withdrawn && !agent->list.answered &&
+				 agent->list.handed_to != MyProcPid)
+		{
+			news->list = true;
+			news->order_id = agent->list.id;
+			strlcpy(news->command, "list", sizeof(news->command));
+			strlcpy(news->argument, board->list_order, sizeof(news->argument));
+		}
 		heard_of_pause = agent->told_known && agent->told_paused == news->paused;
 		news->cancel = agent->job.cancel && agent->job.id == own_job && agent->job.outcome[0] == '\0';
 	}
@@ -346,6 +357,8 @@ remember_told(const char *node, const News *news)
 			continue;
 		board->agent[i].told_known = true;
 		board->agent[i].told_paused = news->paused;
+		if (news->list && board->agent[i].list.id == news->order_id)
+			board->agent[i].list.handed_to = MyProcPid;
 	}
 	LWLockRelease(board->lock);
 }
@@ -521,6 +534,29 @@ pgha_sql_agent_host(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Is it the outcome of an order to change a list, which this session's node was given?  The lock must be held. */
+static bool
+take_list_answer(int64 id, bool done, const char *message)
+{
+	PghaBoard  *board = PghaTheBoard();
+
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		PghaAgent  *agent = &board->agent[i];
+
+		if (id == 0 || agent->list.id != id || strcmp(agent->node, my_node) != 0)
+			continue;
+		if (!agent->list.answered)
+		{
+			agent->list.answered = true;
+			agent->list.done = done;
+			PghaCopyText(agent->list.message, message, sizeof(agent->list.message));
+		}
+		return !agent->list.withdrawn;
+	}
+	return false;
+}
+
 /*
  * pgha_agent_done(order_id, done, message): the outcome of an order that
  * pgha_agent_poll() handed out.  False if nobody waits for it any more.
@@ -531,6 +567,7 @@ pgha_sql_agent_done(PG_FUNCTION_ARGS)
 	char	   *message = line_argument(fcinfo, 2);
 	PghaBoard  *board;
 	bool		awaited;
+	bool		listed = false;
 
 	PghaRequireData();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -547,8 +584,12 @@ pgha_sql_agent_done(PG_FUNCTION_ARGS)
 		board->stop.done = PG_GETARG_BOOL(1);
 		PghaCopyText(board->stop.message, message, sizeof(board->stop.message));
 	}
+	if (!awaited)
+		listed = take_list_answer(PG_GETARG_INT64(0), PG_GETARG_BOOL(1), message);
 	LWLockRelease(board->lock);
 	if (awaited)
 		PghaWakeMonitor();
-	PG_RETURN_BOOL(awaited);
+	if (listed)
+		PghaAgentsWake();
+	PG_RETURN_BOOL(awaited || listed);
 }

@@ -33,6 +33,45 @@ test_shown(void)
 	}
 }
 
+/* What is written is what was parsed; lists are compared without one of them. */
+static void
+test_written(void)
+{
+	static const struct
+	{
+		const char *one;
+		const char *two;
+		bool		same;
+	}			cases[] = {
+		{"a=h:1, b=h:2", "a=h:1, b=h:2", true},
+		{"a=h:1, b=h:2", "a=h:1, b=h:2, x=h:3", true},
+		{"a=h:1, x=h:4, b=h:2", "a=h:1, b=H:2, x=h:3", true},
+		{"x=h:3", "", true},
+		{"a=h:1, b=h:2", "b=h:2, a=h:1", false},
+		{"a=h:1, b=h:2", "a=h:1, b=h:3, x=h:4", false},
+		{"a=h:1, b=h:2", "a=h:1, x=h:3", false},
+		{"a=h:1", "a=h:1, b=h:2", false},
+	};
+	PghaMembers members;
+	PghaMembers other;
+	char		text[PGHA_LIST_SIZE];
+	char		error[256];
+
+	ok(pgha_members_parse("a = h, b=[fd00::1%eth0]:1", &members, error, sizeof(error)) &&
+	   pgha_witnesses_parse("w=x:2", &members, error, sizeof(error)), "a list to be written");
+	pgha_members_write(&members, 0, members.count, text);
+	ok(strcmp(text, "a=h:5432, b=[fd00::1%eth0]:1") == 0, "members written: %s", text);
+	pgha_members_write(&members, members.count, members.voters, text);
+	ok(strcmp(text, "w=x:2") == 0, "witnesses written: %s", text);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		(void) pgha_members_parse(cases[i].one, &members, error, sizeof(error));
+		(void) pgha_members_parse(cases[i].two, &other, error, sizeof(error));
+		ok(pgha_members_same_without(&members, &other, "x") == cases[i].same, "without x: %s / %s", cases[i].one, cases[i].two);
+		ok(pgha_members_same_without(&other, &members, "x") == cases[i].same, "... and the other way round");
+	}
+}
+
 /* Witnesses stand behind the members, and are no members. */
 static void
 test_witnesses(void)
@@ -165,6 +204,7 @@ test_members(void)
 	   "members are found by name");
 
 	test_witnesses();
+	test_written();
 
 	memset(host, 'h', sizeof(host));
 	host[PGHA_HOST_SIZE - 1] = '\0';
