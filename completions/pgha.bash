@@ -124,7 +124,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent create leave witness vip help --help --version
+		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent create join leave witness vip help --help --version
 		return
 	fi
 
@@ -191,10 +191,11 @@ _pgha()
 		agent) value='--pgdata= --config= --check' ;;
 		create) value='--pgdata= --cluster= --node= --members= --witnesses= --name= --allow= --pwfile= --set= --dry-run --yes' ;;
 		leave) value='--pgdata= --cluster= --drop --force --dry-run --yes' ;;
+		join) value='--pgdata= --cluster= --node= --from= --address= --pwfile= --allow= --set= --replace-data --dry-run --yes' ;;
 		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent create leave witness vip
+			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent create join leave witness vip
 			return
 			;;
 		*) return ;;

@@ -15,12 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/log.h"
 #include "../host/durable.h"
 #include "setup_database.h"
 #include "setup_node.h"
 #include "subcommands.h"
+
+#define FORGET_LIMIT_MS		30000
 
 typedef struct Leave
 {
@@ -221,6 +224,25 @@ go_on_alone(Leave *leave, bool was_running)
 		(was_running || pgha_home_stop(&setup->home, setup->error, sizeof(setup->error)));
 }
 
+/* The primary has to see first that the server is down. */
+static bool
+ask_to_forget(PghaSetup *setup, PGconn *conn)
+{
+	long long	start = pgha_awake_ms();
+	struct timespec pause = {.tv_nsec = 500000000};
+	char		value[16];
+
+	while (!pgha_setup_value(conn, "SELECT pgha_remove_member($1::text)", setup->survey.node, value, sizeof(value), setup->error, sizeof(setup->error)))
+	{
+		bool		down = strstr(setup->error, "running") != NULL || strstr(setup->error, "is down") != NULL;
+
+		if (!down || pgha_awake_ms() - start > FORGET_LIMIT_MS || pgha_setup_interrupted(NULL))
+			return false;
+		(void) nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 /* The others: the primary has their agents take it off their lists. */
 static void
 have_it_forgotten(Leave *leave)
@@ -228,12 +250,13 @@ have_it_forgotten(Leave *leave)
 	PghaSetup  *setup = &leave->setup;
 	PGconn	   *conn = leave->primary.host[0] != '\0' && setup->password[0] != '\0' ?
 		pgha_setup_login(setup, leave->primary.host, leave->primary.port) : NULL;
-	char		value[16] = "";
 
-	if (conn != NULL && pgha_setup_value(conn, "SELECT pgha_remove_member($1)", setup->survey.node, value, sizeof(value), setup->error, sizeof(setup->error)))
+	setup->error[conn != NULL ? 0 : strlen(setup->error)] = '\0';
+	if (conn != NULL && ask_to_forget(setup, conn))
 		printf("The others have taken \"%s\" off their lists.\n", setup->survey.node);
 	else
-		printf("The other members still know it.  On the primary, as a superuser:\n  SELECT pgha_remove_member('%s');\n", setup->survey.node);
+		printf("The other members still know it%s%s.  On the primary, as a superuser:\n  SELECT pgha_remove_member('%s');\n",
+			   setup->error[0] != '\0' ? ": " : "", pgha_shown(setup->error, false), setup->survey.node);
 	PQfinish(conn);
 }
 

@@ -81,6 +81,26 @@ pgha_database_look(PghaSetup *setup, PghaFound *found)
 		pgha_setup_refuse(setup, "Install it on this host.", "the extension pgha is not installed for the server on \"%s\"", setup->home.conf.data);
 }
 
+bool
+pgha_database_is_empty(PghaSetup *setup)
+{
+	PGconn	   *conn = pgha_database_connect(setup);
+	char		databases[16];
+	char		relations[16];
+	char		roles[16];
+	bool		empty;
+
+	if (conn == NULL)
+		return false;
+	empty = ask(setup, conn, "SELECT count(*) FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')", databases, sizeof(databases)) &&
+		ask(setup, conn, "SELECT count(*) FROM (SELECT oid FROM pg_class UNION ALL SELECT oid FROM pg_proc UNION ALL SELECT oid FROM pg_namespace) o"
+			" WHERE o.oid >= 16384", relations, sizeof(relations)) &&
+		ask(setup, conn, "SELECT count(*) FROM pg_authid WHERE oid >= 16384", roles, sizeof(roles)) &&
+		databases[0] == '0' && relations[0] == '0' && roles[0] == '0';
+	PQfinish(conn);
+	return empty;
+}
+
 /* All or nothing. */
 static bool
 execute_all(PghaSetup *setup, PGconn *conn, const char *const *queries)

@@ -25,6 +25,9 @@ extern bool pgha_database_look(PghaSetup *setup, PghaFound *found);
 /* Makes both, or none; a role that is there gets the password. */
 extern bool pgha_database_fill(PghaSetup *setup, const PghaFound *found);
 
+/* Has nobody put anything into it yet?  Not known is no; then the reason is in setup->error. */
+extern bool pgha_database_is_empty(PghaSetup *setup);
+
 /* Drops what is said; the slots of members, too. */
 extern bool pgha_database_drop(PghaSetup *setup, bool extension, bool role, bool slots);
 

@@ -131,25 +131,34 @@ survey_data(PghaSetup *setup)
 	return true;
 }
 
-bool
-pgha_setup_survey(PghaSetup *setup)
+static bool
+check_version(PghaSetup *setup)
 {
-	PghaSurvey *survey = &setup->survey;
 	char		version[16];
 	char	   *text;
 	char		path[PATH_MAX + 32];
 
-	memset(survey, 0, sizeof(*survey));
-	if (!setup->home.made)
-		return survey_nothing(setup);
 	(void) snprintf(path, sizeof(path), "%s/PG_VERSION", setup->home.conf.data);
 	text = pgha_read_file(path, NULL);
 	(void) snprintf(version, sizeof(version), "%s", text != NULL ? text : "?");
 	version[strcspn(version, "\n")] = '\0';
 	free(text);
-	if (atoi(version) != PGHA_OWN_MAJOR)
-		return pgha_setup_refuse(setup, "Call the pgha of that version.",
-								 "\"%s\" is of version %s, and this program is for %d", setup->home.conf.data, version, PGHA_OWN_MAJOR);
+	return atoi(version) == PGHA_OWN_MAJOR ||
+		pgha_setup_refuse(setup, "Call the pgha of that version.",
+						  "\"%s\" is of version %s, and this program is for %d", setup->home.conf.data, version, PGHA_OWN_MAJOR);
+}
+
+bool
+pgha_setup_survey(PghaSetup *setup)
+{
+	PghaSurvey *survey = &setup->survey;
+
+	memset(survey, 0, sizeof(*survey));
+	survey->hints = true;
+	if (!setup->home.made && !setup->home.conf.config_outside)
+		return survey_nothing(setup);
+	if (setup->home.made && !check_version(setup))
+		return false;
 	return number(setup, "port", &survey->port) &&
 		setting(setup, "listen_addresses", survey->listen, sizeof(survey->listen)) &&
 		setting(setup, "unix_socket_directories", survey->sockets, sizeof(survey->sockets)) &&
@@ -162,7 +171,7 @@ pgha_setup_survey(PghaSetup *setup)
 		setting(setup, "pgha.node", survey->node, sizeof(survey->node)) &&
 		setting(setup, "pgha.members", survey->members, sizeof(survey->members)) &&
 		setting(setup, "pgha.cluster", survey->cluster, sizeof(survey->cluster)) &&
-		survey_data(setup);
+		(!setup->home.made || survey_data(setup));
 }
 
 /* ---- what is to be written ---- */

@@ -119,7 +119,10 @@ pgha_setup_setting(const PghaAgentConf *conf, const char *name, char *value, siz
 {
 	char		program[PATH_MAX + 32];
 	char		option[PATH_MAX + 32];
-	char	   *argv[] = {program, "-D", (char *) conf->data, "-c", option, "-C", (char *) name, NULL};
+	/* Where the file is elsewhere it says where the data are, which need not be there yet. */
+	char	   *outside[] = {program, "-c", option, "-C", (char *) name, NULL};
+	char	   *inside[] = {program, "-D", (char *) conf->data, "-C", (char *) name, NULL};
+	char	  **argv = conf->config_outside ? outside : inside;
 	Answer		answer = {value, size};
 	PghaRun		run = {.argv = argv, .limit_ms = PGHA_SETUP_LIMIT_MS, .line = keep_line, .arg = &answer};
 

@@ -34,6 +34,7 @@ extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_doctor_main(int argc, char **argv);
 extern int	pgha_witness_main(int argc, char **argv);
 extern int	pgha_create_main(int argc, char **argv);
+extern int	pgha_join_main(int argc, char **argv);
 extern int	pgha_leave_main(int argc, char **argv);
 extern int	pgha_vip_main(int argc, char **argv);
 
