@@ -53,12 +53,11 @@ foreach my $way ([ 'README.md', 'A cluster of three in four commands' ], [ 'doc/
 	{
 		# Either may have received more; the sample shows what is usual.
 		skip 'db-3 leads', 1 if $status =~ member('db-3', 'primary', 'primary');
-		my ($sample) = $page{'README.md'} =~ /^```\n(Cluster main:.*?)^```$/ms;
-		check_sample({ kind => 'output', names => ['one'], command => 'PGHOST=127.0.0.1 PGPORT=5443 pgha status | head -n 6', text => $sample }, 'three nodes');
+		check_sample({ kind => 'output', names => ['one'], command => 'PGHOST=127.0.0.1 PGPORT=5443 pgha status | head -n 6', text => sample_of('README.md', 'Cluster main:') }, 'three nodes');
 	}
 	run_block($look, "three nodes, $page");
 	run_block($end, "three nodes, $page");
-	ok(!-e "$home/pgha", 'nothing is left');
+	ok(!-e home() . "/pgha", 'nothing is left');
 	finish();
 }
 
