@@ -3,6 +3,7 @@
 #   make deps         installs what a database host needs to build and run pgha (Debian, as root)
 #   make              builds the library and the program
 #   make install      installs both beside PostgreSQL, and what is the same for all its versions
+#   make deb          builds packages of Debian instead, in build/deb
 #   make demo         shows a failover (as root)
 #   make check-all    runs all tests (as root)
 #   make check-other SUITE=trixie
@@ -24,7 +25,7 @@ MODULE_big = pgha
 CORE_SOURCES = $(wildcard src/core/*.c)
 COMMON_SOURCES = $(wildcard src/common/*.c)
 SERVER_SOURCES = $(wildcard src/server/*.c src/server/*/*.c)
-PROGRAM_WINGS = cli agent recovery host net
+PROGRAM_WINGS = cli agent web recovery host net
 PROGRAM_SOURCES = $(wildcard $(PROGRAM_WINGS:%=src/%/*.c)) $(COMMON_SOURCES) $(CORE_SOURCES)
 SIM_SOURCES = $(wildcard sim/*.c) $(CORE_SOURCES)
 ALL_HEADERS = $(wildcard src/*/*.h src/*/*/*.h sim/*.h)
@@ -35,12 +36,13 @@ WARNINGS = -Wall -Wextra -Wdeclaration-after-statement -Wvla -Wformat-security $
 
 # What a database host needs; postgresql-server-dev depends on a clang itself.
 DEPS = make gcc libc6-dev postgresql-$(PG_MAJOR) postgresql-server-dev-$(PG_MAJOR) libpq-dev \
-	libjansson-dev libpgpool-dev libcurl4-openssl-dev libssl-dev
+	libjansson-dev libpgpool-dev libcurl4-openssl-dev libssl-dev libsystemd-dev libmicrohttpd-dev
 # What the demo needs besides, what the tests of check-other, and what all tests.
 DEMO_DEPS = perl pgpool2
 OTHER_DEPS = $(DEMO_DEPS) postgresql-$(PG_MAJOR)-pgpool2 openssl iproute2 procps libipc-run-perl
 TEST_DEPS = $(OTHER_DEPS) clang libclang-rt-dev iptables valgrind python3 rsync libio-pty-perl mandoc man-db \
-	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl systemd python3-botocore iputils-ping libcap2-bin spin libfaketime
+	pgbackrest postgresql-$(PG_MAJOR)-repmgr patroni etcd-server curl prometheus-alertmanager haproxy pgbouncer keepalived systemd python3-botocore iputils-ping libcap2-bin spin libfaketime \
+	prometheus python3-nagiosplugin python3-click python3-requests python3-attr chromium chromium-driver
 
 .DEFAULT_GOAL := all
 
@@ -55,6 +57,7 @@ other-deps:
 	@tools/packages $(DEPS) $(OTHER_DEPS)
 test-deps:
 	@tools/packages $(DEPS) $(TEST_DEPS)
+	-@tools/check-patroni
 
 # Runs on a machine that has nothing yet: installs, builds, shows.
 .PHONY: demo
@@ -68,6 +71,28 @@ check-other:
 	@tools/packages debootstrap debian-archive-keyring
 	@tools/check-other $(SUITE)
 
+# What the packages of Debian are built with, from all its major versions of PostgreSQL
+# (debian/control.in has the same), and what looks at them.
+DEB_DEPS = $(filter-out postgresql-%,$(DEPS)) debhelper dpkg-dev postgresql-server-dev-all
+DEB_TEST_DEPS = $(DEB_DEPS) lintian debootstrap debian-archive-keyring systemd
+OTHER_DEPS += $(DEB_TEST_DEPS)
+
+.PHONY: deb-deps deb-test-deps
+deb-deps:
+	@tools/packages $(DEB_DEPS)
+deb-test-deps:
+	@tools/packages $(DEB_TEST_DEPS)
+
+# Packages for the Debian that this runs on, in build/deb; the tree is left alone.
+.PHONY: deb
+deb: deb-deps
+	@tools/deb
+
+# For tools/check-deb.
+.PHONY: print-deb-libraries
+print-deb-libraries:
+	@echo $(filter lib%,$(filter-out libc6-dev,$(DEPS)))
+
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 ifneq ($(and $(filter check-all,$(MAKECMDGOALS)),$(if $(DEPS_DONE),,yes)),)
@@ -75,7 +100,7 @@ ifneq ($(and $(filter check-all,$(MAKECMDGOALS)),$(if $(DEPS_DONE),,yes)),)
 check-all: test-deps
 	$(MAKE) $@ DEPS_DONE=yes
 .PHONY: check-all
-else ifneq ($(filter-out deps demo-deps other-deps test-deps demo check-other,$(or $(MAKECMDGOALS),all)),)
+else ifneq ($(filter-out deps demo-deps other-deps test-deps deb-deps deb-test-deps deb demo check-other,$(or $(MAKECMDGOALS),all)),)
 $(error PostgreSQL's server development files are missing: run "make deps" as root, or install the Debian package postgresql-server-dev-$(PG_MAJOR))
 endif
 else
@@ -105,29 +130,34 @@ $(OBJS): $(ALL_HEADERS)
 build:
 	@mkdir -p build
 
-PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# COPT is PostgreSQL's name for the flags of whoever builds packages.
+PROGRAM_CFLAGS = -std=gnu11 -O2 -g $(WARNINGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong $(COPT)
 NET_LIBS = -ljansson -lcurl -lssl -lcrypto
+# Tells the service manager how the agent is.
+SERVICE_LIBS = -lsystemd
+WEB_LIBS = -lmicrohttpd -pthread
 # Debian's pgpool-II 4.7 has another name for libpcp.
 PCP_LIB = $(if $(findstring /,$(shell $(CC) -print-file-name=libpgpoolpcp.so)),-lpgpoolpcp,-lpcp)
-# What PostgreSQL's own programs read pg_control with: static libraries of the server's development package.
+# What PostgreSQL's own programs read pg_control with: static libraries of the server's development package;
+# and what they are linked with for their safety.
 SERVER_FLAGS = -isystem $(shell $(PG_CONFIG) --includedir-server)
-SERVER_LIBS = -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) -lpgcommon -lpgport
+SERVER_LIBS = $(LDFLAGS) -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) -lpgcommon -lpgport
 LIBPQ_FLAGS = -I$(shell $(PG_CONFIG) --includedir)
 
 PGHA_VERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pgha.control)
 
 # The program with what only tests may do to it; it is not installed by `make install`.
 build/pgha-test: PROGRAM_CFLAGS += -DPGHA_TEST_HOOKS
-build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) pgha.control | build need-libraries
+build/pgha build/pgha-test: $(PROGRAM_SOURCES) $(ALL_HEADERS) src/web/ui.html pgha.control | build need-libraries
 	$(CC) $(PROGRAM_CFLAGS) -DPGHA_VERSION='"$(PGHA_VERSION)"' -DPGHA_PG_MAJOR=$(MAJORVERSION) -Isrc $(LIBPQ_FLAGS) $(SERVER_FLAGS) -o $@ $(PROGRAM_SOURCES) \
-		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS)
+		$(SERVER_LIBS) -L$(shell $(PG_CONFIG) --libdir) -lpq $(PCP_LIB) $(NET_LIBS) $(SERVICE_LIBS) $(WEB_LIBS)
 
 .PHONY: need-libraries
 need-libraries:
-	@for header in jansson.h curl/curl.h openssl/evp.h; do \
+	@for header in jansson.h curl/curl.h openssl/evp.h systemd/sd-daemon.h microhttpd.h; do \
 		echo "#include <$$header>" | $(CC) -E - > /dev/null 2>&1 || { \
 		echo "$$header is missing: run \"make deps\" as root, or install the Debian packages" \
-			"libjansson-dev, libcurl4-openssl-dev and libssl-dev" >&2; exit 1; }; done
+			"libjansson-dev, libcurl4-openssl-dev, libssl-dev, libsystemd-dev and libmicrohttpd-dev" >&2; exit 1; }; done
 
 all: build/pgha
 
@@ -147,12 +177,19 @@ COMMON_MANDIR ?= $(SHAREDIR)/man
 COMMON_DOCDIR ?= $(SHAREDIR)/doc/pgha
 COMPLETIONSDIR ?= $(SHAREDIR)/bash-completion/completions
 # With the directories that their links name.
-DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* examples/aws/*.json)
+DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* examples/aws/*.json examples/notify/*)
 
 .PHONY: install-versioned install-program install-common install-help install-doc
 install: install-program $(if $(filter no,$(COMMON)),,install-common)
 install-versioned:
 	$(MAKE) install COMMON=no
+
+# Files of a package are not replaced behind its back.
+installdirs install-program install-common: not-packaged
+.PHONY: not-packaged
+not-packaged:
+	@$(if $(or $(DESTDIR),$(filter yes,$(OVER_PACKAGES))),:,! dpkg-query -S '$(bindir)/pgha' '$(COMMON_MANDIR)/man1/pgha.1.gz' 2> /dev/null || { \
+		echo 'make install: these files are of packages: remove the packages before, or say OVER_PACKAGES=yes' >&2; exit 1; })
 
 install-program: build/pgha
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'
@@ -258,11 +295,11 @@ demo-story:
 # The last step of tools/check-other: what is most likely to differ between versions.
 OTHER_TAP = t/010_gate.pl t/100_kill.pl t/101_freeze.pl t/103_three.pl t/114_sync.pl \
 	t/116_slot_sync.pl t/120_pgpool.pl t/121_pgpool_recovery.pl t/122_pgpool_told.pl t/130_two_primaries.pl t/131_rejoin.pl \
-	t/155_recycled.pl t/164_orphan.pl t/165_starting.pl
+	t/155_recycled.pl t/164_orphan.pl t/165_starting.pl t/541_http_strangers.pl
 
 .PHONY: check-here
 check-here:
 	$(MAKE) all install build/common_test build/writer WERROR=-Werror
-	PG_CONFIG=$(PG_CONFIG) TAP_FILES='$(OTHER_TAP)' t/run unit regress tap
+	PG_CONFIG=$(PG_CONFIG) TAP_FILES='$(OTHER_TAP) t/500_deb.pl' t/run unit regress tap
 
 endif

@@ -13,11 +13,11 @@ _pgha_connection()
 		((i == cword)) && continue
 		word=${words[i]}
 		case $word in
-			-h | -p | -U | -d | --host | --port | --username | --dbname)
+			-h | -p | -U | -d | -D | -c | --host | --port | --username | --dbname | --pgdata | --config | --cluster)
 				((i + 1 < ${#words[@]} && i + 1 != cword)) && connection+=("$word" "${words[i + 1]}")
 				((i++))
 				;;
-			-h* | -p* | -U* | -d* | --host=* | --port=* | --username=* | --dbname=*) connection+=("$word") ;;
+			-h* | -p* | -U* | -d* | -D* | -c* | --host=* | --port=* | --username=* | --dbname=* | --pgdata=* | --config=* | --cluster=*) connection+=("$word") ;;
 			-m | -t | --method | --color | --timeout) ((i++)) ;;
 			-*) ;;
 			*) connection+=("$(_pgha_unquote "$word")") ;;
@@ -48,13 +48,19 @@ _pgha_offer()
 	return 0
 }
 
-# Members that do not lead, as far as any member that answers knows, into the
-# array `nodes`; quiet.
+# Members into the array `nodes`; quiet.  Without a connection those of this
+# host's files, else those that do not lead, as far as any member that answers knows.
 _pgha_nodes()
 {
 	local LC_ALL=C connection json line primary= inside=
 	nodes=()
 	_pgha_connection
+	if ((${#connection[@]} == 0)); then
+		while IFS= read -r line; do
+			[[ $line =~ ^[A-Za-z0-9_.][A-Za-z0-9_.-]*$ ]] && nodes+=("$line")
+		done < <(PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-2} "$(_pgha_unquote "${words[0]/#\~\//$HOME/}")" uri --names 2> /dev/null < /dev/null)
+		((${#nodes[@]} > 0)) && return
+	fi
 	json=$(PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-2} "$(_pgha_unquote "${words[0]/#\~\//$HOME/}")" status --json "${connection[@]}" 2> /dev/null < /dev/null) || [[ -n $json ]] || return
 	while IFS= read -r line; do
 		if [[ $line =~ ^'  "primary": "'([A-Za-z0-9_.][A-Za-z0-9_.-]*)'"' ]]; then
@@ -88,7 +94,7 @@ _pgha_node_named()
 	local i
 	for ((i = 2; i < cword; i++)); do
 		case ${words[i]} in
-			-h | -p | -U | -d | -m | -t | --host | --port | --username | --dbname | --method | --color | --timeout) ((i++)) ;;
+			-h | -p | -U | -d | -D | -c | -m | -t | --host | --port | --username | --dbname | --pgdata | --config | --cluster | --method | --color | --timeout) ((i++)) ;;
 			-*) ;;
 			*) return 0 ;;
 		esac
@@ -115,7 +121,7 @@ _pgha_words()
 _pgha()
 {
 	local words cword current previous value options nodes interfaces hosts
-	local connection_options='--host= --port= --username= --dbname='
+	local connection_options='--host= --port= --username= --dbname= --pgdata= --config= --cluster='
 
 	_pgha_words
 	current=${words[cword]}
@@ -124,7 +130,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent create join leave witness vip help --help --version
+		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent create join leave witness vip help --help --version
 		return
 	fi
 
@@ -162,6 +168,10 @@ _pgha()
 			_pgha_offer "$value" postgres pgha
 			return
 			;;
+		--role)
+			_pgha_offer "$value" primary standby any
+			return
+			;;
 		--kind)
 			_pgha_offer "$value" local ec2 ec2-elastic ec2-route
 			return
@@ -173,13 +183,14 @@ _pgha()
 			;;
 		-m | --members | -w | --witnesses | --node | --name | --conninfo | --cluster | --listen | --allow | -s | --set) return ;;
 		--prefix | --allocation | --tables | --region | --profile | --ec2-endpoint | --imds-endpoint | --timeout) return ;;
+		--redundancy | --replay-lag | --sync | --slots | --lost | --pause) [[ $current == --*=* || $previous == --re* ]] && return ;;
 		-p | -d | -t | --port | --dbname | --limit) return ;;
 		-n) [[ ${words[1]} == events ]] && return ;;
 		--watch) [[ $current == --watch=* ]] && return ;;
 	esac
 
 	case ${words[1]} in
-		status) value="--json --watch --color= $connection_options" ;;
+		status) value="--json --watch --wide --color= $connection_options" ;;
 		explain) value="--json $connection_options" ;;
 		events) value="--json --limit= $connection_options" ;;
 		pause | resume) value=$connection_options ;;
@@ -188,6 +199,8 @@ _pgha()
 		promote) value="--force --accept-loss $connection_options" ;;
 		recover) value="--method= --color= $connection_options" ;;
 		doctor) value="--all --json --pgdata= --config= --pgpool-conf= --color= $connection_options" ;;
+		check) value="--role= --primary --state --gate --quorum --members --redundancy= --replay-lag= --sync --slots --agents --recoveries --lost --address --settings --pause --all --timeout= --verbose --json $connection_options" ;;
+		uri) value="--libpq --dsn --jdbc --names --standby --read-only --address $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
 		create) value='--pgdata= --cluster= --node= --members= --witnesses= --name= --allow= --pwfile= --set= --dry-run --yes' ;;
 		leave) value='--pgdata= --cluster= --drop --force --dry-run --yes' ;;
@@ -195,7 +208,7 @@ _pgha()
 		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor agent create join leave witness vip
+			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent create join leave witness vip
 			return
 			;;
 		*) return ;;
@@ -205,7 +218,7 @@ _pgha()
 		_pgha_offer "$current" "${options[@]}"
 		# No space after what still needs a value.
 		[[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null
-	elif [[ ${words[1]} =~ ^(recover|switchover|restart)$ ]] && ! _pgha_node_named; then
+	elif [[ ${words[1]} =~ ^(recover|switchover|restart|status|explain|events|promote|pause|resume|doctor)$ ]] && ! _pgha_node_named; then
 		_pgha_nodes
 		_pgha_offer "$current" "${nodes[@]}"
 	elif [[ ${words[1]} == witness && $cword == 2 ]]; then

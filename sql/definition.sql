@@ -15,9 +15,11 @@ JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.de
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pgha'
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
--- nothing but functions
-SELECT count(*) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-WHERE e.extname = 'pgha' AND d.deptype = 'e' AND d.classid <> 'pg_proc'::regclass;
+-- nothing else but views
+SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS object
+FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+WHERE e.extname = 'pgha' AND d.deptype = 'e' AND d.classid <> 'pg_proc'::regclass
+ORDER BY pg_describe_object(d.classid, d.objid, d.objsubid) COLLATE "C";
 
 -- one row, this node
 SELECT node, role, state, term > 0 AS has_term, timeline, leader, gate, sync_state,
@@ -40,6 +42,9 @@ SELECT node, address LIKE '127.0.0.1:%' AS address, role, state, reachable, term
        timeline, lag_bytes, upstream, candidate, paused, error
 FROM pgha_cluster();
 SELECT last_heard <= clock_timestamp() AS heard, lsn > '0/0' AS lsn FROM pgha_cluster();
+SELECT replayed_lsn, replay_lag_bytes, time_lag, replay_paused, age, server, gate, lease_ms FROM pgha_cluster();
+SELECT node, role, state, tl, lag, replay_lag, time_lag, paused, agent, age FROM pgha_nodes;
+SELECT node, role, state, tl, leader, gate, replay_lag, time_lag FROM pgha_node;
 
 -- events, oldest first
 SELECT count(*) > 0 AS has_events, bool_and(node = 'solo') AS own, bool_and(kind ~ '^[a-z_-]+$') AS kinds,

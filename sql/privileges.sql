@@ -21,6 +21,8 @@ SELECT pgha_pause();
 SELECT pgha_resume();
 SELECT pgha_promote();
 SELECT pgha_promote(true);
+SELECT node FROM pgha_nodes;
+SELECT node FROM pgha_node;
 SHOW pgha.report;
 SELECT current_setting('pgha.report');
 \set VERBOSITY sqlstate
@@ -32,6 +34,7 @@ SET ROLE regress_pgha_monitor;
 SELECT node, state FROM pgha_status();
 SELECT node FROM pgha_cluster();
 SELECT count(*) > 0 AS has_events FROM pgha_events();
+SELECT a.node, b.node FROM pgha_nodes a, pgha_node b;
 SELECT split_part(current_setting('pgha.report'), E'\t', 2) AS report;
 SELECT pgha_pause();
 SELECT pgha_promote();

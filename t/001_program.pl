@@ -447,10 +447,10 @@ ALTER DATABASE postgres SET timezone = 'UTC';
 
 program_is([ 'status', @member ], 0,
 	qr/\ACluster\ main:\ primary\ db-1,\ term\ 4,\ timeline\ 5\ \ \(as\ db-2\ sees\ it\)\n\n
-	\ +Node\ +Address\ .*\n
-	>\ +db-1\ +10.0.3.21:5432\ +primary\ .*\n
-	\ \*\ +db-2\ .*\ 16\.0\ MB\ +db-1\ +yes\ +now\n
-	\ \ +db-3\ .*\ unreachable\ .*never\n\n
+	\ +Node\ +Role\ +State\ +Lag\ +Age\ .*\ LSN\ +Address\n
+	>\ +db-1\ +primary\ .*\ 10.0.3.21:5432\n
+	\ \*\ +db-2\ .*\ 16\.0\ MB\ +now\ +5\ +db-1\ +yes\ .*\n
+	\ \ +db-3\ .*\ unreachable\ .*never\ .*\n\n
 	db-2:\ follows\ db-1\n
 	db-2:\ last\ change\ 2026-01-02\ 03:04:05\.678\+00:00:\ followed\ db-1\n
 	db-3:\ connection\ refused\?\[2J\n\z/x, $none, 'status');

@@ -137,7 +137,7 @@ my $members = "host=127.0.0.1,127.0.0.1 port=$a->{port},$b->{port} user=postgres
 
 is(unique(split ' ', completed('')), unique(@subcommands, 'help', '--help', '--version'), 'completion: subcommands');
 is(completed('re'), 'resume restart recover', 'completion: beginning of a subcommand');
-is(completed('status', '--w'), '--watch', 'completion: option');
+is(completed('status', '--wa'), '--watch', 'completion: option');
 is(completed('recover', '--method', '=', 'c'), 'clone', 'completion: --method=');
 is(completed('recover', '--method', '=', ''), 'auto start rewind clone', 'completion: all methods');
 is(completed('recover', '-m', 'r'), 'rewind', 'completion: -m');
@@ -269,7 +269,7 @@ sub plain
 	my ($text) = @_;
 	$text =~ s/$escape//g;
 	$text =~ s/\r//g;
-	$text =~ s/\d+\.\d s ago/N s ago/g;
+	$text =~ s/\b\d+(?:\.\d)? s\b/N s/g;
 	$text =~ s/[0-9A-F]+\/[0-9A-F]+/LSN/g;
 	$text =~ s/\b\d+(\.\d)? [kMGT]?B\b/LAG/g;
 	$text =~ s/ +/ /g;
@@ -281,7 +281,7 @@ sub plain
 my $seen_all = sub { my $view = $a->view; keys %$view == 2 && !grep { !$_->{reachable} || !$_->{agent} } values %$view };
 $cluster->wait_for('all members and agents to be seen', $seen_all);
 my ($code, $out, $err) = run_pgha('status', @at_a);
-like($out, qr/ Agent +Heard\n.*\n .  b .* yes +yes +\d/, 'status shows whose agent is connected');
+like($out, qr/ Agent +Age +TL +.*\n.*\n .  b .* yes +\d+\.\d s +\d/, 'status shows whose agent is connected');
 unlike($out, qr/\e/, 'no colour where there is no terminal');
 my $uncoloured = plain($out);
 ($code, $out) = run_pgha('status', '--json', @at_a);
@@ -299,7 +299,7 @@ foreach my $case (
 	[ '--color=always in spite of NO_COLOR', 1, NO_COLOR => 1 ])
 {
 	my ($title, $coloured, %option) = @$case;
-	my $terminal = on_terminal([ $pgha, 'status', $title =~ /^(--\S+)/ ? $1 : (), @at_a ], %option);
+	my $terminal = on_terminal([ $pgha, 'status', '--wide', $title =~ /^(--\S+)/ ? $1 : (), @at_a ], %option);
 	is(ended($terminal), 0, "status, $title");
 	is($terminal->{text} =~ /\e\[3\dm/ ? 1 : 0, $coloured, $coloured ? '... has colours' : '... has none');
 	is(plain($terminal->{text}), $uncoloured, '... and the same text');
@@ -453,7 +453,7 @@ shows($watch, qr/Cluster main: .*\(as b sees it\)/, 'watch');
 $b->freeze;
 mark($watch);
 shows($watch, qr/No answer from b since \d\d:\d\d:\d\d, \d+ s ago/, '... says when the member does not answer');
-shows($watch, qr/What follows is what it said last.*Cluster main/s, '... and what it said last');
+shows($watch, qr/What follows is what a says.*Cluster main: .*\(as a sees it\)/s, '... and what another one says');
 $b->thaw;
 mark($watch);
 shows($watch, qr/every 0\.2 s, q ends\s+\e\[K\s+\e\[KCluster main: .*\(as b sees it\)/, '... until it answers again');

@@ -57,6 +57,11 @@ my @bad = (
 	[ 'an endpoint with a path', { 'pgha.ec2_endpoint' => 'https://ec2.amazonaws.com/' }, qr/pgha.ec2_endpoint is not an endpoint/, 1 ],
 	[ 'an endpoint with a user', { 'pgha.imds_endpoint' => 'http://me:x@127.0.0.1' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
 	[ 'a port of an endpoint', { 'pgha.imds_endpoint' => 'http://[::1]:70000' }, qr/pgha.imds_endpoint is not an endpoint/, 1 ],
+	[ 'a format of the log that is none', { 'pgha.agent_log_format' => 'xml' }, qr/invalid value for parameter "pgha.agent_log_format": "xml".*Write text or json/s, 0 ],
+	[ 'a command without a path', { 'pgha.notify_command' => 'mail dba' }, qr/pgha.notify_command does not begin with an absolute path/, 1 ],
+	[ 'a command that does not end', { 'pgha.notify_command' => '/bin/mail "dba' }, qr/pgha.notify_command cannot be read: a quote/, 1 ],
+	[ 'a kind of event that is none', { 'pgha.notify_events' => 'failover, party' }, qr/pgha.notify_events cannot be read: "party" is not a kind of event/, 1 ],
+	[ 'a hasty command', { 'pgha.notify_timeout' => '20ms' }, qr/pgha.notify_timeout \(20 ms\) is below 1 s/, 1 ],
 	[ 'a fence that is none', { 'pgha.fence' => 'stonith' }, qr/invalid value for parameter "pgha.fence": "stonith".*Write off or ec2-stop/s, 0 ],
 	[ 'a hasty fence_timeout', { 'pgha.fence_timeout' => '100ms' }, qr/pgha.fence_timeout .* is below 1 s/, 1 ],
 	[ 'a witness that is a member', { 'pgha.witnesses' => 'b=127.0.0.1:3' }, qr/"b" is one of pgha.members and of pgha.witnesses.*leave it out/, 1 ],
@@ -71,6 +76,11 @@ my @bad = (
 	[ 'a lease of few beats where three vote', { 'pgha.witnesses' => 'w=127.0.0.1:3', 'pgha.heartbeat_interval' => '900ms' }, qr/pgha.failure_timeout = 3000 ms\) is shorter than four times pgha.heartbeat_interval/, 1 ],
 	[ 'an address that is a witness\'s', { 'pgha.witnesses' => 'w=10.0.3.10:5432', 'pgha.address' => 'ec2:10.0.3.10' }, qr/pgha.address is the address of witness "w"/, 1 ],
 	[ 'a refusal that is none', { 'pgha.refused_is_down' => 'maybe' }, qr/invalid value for parameter "pgha.refused_is_down": "maybe"/, 0 ],
+	[ 'an address of HTTP that is none', { 'pgha.http' => '127.0.0.1:80800' }, qr/pgha.http cannot be read: /, 1 ],
+	[ 'an address of HTTP with a path', { 'pgha.http' => 'http://127.0.0.1' }, qr/pgha.http cannot be read: .*write "host:port"/, 1 ],
+	[ 'an address of HTTP twice', { 'pgha.http' => '127.0.0.1, 127.0.0.1:8008' }, qr/pgha.http cannot be read: .*is listed twice/, 1 ],
+	[ 'a certificate without a key', { 'pgha.http_tls_cert' => '/etc/http.crt' }, qr/Only one of pgha.http_tls_cert and pgha.http_tls_key is set/, 1 ],
+	[ 'a key that is nowhere', { 'pgha.http_tls_cert' => '/etc/http.crt', 'pgha.http_tls_key' => 'http.key' }, qr/pgha.http_tls_key is not an absolute path/, 1 ],
 	[ 'a short startup_grace', { 'pgha.startup_grace' => '500ms' }, qr/less than pgha.failure_timeout/, 1 ],
 );
 

@@ -15,7 +15,10 @@ my $pgha = $ENV{PGHA} // PghaCluster::pgha_program();
 my $dir = tempdir(CLEANUP => 1);
 my $http = HTTP::Tiny->new(timeout => 30, no_proxy => ['127.0.0.1']);
 my %environment = map { $_ => '' } grep { /^AWS_|_proxy$/i } keys %ENV;
+# As root `pgha doctor` becomes the owner of the data directory.
 mkdir "$dir/data", 0700;
+PghaCluster::give_to_postgres("$dir/data");
+chmod 0755, $dir;
 
 PghaCluster::spew("$dir/world.json", encode_json({
 	region => 'eu-central-1', subnets => { 'subnet-1' => '10.0.3.0/24' },

@@ -149,7 +149,7 @@ unlink "$b->{data}/pgha.state";
 $c->kill9;
 $b->start;
 $cluster->wait_for('b to follow', sub { defined $b->value('SELECT 1') });
-$b->wait_log(qr/does not vote: pgha.state is lost or new, and what (?:a|c) knows of former votes is not known yet/);
+$b->wait_log(qr/does not vote: pgha.state is lost or new, and (?:a|c) has not said yet what it knows of former votes/);
 pass('a lost pgha.state, one member down: it does not vote, and the log says why');
 ok($cluster->stays_false(sub { supports($b, $a) }, 2), 'nor does it promise anything');
 like($b->status->{refusal} // '', qr/./, 'pgha_status() says that it does not vote') if exists $b->status->{refusal};

@@ -21,7 +21,7 @@ foreach my $port (@PORTS)
 }
 
 # A member's line in `pgha status`.
-sub member { my ($node, $role, $state) = @_; return qr/^[> ][* ]\s+\Q$node\E\s+\S+\s+$role\s+$state\s/m; }
+sub member { my ($node, $role, $state) = @_; return qr/^[> ][* ]\s+\Q$node\E\s+$role\s+$state\s/m; }
 
 sub pool_nodes { my ($port) = @_; return "psql -h 127.0.0.1 -p $port -U app postgres -AtXqc 'SHOW pool_nodes' 2>&1"; }
 
@@ -67,7 +67,7 @@ begin();
 run_block($_, 'two nodes') foreach blocks('doc/tutorial.md', 'Two nodes, step by step');
 wait_said('db-1', 'pgha status', member('db-1', 'standby', 'standby'), 'the killed primary is back by itself');
 wait_said('db-1', 'pgha status', member('db-2', 'primary', 'primary'), 'and follows the new one');
-run_block($_, 'samples') foreach blocks('doc/agent.md', 'Start'), blocks('doc/agent.md', 'When it is killed, and updates'), blocks('doc/monitoring.md', 'Process titles and log');
+run_block($_, 'samples') foreach blocks('doc/agent.md', 'Start'), blocks('doc/agent.md', 'Its log'), blocks('doc/monitoring.md', 'Process titles and log');
 
 my @third = blocks('doc/tutorial.md', 'A third node');
 my @leaves = splice @third, -2;

@@ -125,7 +125,8 @@ cmp_ok(scalar @setting, '>=', 28, 'settings: ' . @setting);
 is_deeply(lacking('doc/settings.md', @setting), [], 'each is in the reference');
 is_deeply([ grep { my $name = $_; !grep { $_ eq $name } @setting } unique($text{'doc/settings.md'} =~ /^\| `(pgha\.\w+)`/mg) ], [], '... which has no others');
 
-my $sql = join '', map { slurp($_) } names('pgha--*.sql');
+# The first version, then what was changed since.
+my $sql = join '', map { slurp($_) } sort { length $a <=> length $b || $a cmp $b } names('pgha--*.sql');
 my @function = unique($sql =~ /^CREATE (?:OR REPLACE )?FUNCTION (\w+)\(/mg);
 cmp_ok(scalar @function, '>=', 16, 'functions: ' . @function);
 is_deeply(lacking('doc/sql.md', @function), [], 'each is in the reference');

@@ -81,13 +81,7 @@ sub check_taken_over
 		}, 60);
 		ok($all, "$tool: all rows that were acknowledged are on $name") or diag "$there of " . @acknowledged;
 	}
-	my ($longest, $last) = (0, undef);
-	foreach my $row (@acknowledged)
-	{
-		$longest = $row->[0] - $last if defined $last && $row->[0] - $last > $longest;
-		$last = $row->[0];
-	}
-	diag sprintf '%s: %d rows before and while it was taken over, longest wait %.1f s, all of it %.0f s', $tool, scalar @acknowledged, $longest, PghaCluster::now() - $started;
+	diag sprintf '%s: %d rows before and while it was taken over, longest wait %.1f s, all of it %.0f s', $tool, scalar @acknowledged, $writer->longest_wait($started) / 1000, PghaCluster::now() - $started;
 	return;
 }
 

@@ -6,8 +6,8 @@
  * One loop that never blocks.  It looks at the own server, keeps a session with
  * it while it runs and one with the primary (session.c), and gives work to
  * children: a recovery (recovery/job.c), which goes on when the agent ends, the
- * keeper of the address (keeper.c), and the process that tells pgpool of changes
- * (pgpool.c).
+ * keeper of the address (keeper.c), the process that answers over HTTP (web/web.c),
+ * and the process that tells pgpool of changes (pgpool.c).
  *
  * Recoveries begin in two ways.  An order comes from the primary, where somebody
  * called pgha_recover_node() or pgpool_recovery().  And the agent begins one by
@@ -19,7 +19,7 @@
  * Beside a witness it has one task only: to write the list of members when the
  * primary orders it (lists.c).  It asks the witness nothing, and touches no server.
  *
- * It listens on no port.  It ends at once on SIGTERM; SIGHUP has it read the
+ * It listens on no port, but for pgha.http.  It ends at once on SIGTERM; SIGHUP has it read the
  * configuration again, which it also does when a file has changed.
  */
 #include "agent.h"
@@ -47,13 +47,16 @@
 #include "../host/server_log.h"
 #include "../host/startup.h"
 #include "../recovery/job.h"
+#include "../web/web.h"
 #include "conf.h"
 #include "handover.h"
 #include "keeper.h"
 #include "lists.h"
 #include "lock.h"
+#include "notify.h"
 #include "pause.h"
 #include "pgpool.h"
+#include "service.h"
 #include "session.h"
 
 #define LOOK_EVERY_MS		500
@@ -154,7 +157,10 @@ reload(int64_t now)
 	bool		told_now = told_to_reload != 0;
 
 	if (told_now)
+	{
 		told_to_reload = 0;
+		pgha_service_reloads();
+	}
 	if (pgha_agent_conf_reload(&conf, &options, told_now, job.running != 0, now) != PGHA_RELOAD_MEMBERS)
 		return;
 	pgha_session_close(&own);
@@ -283,7 +289,7 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 		memset(&not_begun, 0, sizeof(not_begun));
 	else
 	{
-		pgha_agent_log("the recovery could not begin: %s", failed.message);
+		pgha_agent_error("the recovery could not begin: %s", failed.message);
 		not_begun = failed;
 	}
 	job_seen_running = true;
@@ -384,16 +390,17 @@ command_server(const char *command, const char *mode)
 
 		(void) setsid();
 		pgha_become_child(-1);
+		pgha_agent_log_process("server");
 		if (strcmp(command, "start") != 0)
 			done = pgha_server_stop(&conf, mode, 300000, NULL, NULL, error, sizeof(error));
 		if (done && strcmp(command, "stop") != 0)
 			done = pgha_server_start(&conf, 300000, NULL, NULL, error, sizeof(error));
 		if (!done)
-			pgha_agent_log("could not %s the server: %s", command, error);
+			pgha_agent_error("could not %s the server: %s", command, error);
 		_exit(done ? 0 : 1);
 	}
 	if (pid < 0)
-		pgha_agent_log("could not start a process: %s", strerror(errno));
+		pgha_agent_error("could not start a process: %s", strerror(errno));
 	return pid;
 }
 
@@ -441,7 +448,7 @@ tell_once(const char *text)
 	if (strcmp(told, text) == 0)
 		return;
 	(void) snprintf(told, sizeof(told), "%s", text);
-	pgha_agent_log("%s", text);
+	pgha_agent_warning("%s", text);
 }
 
 /* May nothing begin by itself?  While it is not known whether failover is paused it may not. */
@@ -522,7 +529,7 @@ leave_job(const char *because)
 	left_job = job.order.id;
 	left_because = because;
 	end_left_job();
-	pgha_agent_log("%s. %s", job.message, job.hint);
+	pgha_agent_warning("%s. %s", job.message, job.hint);
 }
 
 static void
@@ -633,7 +640,8 @@ reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 	{
-		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_lists_ended(pid))
+		if (!starter_ended(pid) && !pgha_keeper_ended(pid) && !pgha_lists_ended(pid) && !pgha_notify_ended(pid) &&
+			!pgha_web_ended(pid))
 			pgha_pgpool_ended(pid, status);
 	}
 }
@@ -653,9 +661,17 @@ wait_for_something(void)
 		set[i + 1].fd = pgha_session_socket(sessions[i], &set[i + 1].events);
 
 	/* A session that is ready has nothing to wait for. */
-	(void) poll(set, 3, LOOK_EVERY_MS);
+	(void) poll(set, 3, pgha_service_wait_ms(LOOK_EVERY_MS));
 	while (read(wake_pipe[0], drain, sizeof(drain)) > 0)
 		;
+}
+
+static void
+tell_service(int64_t now)
+{
+	PghaServiceView view = {&conf, own.answered ? &own.poll : NULL, server, known_leader(), &job};
+
+	pgha_service_tend(&view, now);
 }
 
 static void
@@ -702,12 +718,16 @@ run_agent(void)
 		if (!conf.witness)
 		{
 			tend_address();
+			pgha_web_tend(&conf, server);
 			start_after_handover(now);
 			reconcile(now);
 			pgha_pgpool_tend(&conf, own_is_primary(), now);
+			pgha_notify_tend(&conf, now);
 		}
+		tell_service(now);
 		wait_for_something();
 	}
+	pgha_service_ends();
 	pgha_session_close(&own);
 	pgha_session_close(&primary);
 	pgha_agent_log(job.running != 0 ? "ends; the recovery under way goes on" : "ends");
@@ -731,21 +751,14 @@ forget_old_outcome(void)
 int
 pgha_agent_main(int argc, char **argv)
 {
-	char		error[512];
 	int			code = pgha_agent_options(argc, argv, &options);
 
 	if (code != EXIT_OK)
 		return code;
-	if (!pgha_agent_conf_read(options.data, options.config, &conf, error, sizeof(error)))
-	{
-		pgha_error(stderr, NULL, "%s", error);
-		return EXIT_USAGE;
-	}
 	if (options.check)
-	{
-		pgha_agent_conf_print(&conf);
-		return EXIT_OK;
-	}
+		return pgha_agent_conf_check(&options);
+	if (!pgha_agent_conf_first(&options, &conf))
+		return EXIT_USAGE;
 	if (!pgha_agent_may_run(&conf))
 		return EXIT_ERROR;
 	if (!set_up_signals())
@@ -765,6 +778,7 @@ pgha_agent_main(int argc, char **argv)
 	(void) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
 	pgha_agent_options_resolve(&options, &conf);
+	pgha_agent_log_setup(conf.log_json, conf.members.member[conf.self].name);
 	if (chdir(conf.directory) != 0)
 	{
 		pgha_error(stderr, NULL, "could not change to directory \"%s\": %s", conf.directory, strerror(errno));

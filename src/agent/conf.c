@@ -15,8 +15,10 @@
 #include <sys/stat.h>
 
 #include "../common/log.h"
+#include "../common/passfile.h"
 #include "../common/program.h"
 #include "../host/server_log.h"
+#include "../web/web.h"
 
 #define CONF_EVERY_MS		3000
 
@@ -75,8 +77,8 @@ pgha_agent_options_resolve(PghaAgentOptions *options, const PghaAgentConf *conf)
 
 /* ---- the configuration ---- */
 
-void
-pgha_agent_conf_print(const PghaAgentConf *conf)
+static void
+print_conf(const PghaAgentConf *conf)
 {
 	static const char *const rejoin[] = {"off", "rewind", "clone"};
 	char		log[PATH_MAX];
@@ -100,7 +102,71 @@ pgha_agent_conf_print(const PghaAgentConf *conf)
 	printf("clone_command     %s\n", conf->clone_command[0] != '\0' ? conf->clone_command : "(pg_basebackup)");
 	printf("pgpool            %s\n", conf->pgpool[0] != '\0' ? conf->pgpool : "(none)");
 	printf("address           %s\n", conf->address[0] != '\0' ? conf->address : "(none)");
+	printf("notify_command    %s\n", conf->notify_command[0] != '\0' ? conf->notify_command : "(none)");
+	printf("log_format        %s\n", conf->log_json ? "json" : "text");
 	printf("fence             %s\n", conf->fence_by_ec2 ? "ec2-stop" : "off");
+	pgha_web_print(conf);
+}
+
+int
+pgha_agent_conf_check(const PghaAgentOptions *options)
+{
+	static PghaConfFaults faults;
+	PghaAgentConf conf;
+	char		error[512];
+
+	if (pgha_agent_conf_read_checked(options->data, options->config, &conf, &faults, error, sizeof(error)))
+	{
+		print_conf(&conf);
+		pgha_agent_conf_free(&conf);
+	}
+	(void) fflush(stdout);
+	for (int i = 0; i < faults.count; i++)
+		pgha_error(stderr, NULL, "%s", faults.text[i]);
+	return faults.count > 0 ? EXIT_USAGE : EXIT_OK;
+}
+
+/* Says what the server would refuse, once, until it changes.  The agent can do without it. */
+static void
+tell_faults(const PghaConfFaults *faults)
+{
+	static char told[PGHA_FAULT_SIZE] = "";
+	static int	count = 0;
+
+	if (faults->count > 0 && (faults->count != count || strcmp(faults->text[0], told) != 0))
+		for (int i = 0; i < faults->count; i++)
+			pgha_agent_log("the server would refuse its next start: %s", faults->text[i]);
+	count = faults->count;
+	(void) snprintf(told, sizeof(told), "%s", count > 0 ? faults->text[0] : "");
+}
+
+/* The same of a password file that libpq does not use; what libpq says of it is dropped. */
+static void
+tell_passfile(const PghaAgentConf *conf)
+{
+	static char told[400] = "";
+	char		error[400] = "";
+
+	if (pgha_passfile_is_open(conf->conninfo, error, sizeof(error)) && strcmp(error, told) != 0)
+		pgha_agent_log("%s: chmod 0600", error);
+	(void) snprintf(told, sizeof(told), "%s", error);
+}
+
+bool
+pgha_agent_conf_first(const PghaAgentOptions *options, PghaAgentConf *conf)
+{
+	static PghaConfFaults faults;
+	char		error[512];
+
+	if (!pgha_agent_conf_read_checked(options->data, options->config, conf, &faults, error, sizeof(error)))
+	{
+		for (int i = 0; i < faults.count; i++)
+			pgha_error(stderr, NULL, "%s", faults.text[i]);
+		return false;
+	}
+	tell_faults(&faults);
+	tell_passfile(conf);
+	return true;
 }
 
 /* Sum of the times at which the files were changed: differs when one has. */
@@ -126,6 +192,7 @@ pgha_agent_conf_reload(PghaAgentConf *conf, const PghaAgentOptions *options, boo
 	static int64_t stamp = 0;
 	static char complaint[512] = "";
 	PghaAgentConf fresh;
+	static PghaConfFaults faults;
 	PghaReload	result = PGHA_RELOAD_READ;
 	char		error[512];
 
@@ -140,14 +207,16 @@ pgha_agent_conf_reload(PghaAgentConf *conf, const PghaAgentOptions *options, boo
 	/* While a recovery puts the files back they are not to be believed. */
 	if (busy)
 		return PGHA_RELOAD_KEPT;
-	if (!pgha_agent_conf_read(options->data, options->config, &fresh, error, sizeof(error)))
+	if (!pgha_agent_conf_read_checked(options->data, options->config, &fresh, &faults, error, sizeof(error)))
 	{
 		if (strcmp(error, complaint) != 0)
-			pgha_agent_log("the configuration cannot be used, the former one stays in force: %s", error);
+			pgha_agent_error("the configuration cannot be used, the former one stays in force: %s", error);
 		(void) snprintf(complaint, sizeof(complaint), "%s", error);
 		return PGHA_RELOAD_KEPT;
 	}
 	complaint[0] = '\0';
+	tell_faults(&faults);
+	tell_passfile(&fresh);
 	stamp = files_stamp(&fresh);
 	if (conf->saved && fresh.saved)
 	{
@@ -157,10 +226,11 @@ pgha_agent_conf_reload(PghaAgentConf *conf, const PghaAgentOptions *options, boo
 	if (strcmp(fresh.data, conf->data) != 0 || strcmp(fresh.directory, conf->directory) != 0 || fresh.witness != conf->witness ||
 		strcmp(fresh.members.member[fresh.self].name, conf->members.member[conf->self].name) != 0)
 	{
-		pgha_agent_log("the node, its data directory or the agent's directory have changed: restart the agent");
+		pgha_agent_warning("the node, its data directory or the agent's directory have changed: restart the agent");
 		pgha_agent_conf_free(&fresh);
 		return PGHA_RELOAD_KEPT;
 	}
+	pgha_agent_log_setup(fresh.log_json, fresh.members.member[fresh.self].name);
 	pgha_agent_log("read the configuration again");
 	if (memcmp(&fresh.members, &conf->members, sizeof(conf->members)) != 0 ||
 		strcmp(fresh.conninfo, conf->conninfo) != 0)

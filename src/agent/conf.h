@@ -24,8 +24,11 @@ extern int	pgha_agent_options(int argc, char **argv, PghaAgentOptions *options);
 /* Paths may have been relative: makes them those of the configuration that was read. */
 extern void pgha_agent_options_resolve(PghaAgentOptions *options, const PghaAgentConf *conf);
 
-/* For --check. */
-extern void pgha_agent_conf_print(const PghaAgentConf *conf);
+/* For --check: prints what it comes to, and on stderr what is wrong; an exit code. */
+extern int	pgha_agent_conf_check(const PghaAgentOptions *options);
+
+/* The first reading, with what the server would refuse in the log; false after an error message. */
+extern bool pgha_agent_conf_first(const PghaAgentOptions *options, PghaAgentConf *conf);
 
 typedef enum PghaReload
 {

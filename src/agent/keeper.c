@@ -139,7 +139,7 @@ complain(Keeper *keeper, const char *what, const char *error)
 	if (strcmp(keeper->complaint, error) == 0)
 		return;
 	(void) snprintf(keeper->complaint, sizeof(keeper->complaint), "%s", error);
-	pgha_agent_log("address %s: %s: %s", keeper->conf->address, what, error);
+	pgha_agent_warning("address %s: %s: %s", keeper->conf->address, what, error);
 }
 
 /* The same for what the own server refuses. */
@@ -149,7 +149,7 @@ complain_of_server(Keeper *keeper, const char *error)
 	if (strcmp(keeper->refusal, error) == 0)
 		return;
 	(void) snprintf(keeper->refusal, sizeof(keeper->refusal), "%s", error);
-	pgha_agent_log("own server: %s", error);
+	pgha_agent_warning("own server: %s", error);
 }
 
 /*
@@ -186,12 +186,11 @@ tell_server(Keeper *keeper, int64_t now)
 
 /* Writes an event that is worth remembering; the log has it anyhow. */
 static void
-tell_event(Keeper *keeper, const char *what)
+tell_event(Keeper *keeper, const char *kind, const char *what)
 {
-	const char *const values[] = {"address", what};
+	const char *const values[] = {kind, what};
 	char		error[512];
 
-	pgha_agent_log("%s", what);
 	if (pgha_tell_own_server(keeper->conf, "pgha_agent_event($1, $2)", 2, values, error, sizeof(error)) == PGHA_TOLD_OFF)
 		complain_of_server(keeper, error);
 }
@@ -237,7 +236,7 @@ take(Keeper *keeper)
 	PghaTake	how = {.limit_ms = TAKE_LIMIT_MS, .still_leader = still_leader, .arg = keeper};
 	int64_t		start = pgha_clock_ms();
 	char		error[512] = "";
-	char		what[300];
+	char		what[400];
 
 	keeper->given_up = false;
 	if (pgha_address_take(keeper->vip, &how, error, sizeof(error)))
@@ -251,7 +250,8 @@ take(Keeper *keeper)
 		(void) snprintf(what, sizeof(what), "address %.200s taken in %lld ms", keeper->conf->address,
 						(long long) (pgha_clock_ms() - start));
 		(void) pgha_address_announce(keeper->vip, still_leader, keeper, error, sizeof(error));
-		tell_event(keeper, what);
+		pgha_agent_log("%s", what);
+		tell_event(keeper, "address", what);
 		keeper->due = pgha_clock_ms() + CHECK_EVERY_MS;
 		return;
 	}
@@ -262,6 +262,11 @@ take(Keeper *keeper)
 	}
 	set_state(keeper, "error", error);
 	complain(keeper, "could not be taken, is tried again", error);
+	if (keeper->failures == 0)
+	{
+		(void) snprintf(what, sizeof(what), "address %.200s could not be taken: %.80s", keeper->conf->address, error);
+		tell_event(keeper, "address_lost", what);
+	}
 	keeper->due = next_try(keeper);
 }
 
@@ -423,7 +428,7 @@ init_ec2_options(const PghaAgentConf *conf, PghaEc2Options *options)
 	options->insecure = conf->ec2_insecure;
 	options->region = "";
 	options->profile = "";
-	options->log = pgha_agent_log;
+	options->log = pgha_agent_warning;
 }
 
 static bool
@@ -440,6 +445,7 @@ run_keeper(const PghaAgentConf *conf, int wake)
 	PghaEc2Options options;
 	PghaEc2    *ec2 = NULL;
 
+	pgha_agent_log_process("address");
 	init_ec2_options(conf, &options);
 	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (needs_ec2(conf))
@@ -472,7 +478,7 @@ start_keeper(const PghaAgentConf *conf)
 		shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
 	{
-		pgha_agent_log("could not start the address keeper: %s", strerror(errno));
+		pgha_agent_error("could not start the address keeper: %s", strerror(errno));
 		shared = shared == MAP_FAILED ? NULL : shared;
 		return;
 	}
@@ -491,7 +497,7 @@ start_keeper(const PghaAgentConf *conf)
 		wake_fd = ends[1];
 		return;
 	}
-	pgha_agent_log("could not start the address keeper: %s", strerror(errno));
+	pgha_agent_error("could not start the address keeper: %s", strerror(errno));
 	keeper_pid = 0;
 	(void) close(ends[1]);
 }
@@ -573,7 +579,7 @@ pgha_keeper_ended(pid_t pid)
 	keeper_pid = 0;
 	if (wake_fd >= 0)
 	{
-		pgha_agent_log("the address keeper has died, and is started again");
+		pgha_agent_warning("the address keeper has died, and is started again");
 		(void) close(wake_fd);
 	}
 	wake_fd = -1;
@@ -598,7 +604,7 @@ tell_outcome(const PghaAgentConf *conf, int64_t order_id, bool stopped, const ch
 		if (told == PGHA_TOLD)
 			return;
 		if (strcmp(error, complaint) != 0)
-			pgha_agent_log("own server: could not tell it that: %s", error);
+			pgha_agent_warning("own server: could not tell it that: %s", error);
 		memcpy(complaint, error, sizeof(complaint));
 		if (pgha_clock_ms() > end)
 			return;
@@ -617,19 +623,20 @@ stop_instance(const PghaAgentConf *conf, int64_t order_id, const char *instance_
 	char		error[512] = "out of memory";
 	bool		stopped = false;
 
+	pgha_agent_log_process("fence");
 	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	init_ec2_options(conf, &options);
 	ec2 = pgha_ec2_new(&options);
-	pgha_agent_log("stopping EC2 instance \"%s\"", instance_id);
+	pgha_agent_warning("stopping EC2 instance \"%s\"", instance_id);
 	if (ec2 != NULL)
 		stopped = pgha_ec2_stop_instance(ec2, instance_id, limit_ms, error, sizeof(error));
 	if (stopped)
 	{
 		error[0] = '\0';
-		pgha_agent_log("EC2 instance \"%s\" is stopped", instance_id);
+		pgha_agent_warning("EC2 instance \"%s\" is stopped", instance_id);
 	}
 	else
-		pgha_agent_log("EC2 instance \"%s\" could not be stopped: %s", instance_id, error);
+		pgha_agent_error("EC2 instance \"%s\" could not be stopped: %s", instance_id, error);
 	tell_outcome(conf, order_id, stopped, error);
 	_exit(stopped ? 0 : 1);
 }
@@ -656,7 +663,7 @@ pgha_keeper_stop_instance(const PghaAgentConf *conf, int64_t order_id, const cha
 	}
 	if (pid < 0)
 	{
-		pgha_agent_log("could not start a process: %s", strerror(errno));
+		pgha_agent_error("could not start a process: %s", strerror(errno));
 		return false;
 	}
 	stopper_pid = pid;

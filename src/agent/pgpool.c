@@ -119,7 +119,7 @@ complain(const char *format,...)
 	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (!is_said(text))
-		pgha_agent_log("%s", text);
+		pgha_agent_warning("%s", text);
 }
 
 /* ---- what was told ---- */
@@ -177,7 +177,8 @@ note_told(Told *before, const char *pgpool, const char *what, int backend, const
 	if (before->at - before->since >= TELL_LONG_MS)
 		(void) snprintf(since, sizeof(since), ", which it has not done for %d s (is its search_primary_node_timeout 0 or large?)",
 						(int) ((before->at - before->since) / 1000));
-	pgha_agent_log("pgpool %s: told to %s node %d (\"%s\")%s", pgpool, what, backend, member, since);
+	pgha_agent_say(since[0] != '\0' ? PGHA_SEVERITY_WARNING : PGHA_SEVERITY_LOG,
+				   "pgpool %s: told to %s node %d (\"%s\")%s", pgpool, what, backend, member, since);
 }
 
 static void *
@@ -413,6 +414,7 @@ start_telling(const PghaAgentConf *configuration)
 	pid = fork();
 	if (pid != 0)
 		return pid;
+	pgha_agent_log_process("pgpool");
 	pgha_pcp_begin(LIMIT_S);
 	conf = configuration;
 	_exit(tell_all());

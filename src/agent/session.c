@@ -56,7 +56,7 @@ fail_session(PghaSession *session, const char *text, const char *hint)
 	(void) snprintf(complaint, sizeof(complaint), "%.*s", (int) strcspn(text, "\n"), text);
 	if (strcmp(complaint, session->complaint) != 0)
 	{
-		pgha_agent_log("%s: %s%s%s", session->what, complaint, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+		pgha_agent_warning("%s: %s%s%s", session->what, complaint, hint != NULL ? "; " : "", hint != NULL ? hint : "");
 		(void) snprintf(session->complaint, sizeof(session->complaint), "%s", complaint);
 	}
 	for (int i = 0; i < session->failures && pause < RETRY_MAX_MS; i++)
@@ -104,7 +104,7 @@ connect_to(PghaSession *session, const char *addresses)
 		fail_session(session, "the connection string is too long", "shorten pgha.conninfo");
 		return;
 	}
-	session->conn = PQconnectStart(conninfo);
+	session->conn = pgha_connect_start(conninfo);
 	if (session->conn == NULL || PQstatus(session->conn) == CONNECTION_BAD)
 	{
 		fail_session(session, session->conn != NULL ? PQerrorMessage(session->conn) : "out of memory", NULL);

@@ -102,7 +102,7 @@ connect_to(Call *call, const PghaAgentConf *conf)
 					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "", addresses);
 	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, self, PGHA_AGENT_APPLICATION, options))
 		return pgha_fail(call->error, call->error_size, "the connection string is too long");
-	call->conn = PQconnectStart(conninfo);
+	call->conn = pgha_connect_start(conninfo);
 	if (call->conn == NULL)
 		return pgha_fail(call->error, call->error_size, "out of memory");
 	pgha_drop_notices(call->conn);
@@ -216,4 +216,45 @@ pgha_tell_own_server(const PghaAgentConf *conf, const char *function, int count,
 		known_addresses[0] = '\0';
 	PQfinish(call.conn);
 	return told;
+}
+
+/* `query` with the schema in the place of each "@". */
+static void
+put_schema(const char *query, const char *schema, char *out, size_t size)
+{
+	size_t		length = 0;
+
+	for (; *query != '\0' && length + 1 < size; query++)
+	{
+		if (*query != '@')
+			out[length++] = *query;
+		else
+			length += (size_t) snprintf(out + length, size - length, "%s", schema);
+	}
+	out[length < size ? length : size - 1] = '\0';
+}
+
+PGresult *
+pgha_ask_own_server(const PghaAgentConf *conf, const char *query)
+{
+	char		error[512];
+	char		text[2048] = "";
+	Call		call = {.deadline = pgha_clock_ms() + LIMIT_MS, .error = error, .error_size = sizeof(error)};
+	PGresult   *result = NULL;
+
+	if (connect_to(&call, conf))
+	{
+		result = run_query(&call, PGHA_EXTENSION_SCHEMA_QUERY, 0, NULL);
+		if (PQresultStatus(result) == PGRES_TUPLES_OK && *PQgetvalue(result, 0, 0) != '\0')
+			put_schema(query, PQgetvalue(result, 0, 0), text, sizeof(text));
+		PQclear(result);
+		result = text[0] != '\0' ? run_query(&call, text, 0, NULL) : NULL;
+	}
+	else
+		known_addresses[0] = '\0';
+	PQfinish(call.conn);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		return result;
+	PQclear(result);
+	return NULL;
 }

@@ -5,6 +5,8 @@
 #ifndef PGHA_TELL_H
 #define PGHA_TELL_H
 
+#include <libpq-fe.h>
+
 #include "../host/conf.h"
 
 typedef enum PghaTold
@@ -23,5 +25,11 @@ typedef enum PghaTold
 extern PghaTold pgha_tell_own_server(const PghaAgentConf *conf, const char *function,
 									 int count, const char *const *values,
 									 char *error, size_t error_size);
+
+/*
+ * Runs a query on the own server, with the extension's schema in the place of each
+ * "@"; blocks like the other.  NULL if no answer came in time, or an error.
+ */
+extern PGresult *pgha_ask_own_server(const PghaAgentConf *conf, const char *query);
 
 #endif							/* PGHA_TELL_H */

@@ -1,30 +1,27 @@
 /*
  * client.c
- *		A session with a member's SQL functions, for the subcommands for people.
+ *		Which server a subcommand means, and a session with it.
  *
- * Error messages have psql's form: what, DETAIL, HINT.  Nobody is ever asked
- * for a password.
+ * Named by a connection string, by options, by libpq's environment, by the name of a
+ * member; else it is the cluster of this host (local.c, here.c).  For the subcommands
+ * for people.
  *
- * It asks and prints errors; it changes nothing but what its caller asks the server
- * for.  Not for the agent or the server, which log instead of printing.
+ * It reads options and connects; it asks a server for nothing but where another one is.
  */
 #include "client.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/log.h"
-#include "../net/connect.h"
-#include "../net/session_settings.h"
-#include "subcommands.h"
+#include "../common/program.h"
+#include "here.h"
+#include "local.h"
 
-/* Where no other is set, in seconds: a frozen host must not keep us. */
-#define CONNECT_TIMEOUT "5"
+/* A frozen member must not keep us. */
 #define READ_LIMIT_MS	15000
 
 #define DEFAULT_TIMEOUT	60
@@ -54,6 +51,12 @@ parse_seconds(const char *text, double *seconds)
 
 	*seconds = strtod(text, &end);
 	return end != text && *end == '\0' && *seconds >= 0.1 && *seconds <= 86400;
+}
+
+static bool
+is_number(const char *text)
+{
+	return *text != '\0' && strspn(text, "0123456789.") == strlen(text);
 }
 
 /* Reads the value of --color; false if it is none. */
@@ -97,6 +100,7 @@ letter_allowed(int letter, int allowed)
 		{'t', PGHA_OPTION_TIMEOUT},
 		{'R', PGHA_OPTION_ROLLING},
 		{'L', PGHA_OPTION_LOSS},
+		{'W', PGHA_OPTION_WIDE},
 	};
 
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
@@ -125,6 +129,15 @@ pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
 		case 'd':
 			options->dbname = value;
 			return true;
+		case 'D':
+			options->where.data = value;
+			return true;
+		case 'c':
+			options->where.config_file = value;
+			return true;
+		case 'K':
+			options->where.cluster = value;
+			return true;
 		case 'j':
 			options->json = true;
 			return true;
@@ -138,6 +151,9 @@ pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
 			return false;
 		case 'w':
 			options->watch = DEFAULT_WATCH;
+			/* "--watch 5": a number that follows is its value, all else is not. */
+			if (value == NULL && argv[optind] != NULL && is_number(argv[optind]))
+				value = argv[optind++];
 			if (value == NULL || parse_seconds(value, &options->watch))
 				return true;
 			pgha_usage_error(subcommand, "\"%s\" is not a number of seconds from 0.1 to 86400", value);
@@ -164,6 +180,9 @@ pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
 		case 'L':
 			options->accept_loss = true;
 			return true;
+		case 'W':
+			options->wide = true;
+			return true;
 		case ':':
 			pgha_usage_error(subcommand, "option \"%s\" needs a value", argv[optind - 1]);
 			return false;
@@ -173,27 +192,79 @@ pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
 	}
 }
 
+/*
+ * A word that is no connection string must be a member's name.  Where the files of this
+ * host say who the members are it is looked up there; else a server will be asked.
+ */
 static bool
-is_conninfo(const char *text)
+is_member(const PghaClientOptions *options)
 {
-	return strchr(text, '=') != NULL || strncmp(text, "postgres://", 11) == 0 ||
-		strncmp(text, "postgresql://", 13) == 0;
+	const char *word = options->at != NULL ? options->at : options->node;
+	char		names[1024];
+
+	if (word == NULL || options->local == NULL || (options->local->conf.members.voters == 0 && options->at == NULL) ||
+		pgha_voters_find(&options->local->conf.members, word) != PGHA_NOBODY)
+		return true;
+	if (options->local->conf.members.voters == 0)
+	{
+		pgha_error(stderr, "A database is named with -d; a connection string or URI has \"=\" or \"://\" in it.",
+				   "\"%s\" is no connection string, and \"%s\" names no members", word, options->local->conf.config_file);
+		return false;
+	}
+	pgha_local_names(options->local, options->at != NULL, names, sizeof(names));
+	pgha_error(stderr, "A database is named with -d; a connection string or URI has \"=\" or \"://\" in it.",
+			   "\"%s\" is neither a member (%s) nor a connection string", word, names);
+	return false;
+}
+
+/* Finds the cluster of this host, if no other server is meant. */
+static bool
+find_local(const char *subcommand, int allowed, PghaClientOptions *options)
+{
+	static PghaLocalCluster local;
+	const PghaLocalOptions *where = &options->where;
+	bool		named = where->data != NULL || where->config_file != NULL || where->cluster != NULL;
+	bool		connection = options->conninfo != NULL || options->host != NULL || options->port != NULL ||
+		(options->dbname != NULL && pgha_is_conninfo(options->dbname));
+	FILE	   *errors;
+	bool		usable;
+
+	if (where->cluster != NULL && (where->data != NULL || where->config_file != NULL))
+		return pgha_usage_error(subcommand, "--cluster excludes --pgdata and --config") == EXIT_OK;
+	if (named && connection && (allowed & PGHA_OPTION_HOST) == 0)
+		return pgha_usage_error(subcommand, "--pgdata, --config and --cluster exclude a connection") == EXIT_OK;
+	if (!named && (connection || pgha_local_overruled()))
+		return true;
+
+	/* Where the host itself is looked at, what is wrong there is a finding, with more to it. */
+	errors = named && where->cluster == NULL && (allowed & PGHA_OPTION_HOST) != 0 ? fopen("/dev/null", "w") : stderr;
+	if (errors == NULL)
+		return false;
+	usable = pgha_local_find(where, &local, errors) && (!local.found || pgha_local_become_owner(&local, errors));
+	if (errors != stderr)
+		(void) fclose(errors);
+	if (!usable || !local.found)
+		return usable || errors != stderr;
+	options->host_cluster = &local;
+	if (connection)
+		return true;
+	options->local = &local;
+	pgha_here_forget_environment();
+	return is_member(options);
 }
 
 bool
 pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions *options)
 {
-	if ((allowed & PGHA_OPTION_RECOVER) != 0)
+	if ((allowed & PGHA_OPTION_RECOVER) != 0 && optind == argc)
 	{
-		if (optind == argc)
-		{
-			pgha_usage_error(argv[0], "the name of the node is missing");
-			return false;
-		}
-		options->node = argv[optind++];
+		pgha_usage_error(argv[0], "the name of the node is missing");
+		return false;
 	}
-	if ((allowed & PGHA_OPTION_NODE) != 0 && optind < argc && !is_conninfo(argv[optind]))
+	if ((allowed & PGHA_OPTION_RECOVER) != 0)
 		options->node = argv[optind++];
+	else if (optind < argc && !pgha_is_conninfo(argv[optind]))
+		*((allowed & PGHA_OPTION_NODE) != 0 ? &options->node : &options->at) = argv[optind++];
 	if (optind < argc)
 		options->conninfo = argv[optind++];
 	if (optind < argc)
@@ -201,7 +272,12 @@ pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions
 		pgha_usage_error(argv[0], "too many arguments, the first of them \"%s\"", argv[optind]);
 		return false;
 	}
-	return true;
+	if (options->conninfo != NULL && !pgha_is_conninfo(options->conninfo))
+	{
+		pgha_error(stderr, "A database is named with -d.", "\"%s\" is no connection string or URI", options->conninfo);
+		return false;
+	}
+	return find_local(argv[0], allowed, options);
 }
 
 bool
@@ -218,6 +294,7 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 		{"timeout", required_argument, NULL, 't'},
 		{"rolling", no_argument, NULL, 'R'},
 		{"accept-loss", no_argument, NULL, 'L'},
+		{"wide", no_argument, NULL, 'W'},
 		{NULL, 0, NULL, 0}
 	};
 	int			c;
@@ -228,7 +305,7 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 	options->timeout = DEFAULT_TIMEOUT;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h:p:U:d:jn:fw::m:t:", known, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, PGHA_CLIENT_SHORT_OPTIONS "jn:fw::m:t:", known, NULL)) != -1)
 	{
 		if (!letter_allowed(c, allowed))
 			c = '?';
@@ -243,342 +320,67 @@ pgha_client_options(int argc, char **argv, int allowed, PghaClientOptions *optio
 	return pgha_client_take_arguments(argc, argv, allowed, options);
 }
 
-/* ---- errors ---- */
-
-/* Puts what libpq says of a connection. */
-static void
-put_connection_error(PGconn *conn, FILE *errors)
-{
-	fputs("pgha: error: ", errors);
-	pgha_put(PQerrorMessage(conn), errors);
-}
-
-static void
-print_field(const PGresult *result, int field, const char *title, FILE *errors)
-{
-	const char *text = PQresultErrorField(result, field);
-
-	if (text != NULL)
-	{
-		fputs(title, errors);
-		fputs(":  ", errors);
-		pgha_put(text, errors);
-		fputc('\n', errors);
-	}
-}
-
-/*
- * Prints the server's hint.  It names a function; whoever has called the program
- * is told the program's own command.
- */
-static void
-print_hint(const PGresult *result, FILE *errors)
-{
-	static const char *const command[][2] = {
-		{"pgha_promote(force => true)", "pgha promote --force"},
-		{"pgha_promote()", "pgha promote"},
-	};
-	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-
-	for (size_t i = 0; text != NULL && i < sizeof(command) / sizeof(command[0]); i++)
-	{
-		const char *at = strstr(text, command[i][0]);
-
-		if (at != NULL)
-		{
-			char		hint[1024];
-
-			(void) snprintf(hint, sizeof(hint), "HINT:  %.*s%s%s\n", (int) (at - text), text, command[i][1], at + strlen(command[i][0]));
-			pgha_put(hint, errors);
-			return;
-		}
-	}
-	print_field(result, PG_DIAG_MESSAGE_HINT, "HINT", errors);
-}
-
-void
-pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors)
-{
-	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-
-	if (primary == NULL)
-	{
-		put_connection_error(conn, errors);
-		return;
-	}
-	fputs("pgha: error: ", errors);
-	pgha_put(primary, errors);
-	fputc('\n', errors);
-	print_field(result, PG_DIAG_MESSAGE_DETAIL, "DETAIL", errors);
-	print_hint(result, errors);
-	if (sqlstate != NULL && strcmp(sqlstate, "42501") == 0 &&
-		PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) == NULL)
-		fprintf(errors, "HINT:  Members of pg_monitor may call the functions that read; those that act"
-				" must be granted to a role that is not a superuser.\n");
-}
-
 /* ---- connecting ---- */
 
-#define MAX_PARAMETERS	64
-
-static bool wait_for_answer(PGconn *conn, int limit_ms, FILE *errors);
-
-typedef struct Parameters
-{
-	int			count;
-	const char *keyword[MAX_PARAMETERS + 1];
-	const char *value[MAX_PARAMETERS + 1];
-} Parameters;
-
-/* Sets a parameter, replacing an earlier value; NULL is no value. */
-static void
-set_parameter(Parameters *parameters, const char *keyword, const char *value)
-{
-	int			i = 0;
-
-	if (value == NULL)
-		return;
-	while (i < parameters->count && strcmp(parameters->keyword[i], keyword) != 0)
-		i++;
-	if (i == MAX_PARAMETERS)
-		return;
-	if (i == parameters->count)
-		parameters->count++;
-	parameters->keyword[i] = keyword;
-	parameters->value[i] = value;
-}
-
 /*
- * Adds a connection string or the name of a database.  *parsed must live as
- * long as the parameters.
+ * The member of that name, at the address that the one at `conn` knows it by.  Closes
+ * `conn`.
  */
-static bool
-add_database(Parameters *parameters, const char *text, PQconninfoOption **parsed, FILE *errors)
-{
-	char	   *error = NULL;
-
-	if (text == NULL)
-		return true;
-	if (!is_conninfo(text))
-	{
-		set_parameter(parameters, "dbname", text);
-		return true;
-	}
-	*parsed = PQconninfoParse(text, &error);
-	if (*parsed == NULL)
-	{
-		pgha_error(errors, NULL, "%.*s", error != NULL ? (int) strcspn(error, "\n") : 13, error != NULL ? error : "out of memory");
-		PQfreemem(error);
-		return false;
-	}
-	for (PQconninfoOption *option = *parsed; option->keyword != NULL; option++)
-		set_parameter(parameters, option->keyword, option->val);
-	return true;
-}
-
-static bool
-has_parameter(const Parameters *parameters, const char *keyword)
-{
-	for (int i = 0; i < parameters->count; i++)
-		if (strcmp(parameters->keyword[i], keyword) == 0)
-			return true;
-	return false;
-}
-
-static const char *
-get_parameter(const Parameters *parameters, const char *keyword, const char *variable)
-{
-	for (int i = 0; i < parameters->count; i++)
-		if (strcmp(parameters->keyword[i], keyword) == 0)
-			return parameters->value[i];
-	return getenv(variable);
-}
-
-/* Parameters for what the options say; false after an error message. */
-static bool
-make_parameters(const PghaClientOptions *options, Parameters *parameters, PQconninfoOption *parsed[2], FILE *errors)
-{
-	if (!add_database(parameters, options->conninfo, &parsed[0], errors) ||
-		!add_database(parameters, options->dbname, &parsed[1], errors))
-		return false;
-	set_parameter(parameters, "host", options->host);
-	set_parameter(parameters, "port", options->port);
-	set_parameter(parameters, "user", options->user);
-	if (!has_parameter(parameters, "dbname") && !has_parameter(parameters, "service") &&
-		getenv("PGDATABASE") == NULL && getenv("PGSERVICE") == NULL)
-		set_parameter(parameters, "dbname", "postgres");
-	if (!has_parameter(parameters, "connect_timeout") && getenv("PGCONNECT_TIMEOUT") == NULL)
-		set_parameter(parameters, "connect_timeout", CONNECT_TIMEOUT);
-
-	/* An answer may take as long as it takes; a host that is gone does not send one. */
-	if (!has_parameter(parameters, "keepalives_idle"))
-	{
-		set_parameter(parameters, "keepalives_idle", "10");
-		set_parameter(parameters, "keepalives_interval", "5");
-		set_parameter(parameters, "keepalives_count", "3");
-	}
-	set_parameter(parameters, "client_encoding", "UTF8");
-	set_parameter(parameters, "fallback_application_name", "pgha");
-	return true;
-}
-
-/* Connects; NULL after an error message. */
 static PGconn *
-connect_with(const Parameters *parameters, FILE *errors)
+go_to_member(PGconn *conn, const PghaClientOptions *options, FILE *errors)
 {
-	PGconn	   *conn = pgha_connect_quietly(parameters->keyword, parameters->value, 0, errors);
-	const char *host = get_parameter(parameters, "host", "PGHOST");
+	char	   *found = pgha_client_try_query(conn,
+											  "SELECT coalesce((SELECT address FROM pgha_cluster() WHERE node = $1),"
+											  " (SELECT '?' || coalesce(string_agg(node, ', ' ORDER BY node), '') FROM pgha_cluster()))",
+											  options->at, READ_LIMIT_MS, errors);
+	PghaPlace	place;
+	PghaFailure failure;
+	PGconn	   *other = NULL;
 
-	if (conn != NULL && PQstatus(conn) == CONNECTION_OK)
-		return conn;
-	if (conn == NULL)
-	{
-		pgha_error(errors, NULL, "out of memory");
-		return NULL;
-	}
-	put_connection_error(conn, errors);
-	if (PQconnectionNeedsPassword(conn))
-		fprintf(errors, "HINT:  Put the password into a password file (~/.pgpass or PGPASSFILE).\n");
-	else if (host == NULL || strchr(host, ',') == NULL)
-		fprintf(errors, "HINT:  Any member can be asked: pgha ... 'host=db-1,db-2,db-3'.\n");
 	PQfinish(conn);
-	return NULL;
-}
-
-bool
-pgha_client_settle(PGconn *conn, FILE *errors)
-{
-	static const char *const queries[] = {PGHA_SESSION_QUERY, PGHA_SESSION_QUERY_OF_17};
-	bool		settled = true;
-
-	for (int i = 0; settled && i < (PQserverVersion(conn) >= 170000 ? 2 : 1); i++)
+	if (found != NULL && found[0] == '?')
+		pgha_error(errors, "A database is named with -d; a connection string or URI has \"=\" or \"://\" in it.",
+				   "\"%s\" is neither a member (%s) nor a connection string", options->at, found + 1);
+	else if (found != NULL && pgha_client_split_address(found, &place))
 	{
-		PGresult   *result;
-
-		if (!PQsendQuery(conn, queries[i]))
-		{
-			put_connection_error(conn, errors);
-			return false;
-		}
-
-		/* One result for each SET; each may have to be waited for. */
-		while (settled && (settled = wait_for_answer(conn, READ_LIMIT_MS, errors)) &&
-			   (result = PQgetResult(conn)) != NULL)
-		{
-			settled = PQresultStatus(result) == PGRES_COMMAND_OK;
-			if (!settled)
-				pgha_client_print_error(conn, result, errors);
-			PQclear(result);
-		}
+		/* An address of the environment would win over the host. */
+		(void) unsetenv("PGHOSTADDR");
+		other = pgha_connection_open(options, &place, &failure, errors);
 	}
-	return settled;
-}
-
-/* Makes the extension's functions known to the session; the extension may be in any schema. */
-static PGconn *
-find_extension(PGconn *conn, FILE *errors)
-{
-	char	   *found = !pgha_client_settle(conn, errors) ? NULL :
-		pgha_client_try_query(conn,
-											  "SELECT coalesce((SELECT pg_catalog.set_config('search_path',"
-											  "   'pg_catalog, ' || pg_catalog.quote_ident(n.nspname), false)"
-											  " FROM pg_catalog.pg_extension e"
-											  " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
-											  " WHERE e.extname = 'pgha'), '')", NULL, READ_LIMIT_MS, errors);
-
-	if (found != NULL && *found != '\0')
-	{
-		free(found);
-		return conn;
-	}
-	if (found != NULL)
-		pgha_error(errors, "Run CREATE EXTENSION pgha; there on the primary, or name another database with -d.",
-				   "the extension pgha is not in database \"%s\"", PQdb(conn));
 	free(found);
-	PQfinish(conn);
-	return NULL;
+	return other;
 }
 
 bool
 pgha_client_valid(const PghaClientOptions *options)
 {
-	Parameters	parameters = {.count = 0};
-	PQconninfoOption *parsed[2] = {NULL, NULL};
-	bool		valid = make_parameters(options, &parameters, parsed, stderr);
-
-	PQconninfoFree(parsed[0]);
-	PQconninfoFree(parsed[1]);
-	return valid;
+	return pgha_connection_valid(options);
 }
 
 PGconn *
 pgha_client_try_connect(const PghaClientOptions *options, const PghaPlace *place, FILE *errors)
 {
-	Parameters	parameters = {.count = 0};
-	PQconninfoOption *parsed[2] = {NULL, NULL};
-	PGconn	   *conn = NULL;
+	bool		named = options->conninfo != NULL || options->host != NULL || options->port != NULL || pgha_local_overruled();
+	PghaFailure failure;
+	PGconn	   *conn;
 
-	if (make_parameters(options, &parameters, parsed, errors))
-	{
-		if (place != NULL)
-		{
-			set_parameter(&parameters, "host", place->host);
-			set_parameter(&parameters, "hostaddr", place->hostaddr);
-			set_parameter(&parameters, "port", place->port);
-			set_parameter(&parameters, "target_session_attrs", "any");
-		}
-		conn = connect_with(&parameters, errors);
-	}
-	PQconninfoFree(parsed[0]);
-	PQconninfoFree(parsed[1]);
-	return conn != NULL ? find_extension(conn, errors) : NULL;
+	if (options->local != NULL)
+		return pgha_here_connect(options, place, errors);
+	conn = pgha_connection_open(options, place, &failure, errors);
+	if (conn != NULL && place == NULL && options->at != NULL)
+		return go_to_member(conn, options, errors);
+
+	/* Others help where one is not there; who is refused, or means this very one, needs no other. */
+	if (conn == NULL && place == NULL && failure == PGHA_NOT_REACHED && !options->here && !pgha_connection_has_hosts(options))
+		fprintf(errors, named ? "HINT:  Any member can be asked: pgha ... 'host=db-1,db-2,db-3'.\n" :
+				"HINT:  No cluster with pgha was found on this host. Name its data directory with -D, or a member: pgha ... 'host=db-1,db-2,db-3'.\n");
+	return conn;
 }
 
 PGconn *
 pgha_client_connect(const PghaClientOptions *options)
 {
 	return pgha_client_try_connect(options, NULL, stderr);
-}
-
-/* Among several hosts of the connection: the one that is a primary.  NULL without a message if there is none. */
-static PGconn *
-connect_primary_listed(const PghaClientOptions *options, FILE *nowhere)
-{
-	Parameters	parameters = {.count = 0};
-	PQconninfoOption *parsed[2] = {NULL, NULL};
-	PGconn	   *conn = NULL;
-	const char *host;
-
-	if (make_parameters(options, &parameters, parsed, nowhere))
-	{
-		host = get_parameter(&parameters, "host", "PGHOST");
-		set_parameter(&parameters, "target_session_attrs", "primary");
-		if (host != NULL && strchr(host, ',') != NULL)
-			conn = connect_with(&parameters, nowhere);
-	}
-	PQconninfoFree(parsed[0]);
-	PQconninfoFree(parsed[1]);
-	return conn != NULL ? find_extension(conn, nowhere) : NULL;
-}
-
-bool
-pgha_client_split_address(char *address, PghaPlace *place)
-{
-	char	   *colon = strrchr(address, ':');
-
-	if (colon == NULL)
-		return false;
-	*colon = '\0';
-	place->port = colon + 1;
-	place->host = address;
-	place->hostaddr = "";
-	if (address[0] == '[' && colon > address && colon[-1] == ']')
-	{
-		colon[-1] = '\0';
-		place->host = address + 1;
-	}
-	return true;
 }
 
 PGconn *
@@ -611,13 +413,65 @@ say_primary(PGconn *primary)
 	pgha_put(text, stderr);
 }
 
+/*
+ * From this host's cluster: by whoever of it answers.  To tell where the primary is
+ * takes no right to give orders.
+ */
+static PGconn *
+connect_primary_from_here(const PghaClientOptions *options)
+{
+	PghaClientOptions reading = *options;
+	PGconn	   *conn;
+	PGconn	   *primary;
+	char	   *recovering;
+	char	   *said = NULL;
+	size_t		size = 0;
+	FILE	   *errors;
+
+	reading.acts = NULL;
+	conn = pgha_client_connect(&reading);
+	recovering = conn != NULL ? pgha_client_query(conn, "SELECT pg_is_in_recovery()", NULL, READ_LIMIT_MS) : NULL;
+	errors = recovering != NULL ? open_memstream(&said, &size) : NULL;
+	if (errors == NULL)
+	{
+		free(recovering);
+		PQfinish(conn);
+		return NULL;
+	}
+	if (strcmp(recovering, "t") == 0)
+		primary = pgha_client_follow(conn, options, errors);
+	else
+	{
+		const PghaPlace place = {PQhost(conn), PQhostaddr(conn), PQport(conn)};
+
+		primary = place.host[0] == '/' || place.host[0] == '@' ? conn : pgha_client_try_connect(options, &place, errors);
+	}
+	(void) fclose(errors);
+	if (primary != NULL && strcmp(recovering, "t") == 0)
+		say_primary(primary);
+	if (primary == NULL)
+		fputs(said, stderr);
+	free(recovering);
+
+	/* A standby that knows of no primary says so itself. */
+	if (primary == NULL && size == 0)
+		primary = conn;
+	if (primary != conn)
+		PQfinish(conn);
+	free(said);
+	return primary;
+}
+
 PGconn *
 pgha_client_connect_primary(const PghaClientOptions *options)
 {
 	FILE	   *nowhere = fopen("/dev/null", "w");
-	PGconn	   *primary = nowhere != NULL ? connect_primary_listed(options, nowhere) : NULL;
-	PGconn	   *conn = primary != NULL ? primary : pgha_client_connect(options);
+	PGconn	   *primary = nowhere != NULL && options->local == NULL ? pgha_connection_open_primary(options, nowhere) : NULL;
+	PGconn	   *conn = primary != NULL || options->local != NULL ? primary : pgha_client_connect(options);
 	char	   *recovering = NULL;
+
+	if (options->local != NULL)
+		conn = primary = connect_primary_from_here(options);
 
 	if (primary == NULL && conn != NULL)
 		recovering = pgha_client_query(conn, "SELECT pg_is_in_recovery()", NULL, READ_LIMIT_MS);
@@ -635,137 +489,4 @@ pgha_client_connect_primary(const PghaClientOptions *options)
 	if (primary != conn)
 		PQfinish(conn);
 	return primary;
-}
-
-/* ---- queries ---- */
-
-/* Waits for the answer; false after an error message. */
-static bool
-wait_for_answer(PGconn *conn, int limit_ms, FILE *errors)
-{
-	long long	deadline = pgha_awake_ms() + limit_ms;
-
-	while (PQisBusy(conn))
-	{
-		struct pollfd set = {.fd = PQsocket(conn), .events = POLLIN};
-		long long	left = limit_ms > 0 ? deadline - pgha_awake_ms() : -1;
-
-		if (limit_ms > 0 && left <= 0)
-		{
-			pgha_error(errors, "It may be frozen; ask another member.",
-					   "the server has not answered for %d seconds", limit_ms / 1000);
-			return false;
-		}
-		if (poll(&set, 1, (int) left) > 0 && !PQconsumeInput(conn))
-		{
-			put_connection_error(conn, errors);
-			return false;
-		}
-	}
-	return true;
-}
-
-char *
-pgha_client_try_query(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors)
-{
-	const char *const values[] = {parameter};
-	PGresult   *result;
-	char	   *value = NULL;
-
-	if (!PQsendQueryParams(conn, query, parameter != NULL ? 1 : 0, NULL, values, NULL, NULL, 0))
-	{
-		put_connection_error(conn, errors);
-		return NULL;
-	}
-	if (!wait_for_answer(conn, limit_ms, errors))
-		return NULL;
-
-	result = PQgetResult(conn);
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		pgha_client_print_error(conn, result, errors);
-	else if (PQntuples(result) != 1 || PQnfields(result) != 1)
-		pgha_error(errors, NULL, "the server's answer is not of the form expected");
-	else if ((value = strdup(PQgetvalue(result, 0, 0))) != NULL)
-		(void) pgha_shown(value, true);
-	else
-		pgha_error(errors, NULL, "out of memory");
-	PQclear(result);
-	while ((result = PQgetResult(conn)) != NULL)
-		PQclear(result);
-	return value;
-}
-
-/* Is it a name that any of our queries gives? */
-static bool
-is_key(const char *key)
-{
-	return strspn(key, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(key);
-}
-
-/* Cleans the texts in a value; what does not have a name of ours goes. */
-static void
-clean_json(json_t *value)
-{
-	void	   *next;
-	const char *key;
-	size_t		index;
-	json_t	   *part;
-
-	if (json_is_string(value))
-	{
-		char	   *text = strdup(json_string_value(value));
-
-		(void) json_string_set(value, text != NULL ? pgha_shown(text, true) : "");
-		free(text);
-	}
-	json_array_foreach(value, index, part)
-		clean_json(part);
-	if (!json_is_object(value))
-		return;
-	json_object_foreach_safe(value, next, key, part)
-	{
-		if (is_key(key))
-			clean_json(part);
-		else
-			(void) json_object_del(value, key);
-	}
-}
-
-json_t *
-pgha_client_json(const char *text, json_error_t *error)
-{
-	char	   *copy = strdup(text);
-	json_t	   *value = copy != NULL ? json_loads(pgha_shown(copy, true), 0, error) : NULL;
-
-	free(copy);
-	clean_json(value);
-	return value;
-}
-
-json_t *
-pgha_client_try_query_json(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors)
-{
-	char	   *text = pgha_client_try_query(conn, query, parameter, limit_ms, errors);
-	json_error_t error;
-	json_t	   *value;
-
-	if (text == NULL)
-		return NULL;
-	value = pgha_client_json(text, &error);
-	if (value == NULL)
-		pgha_error(errors, NULL, "the server's answer cannot be read: %s", error.text);
-	free(text);
-	return value;
-}
-
-char *
-pgha_client_query(PGconn *conn, const char *query, const char *parameter, int limit_ms)
-{
-	return pgha_client_try_query(conn, query, parameter, limit_ms, stderr);
-}
-
-json_t *
-pgha_client_query_json(PGconn *conn, const char *query, const char *parameter)
-{
-	return pgha_client_try_query_json(conn, query, parameter, READ_LIMIT_MS, stderr);
 }

@@ -27,7 +27,9 @@ static const char status_query[] =
 " 'members', (SELECT coalesce(json_agg(m), '[]') FROM"
 "   (SELECT c.*, CASE WHEN c.last_heard IS NOT NULL THEN"
 "      greatest(0, extract(epoch FROM clock_timestamp() - c.last_heard))::float8 END"
-"      AS heard_seconds_ago FROM pgha_cluster() c) m))"
+"      AS heard_seconds_ago,"
+"      extract(epoch FROM (to_json(c)->>'time_lag')::interval)::float8 AS time_lag_seconds"
+"      FROM pgha_cluster() c) m))"
 " FROM pgha_status() s";
 
 static const char recoveries_query[] =
@@ -73,6 +75,35 @@ pgha_list_primaries(const json_t *members, char *names, size_t size)
 	}
 	(void) pgha_shown(names, false);
 	return count;
+}
+
+json_t *
+pgha_member_of(const json_t *document, const char *node)
+{
+	size_t		index;
+	json_t	   *member;
+
+	json_array_foreach(json_object_get(document, "members"), index, member)
+	{
+		if (pgha_has_text(member, "node", node))
+			return member;
+	}
+	return NULL;
+}
+
+void
+pgha_members_grow_older(json_t *document, double seconds)
+{
+	size_t		index;
+	json_t	   *member;
+
+	json_array_foreach(json_object_get(document, "members"), index, member)
+	{
+		const json_t *heard = json_object_get(member, "heard_seconds_ago");
+
+		if (json_is_number(heard))
+			(void) json_object_set_new(member, "shown_seconds_ago", json_real(json_number_value(heard) + seconds));
+	}
 }
 
 /* ---- asking for it ---- */

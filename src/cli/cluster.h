@@ -20,6 +20,12 @@ extern json_t *pgha_recoveries_fetch(PGconn *conn, int limit_ms, FILE *errors);
 /* Sends the question for them, for a caller that takes the answer (one value, JSON) later. */
 extern bool pgha_recoveries_ask(PGconn *conn);
 
+/* The row of a node in it; NULL if there is none. */
+extern json_t *pgha_member_of(const json_t *document, const char *node);
+
+/* For those who show it later: sets "shown_seconds_ago" of each row to how long ago the member was heard by now. */
+extern void pgha_members_grow_older(json_t *document, double seconds);
+
 /* Does the member lead, as far as the one that answered knows? */
 extern bool pgha_member_leads(const json_t *member);
 

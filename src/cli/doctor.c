@@ -24,6 +24,7 @@
 #include "doctor_host.h"
 #include "doctor_pgpool.h"
 #include "finding.h"
+#include "here.h"
 #include "table.h"
 
 #define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
@@ -36,11 +37,13 @@
 	"SELECT coalesce(json_agg(json_build_object('node', c.node, 'address', c.address," \
 	" 'witness', coalesce((to_json(c)->>'witness')::bool, false))), '[]') FROM %s.pgha_cluster() c"
 
+/* Empty for a role that may not see it: pg_settings leaves it out. */
+#define CONNINFO_QUERY \
+	"SELECT coalesce((SELECT setting FROM pg_catalog.pg_settings WHERE name = 'pgha.conninfo'), '')"
+
 typedef struct DoctorOptions
 {
 	PghaClientOptions client;
-	const char *data;
-	const char *config_file;
 	const char *pgpool_conf;
 	bool		all;
 } DoctorOptions;
@@ -54,8 +57,6 @@ read_options(int argc, char **argv, DoctorOptions *options)
 		PGHA_CLIENT_LONG_OPTIONS,
 		{"json", no_argument, NULL, 'j'},
 		{"all", no_argument, NULL, 'a'},
-		{"pgdata", required_argument, NULL, 'D'},
-		{"config", required_argument, NULL, 'c'},
 		{"pgpool-conf", required_argument, NULL, 'P'},
 		{"color", required_argument, NULL, 'C'},
 		{NULL, 0, NULL, 0}
@@ -64,18 +65,12 @@ read_options(int argc, char **argv, DoctorOptions *options)
 
 	memset(options, 0, sizeof(*options));
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h:p:U:d:jaD:c:", known, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, PGHA_CLIENT_SHORT_OPTIONS "ja", known, NULL)) != -1)
 	{
 		switch (c)
 		{
 			case 'a':
 				options->all = true;
-				break;
-			case 'D':
-				options->data = optarg;
-				break;
-			case 'c':
-				options->config_file = optarg;
 				break;
 			case 'P':
 				options->pgpool_conf = optarg;
@@ -85,7 +80,7 @@ read_options(int argc, char **argv, DoctorOptions *options)
 					return false;
 		}
 	}
-	return pgha_client_take_arguments(argc, argv, 0, &options->client);
+	return pgha_client_take_arguments(argc, argv, PGHA_OPTION_HOST, &options->client);
 }
 
 /* ---- groups of findings ---- */
@@ -196,18 +191,82 @@ connect_like(PGconn *like, const char *address)
 	return conn;
 }
 
+/* Another way in: as the members and agents log in to each other, if we may know of it.  NULL if not. */
+static PGconn *
+connect_as_member(const char *conninfo, const char *node, const char *address)
+{
+	char		list[PGHA_NAME_SIZE + PGHA_HOST_SIZE + 16];
+	char		full[PGHA_CONNINFO_SIZE];
+	const char *keywords[] = {"dbname", NULL};
+	const char *values[] = {full, NULL};
+	PghaMembers members;
+	char		error[256];
+
+	if (conninfo == NULL || *conninfo == '\0' ||
+		snprintf(list, sizeof(list), "%s=%s", node, address) >= (int) sizeof(list) ||
+		!pgha_members_parse(list, &members, error, sizeof(error)) ||
+		!pgha_conninfo_build(full, sizeof(full), conninfo, &members.member[0], "pgha doctor",
+							 strstr(conninfo, "dbname") == NULL ? "dbname=postgres" : ""))
+		return NULL;
+	return pgha_connect_quietly(keywords, values, 1, NULL);
+}
+
+/* The server runs, and only does not let us in. */
+static bool
+refuses_login(const PGconn *conn)
+{
+	const char *said = PQerrorMessage(conn);
+
+	return PQconnectionNeedsPassword(conn) || strstr(said, "pg_hba.conf") != NULL ||
+		strstr(said, "authentication failed") != NULL || strstr(said, "password") != NULL;
+}
+
+/* A session with another member as the servers of this host's cluster log in to each other. */
+static PGconn *
+connect_as_servers(const PghaLocalCluster *local, const char *address)
+{
+	static const char *const keywords[] = {"dbname", "connect_timeout", "client_encoding", NULL};
+	char		text[PGHA_HOST_SIZE + 16];
+	char		conninfo[PGHA_CONNINFO_SIZE];
+	const char *const values[] = {conninfo, "5", "UTF8", NULL};
+	PghaPlace	place;
+	PghaAddress member;
+
+	if (snprintf(text, sizeof(text), "%s", address) >= (int) sizeof(text) || !pgha_client_split_address(text, &place))
+		return NULL;
+	(void) snprintf(member.host, sizeof(member.host), "%s", place.host);
+	member.port = atoi(place.port);
+	return pgha_here_conninfo(local, &member, conninfo, sizeof(conninfo)) ?
+		pgha_connect_quietly(keywords, values, 1, stderr) : NULL;
+}
+
 /*
  * Asks a member that the first one has named.  A witness lets in nobody but the
- * members' servers: whether it is well these say (check "witnesses").
+ * members' servers: whether it is well these say (check "witnesses").  A superuser
+ * who came by the socket need not be let in elsewhere: then pgha.conninfo is tried,
+ * and if that is of no use either, it is no fault of the cluster.
  */
 static void
-ask_other(PGconn *like, const char *node, const char *address, bool witness, json_t *groups)
+ask_other(const PghaClientOptions *options, PGconn *like, const char *conninfo, const char *node, const char *address,
+		  bool witness, json_t *groups)
 {
 	json_t	   *findings = add_group(groups, "server", node, address);
-	PGconn	   *conn = connect_like(like, address);
+	PGconn	   *conn = options->local != NULL && options->user == NULL ? connect_as_servers(options->local, address) :
+		connect_like(like, address);
 	char		message[512] = "its address cannot be read";
 	const char *why = message;
 	bool		settled = false;
+	bool		refused = conn != NULL && PQstatus(conn) != CONNECTION_OK && refuses_login(conn);
+	PGconn	   *other = refused && !witness ? connect_as_member(conninfo, node, address) : NULL;
+
+	if (other != NULL && PQstatus(other) == CONNECTION_OK)
+	{
+		PQfinish(conn);
+		conn = other;
+		refused = false;
+	}
+	else
+		PQfinish(other);
 
 	if (conn != NULL && PQstatus(conn) != CONNECTION_OK)
 	{
@@ -221,7 +280,8 @@ ask_other(PGconn *like, const char *node, const char *address, bool witness, jso
 		why = settled ? why : "it does not answer";
 	}
 	if (!settled || !ask(conn, findings, &why, NULL))
-		pgha_finding(findings, witness ? "info" : "warning", "asked",
+		pgha_finding(findings, witness || refused ? "info" : "warning", "asked",
+					 refused && !witness ? "Run \"pgha doctor -U\" with the role of pgha.conninfo, or \"pgha doctor\" on that host." :
 					 witness ? "Run \"pgha doctor\" on that host, as the user that runs it." :
 					 "Start it, if it is down; or let this role in from here; or run \"pgha doctor\" on that host.",
 					 "could not ask %s from here: %s", witness ? "this witness" : "it", why);
@@ -234,6 +294,7 @@ ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
 {
 	PGconn	   *conn = pgha_client_connect(options);
 	char	   *node;
+	char	   *conninfo = NULL;
 	const char *why;
 	json_t	   *findings;
 	size_t		index;
@@ -247,20 +308,47 @@ ask_all(const PghaClientOptions *options, json_t *groups, json_t **members)
 	answered = node != NULL && ask(conn, findings, &why, members);
 	if (!answered)
 		fprintf(stderr, "HINT:  Run ALTER EXTENSION pgha UPDATE; on the primary, if the extension is older than the program.\n");
+	else
+		conninfo = pgha_client_query(conn, CONNINFO_QUERY, NULL, ANSWER_LIMIT_MS);
 	json_array_foreach(*members, index, member)
 	{
 		const char *name = json_string_value(json_object_get(member, "node"));
 		const char *address = json_string_value(json_object_get(member, "address"));
 
 		if (answered && name != NULL && address != NULL && strcmp(name, node) != 0)
-			ask_other(conn, name, address, json_is_true(json_object_get(member, "witness")), groups);
+			ask_other(options, conn, conninfo, name, address, json_is_true(json_object_get(member, "witness")), groups);
 	}
 	free(node);
+	free(conninfo);
 	PQfinish(conn);
 	return answered;
 }
 
 /* ---- this host ---- */
+
+/* Is this host to be looked at?  A witness has no agent, and a server that pgha does not manage has nothing to check. */
+static bool
+is_on_host(const PghaClientOptions *client)
+{
+	const PghaLocalCluster *host = client->host_cluster;
+
+	return client->where.data != NULL || client->where.config_file != NULL || client->where.cluster != NULL ||
+		(host != NULL && client->at == NULL && !host->witness && host->conf.node[0] != '\0');
+}
+
+/* As the agent would read it. */
+static bool
+read_host_conf(const PghaClientOptions *client, PghaAgentConf *conf, char *error, size_t error_size)
+{
+	const PghaLocalConf *found = client->host_cluster != NULL ? &client->host_cluster->conf : NULL;
+	size_t		length = found != NULL ? strlen(found->data) : 0;
+
+	if (found == NULL || client->where.data != NULL || client->where.config_file != NULL)
+		return pgha_agent_conf_read(client->where.data, client->where.config_file, conf, error, error_size);
+	if (length > 0 && strncmp(found->config_file, found->data, length) == 0 && found->config_file[length] == '/')
+		return pgha_agent_conf_read(found->data, NULL, conf, error, error_size);
+	return pgha_agent_conf_read(NULL, found->config_file, conf, error, error_size);
+}
 
 /* Connects as the agent does, where nothing else is said. */
 static void
@@ -268,7 +356,7 @@ default_connection(const PghaAgentConf *conf, PghaClientOptions *client)
 {
 	static char conninfo[PGHA_CONNINFO_SIZE];
 
-	if (client->conninfo != NULL || client->host != NULL || client->port != NULL ||
+	if (client->local != NULL || client->conninfo != NULL || client->host != NULL || client->port != NULL ||
 		client->user != NULL || client->dbname != NULL)
 		return;
 	if (pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, &conf->members.member[conf->self],
@@ -391,7 +479,7 @@ print_group(const json_t *group, bool all, bool coloured)
 	else
 	{
 		printf("\n\n");
-		pgha_table_print(stdout, rows, columns, LENGTH(columns), coloured);
+		pgha_table_print(stdout, rows, columns, LENGTH(columns), coloured, 0);
 		putchar('\n');
 	}
 	json_decref(rows);
@@ -443,9 +531,9 @@ pgha_doctor_main(int argc, char **argv)
 
 	if (!read_options(argc, argv, &options))
 		return EXIT_USAGE;
-	on_host = options.data != NULL || options.config_file != NULL;
+	on_host = is_on_host(&options.client);
 	if (on_host)
-		usable = pgha_agent_conf_read(options.data, options.config_file, &conf, error, sizeof(error));
+		usable = read_host_conf(&options.client, &conf, error, sizeof(error));
 	if (usable)
 		default_connection(&conf, &options.client);
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../host/conf_syntax.h"
 #include "../net/pcp.h"
 #include "finding.h"
 

@@ -17,6 +17,7 @@
 #include "../common/conninfo.h"
 #include "../common/errors.h"
 #include "../common/log.h"
+#include "../host/conf_syntax.h"
 #include "../host/durable.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"

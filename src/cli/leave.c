@@ -18,6 +18,7 @@
 #include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/log.h"
+#include "../host/conf_syntax.h"
 #include "../host/durable.h"
 #include "setup_database.h"
 #include "setup_node.h"

@@ -33,6 +33,8 @@
 #define CANCEL_LIMIT_S	10
 #define NAME_SIZE		64
 
+static const char leads_query[] = "SELECT (state = 'primary' AND gate = 'open')::text FROM pgha_status()";
+
 typedef struct Move
 {
 	char		target[NAME_SIZE];
@@ -107,16 +109,19 @@ bool
 pgha_await_true(const PghaClientOptions *options, const char *address, PGconn **conn,
 				const char *query, const char *parameter, long long deadline)
 {
+	PghaClientOptions reading = *options;
 	FILE	   *nowhere = fopen("/dev/null", "w");
 	const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
 	bool		found = false;
+
+	reading.acts = NULL;
 
 	while (nowhere != NULL && !found && !pgha_interrupted() && pgha_awake_ms() < deadline)
 	{
 		char	   *answer = NULL;
 
 		if (*conn == NULL)
-			*conn = pgha_connect_address(options, address, nowhere);
+			*conn = pgha_connect_address(&reading, address, nowhere);
 		if (*conn != NULL)
 		{
 			answer = pgha_client_try_query(*conn, query, parameter, LOOK_LIMIT_MS, nowhere);
@@ -325,9 +330,11 @@ address_in(const json_t *rows, const char *node)
 static bool
 can_ask(const PghaClientOptions *options, const json_t *rows, const char *target)
 {
+	PghaClientOptions reading = *options;
 	size_t		index;
 	const json_t *row;
 
+	reading.acts = NULL;
 	json_array_foreach(rows, index, row)
 	{
 		const char *node = json_string_value(json_object_get(row, "node"));
@@ -337,7 +344,7 @@ can_ask(const PghaClientOptions *options, const json_t *rows, const char *target
 		if (node == NULL || address == NULL ||
 			!(target != NULL ? strcmp(node, target) == 0 : json_is_true(json_object_get(row, "candidate"))))
 			continue;
-		conn = pgha_connect_address(options, address, stderr);
+		conn = pgha_connect_address(&reading, address, stderr);
 		if (conn == NULL)
 			pgha_error(stderr, "How it goes is asked of the new primary: use a role that can log in at each member's address. Nothing has changed.",
 					   "\"%s\" could not be asked whether it leads", node);
@@ -356,7 +363,7 @@ await_leader(const PghaClientOptions *options, const Move *move, const char *add
 	interrupts = 0;
 	if (address != NULL &&
 		pgha_await_true(options, address, conn,
-						"SELECT (state = 'primary' AND gate = 'open')::text FROM pgha_status()", NULL,
+						leads_query, NULL,
 						pgha_awake_ms() + options->timeout * 1000LL))
 	{
 		printf("switched over from \"%s\" to \"%s\": writes were held %.2f s\n", former, move->target,
@@ -369,6 +376,45 @@ await_leader(const PghaClientOptions *options, const Move *move, const char *add
 			   move->silent ? "it is not known how far \"%s\" has come, and \"%s\" does not lead after %d seconds" :
 			   "\"%s\" has handed over, but \"%s\" does not lead after %d seconds", former, move->target, options->timeout);
 	return EXIT_ERROR;
+}
+
+/*
+ * The session was ended by a shutdown before anything was told.  That may be the
+ * switchover's own, on a busy host: then somebody leads soon, and move->target is who.
+ */
+static bool
+has_gone_untold(const PghaClientOptions *options, Move *move, const json_t *rows, const char *target, const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
+	long long	deadline = pgha_awake_ms() + options->timeout * 1000LL;
+	size_t		index;
+	const json_t *row;
+
+	if (sqlstate == NULL || strcmp(sqlstate, "57P01") != 0 || move->held_at != 0 || move->cancelled)
+		return false;
+	move->held_at = pgha_awake_ms();
+	while (!pgha_interrupted() && pgha_awake_ms() < deadline)
+	{
+		json_array_foreach(rows, index, row)
+		{
+			const char *node = json_string_value(json_object_get(row, "node"));
+			const char *address = json_string_value(json_object_get(row, "address"));
+			PGconn	   *conn = NULL;
+			bool		leads = node != NULL && address != NULL &&
+				(target != NULL ? strcmp(node, target) == 0 : json_is_true(json_object_get(row, "candidate"))) &&
+				pgha_await_true(options, address, &conn, leads_query, NULL, pgha_awake_ms() + LOOK_EVERY_MS * 10);
+
+			PQfinish(conn);
+			if (!leads)
+				continue;
+			(void) snprintf(move->target, sizeof(move->target), "%s", node);
+			return true;
+		}
+		(void) nanosleep(&pause, NULL);
+	}
+	move->held_at = 0;
+	return false;
 }
 
 const char *
@@ -408,7 +454,7 @@ pgha_move_primary(const PghaClientOptions *options, const char *target, PGconn *
 		return EXIT_ERROR;
 	}
 	result = await_result(options, &move, *primary);
-	if (has_let_go(options, &move, *primary, result))
+	if (has_gone_untold(options, &move, rows, target, result) || has_let_go(options, &move, *primary, result))
 	{
 		PQfinish(*primary);
 		*primary = NULL;

@@ -34,13 +34,14 @@ order(PGconn *conn, const char *query, const char *parameter)
 }
 
 static int
-give_order(int argc, char **argv, const char *query)
+give_order(int argc, char **argv, const char *acts, const char *query)
 {
 	PghaClientOptions options;
 	PGconn	   *conn;
 
 	if (!pgha_client_options(argc, argv, 0, &options))
 		return EXIT_USAGE;
+	options.acts = acts;
 	conn = pgha_client_connect(&options);
 	return conn != NULL ? order(conn, query, NULL) : EXIT_ERROR;
 }
@@ -48,7 +49,7 @@ give_order(int argc, char **argv, const char *query)
 int
 pgha_pause_main(int argc, char **argv)
 {
-	return give_order(argc, argv,
+	return give_order(argc, argv, "pgha_pause()",
 					  "SELECT CASE WHEN pgha_pause() THEN 'Failover is paused on all members.'"
 					  " ELSE 'Failover is paused, but not on all members yet.' END");
 }
@@ -56,7 +57,7 @@ pgha_pause_main(int argc, char **argv)
 int
 pgha_resume_main(int argc, char **argv)
 {
-	return give_order(argc, argv,
+	return give_order(argc, argv, "pgha_resume()",
 					  "SELECT CASE WHEN pgha_resume() THEN 'Failover is automatic again on all members.'"
 					  " ELSE 'Failover is automatic again, but not on all members yet.' END");
 }
@@ -96,6 +97,8 @@ pgha_promote_main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (options.accept_loss && !options.force)
 		return pgha_usage_error(argv[0], "--accept-loss is for --force");
+	options.acts = "pgha_promote(boolean)";
+	options.here = true;
 	conn = pgha_client_connect(&options);
 	if (conn == NULL)
 		return EXIT_ERROR;

@@ -9,6 +9,7 @@
 #include "page.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../common/clock.h"
@@ -21,7 +22,20 @@
 /* For so long a recovery that failed is told of, in seconds. */
 #define FAILURE_SHOWN	3600
 
+/* What was heard longer ago, in seconds, is not of now. */
+#define OLD_SECONDS		3
+
+/* For bars, where there is no width. */
+#define PLAIN_WIDTH		100
+
 /* ---- cells ---- */
+
+/* Its agent finds no data directory, or an empty one; as long as the server answers that is old news. */
+static bool
+has_lost_data(const json_t *member)
+{
+	return pgha_has_text(member, "server", "absent") && !json_is_true(json_object_get(member, "reachable"));
+}
 
 /* The state of a member at a glance; an unreachable one's role is old. */
 static PghaPaint
@@ -30,6 +44,8 @@ paint_state(const json_t *member)
 	static const char *const bad[] = {"unreachable", "error", "diverged", "fenced", "fencing"};
 	static const char *const warn[] = {"returning", "candidate", "promoting", "starting", "unknown"};
 
+	if (has_lost_data(member))
+		return PGHA_PAINT_BAD;
 	for (int i = 0; i < LENGTH(bad); i++)
 		if (pgha_has_text(member, "state", bad[i]))
 			return PGHA_PAINT_BAD;
@@ -43,6 +59,33 @@ static PghaPaint
 paint_primary(const json_t *member)
 {
 	return pgha_member_leads(member) ? PGHA_PAINT_GOOD : PGHA_PAINT_NONE;
+}
+
+static void
+format_state(const json_t *row, const json_t *value, char *out, size_t size)
+{
+	if (has_lost_data(row))
+		(void) snprintf(out, size, "data lost");
+	else
+		pgha_table_value(value, out, size);
+}
+
+/* Is the agent there, and if its server does not run, what does it say? */
+static void
+format_agent(const json_t *row, const json_t *value, char *out, size_t size)
+{
+	const json_t *server = json_object_get(row, "server");
+
+	if (json_is_true(value) && json_is_string(server) && !pgha_has_text(row, "server", "running"))
+		pgha_table_value(server, out, size);
+	else
+		pgha_table_value(value, out, size);
+}
+
+static PghaPaint
+paint_agent(const json_t *member)
+{
+	return json_is_false(json_object_get(member, "agent")) ? PGHA_PAINT_WARN : PGHA_PAINT_NONE;
 }
 
 /* "lags" was put into the rows of those that are too far behind to be promoted. */
@@ -85,38 +128,103 @@ format_bytes(const json_t *row, const json_t *value, char *out, size_t size)
 	(void) snprintf(out, size, "%.*f %s", unit == 0 || amount >= 100 ? 0 : 1, amount, units[unit]);
 }
 
+/* What was received, and is not shown to queries yet. */
+static void
+format_replay(const json_t *row, const json_t *value, char *out, size_t size)
+{
+	format_bytes(row, value, out, size);
+	if (json_is_true(json_object_get(row, "replay_paused")))
+		(void) snprintf(out + strlen(out), size - strlen(out), "%spaused", out[0] != '\0' ? ", " : "");
+}
+
+static PghaPaint
+paint_replay(const json_t *member)
+{
+	return json_is_true(json_object_get(member, "replay_paused")) ? PGHA_PAINT_WARN : PGHA_PAINT_NONE;
+}
+
+static void
+format_time_lag(const json_t *row, const json_t *value, char *out, size_t size)
+{
+	const json_t *lag = json_object_get(row, "time_lag_seconds");
+	double		seconds = json_number_value(lag);
+
+	(void) value;
+	if (!json_is_number(lag))
+		out[0] = '\0';
+	else if (seconds < 100)
+		(void) snprintf(out, size, "%.*f s", seconds == 0 ? 0 : 1, seconds);
+	else if (seconds < 2 * 3600)
+		(void) snprintf(out, size, "%.0f min", seconds / 60);
+	else
+		(void) snprintf(out, size, "%.0f h", seconds / 3600);
+}
+
+/* The term only if it is not the one of the row. */
+static void
+format_supports(const json_t *row, const json_t *value, char *out, size_t size)
+{
+	char		term[64];
+	char		number[32];
+	size_t		length;
+
+	pgha_table_value(value, out, size);
+	pgha_table_value(json_object_get(row, "term"), number, sizeof(number));
+	length = (size_t) snprintf(term, sizeof(term), " (term %s)", number);
+	if (strlen(out) > length && strcmp(out + strlen(out) - length, term) == 0 && strncmp(out, "voted", 5) != 0)
+		out[strlen(out) - length] = '\0';
+}
+
+/* By now, if the row was grown older since. */
+static double
+seconds_ago(const json_t *row)
+{
+	const json_t *shown = json_object_get(row, "shown_seconds_ago");
+
+	return json_number_value(shown != NULL ? shown : json_object_get(row, "heard_seconds_ago"));
+}
+
+static PghaPaint
+paint_age(const json_t *member)
+{
+	return seconds_ago(member) >= OLD_SECONDS ? PGHA_PAINT_WARN : PGHA_PAINT_NONE;
+}
+
 static void
 format_age(const json_t *row, const json_t *value, char *out, size_t size)
 {
-	double		seconds = json_number_value(value);
+	double		seconds = seconds_ago(row);
 
-	if (json_is_true(json_object_get(row, "answered")))
+	if (json_is_true(json_object_get(row, "answered")) && seconds < OLD_SECONDS)
 		(void) snprintf(out, size, "now");
 	else if (!json_is_number(value))
 		(void) snprintf(out, size, "never");
 	else if (seconds < 100)
-		(void) snprintf(out, size, "%.1f s ago", seconds);
+		(void) snprintf(out, size, "%.1f s", seconds);
 	else if (seconds < 2 * 3600)
-		(void) snprintf(out, size, "%.0f min ago", seconds / 60);
+		(void) snprintf(out, size, "%.0f min", seconds / 60);
 	else
-		(void) snprintf(out, size, "%.0f h ago", seconds / 3600);
+		(void) snprintf(out, size, "%.0f h", seconds / 3600);
 }
 
+/* Those that matter first are first: a narrow terminal gets no others. */
 static const PghaColumn member_columns[] = {
 	{"  ", "node", false, format_mark, paint_primary},
 	{"Node", "node", false, NULL, paint_primary},
-	{"Address", "address", false, NULL, NULL},
 	{"Role", "role", false, NULL, paint_primary},
-	{"State", "state", false, NULL, paint_state},
-	{"Term", "term", true, NULL, NULL},
-	{"TL", "timeline", true, NULL, NULL},
-	{"LSN", "lsn", true, NULL, NULL},
+	{"State", "state", false, format_state, paint_state},
 	{"Lag", "lag_bytes", true, format_bytes, paint_lag},
+	{"Replay", "replay_lag_bytes", true, format_replay, paint_replay},
+	{"Time lag", "time_lag", true, format_time_lag, NULL},
+	{"Agent", "agent", false, format_agent, paint_agent},
+	{"Age", "heard_seconds_ago", false, format_age, paint_age},
+	{"TL", "timeline", true, NULL, NULL},
 	{"Upstream", "upstream", false, NULL, NULL},
-	{"Candidate", "candidate", false, NULL, NULL},
-	{"Supports", "voting", false, NULL, NULL},
-	{"Agent", "agent", false, NULL, NULL},
-	{"Heard", "heard_seconds_ago", false, format_age, NULL},
+	{"Supports", "voting", false, format_supports, NULL},
+	{"Cand.", "candidate", false, NULL, NULL},
+	{"Term", "term", true, NULL, NULL},
+	{"LSN", "lsn", true, NULL, NULL},
+	{"Address", "address", false, NULL, NULL},
 };
 
 /* ---- the page ---- */
@@ -356,23 +464,45 @@ print_address(const Page *page, const json_t *document)
 	fputc('\n', page->out);
 }
 
-void
-pgha_status_print(FILE *out, const json_t *document, bool coloured, int width, PghaRates *rates)
+/* All of it, but for the width of texts. */
+static void
+print_page(const Page *page, const json_t *document, const PghaLook *look)
 {
 	const json_t *status = json_object_get(document, "status");
 	const json_t *members = json_object_get(document, "members");
-	const Page	page = {.out = out, .coloured = coloured, .width = width};
 	char		primaries[1024];
 	int			count = pgha_list_primaries(members, primaries, sizeof(primaries));
 
-	print_headline(&page, document, status, count, primaries);
+	print_headline(page, document, status, count, primaries);
 	if (json_array_size(members) > 0)
 	{
-		fputc('\n', out);
-		pgha_table_print(out, members, member_columns, LENGTH(member_columns), coloured);
+		fputc('\n', page->out);
+		pgha_table_print(page->out, members, member_columns, LENGTH(member_columns), page->coloured,
+						 look->wide ? 0 : look->width);
 	}
-	print_address(&page, document);
-	print_recoveries(&page, json_object_get(document, "recoveries"), rates);
-	fputc('\n', out);
-	print_notes(&page, status, members);
+	print_address(page, document);
+	print_recoveries(page, json_object_get(document, "recoveries"), look->rates);
+	fputc('\n', page->out);
+	print_notes(page, status, members);
+}
+
+void
+pgha_status_print(FILE *out, const json_t *document, const PghaLook *look)
+{
+	char	   *text = NULL;
+	size_t		size;
+	FILE	   *whole = look->width > 0 && !look->wide ? open_memstream(&text, &size) : NULL;
+	const Page	page = {
+		.out = whole != NULL ? whole : out,
+		.coloured = look->coloured,
+		.width = look->width > 0 ? look->width : PLAIN_WIDTH
+	};
+
+	print_page(&page, document, look);
+	if (whole == NULL)
+		return;
+	(void) fclose(whole);
+	if (text != NULL)
+		pgha_text_fold(out, text, look->width);
+	free(text);
 }

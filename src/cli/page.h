@@ -21,7 +21,16 @@ typedef struct PghaRates
 	PghaRate	rate[PGHA_MAX_RATES];
 } PghaRates;
 
-/* Prints a document of pgha_status_fetch().  `width` is for bars only; rates may be NULL. */
-extern void pgha_status_print(FILE *out, const json_t *document, bool coloured, int width, PghaRates *rates);
+/* How it is drawn. */
+typedef struct PghaLook
+{
+	bool		coloured;
+	int			width;			/* of the lines; 0: as wide as they are */
+	bool		wide;			/* all columns of the table, whatever the width */
+	PghaRates  *rates;			/* NULL: none are kept */
+} PghaLook;
+
+/* Prints a document of pgha_status_fetch(). */
+extern void pgha_status_print(FILE *out, const json_t *document, const PghaLook *look);
 
 #endif							/* PGHA_PAGE_H */

@@ -450,6 +450,7 @@ pgha_recover_main(int argc, char **argv)
 
 	if (!pgha_client_options(argc, argv, PGHA_OPTION_RECOVER | PGHA_OPTION_COLOR, &options))
 		return EXIT_USAGE;
+	options.acts = "pgha_recover_node(text, text)";
 	r.order = pgha_client_connect_primary(&options);
 	if (r.order == NULL)
 		return EXIT_ERROR;

@@ -86,9 +86,14 @@ restart_server(const PghaClientOptions *options, PGconn **conn)
 static int
 restart_one(const PghaClientOptions *options)
 {
-	PGconn	   *conn = pgha_client_connect(options);
+	PghaClientOptions reading = *options;
+	PGconn	   *conn;
 	char	   *address = NULL;
 	int			code = EXIT_ERROR;
+
+	reading.acts = NULL;
+	reading.here = options->node == NULL;
+	conn = pgha_client_connect(&reading);
 
 	if (conn != NULL)
 	{
@@ -256,6 +261,7 @@ pgha_restart_main(int argc, char **argv)
 		return pgha_usage_error(argv[0], "--rolling restarts all servers, and takes no node");
 	if (options.force && !options.rolling)
 		return pgha_usage_error(argv[0], "--force is for --rolling");
+	options.acts = "pgha_restart(text)";
 	pgha_heed_interrupts();
 	return options.rolling ? restart_all(&options) : restart_one(&options);
 }

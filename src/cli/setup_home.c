@@ -28,6 +28,7 @@
 #include "../common/log.h"
 #include "../common/program.h"
 #include "../host/compat.h"
+#include "../host/conf_syntax.h"
 #include "../host/process.h"
 #include "../host/running.h"
 #include "../host/server_ctl.h"
@@ -269,6 +270,9 @@ pgha_home_find(PghaHome *home, const char *data, const char *cluster, bool fresh
 		return false;
 	if (data == NULL && cluster == NULL && getenv("PGDATA") != NULL && getenv("PGDATA")[0] != '\0')
 		data = getenv("PGDATA");
+	/* pg_wrapper keeps --cluster to itself, and says it thus. */
+	if (data == NULL && cluster == NULL && getenv("PGCLUSTER") != NULL && getenv("PGCLUSTER")[0] != '\0')
+		cluster = getenv("PGCLUSTER");
 	if (data == NULL && cluster == NULL)
 	{
 		if (!choose_cluster(chosen, sizeof(chosen), error, error_size))

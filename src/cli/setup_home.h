@@ -27,7 +27,7 @@ typedef struct PghaHome
 } PghaHome;
 
 /*
- * Finds it by -D, or by Debian's VERSION/NAME, or neither: $PGDATA, Debian's main
+ * Finds it by -D, or by Debian's VERSION/NAME, or neither: $PGDATA, $PGCLUSTER, Debian's main
  * cluster of this major version, or the only one.  `fresh`: it need not exist.
  * False with a sentence in `error`, and in `hint` what to do.
  */

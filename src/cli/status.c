@@ -6,7 +6,6 @@
  */
 #include "subcommands.h"
 
-
 #include "client.h"
 #include "cluster.h"
 #include "page.h"
@@ -18,9 +17,6 @@
 
 /* A frozen member must not keep us. */
 #define STATUS_LIMIT_MS	15000
-
-/* For bars, where there is no terminal to be asked. */
-#define PLAIN_WIDTH		100
 
 static const char events_query[] =
 "SELECT coalesce(json_agg(e), '[]') FROM"
@@ -44,10 +40,8 @@ pgha_status_main(int argc, char **argv)
 	json_t	   *document;
 	bool		managed;
 	bool		led;
-	int			width = PLAIN_WIDTH;
-	int			rows;
 
-	if (!pgha_client_options(argc, argv, PGHA_OPTION_JSON | PGHA_OPTION_WATCH | PGHA_OPTION_COLOR, &options))
+	if (!pgha_client_options(argc, argv, PGHA_OPTION_JSON | PGHA_OPTION_WATCH | PGHA_OPTION_COLOR | PGHA_OPTION_WIDE, &options))
 		return EXIT_USAGE;
 	if (options.watch > 0)
 		return pgha_watch(&options);
@@ -68,9 +62,13 @@ pgha_status_main(int argc, char **argv)
 	}
 	else
 	{
-		if (pgha_terminal_is(stdout))
-			pgha_terminal_size(stdout, &width, &rows);
-		pgha_status_print(stdout, document, pgha_terminal_coloured(stdout, options.color), width, NULL);
+		const PghaLook look = {
+			.coloured = pgha_terminal_coloured(stdout, options.color),
+			.width = pgha_terminal_width(stdout),
+			.wide = options.wide
+		};
+
+		pgha_status_print(stdout, document, &look);
 	}
 	json_decref(document);
 	return !managed ? EXIT_ERROR : led ? EXIT_OK : EXIT_NO_PRIMARY;
@@ -105,7 +103,7 @@ pgha_events_main(int argc, char **argv)
 	else if (json_array_size(events) == 0)
 		printf("No events.\n");
 	else
-		pgha_table_print(stdout, events, event_columns, LENGTH(event_columns), false);
+		pgha_table_print(stdout, events, event_columns, LENGTH(event_columns), false, 0);
 	json_decref(events);
 	return EXIT_OK;
 }

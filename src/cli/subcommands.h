@@ -32,6 +32,8 @@ extern int	pgha_switchover_main(int argc, char **argv);
 extern int	pgha_restart_main(int argc, char **argv);
 extern int	pgha_recover_main(int argc, char **argv);
 extern int	pgha_doctor_main(int argc, char **argv);
+extern int	pgha_check_main(int argc, char **argv);
+extern int	pgha_uri_main(int argc, char **argv);
 extern int	pgha_witness_main(int argc, char **argv);
 extern int	pgha_create_main(int argc, char **argv);
 extern int	pgha_join_main(int argc, char **argv);

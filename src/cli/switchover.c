@@ -20,6 +20,7 @@ pgha_switchover_main(int argc, char **argv)
 
 	if (!pgha_client_options(argc, argv, PGHA_OPTION_NODE | PGHA_OPTION_TIMEOUT, &options))
 		return EXIT_USAGE;
+	options.acts = "pgha_switchover(text)";
 	conn = pgha_client_connect_primary(&options);
 	if (conn == NULL)
 		return EXIT_ERROR;

@@ -10,12 +10,15 @@
  */
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../common/errors.h"
 #include "table.h"
 
 #define CELL_SIZE	512
+/* However narrow it is: marks, names, and what matters most. */
+#define ALWAYS_SHOWN	4
 
 void
 pgha_table_value(const json_t *value, char *out, size_t size)
@@ -102,35 +105,76 @@ column_width(const json_t *rows, const PghaColumn *column)
 	return wanted ? needed : 0;
 }
 
-void
-pgha_table_print(FILE *out, const json_t *rows, const PghaColumn *columns, int count, bool coloured)
+/* Leaves out columns from the last one on until the others fit; but for the first four. */
+static void
+leave_out(int *widths, int count, int width)
 {
-	int			widths[32];
-	int			last = 0;
-	size_t		index;
-	const json_t *row;
-	char		cell[CELL_SIZE];
+	int			total = -2;
 
 	for (int i = 0; i < count; i++)
+		total += widths[i] > 0 ? widths[i] + 2 : 0;
+	for (int i = count - 1; width > 0 && i >= ALWAYS_SHOWN && total > width; i--)
 	{
-		widths[i] = column_width(rows, &columns[i]);
+		total -= widths[i] > 0 ? widths[i] + 2 : 0;
+		widths[i] = 0;
+	}
+}
+
+/* Prints a line of the table: the titles if `row` is NULL. */
+static void
+print_row(FILE *out, const json_t *row, const PghaColumn *columns, const int *widths, int count, bool coloured)
+{
+	char		cell[CELL_SIZE];
+	int			last = 0;
+
+	for (int i = 0; i < count; i++)
 		if (widths[i] > 0)
 			last = i;
-	}
 	for (int i = 0; i < count; i++)
-		if (widths[i] > 0)
-			print_cell(out, columns[i].title, &columns[i], widths[i], i == last, "");
-	json_array_foreach(rows, index, row)
 	{
-		for (int i = 0; i < count; i++)
-		{
-			PghaPaint	paint = columns[i].paint != NULL ? columns[i].paint(row) : PGHA_PAINT_NONE;
+		PghaPaint	paint = row != NULL && columns[i].paint != NULL ? columns[i].paint(row) : PGHA_PAINT_NONE;
 
-			if (widths[i] == 0)
-				continue;
+		if (widths[i] == 0)
+			continue;
+		if (row != NULL)
 			make_cell(row, &columns[i], cell);
-			print_cell(out, cell, &columns[i], widths[i], i == last,
-					   paint != PGHA_PAINT_NONE ? pgha_paint(coloured, paint) : "");
-		}
+		print_cell(out, row != NULL ? cell : columns[i].title, &columns[i], widths[i], i == last,
+				   paint != PGHA_PAINT_NONE ? pgha_paint(coloured, paint) : "");
 	}
+}
+
+/* The same, cut to the width. */
+static void
+print_row_within(FILE *out, const json_t *row, const PghaColumn *columns, const int *widths, int count, bool coloured, int width)
+{
+	char	   *text = NULL;
+	size_t		size;
+	FILE	   *line = width > 0 ? open_memstream(&text, &size) : NULL;
+
+	if (line == NULL)
+	{
+		print_row(out, row, columns, widths, count, coloured);
+		return;
+	}
+	print_row(line, row, columns, widths, count, coloured);
+	(void) fclose(line);
+	if (text != NULL)
+		pgha_text_clip(out, text, strcspn(text, "\n"), width);
+	fputc('\n', out);
+	free(text);
+}
+
+void
+pgha_table_print(FILE *out, const json_t *rows, const PghaColumn *columns, int count, bool coloured, int width)
+{
+	int			widths[32];
+	size_t		index;
+	const json_t *row;
+
+	for (int i = 0; i < count; i++)
+		widths[i] = column_width(rows, &columns[i]);
+	leave_out(widths, count, width);
+	print_row_within(out, NULL, columns, widths, count, coloured, width);
+	json_array_foreach(rows, index, row)
+		print_row_within(out, row, columns, widths, count, coloured, width);
 }

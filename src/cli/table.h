@@ -24,9 +24,10 @@ typedef struct PghaColumn
 
 /*
  * Prints an array of objects; an empty cell is a dash, and a column of a key
- * that no row has is left out.
+ * that no row has is left out.  `width` is 0, or what the lines must fit into:
+ * columns are left out from the last one on, and what is still too wide is cut.
  */
-extern void pgha_table_print(FILE *out, const json_t *rows, const PghaColumn *columns, int count, bool coloured);
+extern void pgha_table_print(FILE *out, const json_t *rows, const PghaColumn *columns, int count, bool coloured, int width);
 
 /* A value as text: booleans as yes and no, null as nothing. */
 extern void pgha_table_value(const json_t *value, char *out, size_t size);

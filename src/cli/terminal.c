@@ -15,6 +15,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+/* Of a line that goes on. */
+#define FOLD_INDENTATION	4
+
 static bool screen_taken = false;
 static bool keys_taken = false;
 static struct termios former_keys;
@@ -50,12 +53,38 @@ pgha_paint(bool coloured, PghaPaint paint)
 	return coloured ? sequence[paint] : "";
 }
 
+/* COLUMNS in the environment; 0: it is not there, or no number. */
+static int
+columns_told(void)
+{
+	const char *text = getenv("COLUMNS");
+	char	   *end;
+	long		value;
+
+	if (text == NULL)
+		return 0;
+	value = strtol(text, &end, 10);
+	return end != text && *end == '\0' && value > 0 && value <= 10000 ? (int) value : 0;
+}
+
+int
+pgha_terminal_width(FILE *file)
+{
+	int			columns;
+	int			rows;
+
+	if (!isatty(fileno(file)))
+		return columns_told();
+	pgha_terminal_size(file, &columns, &rows);
+	return columns;
+}
+
 void
 pgha_terminal_size(FILE *file, int *columns, int *rows)
 {
 	struct winsize size;
 
-	*columns = 80;
+	*columns = columns_told() > 0 ? columns_told() : 80;
 	*rows = 24;
 	if (ioctl(fileno(file), TIOCGWINSZ, &size) != 0)
 		return;
@@ -100,9 +129,8 @@ pgha_text_width(const char *text)
 	return count;
 }
 
-/* Writes a line of `length` bytes as far as it fits; its escape sequences all. */
-static void
-write_clipped(const char *line, size_t length, int columns)
+void
+pgha_text_clip(FILE *out, const char *line, size_t length, int columns)
 {
 	int			count = 0;
 
@@ -121,8 +149,63 @@ write_clipped(const char *line, size_t length, int columns)
 				continue;
 			}
 		}
-		(void) fwrite(line + i, 1, size, stdout);
+		(void) fwrite(line + i, 1, size, out);
 		i += size;
+	}
+}
+
+/*
+ * How many bytes of a line fit into so many columns: up to the last space, unless
+ * that is within the first ones (of an indentation), else in the middle of a word.
+ */
+static size_t
+fitting_length(const char *line, size_t length, int columns, int indentation)
+{
+	int			count = 0;
+	size_t		space = 0;
+
+	for (size_t i = 0; i < length;)
+	{
+		size_t		size = sequence_length(line + i);
+
+		if (size == 0)
+		{
+			size = 1;
+			if (begins_character(line[i]) && ++count > columns)
+				return line[i] == ' ' ? i : space > 0 ? space : i;
+			if (line[i] == ' ' && count > indentation + 1)
+				space = i;
+		}
+		i += size;
+	}
+	return length;
+}
+
+void
+pgha_text_fold(FILE *out, const char *text, int columns)
+{
+	while (*text != '\0')
+	{
+		size_t		length = strcspn(text, "\n");
+		int			indentation = 0;
+
+		for (;;)
+		{
+			size_t		fits = fitting_length(text, length, columns - indentation, indentation > 0 ? 0 : FOLD_INDENTATION);
+
+			fprintf(out, "%*s%.*s\n", indentation, "", (int) fits, text);
+			text += fits;
+			length -= fits;
+			if (length == 0 || fits == 0)
+				break;
+			while (length > 0 && *text == ' ')
+			{
+				text++;
+				length--;
+			}
+			indentation = columns >= 4 * FOLD_INDENTATION ? FOLD_INDENTATION : 0;
+		}
+		text += length + (text[length] == '\n');
 	}
 }
 
@@ -141,7 +224,7 @@ pgha_screen_show(const char *text)
 		if (row > 0)
 			fputs("\r\n", stdout);
 		fputs("\033[K", stdout);	/* before: after the last column it would erase that one */
-		write_clipped(text, length, columns);
+		pgha_text_clip(stdout, text, length, columns);
 		text += length + (text[length] == '\n');
 		if (row < rows - 1 && *text == '\0')
 			fputs("\r\n\033[J", stdout);

@@ -37,8 +37,17 @@ extern const char *pgha_paint(bool coloured, PghaPaint paint);
 /* The size of the terminal; 80 x 24 if it does not say. */
 extern void pgha_terminal_size(FILE *file, int *columns, int *rows);
 
+/* How wide lines may be: as the terminal says, or COLUMNS in the environment; 0: as wide as they are. */
+extern int	pgha_terminal_width(FILE *file);
+
 /* Characters of a UTF-8 text, escape sequences not counted. */
 extern int	pgha_text_width(const char *text);
+
+/* Writes a line of `length` bytes as far as it fits; its escape sequences all. */
+extern void pgha_text_clip(FILE *out, const char *line, size_t length, int columns);
+
+/* Writes a text; lines that are wider are broken between words, and go on indented. */
+extern void pgha_text_fold(FILE *out, const char *text, int columns);
 
 /*
  * Writes a text of several lines at the top of the screen, in place of what

@@ -58,7 +58,12 @@ open_directory(char *error, size_t error_size)
 		return -1;
 	}
 	if (fstat(fd, &found) == 0 && found.st_uid == geteuid() && (found.st_mode & 022) == 0)
+	{
+		/* keepalived runs its scripts with the umask 0177, under which nobody could use what was just made. */
+		if ((found.st_mode & 0700) != 0700)
+			(void) fchmod(fd, 0700);
 		return fd;
+	}
 	(void) pgha_fail(error, error_size, "directory \"%s\" belongs to another user, or others can write into it", path);
 	(void) close(fd);
 	return -1;

@@ -2,14 +2,14 @@
  * watch.c
  *		`pgha status --watch`: the table again and again.
  *
- * A child does what may block: it connects, asks, and writes one JSON document
- * a line into a pipe, {"failure": "..."} when nobody has answered.  When the
- * member that it asks vanishes it connects anew, to whichever host of the
- * connection string answers.  This process only draws, and listens to keys and
- * signals, so that it is at once there whatever the network does.
+ * This process only draws, and listens to keys and signals, so that it is at once
+ * there whatever the network does.  Children ask (watch_reader.c): one whom the
+ * options name, and one each of the other members with data, as soon as their
+ * addresses are known.  Nobody is waited for.  What the first one is told is shown;
+ * if that is late, what the primary says, or whoever answered last, with its age.
  *
- * Only the primary knows of the recoveries of all nodes: when a standby
- * answers, the child asks the primary for these, if it can be reached.
+ * Only the primary knows of the agents and recoveries of all nodes: these are taken
+ * from what it has said, where another one's answer is shown.
  */
 #include "watch.h"
 
@@ -18,207 +18,114 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "../common/child.h"
 #include "../common/clock.h"
 #include "cluster.h"
 #include "page.h"
 #include "subcommands.h"
 #include "table.h"
 #include "terminal.h"
+#include "watch_reader.h"
 
-#define QUERY_LIMIT_MS	5000
-/* With an answer that is older than this beyond the interval, something is wrong. */
-#define LATE_MS			3000
-#define RESTART_AFTER_MS	1000
+/* An answer is to come within this time beyond the interval. */
+#define LATE_MS			1000
+/* Whom the options name, and the members. */
+#define MAX_SOURCES		17
 
-/* ---- the child that asks ---- */
-
-typedef struct Reader
+/* Who is asked, and what came. */
+typedef struct Source
 {
-	const PghaClientOptions *options;
-	PGconn	   *conn;
-	PGconn	   *primary;		/* of conn's cluster, if conn is a standby's */
-} Reader;
-
-static void
-disconnect(PGconn **conn)
-{
-	if (*conn != NULL)
-		PQfinish(*conn);
-	*conn = NULL;
-}
-
-/* Connects if need be, and asks. */
-static json_t *
-ask(Reader *reader, FILE *errors)
-{
-	json_t	   *document;
-
-	if (reader->conn == NULL)
-		reader->conn = pgha_client_try_connect(reader->options, NULL, errors);
-	if (reader->conn == NULL)
-		return NULL;
-	document = pgha_status_fetch(reader->conn, QUERY_LIMIT_MS, errors);
-	if (document == NULL)
-		disconnect(&reader->conn);
-	return document;
-}
-
-/* Puts the recoveries that the primary knows of into a standby's document; leaves it as it is if that fails. */
-static void
-add_recoveries(Reader *reader, json_t *document)
-{
-	const char *primary = json_string_value(json_object_get(document, "primary"));
-	const char *answered = json_string_value(json_object_get(document, "answered_by"));
-	FILE	   *nowhere;
-	json_t	   *recoveries = NULL;
-
-	if (primary == NULL || answered == NULL || strcmp(primary, answered) == 0)
-	{
-		disconnect(&reader->primary);
-		return;
-	}
-	nowhere = fopen("/dev/null", "w");
-	if (nowhere == NULL)
-		return;
-	if (reader->primary == NULL)
-		reader->primary = pgha_client_follow(reader->conn, reader->options, nowhere);
-	if (reader->primary != NULL)
-		recoveries = pgha_recoveries_fetch(reader->primary, QUERY_LIMIT_MS, nowhere);
-	if (recoveries == NULL)
-		disconnect(&reader->primary);
-	else
-		(void) json_object_set_new(document, "recoveries", recoveries);
-	(void) fclose(nowhere);
-}
-
-/* What to show instead of an answer: the last error, on one line. */
-static json_t *
-make_failure(char *text)
-{
-	const char *prefix = "pgha: error: ";
-	const char *start = text;
-	char	   *hint = strstr(text, "HINT:");
-
-	if (hint != NULL)
-		*hint = '\0';
-	for (char *p = text; *p != '\0'; p++)
-		if ((unsigned char) *p < ' ')
-			*p = ' ';
-	if (strncmp(start, prefix, strlen(prefix)) == 0)
-		start += strlen(prefix);
-	return json_pack("{s:s+}", "failure", start, "");
-}
-
-static json_t *
-read_once(Reader *reader)
-{
-	char	   *text = NULL;
-	size_t		size;
-	bool		connected = reader->conn != NULL;
-	FILE	   *errors = open_memstream(&text, &size);
-	json_t	   *document;
-
-	if (errors == NULL)
-		return NULL;
-	document = ask(reader, errors);
-	if (document == NULL && connected)
-	{
-		/* The session is gone; another host may answer. */
-		rewind(errors);
-		document = ask(reader, errors);
-	}
-	(void) fclose(errors);
-	if (document != NULL)
-		add_recoveries(reader, document);
-	else
-		document = make_failure(text);
-	free(text);
-	return document;
-}
-
-/* In the child: asks until nobody reads any more. */
-static void
-run_reader(const PghaClientOptions *options, int output)
-{
-	Reader		reader = {.options = options};
-	FILE	   *out = fdopen(output, "w");
-	struct timespec pause = {(time_t) options->watch, (long) ((options->watch - (double) (time_t) options->watch) * 1e9)};
-
-	while (out != NULL)
-	{
-		json_t	   *document = read_once(&reader);
-
-		if (document != NULL)
-			(void) json_dumpf(document, out, JSON_COMPACT);
-		json_decref(document);
-		if (fputc('\n', out) == EOF || fflush(out) != 0)
-			break;
-		(void) nanosleep(&pause, NULL);
-	}
-}
-
-static pid_t
-start_reader(const PghaClientOptions *options, int *input)
-{
-	int			fd[2];
-	pid_t		parent = getpid();
-	pid_t		pid;
-
-	if (pipe(fd) != 0)
-		return -1;
-	(void) fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-	{
-		if (!pgha_end_with(parent, SIGKILL))
-			_exit(EXIT_ERROR);
-		pgha_default_signals();
-		/* Ctrl-C and Ctrl-Z are for the parent, which ends us. */
-		(void) signal(SIGINT, SIG_IGN);
-		(void) signal(SIGTSTP, SIG_IGN);
-		pgha_unblock_signals();
-		pgha_close_files(fd[1]);
-		run_reader(options, fd[1]);
-		_exit(EXIT_ERROR);
-	}
-	(void) close(fd[1]);
-	if (pid < 0)
-		(void) close(fd[0]);
-	*input = fd[0];
-	return pid;
-}
-
-/* ---- drawing ---- */
+	PghaReader	reader;
+	json_t	   *document;		/* the last answer; NULL: none yet */
+	char	   *failure;		/* what came instead since then, or NULL */
+	long long	answered_ms;
+	time_t		answered_at;
+} Source;
 
 typedef struct Watch
 {
 	const PghaClientOptions *options;
 	bool		screen;			/* stdout is a terminal */
 	bool		coloured;
-	pid_t		reader;			/* 0: none */
-	int			input;
-	char	   *line;			/* what has come of a document */
-	size_t		length;
-	json_t	   *document;		/* the last answer; NULL: none yet */
-	char	   *failure;		/* what came instead since then, or NULL */
-	long long	answered_ms;
-	time_t		answered_at;
-	long long	restart_ms;
+	Source		source[MAX_SOURCES];	/* the first one: as the options say */
+	int			count;
 	int			printed;		/* tables, where there is no screen */
 	PghaRates	rates;
 } Watch;
 
+/* ---- whose answer is shown ---- */
+
 static bool
-is_late(const Watch *watch)
+is_fresh(const Watch *watch, const Source *source)
 {
-	return watch->failure != NULL ||
-		pgha_awake_ms() - watch->answered_ms > (long long) (watch->options->watch * 1000) + LATE_MS;
+	return source->document != NULL && source->failure == NULL &&
+		pgha_awake_ms() - source->answered_ms <= (long long) (watch->options->watch * 1000) + LATE_MS;
 }
+
+static const char *
+text_of(const json_t *document, const char *key)
+{
+	const char *text = json_string_value(json_object_get(document, key));
+
+	return text != NULL ? text : "";
+}
+
+static bool
+is_primary(const Source *source)
+{
+	const char *primary = text_of(source->document, "primary");
+
+	return *primary != '\0' && strcmp(primary, text_of(source->document, "answered_by")) == 0;
+}
+
+/* NULL: nobody has ever answered. */
+static Source *
+find_shown(Watch *watch)
+{
+	Source	   *best = NULL;
+
+	if (is_fresh(watch, &watch->source[0]))
+		return &watch->source[0];
+	for (int i = 0; i < watch->count; i++)
+	{
+		Source	   *source = &watch->source[i];
+
+		if (is_fresh(watch, source) && is_primary(source))
+			return source;
+		if (source->document != NULL && (best == NULL || source->answered_ms > best->answered_ms))
+			best = source;
+	}
+	return best;
+}
+
+/* Puts what only the primary knows into another one's answer. */
+static void
+add_primary_knowledge(const Watch *watch, json_t *document)
+{
+	size_t		index;
+	json_t	   *theirs;
+
+	for (int i = 0; i < watch->count; i++)
+	{
+		const Source *source = &watch->source[i];
+		json_t	   *members = json_object_get(source->document, "members");
+
+		if (source->document == document || !is_fresh(watch, source) || !is_primary(source))
+			continue;
+		(void) json_object_set(document, "recoveries", json_object_get(source->document, "recoveries"));
+		json_array_foreach(members, index, theirs)
+		{
+			json_t	   *member = pgha_member_of(document, text_of(theirs, "node"));
+
+			(void) json_object_set(member, "agent", json_object_get(theirs, "agent"));
+			(void) json_object_set(member, "server", json_object_get(theirs, "server"));
+		}
+	}
+}
+
+/* ---- drawing ---- */
 
 static void
 format_clock(time_t time, char *out, size_t size)
@@ -229,20 +136,49 @@ format_clock(time_t time, char *out, size_t size)
 		out[0] = '\0';
 }
 
+static double
+age_of(const Source *source)
+{
+	return (double) (pgha_awake_ms() - source->answered_ms) / 1000;
+}
+
 /* "No answer from a since 03:12:45, 14 s ago: connection refused" */
 static void
-print_silence(const Watch *watch, FILE *out)
+print_silence(const Watch *watch, const Source *source, FILE *out)
 {
 	char		since[16];
-	long long	seconds = (pgha_awake_ms() - watch->answered_ms) / 1000;
 	char		node[64];
 
-	pgha_table_value(json_object_get(watch->document, "answered_by"), node, sizeof(node));
-	format_clock(watch->answered_at, since, sizeof(since));
-	fprintf(out, "%sNo answer from %s since %s, %lld s ago%s%s%s\n", pgha_paint(watch->coloured, PGHA_PAINT_BAD),
-			*node != '\0' ? node : "any member", since, seconds,
-			watch->failure != NULL ? ": " : "", watch->failure != NULL ? watch->failure : "",
+	pgha_table_value(json_object_get(source->document, "answered_by"), node, sizeof(node));
+	format_clock(source->answered_at, since, sizeof(since));
+	fprintf(out, "%sNo answer from %s since %s, %.0f s ago%s%s%s\n", pgha_paint(watch->coloured, PGHA_PAINT_BAD),
+			*node != '\0' ? node : "any member", since, age_of(source),
+			source->failure != NULL ? ": " : "", source->failure != NULL ? source->failure : "",
 			pgha_paint(watch->coloured, PGHA_PAINT_NONE));
+}
+
+/* The clock is that of the answer, not of this moment. */
+static void
+print_clock(const Watch *watch, const Source *shown, FILE *out)
+{
+	char		at[16];
+
+	format_clock(shown != NULL ? shown->answered_at : time(NULL), at, sizeof(at));
+	if (shown == NULL || is_fresh(watch, shown))
+		fprintf(out, "%s  every %g s, q ends\n\n", at, watch->options->watch);
+	else
+		fprintf(out, "%s%s, as of %.0f s ago%s  every %g s, q ends\n\n", pgha_paint(watch->coloured, PGHA_PAINT_WARN),
+				at, age_of(shown), pgha_paint(watch->coloured, PGHA_PAINT_NONE), watch->options->watch);
+}
+
+static void
+print_page(Watch *watch, Source *shown, FILE *out, int width)
+{
+	const PghaLook look = {.coloured = watch->coloured, .width = width, .wide = watch->options->wide, .rates = &watch->rates};
+
+	add_primary_knowledge(watch, shown->document);
+	pgha_members_grow_older(shown->document, age_of(shown));
+	pgha_status_print(out, shown->document, &look);
 }
 
 static void
@@ -251,103 +187,110 @@ draw_screen(Watch *watch)
 	char	   *text = NULL;
 	size_t		size;
 	FILE	   *out = open_memstream(&text, &size);
-	char		now[16];
+	Source	   *asked = &watch->source[0];
+	Source	   *shown = find_shown(watch);
+	char		node[64];
 	int			columns;
 	int			rows;
 
 	if (out == NULL)
 		return;
 	pgha_terminal_size(stdout, &columns, &rows);
-	format_clock(time(NULL), now, sizeof(now));
-	fprintf(out, "%s  every %g s, q ends\n\n", now, watch->options->watch);
-	if (is_late(watch))
+	print_clock(watch, shown, out);
+	if (!is_fresh(watch, asked))
 	{
-		print_silence(watch, out);
-		fprintf(out, watch->document != NULL ? "What follows is what it said last.\n\n" : "\n");
+		print_silence(watch, asked, out);
+		pgha_table_value(json_object_get(shown != NULL ? shown->document : NULL, "answered_by"), node, sizeof(node));
+		if (shown == asked)
+			fprintf(out, "What follows is what it said last.\n");
+		else if (shown != NULL)
+			fprintf(out, "What follows is what %s %s.\n", node, is_fresh(watch, shown) ? "says" : "said last");
+		fputc('\n', out);
 	}
-	if (watch->document != NULL)
-		pgha_status_print(out, watch->document, watch->coloured, columns, &watch->rates);
+	if (shown != NULL)
+		print_page(watch, shown, out, columns);
 	(void) fclose(out);
 	if (text != NULL)
 		pgha_screen_show(text);
 	free(text);
 }
 
-/* Prints what has just come, one below the other. */
+/* Where there is no screen: prints what has just come, one below the other. */
 static bool
-print_next(Watch *watch)
+print_next(Watch *watch, const Source *came)
 {
+	Source	   *shown = find_shown(watch);
+	bool		fresh = shown != NULL && is_fresh(watch, shown);
+
+	if (fresh ? shown != came : came != &watch->source[0] || came->failure == NULL)
+		return true;
 	if (watch->printed++ > 0)
 		putchar('\n');
-	if (watch->failure != NULL)
-		print_silence(watch, stdout);
+	if (fresh)
+		print_page(watch, shown, stdout, pgha_terminal_width(stdout));
 	else
-		pgha_status_print(stdout, watch->document, watch->coloured, 100, &watch->rates);
+		print_silence(watch, &watch->source[0], stdout);
 	return fflush(stdout) == 0;
 }
 
-/* ---- what the child says ---- */
+/* ---- what the children say ---- */
 
-static void
-take_document(Watch *watch, const char *line)
+static Source *
+add_source(Watch *watch, const char *address)
 {
-	json_t	   *document = json_loads(line, 0, NULL);
-	const char *failure = json_string_value(json_object_get(document, "failure"));
+	Source	   *source = &watch->source[watch->count++];
 
-	if (document == NULL)
-		return;
-	free(watch->failure);
-	watch->failure = NULL;
-	if (failure != NULL)
+	source->reader.options = watch->options;
+	(void) snprintf(source->reader.address, sizeof(source->reader.address), "%s", address);
+	source->answered_ms = pgha_awake_ms();
+	source->answered_at = time(NULL);
+	return source;
+}
+
+/* Has the other members asked as well, which the answer names.  Witnesses let in nobody but members. */
+static void
+ask_members(Watch *watch, const json_t *document)
+{
+	size_t		index;
+	const json_t *member;
+
+	json_array_foreach(json_object_get(document, "members"), index, member)
 	{
-		watch->failure = strdup(failure);
-		json_decref(document);
-		return;
+		const char *address = text_of(member, "address");
+		bool		asked = strcmp(text_of(member, "node"), text_of(watch->source[0].document, "answered_by")) == 0;
+
+		for (int i = 1; i < watch->count; i++)
+			asked |= strcmp(watch->source[i].reader.address, address) == 0;
+		if (!asked && *address != '\0' && watch->count < MAX_SOURCES && !json_is_true(json_object_get(member, "witness")))
+			(void) add_source(watch, address);
 	}
-	json_decref(watch->document);
-	watch->document = document;
-	watch->answered_ms = pgha_awake_ms();
-	watch->answered_at = time(NULL);
 }
 
 /* Reads what there is; false if standard output cannot be written to any more. */
 static bool
-take_input(Watch *watch)
+take_input(Watch *watch, Source *source)
 {
-	char		text[8192];
-	ssize_t		got = read(watch->input, text, sizeof(text));
-	char	   *longer;
-	char	   *end;
-	bool		written = true;
+	json_t	   *document = pgha_reader_take(&source->reader);
+	const char *failure = json_string_value(json_object_get(document, "failure"));
 
-	if (got < 0 && errno == EINTR)
+	if (document == NULL)
 		return true;
-	longer = got > 0 ? realloc(watch->line, watch->length + (size_t) got + 1) : NULL;
-	if (longer == NULL)
+	free(source->failure);
+	source->failure = NULL;
+	if (failure != NULL)
 	{
-		/* The child has ended, which it never should: another one is started. */
-		(void) kill(watch->reader, SIGKILL);
-		(void) waitpid(watch->reader, NULL, 0);
-		(void) close(watch->input);
-		watch->reader = 0;
-		watch->length = 0;
-		watch->restart_ms = pgha_awake_ms() + RESTART_AFTER_MS;
-		return true;
+		source->failure = strdup(failure);
+		json_decref(document);
 	}
-	watch->line = longer;
-	memcpy(watch->line + watch->length, text, (size_t) got);
-	watch->length += (size_t) got;
-	watch->line[watch->length] = '\0';
-	while (written && (end = strchr(watch->line, '\n')) != NULL)
+	else
 	{
-		*end = '\0';
-		take_document(watch, watch->line);
-		watch->length -= (size_t) (end + 1 - watch->line);
-		memmove(watch->line, end + 1, watch->length + 1);
-		if (!watch->screen && (watch->document != NULL || watch->failure != NULL))
-			written = print_next(watch);
+		json_decref(source->document);
+		source->document = document;
+		source->answered_ms = pgha_awake_ms();
+		source->answered_at = time(NULL);
+		ask_members(watch, document);
 	}
-	return written;
+	return watch->screen || print_next(watch, source);
 }
 
 /* ---- signals and keys ---- */
@@ -414,25 +357,33 @@ take_keys(struct pollfd *keyboard)
 static int
 run_watch(Watch *watch, const sigset_t *waiting)
 {
-	struct pollfd set[2] = {{.events = POLLIN}, {.fd = -1, .events = POLLIN}};
+	struct pollfd set[MAX_SOURCES + 1];
+	struct pollfd *keyboard = &set[MAX_SOURCES];
 	const struct timespec second = {1, 0};
 
+	*keyboard = (struct pollfd) {.fd = -1, .events = POLLIN};
 	if (watch->screen && isatty(STDIN_FILENO))
-		set[1].fd = STDIN_FILENO;
+		keyboard->fd = STDIN_FILENO;
 	while (!told_to_end)
 	{
-		if (watch->reader <= 0 && pgha_awake_ms() >= watch->restart_ms)
-			watch->reader = start_reader(watch->options, &watch->input);
+		for (int i = 0; i < MAX_SOURCES; i++)
+		{
+			PghaReader *reader = &watch->source[i].reader;
+
+			if (i < watch->count)
+				pgha_reader_run(reader);
+			set[i] = (struct pollfd) {.fd = i < watch->count && reader->pid > 0 ? reader->input : -1, .events = POLLIN};
+		}
 		if (watch->screen)
 			draw_screen(watch);
-		set[0].fd = watch->reader > 0 ? watch->input : -1;
-		set[0].revents = set[1].revents = 0;
-		(void) ppoll(set, 2, &second, waiting);
+		keyboard->revents = 0;
+		(void) ppoll(set, MAX_SOURCES + 1, &second, waiting);
 		if (told_to_stop)
 			stop_here(watch);
-		if (set[0].revents != 0 && !take_input(watch))
-			return EXIT_ERROR;
-		if (set[1].revents != 0 && take_keys(&set[1]))
+		for (int i = 0; i < MAX_SOURCES; i++)
+			if (set[i].fd >= 0 && set[i].revents != 0 && !take_input(watch, &watch->source[i]))
+				return EXIT_ERROR;
+		if (keyboard->revents != 0 && take_keys(keyboard))
 			break;
 	}
 	return EXIT_OK;
@@ -441,32 +392,32 @@ run_watch(Watch *watch, const sigset_t *waiting)
 int
 pgha_watch(const PghaClientOptions *options)
 {
-	Watch		watch = {
-		.options = options,
-		.screen = pgha_terminal_is(stdout),
-		.coloured = pgha_terminal_coloured(stdout, options->color),
-		.answered_ms = pgha_awake_ms(),
-		.answered_at = time(NULL),
-	};
+	Watch	   *watch;
 	sigset_t	waiting;
 	int			code;
 
 	/* Nothing but a mistake of the caller ends it before it is told to. */
 	if (!pgha_client_valid(options))
 		return EXIT_ERROR;
+	watch = calloc(1, sizeof(*watch));
+	if (watch == NULL)
+		return EXIT_ERROR;
+	watch->options = options;
+	watch->screen = pgha_terminal_is(stdout);
+	watch->coloured = pgha_terminal_coloured(stdout, options->color);
+	(void) add_source(watch, "");
 	set_up_signals(&waiting);
-	if (watch.screen)
+	if (watch->screen)
 		pgha_screen_enter();
-	code = run_watch(&watch, &waiting);
-	if (watch.reader > 0)
-	{
-		(void) kill(watch.reader, SIGKILL);
-		(void) waitpid(watch.reader, NULL, 0);
-	}
-	if (watch.screen)
+	code = run_watch(watch, &waiting);
+	if (watch->screen)
 		pgha_screen_leave();
-	json_decref(watch.document);
-	free(watch.failure);
-	free(watch.line);
+	for (int i = 0; i < watch->count; i++)
+	{
+		pgha_reader_end(&watch->source[i].reader);
+		json_decref(watch->source[i].document);
+		free(watch->source[i].failure);
+	}
+	free(watch);
 	return code;
 }

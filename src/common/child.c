@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -56,15 +57,26 @@ pgha_become_child(int keep)
 	pgha_close_files(keep);
 }
 
-bool
-pgha_become_program(int output)
+/* What the service manager has given to this process, to speak for its service. */
+static void
+forget_service(void)
 {
-	int			null = open("/dev/null", O_RDONLY);
+	(void) unsetenv("NOTIFY_SOCKET");
+	(void) unsetenv("WATCHDOG_USEC");
+	(void) unsetenv("WATCHDOG_PID");
+}
+
+bool
+pgha_become_program(int input, int output)
+{
+	if (input < 0)
+		input = open("/dev/null", O_RDONLY);
 
 	pgha_default_signals();
 	pgha_unblock_signals();
-	if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
+	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
 		return false;
 	pgha_close_files(-1);
+	forget_service();
 	return true;
 }

@@ -29,9 +29,10 @@ extern bool pgha_end_with(pid_t parent, int signal_number);
 extern void pgha_become_child(int keep);
 
 /*
- * The same for one that is about to call exec(): reads from /dev/null, writes to
- * `output`.  False with errno.
+ * The same for one that is about to call exec(): reads from `input`
+ * (-1: /dev/null), writes to `output`, and does not speak for the service that this one may be.  False with
+ * errno.
  */
-extern bool pgha_become_program(int output);
+extern bool pgha_become_program(int input, int output);
 
 #endif							/* PGHA_CHILD_H */

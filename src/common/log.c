@@ -1,9 +1,9 @@
 /*
  * log.c
- *		What the program says: the agent's log, errors, and texts of others.
+ *		What the program says: errors, and texts of others.
  *
- * The one way to a terminal, and to the log that systemd or whoever started the
- * agent keeps: everything is cleaned on it (errors.h), whoever has made it.
+ * The one way to a terminal (the agent's log is agent_log.c): everything is
+ * cleaned on it (errors.h), whoever has made it.
  *
  * In the server it is dead code: that has a log of its own.
  */
@@ -24,16 +24,6 @@ pgha_put_line(FILE *out, const char *beginning, const char *format, va_list args
 
 	(void) vsnprintf(text, sizeof(text), format, args);
 	fprintf(out, "%s%s\n", beginning, pgha_shown(text, false));
-}
-
-void
-pgha_agent_log(const char *format,...)
-{
-	va_list		args;
-
-	va_start(args, format);
-	pgha_put_line(stderr, "pgha agent: ", format, args);
-	va_end(args);
 }
 
 void

@@ -12,7 +12,7 @@
  * present when a report is read, but for those that came with a later version:
  * what came together is there together or not at all.  What is not in the table
  * is skipped.  The part of the vote is written by those who take part in votes, that
- * of a switchover while there is one.
+ * of a switchover while there is one, that of the replay by standbys.
  */
 #include "report.h"
 
@@ -103,6 +103,7 @@ typedef enum FieldSince
 	SINCE_VOTES,
 	SINCE_HANDOVER,
 	SINCE_OWN_WAL,
+	SINCE_REPLAY,
 	SINCE_COUNT
 } FieldSince;
 
@@ -121,6 +122,7 @@ typedef struct Field
 #define VOTE(key, kind, member)		{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_VOTES}
 #define HANDOVER(key, kind, member) {key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_HANDOVER}
 #define OWN_WAL(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_OWN_WAL}
+#define REPLAY(key, kind, member)	{key, kind, offsetof(PghaReport, member), NULL, 0, SINCE_REPLAY}
 #define WORD(key, words, member)	{key, FIELD_WORD, offsetof(PghaReport, member), words, LENGTH(words), SINCE_FIRST}
 
 static const Field fields[] = {
@@ -190,6 +192,10 @@ static const Field fields[] = {
 	HANDOVER("handover", FIELD_NAME_OR_EMPTY, handover.name),
 	HANDOVER("handover_lsn", FIELD_LSN, handover_lsn),
 	OWN_WAL("own_wal", FIELD_BOOL, own_wal),
+	REPLAY("replayed", FIELD_LSN, replayed),
+	REPLAY("replay_paused", FIELD_BOOL, replay_paused),
+	REPLAY("commit_age", FIELD_I64, commit_age),
+	REPLAY("current_age", FIELD_I64, current_age),
 };
 
 _Static_assert(PGHA_MAX_MEMBERS <= 32, "members are kept in a 32 bit set");
@@ -309,7 +315,8 @@ pgha_report_format(PghaLine *line, const PghaReport *report, const PghaMembers *
 	{
 		if ((fields[i].since != SINCE_VOTES || report->votes != 0) &&
 			(fields[i].since != SINCE_HANDOVER || report->handover.term != 0) &&
-			(fields[i].since != SINCE_OWN_WAL || report->own_wal))
+			(fields[i].since != SINCE_OWN_WAL || report->own_wal) &&
+			(fields[i].since != SINCE_REPLAY || report->replayed != 0))
 			format_field(line, &fields[i], report, members);
 	}
 }

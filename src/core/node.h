@@ -255,6 +255,12 @@ typedef struct PghaReport
 
 	/* Behind wal_end there is WAL of own promotions that came to nothing: it has diverged by itself. */
 	bool		own_wal;
+
+	/* How far a standby's replay is, for those who look at it: nobody decides by this. */
+	pgha_lsn	replayed;		/* 0: not told, as by a primary and by an older version */
+	bool		replay_paused;
+	pgha_time	commit_age;		/* since the last commit that it has replayed was made; -1: not known */
+	pgha_time	current_age;	/* since it had last replayed all that it knew its leader to have; -1: not known */
 } PghaReport;
 
 /* How a member answered the last request. */

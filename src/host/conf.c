@@ -1,13 +1,11 @@
 /*
- * agent_conf.c
+ * conf.c
  *		What the agent reads from the server's configuration files, without a server.
  *
  * The files are postgresql.conf, what it includes, and postgresql.auto.conf in
- * the data directory, in PostgreSQL's syntax (guc-file.l): name, optional equals
- * sign, value; strings in single quotes with '' and backslash escapes; comments
- * from # on.  Only the settings in the table below are looked at; the rest is
- * the server's business.  A server that runs has checked the same settings, with
- * better messages.
+ * the data directory, in PostgreSQL's syntax (conf_syntax.c).  Only the settings in
+ * the table below are looked at; the rest is the server's business.  A server that
+ * runs has checked the same settings, with better messages.
  */
 #include "conf.h"
 
@@ -23,6 +21,7 @@
 #include <unistd.h>
 
 #include "../common/errors.h"
+#include "conf_syntax.h"
 #include "mark.h"
 
 /* PostgreSQL's own limit (CONF_FILE_MAX_DEPTH). */
@@ -40,7 +39,9 @@ enum
 	DATA_DIRECTORY, RESTORE_COMMAND, NODE, CLUSTER, MEMBERS, WITNESSES, CONNINFO, AUTO_REJOIN,
 	CLONE_IN_PLACE, KEEP_OLD_DATA, AGENT_DIRECTORY, START_COMMAND, STOP_COMMAND,
 	CLONE_COMMAND, CLONE_CHECK, PGPOOL, PGPOOL_USER, PGPOOL_PASSFILE, FAILURE_TIMEOUT, ADDRESS,
-	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG,
+	EC2_ENDPOINT, IMDS_ENDPOINT, EC2_INSECURE, FENCE, FENCE_TIMEOUT, SERVER_LOG, SOCKETS, PORT,
+	AGENT_LOG_FORMAT, NOTIFY_COMMAND, NOTIFY_EVENTS, NOTIFY_TIMEOUT,
+	HTTP, HTTP_TLS_CERT, HTTP_TLS_KEY,
 	FIRST_NAMED_FILE, SETTINGS = FIRST_NAMED_FILE + 7
 };
 
@@ -50,6 +51,7 @@ typedef struct Reader
 	Setting		setting[SETTINGS];
 	const char *replaced;		/* the text of this file ... */
 	const char *instead;		/* ... is read from here; NULL: of none */
+	PghaConfLines *lines;		/* NULL: nobody asks where settings stand */
 	char	   *error;
 	size_t		error_size;
 } Reader;
@@ -61,87 +63,13 @@ static const char *const setting_names[SETTINGS] = {
 	"pgha.clone_check",
 	"pgha.pgpool", "pgha.pgpool_user", "pgha.pgpool_passfile", "pgha.failure_timeout",
 	"pgha.address", "pgha.ec2_endpoint", "pgha.imds_endpoint", "pgha.ec2_insecure", "pgha.fence", "pgha.fence_timeout",
-	"pgha.server_log",
+	"pgha.server_log", "unix_socket_directories", "port",
+	"pgha.agent_log_format", "pgha.notify_command", "pgha.notify_events", "pgha.notify_timeout",
+	"pgha.http", "pgha.http_tls_cert", "pgha.http_tls_key",
 	"ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file", "ssl_dh_params_file", "hba_file", "ident_file"
 };
 
 static bool read_file(Reader *reader, const char *path, bool must_exist, int depth);
-
-/* ---- syntax ---- */
-
-/* Takes a quoted value off *cursor (which is at the quote) into `out`; false if it does not end. */
-static bool
-take_quoted(const char **cursor, char *out)
-{
-	const char *c = *cursor + 1;
-
-	for (; *c != '\0'; c++)
-	{
-		if (*c == '\'' && c[1] == '\'')
-			c++;
-		else if (*c == '\'')
-		{
-			*out = '\0';
-			*cursor = c + 1;
-			return true;
-		}
-		else if (*c == '\\' && c[1] != '\0')
-		{
-			static const char letters[] = "bfnrt";
-			static const char meant[] = "\b\f\n\r\t";
-			const char *letter = strchr(letters, *++c);
-
-			if (*c >= '0' && *c <= '7')
-			{
-				int			value = 0;
-
-				for (int i = 0; i < 3 && *c >= '0' && *c <= '7'; i++, c++)
-					value = value * 8 + (*c - '0');
-				c--;
-				*out++ = (char) value;
-				continue;
-			}
-			*out++ = letter != NULL ? meant[letter - letters] : *c;
-			continue;
-		}
-		*out++ = *c;
-	}
-	return false;
-}
-
-bool
-pgha_conf_split_line(const char *line, char *name, char *value)
-{
-	size_t		length;
-
-	*name = *value = '\0';
-	line += strspn(line, " \t\r\f\v");
-	if (*line == '\0' || *line == '#')
-		return true;
-	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$-");
-	if (length == 0)
-		return false;
-	memcpy(name, line, length);
-	name[length] = '\0';
-	line += length;
-	line += strspn(line, " \t\r\f\v");
-	if (*line == '=')
-		line += 1 + strspn(line + 1, " \t\r\f\v");
-	if (*line == '\'')
-	{
-		if (!take_quoted(&line, value))
-			return false;
-	}
-	else
-	{
-		length = strcspn(line, " \t\r\f\v#");
-		memcpy(value, line, length);
-		value[length] = '\0';
-		line += length;
-	}
-	line += strspn(line, " \t\r\f\v");
-	return *line == '\0' || *line == '#';
-}
 
 /* ---- files ---- */
 
@@ -201,6 +129,8 @@ take_setting(Reader *reader, const char *file, int line, const char *name, const
 		return read_file(reader, path, false, depth + 1);
 	if (strcasecmp(name, "include_dir") == 0)
 		return read_directory(reader, path, depth + 1);
+	if (reader->lines != NULL && !pgha_conf_lines_add(reader->lines, name, value, file, line))
+		return pgha_fail(reader->error, reader->error_size, "out of memory");
 	for (int i = 0; i < SETTINGS; i++)
 	{
 		if (strcasecmp(name, setting_names[i]) == 0)
@@ -399,10 +329,51 @@ take_fence(Reader *reader)
 }
 
 static bool
+take_log_format(Reader *reader)
+{
+	const char *value = value_of(reader, AGENT_LOG_FORMAT, "text");
+
+	reader->conf->log_json = strcasecmp(value, "json") == 0;
+	return reader->conf->log_json || strcasecmp(value, "text") == 0 ||
+		pgha_fail(reader->error, reader->error_size, "pgha.agent_log_format is \"%s\": write text or json", value);
+}
+
+static bool
+take_notify(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+	char		reason[256];
+
+	if (!copy_value(reader, NOTIFY_COMMAND, "", conf->notify_command, sizeof(conf->notify_command)) ||
+		!take_time(reader, NOTIFY_TIMEOUT, 30000, &conf->notify_timeout_ms))
+		return false;
+	if (conf->notify_timeout_ms < 1000)
+		return pgha_fail(reader->error, reader->error_size, "pgha.notify_timeout is below 1 s");
+	return pgha_event_kinds_parse(value_of(reader, NOTIFY_EVENTS, ""), &conf->notify_events, reason, sizeof(reason)) ||
+		pgha_fail(reader->error, reader->error_size, "pgha.notify_events: %s", reason);
+}
+
+static bool
+take_http(Reader *reader)
+{
+	PghaAgentConf *conf = reader->conf;
+	char		reason[400];
+
+	if (!copy_value(reader, HTTP, "", conf->http, sizeof(conf->http)) ||
+		!copy_value(reader, HTTP_TLS_CERT, "", conf->http_tls_cert, sizeof(conf->http_tls_cert)) ||
+		!copy_value(reader, HTTP_TLS_KEY, "", conf->http_tls_key, sizeof(conf->http_tls_key)))
+		return false;
+	if (!pgha_listen_parse(conf->http, &conf->http_listen, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.http: %s", reason);
+	return pgha_listen_tls_check(conf->http_tls_cert, conf->http_tls_key, reader->error, reader->error_size);
+}
+
+static bool
 take_members(Reader *reader)
 {
 	PghaAgentConf *conf = reader->conf;
 	const char *node = value_of(reader, NODE, "");
+	char		reason[400];
 
 	if (*node == '\0')
 		return pgha_fail(reader->error, reader->error_size,
@@ -411,10 +382,10 @@ take_members(Reader *reader)
 		return pgha_fail(reader->error, reader->error_size,
 						 "pgha.members is not set in \"%s\": write all nodes, the same on each of them",
 						 conf->config_file);
-	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &conf->members, reader->error, reader->error_size))
-		return false;
-	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reader->error, reader->error_size))
-		return false;
+	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &conf->members, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.members: %s", reason);
+	if (!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &conf->members, reason, sizeof(reason)))
+		return pgha_fail(reader->error, reader->error_size, "pgha.witnesses: %s", reason);
 	conf->self = pgha_voters_find(&conf->members, node);
 	conf->witness = conf->self >= conf->members.count;
 	if (conf->self == PGHA_NOBODY)
@@ -436,6 +407,9 @@ take_values(Reader *reader)
 		take_time(reader, FAILURE_TIMEOUT, 3000, &conf->failure_timeout_ms) &&
 		take_address(reader) &&
 		take_fence(reader) &&
+		take_log_format(reader) &&
+		take_notify(reader) &&
+		take_http(reader) &&
 		take_time(reader, FENCE_TIMEOUT, 120000, &conf->fence_timeout_ms) &&
 		copy_value(reader, EC2_ENDPOINT, "", conf->ec2_endpoint, sizeof(conf->ec2_endpoint)) &&
 		copy_value(reader, IMDS_ENDPOINT, "", conf->imds_endpoint, sizeof(conf->imds_endpoint)) &&
@@ -645,26 +619,122 @@ read_all(Reader *reader, const char *data, const char *config_file)
 	return true;
 }
 
+/* `faults`: see pgha_agent_conf_read_checked(); `instead` stands for the text of `file`. */
+static bool
+read_configuration(const char *data, const char *config_file, const char *file, const char *instead,
+				   PghaAgentConf *conf, PghaConfFaults *faults, char *error, size_t error_size)
+{
+	PghaConfLines lines = {.count = 0};
+	Reader		reader = {.conf = conf, .replaced = file, .instead = instead, .lines = faults != NULL ? &lines : NULL,
+						  .error = error, .error_size = error_size};
+	bool		done;
+
+	memset(conf, 0, sizeof(*conf));
+	done = read_all(&reader, data, config_file);
+	if (faults != NULL)
+	{
+		faults->count = 0;
+		pgha_conf_lines_check(&lines, done ? conf->members.voters : 0, faults);
+		if (!done)
+			pgha_conf_fault_add(&lines, error, faults);
+		pgha_conf_lines_free(&lines);
+	}
+	for (int i = 0; i < SETTINGS; i++)
+		free(reader.setting[i].value);
+	if (!done)
+		pgha_agent_conf_free(conf);
+	return done;
+}
+
 bool
 pgha_agent_conf_read(const char *data, const char *config_file,
 					 PghaAgentConf *conf, char *error, size_t error_size)
 {
-	return pgha_agent_conf_read_with(data, config_file, NULL, NULL, conf, error, error_size);
+	return read_configuration(data, config_file, NULL, NULL, conf, NULL, error, error_size);
 }
 
 bool
 pgha_agent_conf_read_with(const char *data, const char *config_file, const char *file, const char *instead,
 						  PghaAgentConf *conf, char *error, size_t error_size)
 {
-	Reader		reader = {.conf = conf, .replaced = file, .instead = instead, .error = error, .error_size = error_size};
+	return read_configuration(data, config_file, file, instead, conf, NULL, error, error_size);
+}
+
+bool
+pgha_agent_conf_read_checked(const char *data, const char *config_file, PghaAgentConf *conf,
+							 PghaConfFaults *faults, char *error, size_t error_size)
+{
+	return read_configuration(data, config_file, NULL, NULL, conf, faults, error, error_size);
+}
+
+/* ---- what it takes to connect ---- */
+
+/* The first directory of unix_socket_directories; a relative one is below the data directory. */
+static void
+take_socket(Reader *reader, PghaLocalConf *local)
+{
+	const char *list = value_of(reader, SOCKETS, NULL);
+	size_t		length;
+
+	if (list == NULL)
+		return;
+	list += strspn(list, " \t,");
+	local->no_socket = *list == '\0';
+	if (*list == '"')
+		length = strcspn(++list, "\"");
+	else
+		for (length = strcspn(list, ","); length > 0 && isspace((unsigned char) list[length - 1]);)
+			length--;
+	if (length > 0 && (list[0] == '/' || list[0] == '@'))
+		(void) snprintf(local->socket, sizeof(local->socket), "%.*s", (int) length, list);
+	else if (length > 0)
+		(void) snprintf(local->socket, sizeof(local->socket), "%.3000s/%.*s", local->data, (int) length, list);
+}
+
+/* What is wrong is left out: the server runs with what it has taken over, and that may be older. */
+static void
+take_local(Reader *reader, PghaLocalConf *local)
+{
+	char		error[256];
+	const char *conninfo = value_of(reader, CONNINFO, "");
+
+	memcpy(local->config_file, reader->conf->config_file, sizeof(local->config_file));
+	take_socket(reader, local);
+	local->port = atoi(value_of(reader, PORT, "5432"));
+	(void) snprintf(local->node, sizeof(local->node), "%s", value_of(reader, NODE, ""));
+	(void) snprintf(local->address, sizeof(local->address), "%s", value_of(reader, ADDRESS, ""));
+	if (pgha_conninfo_check(conninfo, error, sizeof(error)))
+		(void) snprintf(local->conninfo, sizeof(local->conninfo), "%s", conninfo);
+	if (!pgha_members_parse(value_of(reader, MEMBERS, ""), &local->members, error, sizeof(error)) ||
+		!pgha_witnesses_parse(value_of(reader, WITNESSES, ""), &local->members, error, sizeof(error)))
+		memset(&local->members, 0, sizeof(local->members));
+}
+
+bool
+pgha_local_conf_read(const char *data, const char *config_file,
+					 PghaLocalConf *local, char *error, size_t error_size)
+{
+	PghaAgentConf conf;
+	Reader		reader = {.conf = &conf, .error = error, .error_size = error_size};
+	char		path[PATH_MAX];
 	bool		done;
 
-	memset(conf, 0, sizeof(*conf));
-	done = read_all(&reader, data, config_file);
+	memset(&conf, 0, sizeof(conf));
+	memset(local, 0, sizeof(*local));
+	done = read_main_file(&reader, data, config_file);
+	if (done)
+	{
+		data = value_of(&reader, DATA_DIRECTORY, data);
+		if (data != NULL && !absolute(&reader, data, local->data))
+			local->data[0] = '\0';
+		else if (data != NULL)
+			done = own_file(&reader, local->data, "postgresql.auto.conf", path) && read_file(&reader, path, false, 0);
+	}
+	if (done)
+		take_local(&reader, local);
 	for (int i = 0; i < SETTINGS; i++)
 		free(reader.setting[i].value);
-	if (!done)
-		pgha_agent_conf_free(conf);
+	pgha_agent_conf_free(&conf);
 	return done;
 }
 

@@ -10,7 +10,10 @@
 
 #include "../common/address_spec.h"
 #include "../common/conninfo.h"
+#include "../common/event_kind.h"
+#include "../common/listen.h"
 #include "../common/members.h"
+#include "conf_lines.h"
 
 #define PGHA_COMMAND_SIZE	2048
 #define PGHA_ENDPOINT_SIZE	512
@@ -63,8 +66,16 @@ typedef struct PghaAgentConf
 	char		ec2_endpoint[PGHA_ENDPOINT_SIZE];
 	char		imds_endpoint[PGHA_ENDPOINT_SIZE];
 	bool		ec2_insecure;	/* ec2_endpoint may be http:// */
+	char		notify_command[PGHA_COMMAND_SIZE];
+	PghaEventKinds notify_events;
+	int			notify_timeout_ms;
+	bool		log_json;		/* pgha.agent_log_format = json */
 	bool		fence_by_ec2;	/* pgha.fence = ec2-stop */
 	int			fence_timeout_ms;
+	char		http[1024];		/* pgha.http as written; empty: none */
+	PghaListen	http_listen;
+	char		http_tls_cert[PATH_MAX];	/* both empty: without TLS */
+	char		http_tls_key[PATH_MAX];
 
 	/* where those stand that change with the members (conf_edit.c) */
 	PghaConfPlace	node_at;
@@ -93,14 +104,35 @@ extern bool pgha_agent_conf_read_with(const char *data, const char *config_file,
 									  const char *file, const char *instead,
 									  PghaAgentConf *conf, char *error, size_t error_size);
 
-/* Frees what *conf points to. */
-extern void pgha_agent_conf_free(PghaAgentConf *conf);
+/*
+ * The same; puts into *faults whatever a server would refuse at its start with these
+ * files, whether the agent needs it or not, also what `error` says, each with file and line.
+ */
+extern bool pgha_agent_conf_read_checked(const char *data, const char *config_file, PghaAgentConf *conf,
+										 PghaConfFaults *faults, char *error, size_t error_size);
+
+/* What it takes to reach this host's server and the other members: nothing of it is demanded. */
+typedef struct PghaLocalConf
+{
+	char		data[PATH_MAX]; /* PGDATA; empty: not known */
+	char		config_file[PATH_MAX];
+	char		socket[PATH_MAX];	/* the first of unix_socket_directories; empty: libpq's default */
+	bool		no_socket;		/* unix_socket_directories is empty */
+	int			port;
+	char		node[PGHA_NAME_SIZE];	/* pgha.node; empty: pgha does not manage it */
+	PghaMembers members;		/* and witnesses; none if they cannot be read */
+	char		conninfo[PGHA_CONNINFO_SIZE];	/* pgha.conninfo */
+	char		address[PGHA_ADDRESS_TEXT_SIZE];	/* pgha.address as written */
+} PghaLocalConf;
 
 /*
- * Splits one line of a file in PostgreSQL's syntax, without its line break.
- * *name is empty for a line without a setting.  Both buffers are as long as the
- * line.  False if it is not a line of a configuration.
+ * Reads that as pgha_agent_conf_read() does, and as far as this user may: a
+ * postgresql.auto.conf that cannot be read is left out.
  */
-extern bool pgha_conf_split_line(const char *line, char *name, char *value);
+extern bool pgha_local_conf_read(const char *data, const char *config_file,
+								 PghaLocalConf *conf, char *error, size_t error_size);
+
+/* Frees what *conf points to. */
+extern void pgha_agent_conf_free(PghaAgentConf *conf);
 
 #endif							/* PGHA_HOST_CONF_H */

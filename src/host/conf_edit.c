@@ -23,6 +23,7 @@
 
 #include "../common/errors.h"
 #include "../common/log.h"
+#include "conf_syntax.h"
 #include "durable.h"
 
 /* Lists are shown up to this length. */

@@ -94,12 +94,17 @@ read_output(Output *output, int fd)
 
 /* In the child: becomes the program. */
 static void
-become(PghaRun *run, int output, pid_t parent)
+become(PghaRun *run, int input, int output, pid_t parent)
 {
-	if (!pgha_end_with(parent, SIGKILL) || setpgid(0, 0) != 0 || !pgha_become_program(output))
+	if (!pgha_end_with(parent, SIGKILL) || setpgid(0, 0) != 0 || !pgha_become_program(input, output))
 		_exit(STATUS_NOT_RUN);
-	(void) setenv("LC_ALL", "C", 1);
-	(void) execv(run->argv[0], run->argv);
+	if (run->environment != NULL)
+		(void) execve(run->argv[0], run->argv, run->environment);
+	else
+	{
+		(void) setenv("LC_ALL", "C", 1);
+		(void) execv(run->argv[0], run->argv);
+	}
 	fprintf(stderr, "error: could not run \"%s\": %s\n", run->argv[0], strerror(errno));
 	_exit(STATUS_NOT_RUN);
 }
@@ -139,7 +144,7 @@ end_if_told(PghaRun *run, pid_t pid, long long start, long long *kill_at)
 	if (run->was_cancelled || run->timed_out)
 	{
 		/* The group: pg_basebackup has a process for the WAL. */
-		(void) kill(-pid, SIGINT);
+		(void) kill(-pid, run->end_signal != 0 ? run->end_signal : SIGINT);
 		*kill_at = now + KILL_AFTER_MS;
 	}
 }
@@ -186,9 +191,33 @@ end_group(pid_t group, long long kill_at)
 	}
 }
 
+/* A pipe that holds the input, to be read; -1 with errno. */
+static int
+input_pipe(const char *input)
+{
+	const size_t length = strlen(input);
+	int			fd[2];
+
+	if (length > PGHA_RUN_INPUT)
+	{
+		errno = EFBIG;
+		return -1;
+	}
+	if (pipe2(fd, O_CLOEXEC) != 0)
+		return -1;
+	if (write(fd[1], input, length) != (ssize_t) length)
+	{
+		(void) close(fd[0]);
+		fd[0] = -1;
+	}
+	(void) close(fd[1]);
+	return fd[0];
+}
+
 int
 pgha_run(PghaRun *run)
 {
+	int			input = -1;
 	int			fd[2];
 	pid_t		parent = getpid();
 	pid_t		pid;
@@ -198,7 +227,7 @@ pgha_run(PghaRun *run)
 
 	run->was_cancelled = run->timed_out = false;
 	run->last[0] = '\0';
-	if (pipe2(fd, O_CLOEXEC) != 0)
+	if (pipe2(fd, O_CLOEXEC) != 0 || (run->input != NULL && (input = input_pipe(run->input)) < 0))
 	{
 		(void) snprintf(run->last, sizeof(run->last), "could not create a pipe: %s", strerror(errno));
 		return STATUS_NOT_RUN;
@@ -206,8 +235,10 @@ pgha_run(PghaRun *run)
 	(void) fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		become(run, fd[1], parent);
+		become(run, input, fd[1], parent);
 	(void) close(fd[1]);
+	if (input >= 0)
+		(void) close(input);
 	if (pid < 0)
 	{
 		(void) snprintf(run->last, sizeof(run->last), "could not fork: %s", strerror(errno));

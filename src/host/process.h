@@ -14,6 +14,9 @@
  */
 typedef void (*PghaRunLine) (const char *line, void *arg);
 
+/* As much as a pipe takes that nobody reads yet. */
+#define PGHA_RUN_INPUT	4096
+
 typedef struct PghaRun
 {
 	char	  **argv;			/* argv[0]: absolute path */
@@ -21,13 +24,16 @@ typedef struct PghaRun
 	PghaRunLine line;			/* may be NULL */
 	bool		(*cancelled) (void *arg);	/* asked at least each 100 ms; true: SIGINT, SIGKILL after 10 s, to its group; may be NULL */
 	void	   *arg;			/* for both */
+	const char *input;			/* what it reads on stdin, at most PGHA_RUN_INPUT bytes; NULL: nothing */
+	char	  **environment;	/* NULL: this one's, with LC_ALL=C */
+	int			end_signal;		/* in the place of SIGINT; 0: that */
 	bool		was_cancelled;	/* out */
 	bool		timed_out;		/* out */
 	char		last[1024];		/* out: the last lines of output that look like errors, or the last one */
 } PghaRun;
 
 /*
- * Runs a program in the C locale and waits for its end.  It is killed when the
+ * Runs a program, in the C locale unless it has an environment of its own, and waits for its end.  It is killed when the
  * calling process dies.  Returns its exit status; 128 + signal if a signal
  * ended it, 127 with a sentence in `last` if it could not be started.
  */

@@ -187,9 +187,8 @@ become_postmaster(const PghaAgentConf *conf, int log)
 		argv[3] = "-c";
 		argv[4] = option;
 	}
-	if (!pgha_become_program(log))
+	if (!pgha_become_program(-1, log))
 		_exit(1);
-	(void) unsetenv("NOTIFY_SOCKET");
 	(void) execv(program, argv);
 	fprintf(stderr, "FATAL:  could not run \"%s\": %s\n", program, strerror(errno));
 	_exit(1);

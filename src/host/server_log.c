@@ -23,6 +23,7 @@
 
 #include "../common/clock.h"
 #include "../common/log.h"
+#include "conf_syntax.h"
 #include "durable.h"
 #include "running.h"
 
@@ -121,7 +122,7 @@ remember(const PghaAgentConf *conf, pid_t pid)
 		return;
 	remembered_path(conf, file);
 	if (!pgha_write_file(file, path, strlen(path), 0600, true))
-		pgha_agent_log("could not write file \"%s\": %s", file, strerror(errno));
+		pgha_agent_warning("could not write file \"%s\": %s", file, strerror(errno));
 }
 
 /* ---- Debian's ---- */
@@ -234,7 +235,7 @@ rotate(const PghaAgentConf *conf)
 		return;
 	(void) snprintf(former, sizeof(former), "%s.1", path);
 	if (!pgha_copy_file(path, former) || truncate(path, 0) != 0)
-		pgha_agent_log("could not rotate \"%s\": %s", path, strerror(errno));
+		pgha_agent_warning("could not rotate \"%s\": %s", path, strerror(errno));
 }
 
 void

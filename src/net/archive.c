@@ -80,7 +80,7 @@ become_command(char *text, pid_t parent)
 	char	   *const argv[] = {"sh", "-c", text, NULL};
 	int			null = open("/dev/null", O_WRONLY);
 
-	if (setpgid(0, 0) != 0 || null < 0 || !pgha_become_program(null) || !pgha_end_with(parent, SIGKILL))
+	if (setpgid(0, 0) != 0 || null < 0 || !pgha_become_program(-1, null) || !pgha_end_with(parent, SIGKILL))
 		_exit(127);
 	(void) execv("/bin/sh", argv);
 	_exit(127);

@@ -57,3 +57,32 @@ pgha_connect_quietly(const char *const *keywords, const char *const *values, int
 		(void) PQsetNoticeProcessor(conn, notices != NULL ? put_notice : drop_notice, NULL);
 	return conn;
 }
+
+/* One of both ways of saying where to. */
+static PGconn *
+start(const char *conninfo, const char *const *keywords, const char *const *values, int expand_dbname)
+{
+	FILE	   *usual = stderr;
+	FILE	   *nowhere = fopen("/dev/null", "we");
+	PGconn	   *conn;
+
+	if (nowhere != NULL)
+		stderr = nowhere;
+	conn = conninfo != NULL ? PQconnectStart(conninfo) : PQconnectStartParams(keywords, values, expand_dbname);
+	stderr = usual;
+	if (nowhere != NULL)
+		(void) fclose(nowhere);
+	return conn;
+}
+
+PGconn *
+pgha_connect_start(const char *conninfo)
+{
+	return start(conninfo, NULL, NULL, 0);
+}
+
+PGconn *
+pgha_connect_start_params(const char *const *keywords, const char *const *values, int expand_dbname)
+{
+	return start(NULL, keywords, values, expand_dbname);
+}

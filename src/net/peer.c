@@ -313,7 +313,7 @@ start_connect(PghaPeer *peer, const char *options)
 
 	/* What a server allows to applications is not meant for the session of a member. */
 	(void) snprintf(all_options, sizeof(all_options), "-c idle_session_timeout=0" PGHA_SETTINGS_OF_VERSION " %s", options != NULL ? options : "");
-	peer->conn = PQconnectStartParams(keywords, values, 1);
+	peer->conn = pgha_connect_start_params(keywords, values, 1);
 	if (peer->conn == NULL)
 		return fail(peer, PGHA_OUTCOME_UNLEARNT, "out of memory");
 	pgha_drop_notices(peer->conn);	/* and libpq's complaints about odd messages */

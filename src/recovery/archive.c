@@ -184,7 +184,7 @@ pgha_archive_hand_on(PghaJobRun *run)
 	for (int i = 0; i < ours_count; i++)
 	{
 		if (!hand_on(run, kept, ours[i]) && errno != ENOENT)
-			pgha_agent_log("could not hand on WAL file \"%s\" in \"%s\" for archiving: %s",
+			pgha_agent_warning("could not hand on WAL file \"%s\" in \"%s\" for archiving: %s",
 					ours[i], kept, strerror(errno));
 	}
 }

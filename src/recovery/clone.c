@@ -229,7 +229,7 @@ unmark(PghaJobRun *run)
 	run->irrevocable = false;
 	run->data_ok = true;
 	if (!pgha_mark_clear(run->conf->data, error, sizeof(error)))
-		pgha_agent_log("%s", error);
+		pgha_agent_error("%s", error);
 	return false;
 }
 

@@ -440,7 +440,7 @@ pgha_clone_give_up(PghaJobRun *run)
 	for (int i = 0; i < REMOVE_TRIES && !remove_clone(run); i++)
 		(void) nanosleep(&pause, NULL);
 	if (access(run->new_directory, F_OK) == 0)
-		pgha_agent_log("could not delete \"%s\": %s", run->new_directory, strerror(errno));
+		pgha_agent_warning("could not delete \"%s\": %s", run->new_directory, strerror(errno));
 	run->new_directory[0] = '\0';
 	memset(&run->new_id, 0, sizeof(run->new_id));
 	run->new_whole = false;

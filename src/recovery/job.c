@@ -381,7 +381,8 @@ end_job(PghaJobRun *run, bool done)
 	if (done)
 		pgha_job_forget_failure(run);
 	if (done || !is_known_failure(run, &ended_before))
-		pgha_agent_log("recovery %s%s%s%s%s%s%s", outcome,
+		pgha_agent_say(strcmp(outcome, "failed") == 0 ? PGHA_SEVERITY_ERROR : PGHA_SEVERITY_LOG,
+				"recovery %s%s%s%s%s%s%s", outcome,
 				run->message[0] != '\0' ? ": " : "", run->message,
 				run->detail[0] != '\0' ? "; " : "", run->detail,
 				run->hint[0] != '\0' ? "; " : "", run->hint);
@@ -390,10 +391,10 @@ end_job(PghaJobRun *run, bool done)
 		/* Said once, however often it is tried. */
 		run->repeated = true;
 		if (!ended_before.repeated)
-			pgha_agent_log("recovery failed again, for the same reason");
+			pgha_agent_error("recovery failed again, for the same reason");
 	}
 	if (!pgha_job_write(run, outcome))
-		pgha_agent_log("could not write the job file: %s", strerror(errno));
+		pgha_agent_error("could not write the job file: %s", strerror(errno));
 }
 
 /*
@@ -433,6 +434,7 @@ run_job(const PghaAgentConf *conf, const PghaJobOrder *order, int pipe_end)
 {
 	static PghaJobRun run;
 
+	pgha_agent_log_process("recovery");
 	pgha_job_heed_signals();
 	pgha_close_files(pipe_end);
 	if (!begin_job(&run, conf, order, pipe_end))

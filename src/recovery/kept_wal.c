@@ -485,5 +485,5 @@ pgha_kept_wal_forget(const PghaAgentConf *conf)
 
 	kept_path(conf, "", path, sizeof(path));
 	if (!pgha_remove_tree(path, true))
-		pgha_agent_log("could not remove directory \"%s\": %s", path, strerror(errno));
+		pgha_agent_warning("could not remove directory \"%s\": %s", path, strerror(errno));
 }

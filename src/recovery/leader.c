@@ -111,7 +111,7 @@ pgha_job_event(PghaJobRun *run, const char *kind, const char *format,...)
 	(void) vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
 	pgha_text_clean(what);
-	pgha_agent_log("%s", what);
+	pgha_agent_warning("%s", what);
 	if (!send_event(run, run->leader, kind, what))
 		(void) send_event(run, run->conf->self, kind, what);
 }

@@ -134,7 +134,7 @@ void
 pgha_objects_forget(const PghaAgentConf *conf, const struct stat *st)
 {
 	if (is_listed(conf, st) && !write_list(conf, st, NULL, NULL))
-		pgha_agent_log("could not write the file \"objects\" in \"%s\": %s", conf->directory, strerror(errno));
+		pgha_agent_warning("could not write the file \"objects\" in \"%s\": %s", conf->directory, strerror(errno));
 }
 
 bool
@@ -147,7 +147,7 @@ pgha_objects_remove(const PghaAgentConf *conf, const char *path)
 	if (!is_listed(conf, &st))
 	{
 		if (rmdir(path) != 0)
-			pgha_agent_log("\"%s\" was not made by this agent, and is left as it is", path);
+			pgha_agent_warning("\"%s\" was not made by this agent, and is left as it is", path);
 		return true;
 	}
 	if (!pgha_remove_tree(path, true))

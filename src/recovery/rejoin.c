@@ -67,7 +67,7 @@ clone_because(PghaJobRun *run)
 	if (!pgha_job_check_cancel(run))
 		return false;
 	if (run->message[0] != '\0')
-		pgha_agent_log("recovery: clones, because %s%s%s", run->message,
+		pgha_agent_warning("recovery: clones, because %s%s%s", run->message,
 				run->detail[0] != '\0' ? ": " : "", run->detail);
 	return pgha_clone(run);
 }

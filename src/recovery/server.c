@@ -83,7 +83,7 @@ tell_term(PghaJobRun *run)
 	}
 	(void) snprintf(path, sizeof(path), "%s/pgha.follow", run->conf->data);
 	if (term != NULL && *term != '\0' && !pgha_write_file(path, term, strlen(term), 0600, true))
-		pgha_agent_log("could not write file \"%s\": %s", path, strerror(errno));
+		pgha_agent_warning("could not write file \"%s\": %s", path, strerror(errno));
 	free(term);
 	free(schema);
 	PQfinish(conn);
@@ -207,7 +207,7 @@ tell_standing(NotUp *not_up, char *text, size_t size)
 	if (strcmp(text, not_up->told) == 0)
 		return;
 	(void) snprintf(not_up->told, sizeof(not_up->told), "%s", text);
-	pgha_agent_log("recovery: the server does not come up: %s", text);
+	pgha_agent_warning("recovery: the server does not come up: %s", text);
 }
 
 /*
@@ -327,7 +327,7 @@ pgha_start_again(PghaJobRun *run)
 		 pgha_server_start(run->conf, START_AGAIN_LIMIT_MS, NULL, NULL, error, sizeof(error))))
 		run->stopped = false;
 	else
-		pgha_agent_log("the server could not be started again: %s", error);
+		pgha_agent_error("the server could not be started again: %s", error);
 }
 
 bool

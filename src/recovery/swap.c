@@ -159,7 +159,7 @@ unmark(const PghaJobRun *run)
 	char		error[512];
 
 	if (run->data_ok && access(run->conf->data, F_OK) == 0 && !pgha_mark_clear(run->conf->data, error, sizeof(error)))
-		pgha_agent_log("%s", error);
+		pgha_agent_error("%s", error);
 }
 
 /* Has somebody had the data directory at work since it was recorded? */
@@ -414,7 +414,7 @@ pgha_clone_tidy(PghaJobRun *run)
 	step = pgha_table_step(&scene);
 	/* That it waits is told as the reason of the failure, and once. */
 	if (step != PGHA_STEP_GO_ON && step < PGHA_STEP_AWAIT_SERVER)
-		pgha_agent_log("recovery: an interrupted clone \"%s\": %s", run->new_directory, pgha_table_word(step));
+		pgha_agent_warning("recovery: an interrupted clone \"%s\": %s", run->new_directory, pgha_table_word(step));
 
 	if (step != PGHA_STEP_SWAP && step != PGHA_STEP_NAME && step < PGHA_STEP_AWAIT_SERVER)
 	{
@@ -449,13 +449,13 @@ pgha_clone_tidy(PghaJobRun *run)
 			done = pgha_job_record(run);
 			break;
 		case PGHA_STEP_LEAVE_COPY:
-			pgha_agent_log("\"%s\" has what the primary does not have, or was not made by this agent:"
+			pgha_agent_warning("\"%s\" has what the primary does not have, or was not made by this agent:"
 						   " it is left there; delete it when it is not needed", run->new_directory);
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_FORGET_COPY:
 			/* Who has moved it away may use what it has outside. */
-			pgha_agent_log("\"%s\" is not there any more; copies of tablespaces that belonged to it are left as they are",
+			pgha_agent_warning("\"%s\" is not there any more; copies of tablespaces that belonged to it are left as they are",
 						   run->new_directory);
 			done = forget_copy(run);
 			break;
@@ -495,7 +495,7 @@ delete_directory(PghaJobRun *run, char *directory)
 	(void) snprintf(control, sizeof(control), "%s/global/pg_control", directory);
 	if ((unlink(control) == 0 ? !pgha_sync_parent(control) : errno != ENOENT) ||
 		!pgha_clone_remove_data(run, directory, true, run->conf->data))
-		pgha_agent_log("could not delete \"%s\": %s", directory, strerror(errno));
+		pgha_agent_warning("could not delete \"%s\": %s", directory, strerror(errno));
 	directory[0] = '\0';
 	run->deleting = false;
 	return true;
@@ -523,10 +523,10 @@ pgha_clone_delete_spent(PghaJobRun *run)
 	if (listed && contained == PGHA_YES)
 		return delete_directory(run, run->spent_directory);
 	if (listed)
-		pgha_agent_log("\"%s\" has what the primary is not known to have: it is left there; delete it when it is not needed",
+		pgha_agent_warning("\"%s\" has what the primary is not known to have: it is left there; delete it when it is not needed",
 					   run->spent_directory);
 	else
-		pgha_agent_log("\"%s\" was not made by this agent, and is left as it is", run->spent_directory);
+		pgha_agent_warning("\"%s\" was not made by this agent, and is left as it is", run->spent_directory);
 	run->spent_directory[0] = '\0';
 	return true;
 }
@@ -541,8 +541,8 @@ pgha_clone_say_kept(PghaJobRun *run)
 	/* It was marked for the exchange; it is whole. */
 	if (run->replaced.written != 0 && is_at(run->old_directory, &run->replaced) &&
 		!pgha_mark_clear(run->old_directory, error, sizeof(error)))
-		pgha_agent_log("%s", error);
-	pgha_agent_log("the former data directory is kept as \"%s\"", run->old_directory);
+		pgha_agent_error("%s", error);
+	pgha_agent_warning("the former data directory is kept as \"%s\"", run->old_directory);
 	run->old_directory[0] = '\0';
 }
 
@@ -629,7 +629,7 @@ pgha_clone_finish(PghaJobRun *run)
 				pgha_clone_say_kept(run);
 				break;
 			case PGHA_FATE_AWAIT:
-				pgha_agent_log("whether \"%s\" is needed cannot be told now: the next recovery asks again, which the agent"
+				pgha_agent_warning("whether \"%s\" is needed cannot be told now: the next recovery asks again, which the agent"
 							   " begins unless pgha.auto_rejoin = off; or delete it when it is not needed",
 							   run->old_directory);
 				break;

@@ -98,6 +98,21 @@ PghaAgentConnected(const char *node)
 }
 
 void
+PghaAgentServer(const char *node, char *server, size_t size)
+{
+	PghaBoard  *board = PghaTheBoard();
+
+	server[0] = '\0';
+	LWLockAcquire(board->lock, LW_SHARED);
+	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
+	{
+		if (strcmp(board->agent[i].node, node) == 0 && PghaAgentPresent(&board->agent[i]))
+			strlcpy(server, board->agent[i].server, size);
+	}
+	LWLockRelease(board->lock);
+}
+
+void
 PghaAgentsWake(void)
 {
 	if (PghaShmem != NULL)

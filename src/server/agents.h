@@ -25,6 +25,9 @@ extern bool PghaAgentPresent(const PghaAgent *agent);
 /* Is an agent of `node` connected to this server, and does it poll? */
 extern bool PghaAgentConnected(const char *node);
 
+/* What the agent of `node` says of its host's server; "" if none is connected, or has said it. */
+extern void PghaAgentServer(const char *node, char *server, size_t size);
+
 /* Wakes all who wait for a change of the board, or of the monitor's state. */
 extern void PghaAgentsWake(void);
 

@@ -172,15 +172,15 @@ tell_undecided(const PghaDurable *durable, PghaStateFile file, int who)
 	int			grace = (int) (config.settings.startup_grace / 1000);
 
 	if (who != PGHA_NOBODY)
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("pgha: another running server has the name \"%s\", starting as a standby",
 						config.settings.name[who])));
 	else if (durable->rule.term != 0 && pgha_boots_undecided(durable))
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("pgha: this server had stepped down, or was being promoted, starting as a standby"),
 				 errdetail("The members elect a leader, which may be this server.")));
 	else if (durable->rule.term != 0)
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("pgha: no majority of the voters confirms that it still supports this server, starting as a standby"),
 				 errdetail("This server led when it was last running. The members elect a leader, which may be this server again.")));
 	else
@@ -229,11 +229,11 @@ decide(const PghaDurable *remembered, PghaStateFile file, bool crash_restart)
 			return;
 		case PGHA_BOOT_STANDBY:
 			if (who != PGHA_NOBODY)
-				ereport(LOG,
+				ereport(WARNING,
 						(errmsg("pgha: member \"%s\" knows of a later leader, starting as a standby",
 								config.settings.name[who])));
 			else
-				ereport(LOG,
+				ereport(WARNING,
 						(errmsg("pgha: this server gave up leadership, starting as a standby")));
 			durable.fenced = true;
 			durable.role = PGHA_ROLE_STANDBY;
@@ -268,7 +268,7 @@ is_lost(const PghaDurable *durable)
 {
 	if (config.settings.voters == 0 || !durable->forgot || !file_exists(PGHA_EVENTS_FILE))
 		return false;
-	ereport(LOG,
+	ereport(WARNING,
 			(errmsg("file \"pgha.state\" is missing, although this server was managed by pgha before"),
 			 errhint("The node learns its leader anew from the other members.")));
 	return true;
@@ -315,7 +315,7 @@ take_advice(PghaDurable *durable)
 	term = strtoull(text, NULL, 10);
 	if (durable->role == PGHA_ROLE_PRIMARY && term > durable->claim.term)
 	{
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("pgha: the agent knows of a leader of term %llu, starting as a standby",
 						(unsigned long long) term)));
 		durable->fenced = true;
@@ -357,7 +357,7 @@ take_back_promotion(PghaDurable *durable)
 		ereport(FATAL,
 				(errcode_for_file_access(),
 				 errmsg("could not remember that a promotion was taken back")));
-	ereport(LOG,
+	ereport(WARNING,
 			(errmsg("pgha: this server went down before its promotion was finished, which is taken back"),
 			 durable->own_from != 0 ?
 			 errdetail("Its WAL from %X/%X on is part of no other server's history. It follows the leader that it had, if need be after a rewind, or is promoted again.",

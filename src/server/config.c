@@ -24,8 +24,12 @@
 #include "../common/address_spec.h"
 #include "../common/command.h"
 #include "../common/pgpools.h"
+#include "../common/timing.h"
 #include "compat.h"
 #include "config.h"
+#include "config_files.h"
+#include "config_http.h"
+#include "config_notify.h"
 #include "config_votes.h"
 #include "io_child.h"
 #include "witness.h"
@@ -249,6 +253,8 @@ PghaConfigInit(void)
 				"How long the agent may take to stop the old primary's instance.",
 				NULL, &pgha_fence_timeout, 120000);
 	PghaConfigVotesInit();
+	PghaConfigNotifyInit();
+	PghaConfigHttpInit();
 	define_agent_settings();
 }
 
@@ -358,6 +364,7 @@ endpoint_valid(const char *url)
 static bool
 check_host_settings(const PghaMembers *members, char *error, size_t error_size, char *hint, size_t hint_size)
 {
+	const PghaTiming timing = {.fence_timeout = pgha_fence_timeout};
 	PghaAddressSpec spec;
 	char		reason[400];
 
@@ -389,13 +396,7 @@ check_host_settings(const PghaMembers *members, char *error, size_t error_size, 
 		snprintf(hint, hint_size, "Write https://. Where whoever listens may see the requests and the session token, as in a test, write pgha.ec2_insecure = on.");
 		return false;
 	}
-	if (pgha_fence_timeout < 1000)
-	{
-		snprintf(error, error_size, "pgha.fence_timeout (%d ms) is below 1 s", pgha_fence_timeout);
-		snprintf(hint, hint_size, "Write pgha.fence_timeout = '120s'; an instance takes half a minute or more to stop.");
-		return false;
-	}
-	return true;
+	return pgha_timing_check_fence(&timing, error, error_size, hint, hint_size);
 }
 
 /* What only the agent uses is checked here, so that a mistake shows at once. */
@@ -497,6 +498,7 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 				char *hint, size_t hint_size)
 {
 	PghaSettings *settings = &config->settings;
+	PghaTiming	timing;
 
 	memset(config, 0, sizeof(*config));
 	error[0] = hint[0] = '\0';
@@ -545,40 +547,21 @@ PghaConfigBuild(PghaConfig *config, uint64 instance, char *error, size_t error_s
 		snprintf(hint, hint_size, "Write pgha.arbiter = '' or remove the line.");
 		return false;
 	}
-	if (pgha_failure_timeout < 500)
-	{
-		snprintf(error, error_size, "pgha.failure_timeout (%d ms) is below 500 ms", pgha_failure_timeout);
-		snprintf(hint, hint_size, "Write pgha.failure_timeout = '3s'; a busy server may be silent for a moment.");
+	timing = (PghaTiming) {
+		.heartbeat_interval = pgha_heartbeat_interval, .failure_timeout = pgha_failure_timeout,
+		.startup_grace = pgha_startup_grace
+	};
+	if (!pgha_timing_check(&timing, error, error_size, hint, hint_size))
 		return false;
-	}
-	if (pgha_heartbeat_interval < 10)
-	{
-		snprintf(error, error_size, "pgha.heartbeat_interval (%d ms) is below 10 ms", pgha_heartbeat_interval);
-		snprintf(hint, hint_size, "Write pgha.heartbeat_interval = '500ms'.");
-		return false;
-	}
-	if (pgha_failure_timeout < 3 * pgha_heartbeat_interval)
-	{
-		snprintf(error, error_size, "pgha.failure_timeout (%d ms) is less than three times pgha.heartbeat_interval (%d ms)",
-				 pgha_failure_timeout, pgha_heartbeat_interval);
-		snprintf(hint, hint_size, "Write pgha.failure_timeout = '%dms' or more, or a smaller pgha.heartbeat_interval.",
-				 3 * pgha_heartbeat_interval);
-		return false;
-	}
-	if (pgha_startup_grace < pgha_failure_timeout)
-	{
-		snprintf(error, error_size, "pgha.startup_grace (%d ms) is less than pgha.failure_timeout (%d ms)",
-				 pgha_startup_grace, pgha_failure_timeout);
-		snprintf(hint, hint_size, "Write pgha.startup_grace = '%dms' or more.", pgha_failure_timeout);
-		return false;
-	}
 
 	if (!PghaConfigVotesBuild(&config->members, settings, pgha_heartbeat_interval, pgha_failure_timeout,
 							  error, error_size, hint, hint_size) ||
 		!find_self(config, error, error_size, hint, hint_size))
 		return false;
 	if (!check_agent_settings(error, error_size, hint, hint_size) ||
-		!check_host_settings(&config->members, error, error_size, hint, hint_size))
+		!PghaConfigNotifyCheck(error, error_size, hint, hint_size) ||
+		!check_host_settings(&config->members, error, error_size, hint, hint_size) ||
+		!PghaConfigHttpCheck(error, error_size, hint, hint_size))
 		return false;
 
 	settings->count = config->members.count;
@@ -639,10 +622,15 @@ check_written(void)
 			if (pg_strcasecmp(variables[i]->name, written[w].name) != 0)
 				continue;
 			if (variables[i]->flags & GUC_CUSTOM_PLACEHOLDER)
+			{
+				const char *nearest = PghaConfigNearest(written[w].name);
+
 				ereport(FATAL,
 						(errcode(ERRCODE_UNDEFINED_OBJECT),
 						 errmsg("unrecognized configuration parameter \"%s\"", written[w].name),
+						 nearest != NULL ? errhint("Did you mean \"%s\"?", nearest) :
 						 errhint("Correct or remove the line; \"SELECT name FROM pg_settings WHERE name LIKE 'pgha.%%'\" lists what this version of pgha knows.")));
+			}
 			if (variables[i]->source == PGC_S_DEFAULT &&
 				(variables[i]->flags & GUC_SUPERUSER_ONLY) == 0)
 				ereport(FATAL,

@@ -14,15 +14,12 @@
 
 #include "utils/guc.h"
 
+#include "../common/timing.h"
 #include "../core/rule.h"
 #include "config_votes.h"
 
 /* Fewer cannot lose one and still have a majority. */
 #define VOTERS_NEEDED	3
-/* Beats to a lease (quorum.md, 4). */
-#define LEASE_BEATS		4
-/* A lease that is shorter is lost whenever a server is busy. */
-#define LEASE_MIN		500
 
 enum
 {
@@ -70,34 +67,13 @@ wants_votes(const PghaMembers *members)
 	return pgha_quorum != QUORUM_OFF && members->voters >= VOTERS_NEEDED;
 }
 
-static bool
-check_lease(const PghaMembers *members, int ttl, int heartbeat_interval,
-			char *error, size_t error_size, char *hint, size_t hint_size)
-{
-	if (ttl < LEASE_MIN)
-	{
-		snprintf(error, error_size, "pgha.lease_ttl (%d ms) is below %d ms", ttl, LEASE_MIN);
-		snprintf(hint, hint_size, "Write pgha.lease_ttl = 0, which makes it as long as pgha.failure_timeout, or '%dms' or more.",
-				 Max(LEASE_MIN, LEASE_BEATS * heartbeat_interval));
-		return false;
-	}
-	if ((wants_votes(members) || pgha_lease_ttl != 0) && ttl < LEASE_BEATS * heartbeat_interval)
-	{
-		snprintf(error, error_size, "the lease of a primary (%s = %d ms) is shorter than four times pgha.heartbeat_interval (%d ms)",
-				 pgha_lease_ttl != 0 ? "pgha.lease_ttl" : "pgha.failure_timeout", ttl, heartbeat_interval);
-		snprintf(hint, hint_size, "Write pgha.heartbeat_interval = '%dms' or less, or pgha.lease_ttl = '%dms' or more, the same on all nodes.",
-				 ttl / LEASE_BEATS, LEASE_BEATS * heartbeat_interval);
-		return false;
-	}
-	return true;
-}
-
 bool
 PghaConfigVotesBuild(PghaMembers *members, PghaSettings *settings, int heartbeat_interval, int failure_timeout,
 					 char *error, size_t error_size, char *hint, size_t hint_size)
 {
 	char		reason[400];
 	int			ttl = pgha_lease_ttl != 0 ? pgha_lease_ttl : failure_timeout;
+	PghaTiming	timing;
 
 	if (!pgha_witnesses_parse(pgha_witnesses, members, reason, sizeof(reason)))
 	{
@@ -106,7 +82,11 @@ PghaConfigVotesBuild(PghaMembers *members, PghaSettings *settings, int heartbeat
 				 PGHA_MAX_MEMBERS);
 		return false;
 	}
-	if (!check_lease(members, ttl, heartbeat_interval, error, error_size, hint, hint_size))
+	timing = (PghaTiming) {
+		.heartbeat_interval = heartbeat_interval, .failure_timeout = failure_timeout,
+		.lease_ttl = pgha_lease_ttl, .votes = wants_votes(members)
+	};
+	if (!pgha_timing_check_lease(&timing, error, error_size, hint, hint_size))
 		return false;
 	settings->voters = wants_votes(members) ? members->voters : 0;
 	settings->lease_ttl = (pgha_time) ttl * 1000;

@@ -150,7 +150,7 @@ complain(const char *doing)
 	if (complained)
 		return;
 	complained = true;
-	ereport(LOG,
+	ereport(WARNING,
 			(errcode_for_file_access(),
 			 errmsg("could not %s file \"%s\": %m", doing, EVENTS_FILE),
 			 errdetail("Until this works again, pgha's events are only found in the server log.")));

@@ -30,7 +30,7 @@ PghaWriteStandbySignal(void)
 {
 	if (!PghaWriteFileSynced(STANDBY_SIGNAL_FILE, O_TRUNC, "", 0))
 	{
-		ereport(LOG,
+		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\": %m", STANDBY_SIGNAL_FILE)));
 		return false;
@@ -55,6 +55,6 @@ void
 PghaShutDown(void)
 {
 	if (kill(PostmasterPid, SIGINT) != 0)
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("could not signal the server: %m")));
 }

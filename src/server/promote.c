@@ -409,7 +409,7 @@ reserve(uint32 parent, uint32 timeline)
 	/* A name for each id. */
 	if (timeline - parent > MAX_PLACEHOLDERS)
 	{
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("cannot reserve timeline %u, which is too far from timeline %u", timeline, parent),
 				 errdetail("A timeline may be reserved that is up to %d ahead.", MAX_PLACEHOLDERS)));
 		return false;

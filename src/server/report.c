@@ -40,6 +40,7 @@
 #include "events.h"
 #include "gap.h"
 #include "host.h"
+#include "replay.h"
 #include "report.h"
 #include "shmem.h"
 #include "sync.h"
@@ -150,6 +151,19 @@ lag_of_replay(XLogRecPtr wal_end)
 	return wal_end > replayed ? wal_end - replayed : 0;
 }
 
+/* Behind where a standby's WAL is nobody's history it says of its replay no more than of its WAL. */
+static void
+fill_replay(PghaReport *report)
+{
+	PghaReplay	replay;
+
+	PghaReplayLook(&replay);
+	report->replayed = Min(replay.replayed, report->wal_end);
+	report->replay_paused = replay.paused;
+	report->commit_age = replay.commit_age;
+	report->current_age = replay.current_age;
+}
+
 static void
 fill(PghaReport *report, PghaMembers *members)
 {
@@ -186,6 +200,7 @@ fill(PghaReport *report, PghaMembers *members)
 		/* pgha_replay_lag() */
 		if (report->votes != 0 && report->receiver != PGHA_RECEIVER_WAITING)
 			report->replay_lag = lag_of_replay(report->wal_end);
+		fill_replay(report);
 	}
 	else
 	{

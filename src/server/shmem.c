@@ -117,6 +117,7 @@ startup_hook(void)
 		pg_atomic_init_u32(&shared->receiver.state, PGHA_RECEIVER_NONE);
 		pg_atomic_init_u32(&shared->receiver.ending, 0);
 		pg_atomic_init_u64(&shared->receiver.heard, 0);
+		pg_atomic_init_u64(&shared->receiver.current_at, 0);
 		pg_atomic_init_u32(&shared->receiver.ended_clean, 0);
 		pg_atomic_init_u32(&shared->receiver.timeline, 0);
 		pg_atomic_init_u64(&shared->receiver.latch, 0);

@@ -65,6 +65,7 @@ typedef struct PghaWalReceiver
 	pg_atomic_uint32 state;		/* PghaReceiver, as the receiver sees it; see PghaWalReceiverState() */
 	pg_atomic_uint32 ending;	/* it has lost its upstream and is about to be gone */
 	pg_atomic_uint64 heard;		/* time of the last message from the upstream */
+	pg_atomic_uint64 current_at;	/* as of when all was replayed that the upstream had; 0: never yet (replay.c) */
 	pg_atomic_uint32 ended_clean;	/* the last stream ended with the upstream's shutdown */
 	pg_atomic_uint32 timeline;	/* timeline being received */
 	pg_atomic_uint64 latch;		/* the receiver's Latch *, 0 if there is none */

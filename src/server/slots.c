@@ -351,7 +351,7 @@ maintain_member(const char *member, const FoundSlot *slot, const PghaMemberNeed 
 		if (!attempt(SLOT_DROP, name, InvalidXLogRecPtr, note))
 			return true;
 		note->given_up = true;
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("dropped replication slot \"%s\": member \"%s\" is %llu MB behind",
 						name, member, (unsigned long long) ((end - reserved) / (1024 * 1024))),
 				 errdetail("pgha.slot_keep_size is %d MB.", slot_keep_size),
@@ -397,7 +397,7 @@ slots_possible(void)
 	if (max_replication_slots == 0 || wal_level < WAL_LEVEL_REPLICA)
 	{
 		if (!told)
-			ereport(LOG,
+			ereport(WARNING,
 					(errmsg("cannot keep replication slots for the other members"),
 					 errhint("Set wal_level to replica or logical and max_replication_slots to at least the number of members.")));
 		told = true;

@@ -278,7 +278,7 @@ read_file(const char *file, const PghaSettings *settings, PghaDurable *durable)
 	{
 		if (errno == ENOENT)
 			return PGHA_STATE_ABSENT;
-		ereport(LOG,
+		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("could not read file \"%s\": %m", file)));
 		return PGHA_STATE_UNUSABLE;
@@ -288,7 +288,7 @@ read_file(const char *file, const PghaSettings *settings, PghaDurable *durable)
 	if (sum == NULL || strncmp(text, STATE_HEADER, strlen(STATE_HEADER)) != 0 ||
 		strtoul(sum + 5, NULL, 16) != PghaChecksum(text, sum + 1 - text))
 	{
-		ereport(LOG,
+		ereport(WARNING,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("file \"%s\" is damaged and cannot be used", file),
 				 errhint("The node learns its leader anew from the other members.")));
@@ -484,7 +484,7 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 
 	done = PghaWriteFileSynced(STATE_FILE_NEW, O_TRUNC, text.data, text.len);
 	if (!done)
-		ereport(LOG,
+		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("could not write file \"%s\": %m", STATE_FILE_NEW)));
 	else
@@ -492,7 +492,7 @@ PghaStateWrite(const PghaSettings *settings, const PghaDurable *durable)
 		/* durable_rename() would sync the files twice more, in the middle of a failover. */
 		done = rename(STATE_FILE_NEW, STATE_FILE) == 0;
 		if (!done)
-			ereport(LOG,
+			ereport(WARNING,
 					(errcode_for_file_access(),
 					 errmsg("could not rename file \"%s\" to \"%s\": %m",
 							STATE_FILE_NEW, STATE_FILE)));

@@ -62,6 +62,20 @@ sub outage
 	return undef;
 }
 
+# Longest time between two acknowledgements from a moment on, in ms, on whatever
+# connection: a proxy may keep its client's.
+sub longest_wait
+{
+	my ($self, $since) = @_;
+	my ($longest, $last) = (0, undef);
+	foreach my $row ($self->acknowledged)
+	{
+		$longest = $row->[0] - $last if defined $last && $row->[0] >= $since && $row->[0] - $last > $longest;
+		$last = $row->[0];
+	}
+	return 1000 * $longest;
+}
+
 # Acknowledged values that a node does not have.
 sub missing
 {

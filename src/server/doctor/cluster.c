@@ -10,6 +10,7 @@
 #include "replication/slot.h"
 #include "replication/walsender.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "../../core/eligibility.h"
 #include "../../core/states.h"
@@ -423,6 +424,19 @@ check_logical_slots(PghaDoctor *doctor)
 
 /* ---- agents ---- */
 
+/* An agent that lost its session tries again within so long (session.c there). */
+#define AGENT_RETURNS_MS	7000
+
+/* Has this server only just started, or begun to lead, so that agents need not be back yet? */
+static bool
+agents_may_come(const PghaDoctor *doctor)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return !TimestampDifferenceExceeds(PgStartTime, now, AGENT_RETURNS_MS) ||
+		!TimestampDifferenceExceeds(doctor->view->state_since, now, AGENT_RETURNS_MS);
+}
+
 static void
 check_agents(PghaDoctor *doctor)
 {
@@ -451,7 +465,10 @@ check_agents(PghaDoctor *doctor)
 		else
 			PghaDoctorList(&missing, name);
 	}
-	if (missing.len > 0)
+	if (missing.len > 0 && agents_may_come(doctor))
+		PghaDoctorFind(doctor, PGHA_INFO, "Ask again in some seconds.",
+					   "no agent has connected yet for: %s; this server has only just started, or changed its state", missing.data);
+	else if (missing.len > 0)
 		PghaDoctorFind(doctor, PGHA_WARNING,
 					   "Start \"pgha agent -D PGDATA\" as a service on that host; if it runs, its log says why it cannot connect.",
 					   "no agent is connected for: %s; nobody brings such a node back after a failure", missing.data);

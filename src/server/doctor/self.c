@@ -97,7 +97,7 @@ check_configuration(PghaDoctor *doctor)
 	if (doctor->view->config_error[0] != '\0')
 		PghaDoctorFind(doctor, PGHA_ERROR,
 					   "Correct the line and reload; until then the former settings stay in force.",
-					   "the settings in the files are refused: %s", doctor->view->config_error);
+					   "the configuration files have a fault: %s", doctor->view->config_error);
 	else
 		PghaDoctorFine(doctor, "the settings in the files are in force");
 }

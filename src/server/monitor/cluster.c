@@ -65,7 +65,7 @@ common_system(const PghaMonitor *monitor)
 		if (m->report.system_identifier == GetSystemIdentifier())
 		{
 			if (!told_copy)
-				ereport(LOG,
+				ereport(WARNING,
 						(errmsg("pgha: this witness has a copy of the cluster's data, and does not vote"),
 						 errhint("Make a witness with \"pgha witness init\".")));
 			told_copy = true;
@@ -75,7 +75,7 @@ common_system(const PghaMonitor *monitor)
 		system = m->report.system_identifier;
 	}
 	if (disagree && !told_disagree)
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("pgha: the members that answer do not belong to one database cluster: this witness serves none of them"),
 				 errhint("Build the members anew that do not belong to the cluster, as copies of its primary.")));
 	told_disagree = disagree;
@@ -111,7 +111,7 @@ PghaClusterTend(PghaMonitor *monitor)
 			m->report.system_identifier == PghaWitnessSystem() || m->report.system_identifier == told[i])
 			continue;
 		told[i] = m->report.system_identifier;
-		ereport(LOG,
+		ereport(WARNING,
 				(errmsg("pgha: member \"%s\" belongs to another database cluster (system identifier %llu) than the one that this witness serves (%llu), and is refused",
 						monitor->config.settings.name[i], (unsigned long long) told[i], (unsigned long long) PghaWitnessSystem()),
 				 errhint("A witness serves one cluster: make another one with \"pgha witness init\", or correct pgha.members.")));

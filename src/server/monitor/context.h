@@ -16,6 +16,7 @@ typedef struct PghaMonitor
 {
 	PghaConfig	config;			/* in force */
 	char		config_error[512];	/* what is wrong with the files; empty: that set is in force */
+	char		start_error[448];	/* what the next start would refuse in them; empty: nothing */
 	PghaNode	node;			/* the core's */
 	TimestampTz state_since;
 	bool		promoted;		/* by this worker, in this step: the leading is told with its times */

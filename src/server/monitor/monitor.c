@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
+#include "../../common/passfile.h"
 #include "../../core/claim.h"
 #include "../../core/election.h"
 #include "../../core/members.h"
@@ -42,6 +43,7 @@
 #include "../archive.h"
 #include "../boot.h"
 #include "../compat.h"
+#include "../config_files.h"
 #include "../config_votes.h"
 #include "../confirm.h"
 #include "../events.h"
@@ -54,6 +56,7 @@
 #include "../sync.h"
 #include "../walreceiver.h"
 #include "../witness.h"
+#include "absent.h"
 #include "act.h"
 #include "cluster.h"
 #include "context.h"
@@ -289,7 +292,7 @@ tend_agents(void)
 
 	while (PghaAgentsNextEvent(&event))
 	{
-		ereport(LOG, (errmsg("pgha agent: %s", event.what)));
+		ereport(PghaEventLevel(event.kind), (errmsg("pgha agent: %s", event.what)));
 		(void) PghaEventsAdd(event.kind, monitor.node.durable.claim.term, event.what);
 	}
 }
@@ -304,6 +307,7 @@ tend_heartbeat(pgha_time now)
 		return;
 	heartbeat_at = now + monitor.config.settings.heartbeat_interval;
 	PghaWalReceiverHeartbeat();
+	PghaAbsentTend(&monitor, now);
 
 	/* Nobody streams from a witness. */
 	if (PghaIsWitness())
@@ -357,6 +361,35 @@ warn_of_names(void)
 		PghaSyncWarn(&monitor.config.members);
 }
 
+/* libpq says it at each connection, and is not heard; here it is said when it begins. */
+static void
+warn_of_passfile(void)
+{
+	static char told[400] = "";
+	char		error[sizeof(told)] = "";
+
+	if (pgha_passfile_is_open(monitor.config.conninfo, error, sizeof(error)) && strcmp(error, told) != 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("pgha: %s", error),
+				 errhint("Run \"chmod 0600\" on it, as the user that runs the server, and reload.")));
+	strlcpy(told, error, sizeof(told));
+}
+
+/* What would be found out by the next start, which may be the one after a crash, is said now. */
+static void
+check_files(void)
+{
+	char		error[sizeof(monitor.start_error)];
+
+	if (!PghaConfigFilesGood(pgha_node, &monitor.config.members, error, sizeof(error)) && strcmp(error, monitor.start_error) != 0)
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("pgha: the next start of this server would be refused: %s", error),
+				 errhint("Correct or remove the line, and reload.")));
+	strlcpy(monitor.start_error, error, sizeof(monitor.start_error));
+}
+
 /* Takes the set in the files if it is valid; keeps the one in force if not. */
 static void
 configure(void)
@@ -367,7 +400,7 @@ configure(void)
 	if (!PghaConfigBuild(&next, PghaShmem->instance, monitor.config_error, sizeof(monitor.config_error),
 						 hint, sizeof(hint)))
 	{
-		ereport(LOG,
+		ereport(WARNING,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("pgha configuration is not valid, the former one stays in force: %s",
 						monitor.config_error),
@@ -500,7 +533,7 @@ start(void)
 		/* The last valid one: a former worker's, or the one that the server started with. */
 		monitor.config = PghaShmem->config.members.count > 0 ? PghaShmem->config : *PghaBootConfig();
 		monitor.config.settings.instance = PghaShmem->instance;
-		ereport(LOG,
+		ereport(WARNING,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("pgha configuration is not valid, the former one stays in force: %s",
 						monitor.config_error),
@@ -520,6 +553,8 @@ start(void)
 	/* A voter may still have to answer to a beat of a former monitor, and means that one. */
 	monitor.node.voting.beat = PghaShmem->beat;
 	monitor.state_since = GetCurrentTimestamp();
+	check_files();
+	warn_of_passfile();
 	warn_of_names();
 }
 
@@ -546,6 +581,8 @@ PghaMonitorMain(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			configure();
+			check_files();
+			warn_of_passfile();
 			warn_of_names();
 		}
 		else if (somebody_has_left())

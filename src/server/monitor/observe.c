@@ -21,6 +21,7 @@
 #include "../control.h"
 #include "../gap.h"
 #include "../promote.h"
+#include "../replay.h"
 #include "../report.h"
 #include "../shmem.h"
 #include "../sync.h"
@@ -117,6 +118,7 @@ void
 PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 {
 	PghaWalReceiver *receiver = &PghaShmem->receiver;
+	PghaReplay	replay;
 	TimeLineID	timeline = 0;
 
 	memset(local, 0, sizeof(*local));
@@ -144,7 +146,8 @@ PghaObserve(const PghaConfig *config, pgha_time now, PghaLocal *local)
 
 	local->passive = PghaShmem->boot_passive;
 	local->apply_delay = recovery_min_apply_delay > 0;
-	local->replayed = GetXLogReplayRecPtr(NULL);
+	PghaReplayLook(&replay);
+	local->replayed = replay.replayed;
 	local->receiver = PghaWalReceiverState();
 	observe_missing_checkpoint(local);
 	local->too_low = settings_too_low(local, now);

@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
+#include "../../common/event_kind.h"
 #include "../../core/ballot.h"
 #include "../../core/claim.h"
 #include "../events.h"
@@ -50,11 +51,24 @@ term_of(const PghaNode *node)
 	return node->state == PGHA_PROMOTING ? Max(node->durable.claim.term, node->durable.won) : node->durable.claim.term;
 }
 
+int
+PghaEventLevel(const char *kind)
+{
+	return pgha_event_log_severity(kind) == PGHA_SEVERITY_LOG ? LOG : WARNING;
+}
+
+void
+PghaTellOwn(const PghaNode *node, const char *kind, const char *what)
+{
+	ereport(PghaEventLevel(kind), (errmsg("pgha: %s", what)));
+	(void) PghaEventsAdd(kind, node->durable.claim.term, what);
+}
+
 /* One line in the log, one record in pgha.events. */
 static void
 tell(const PghaNode *node, const char *kind, const char *what)
 {
-	ereport(LOG, (errmsg("pgha: %s", what)));
+	ereport(PghaEventLevel(kind), (errmsg("pgha: %s", what)));
 	strlcpy(last_change, what, sizeof(last_change));
 	last_change_at = GetCurrentTimestamp();
 	(void) PghaEventsAdd(kind, term_of(node), what);
@@ -83,7 +97,7 @@ PghaTellEvent(const PghaMonitor *monitor, const PghaWhy *why)
 
 		PghaWhyText(node, &promotion_why, cause, sizeof(cause));
 		PghaPromotionTimes(times, sizeof(times));
-		snprintf(what, sizeof(what), "promoted to primary of term %llu on timeline %u (%s): %s",
+		snprintf(what, sizeof(what), PGHA_PROMOTED_TEXT "%llu on timeline %u (%s): %s",
 				 (unsigned long long) node->durable.claim.term, node->local.timeline, cause, times);
 	}
 	else if (why->reason == PGHA_WHY_NO_CHECKPOINT && node->durable.claim.term != 0)
@@ -106,7 +120,7 @@ PghaTellStop(bool done, const char *message)
 {
 	/* The core tells of the first failure only; others may have another cause. */
 	if (!done && stop_error[0] != '\0' && strcmp(message, stop_error) != 0)
-		ereport(LOG, (errmsg("pgha: the instance could not be stopped: %s", message)));
+		ereport(WARNING, (errmsg("pgha: the instance could not be stopped: %s", message)));
 	strlcpy(stop_error, done ? "" : message, sizeof(stop_error));
 }
 
@@ -220,7 +234,10 @@ PghaPublish(const PghaMonitor *monitor)
 	view.state_since = monitor->state_since;
 	strlcpy(view.last_change, last_change, sizeof(view.last_change));
 	view.last_change_at = last_change_at;
-	strlcpy(view.config_error, monitor->config_error, sizeof(view.config_error));
+	if (monitor->config_error[0] != '\0' || monitor->start_error[0] == '\0')
+		strlcpy(view.config_error, monitor->config_error, sizeof(view.config_error));
+	else
+		snprintf(view.config_error, sizeof(view.config_error), "the next start would be refused: %s", monitor->start_error);
 	view.settings = config->settings;
 	view.members = config->members;
 	view.slots = monitor->slots;

@@ -15,6 +15,12 @@ extern void PghaWhyText(const PghaNode *node, const PghaWhy *why, char *text, si
 /* An event of the core: a line in the log, and a record in pgha.events. */
 extern void PghaTellEvent(const PghaMonitor *monitor, const PghaWhy *why);
 
+/* An event of another part of the monitor: the same, and no change of state. */
+extern void PghaTellOwn(const PghaNode *node, const char *kind, const char *what);
+
+/* How an event of that kind stands in the server's log: LOG or WARNING. */
+extern int	PghaEventLevel(const char *kind);
+
 /* What became of the order to stop the old primary's instance. */
 extern void PghaTellStop(bool done, const char *message);
 

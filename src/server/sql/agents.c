@@ -26,23 +26,20 @@
 #include "storage/ipc.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
-#include "utils/pidfile.h"
 #include "utils/timestamp.h"
 
 #include "../../common/clock.h"
 #include "../agents.h"
 #include "../compat.h"
 #include "../config.h"
-#include "../files.h"
 #include "../shmem.h"
 #include "../text.h"
 #include "../wait.h"
 #include "../walreceiver.h"
 #include "rows.h"
+#include "stopping.h"
 
 #define MAX_WAIT_MS		10000
-/* While it waits a poll looks so often whether the server is told to stop (microseconds). */
-#define STOP_LOOK_US	INT64CONST(200000)
 
 PG_FUNCTION_INFO_V1(pgha_sql_agent_poll);
 PG_FUNCTION_INFO_V1(pgha_sql_agent_event);
@@ -364,32 +361,6 @@ remember_told(const char *node, const News *news)
 }
 
 /*
- * Ends this session if the server has been told to stop: a smart shutdown waits
- * for each session, and an agent's never ends by itself.  Nobody is signalled
- * then, but the postmaster writes it to its lock file first of all.
- */
-static void
-end_if_stopping(void)
-{
-	char		text[MAXPGPATH * 3];
-	char	   *line = text;
-
-	if (PghaReadFile("postmaster.pid", text, sizeof(text)) < 0)
-		return;
-	for (int i = 1; line != NULL && i < LOCK_FILE_LINE_PM_STATUS; i++)
-	{
-		line = strchr(line, '\n');
-		if (line != NULL)
-			line++;
-	}
-	if (line != NULL && strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0)
-		ereport(FATAL,
-				(errcode(ERRCODE_ADMIN_SHUTDOWN),
-				 errmsg("the session of the agent ends, as the server is told to stop"),
-				 errhidestmt(true)));
-}
-
-/*
  * pgha_agent_poll(...): an agent reports, and waits at most wait_ms for news.
  * See pgha--1.0.sql for what goes in and out.
  */
@@ -420,11 +391,11 @@ pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 
 	deadline = pgha_clock_us() + (pgha_time) limit * 1000;
 	ConditionVariablePrepareToSleep(&PghaTheBoard()->changed);
-	end_if_stopping();
+	PghaEndIfStopping();
 	while (!look_for_news(node, seen_state, own_job, &news) && pgha_clock_us() < deadline)
 	{
-		(void) PghaSleepUntil(&PghaTheBoard()->changed, Min(deadline, pgha_clock_us() + STOP_LOOK_US));
-		end_if_stopping();
+		(void) PghaSleepUntil(&PghaTheBoard()->changed, Min(deadline, pgha_clock_us() + PGHA_STOP_LOOK_US));
+		PghaEndIfStopping();
 	}
 	ConditionVariableCancelSleep();
 	remember_told(node, &news);

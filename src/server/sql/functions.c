@@ -42,6 +42,7 @@
 #include "../wait.h"
 #include "published.h"
 #include "rows.h"
+#include "seen.h"
 #include "voting.h"
 
 /* How long pgha_promote() watches a promotion that was accepted. */
@@ -196,6 +197,7 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 	PghaHostRead(instance, address);
 	PghaPutTextOrNull(&row, published->enabled ? address : "");
 	PghaPutVoting(&row, view->valid ? &published->node : NULL, pgha_clock_us());
+	PghaPutOwnReplay(&row, published, in_recovery);
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc),
 													  row.value, row.null)));
@@ -235,9 +237,9 @@ member_state(const PghaMemberView *member, bool witness)
 	return pgha_state_name(report->role == PGHA_ROLE_PRIMARY ? PGHA_RETURNING : PGHA_STANDBY);
 }
 
-/* Puts one member's row; `leader_end` is 0 if the leader's position is unknown. */
+/* Puts one member's row. */
 static void
-put_member(PghaRow *row, const PghaPublished *published, int index, XLogRecPtr leader_end, bool in_recovery)
+put_member(PghaRow *row, const PghaPublished *published, int index, PghaLeaderEnd leader, bool in_recovery)
 {
 	const PghaView *view = &published->view;
 	const PghaMemberView *member = &view->member[index];
@@ -259,9 +261,9 @@ put_member(PghaRow *row, const PghaPublished *published, int index, XLogRecPtr l
 		PghaPutInt64(row, (int64) report->claim.term);
 		PghaPutTimeline(row, report->timeline);
 		PghaPutLsn(row, report->wal_end);
-		if (leader_end != 0)
-			PghaPut(row, Int64GetDatum(leader_end > report->wal_end ?
-								   (int64) (leader_end - report->wal_end) : 0), false);
+		if (leader.known != 0)
+			PghaPut(row, Int64GetDatum(leader.known > report->wal_end ?
+								   (int64) (leader.known - report->wal_end) : 0), false);
 		else
 			PghaPutNull(row);
 		PghaPutTextOrNull(row, report->upstream);
@@ -279,14 +281,14 @@ put_member(PghaRow *row, const PghaPublished *published, int index, XLogRecPtr l
 	PghaPutTime(row, member->heard);
 	PghaPutTextOrNull(row, self ? "" : member->error);
 
-	/* Agents connect to their own server and to the primary. */
-	if (!witness && (self || (!in_recovery && !pgha_is_witness(&published->node))))
+	if (PghaSeesAgent(published, index, in_recovery))
 		PghaPutBool(row, PghaAgentConnected(member->name));
 	else
 		PghaPutNull(row);
 	PghaPutTextOrNull(row, member->known ? report->ec2_instance : "");
 	PghaPutTextOrNull(row, member->known ? report->address_state : "");
 	PghaPutMemberVoting(row, &published->node, index, member->known ? report : NULL);
+	PghaPutSeen(row, published, index, leader, in_recovery);
 }
 
 /*
@@ -300,21 +302,19 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 	PghaPublished *published = PghaReadPublished();
 	PghaView   *view = &published->view;
 	bool		in_recovery = RecoveryInProgress();
-	XLogRecPtr	leader_end = 0;
+	PghaLeaderEnd leader;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (!view->valid)
 		return (Datum) 0;
 
 	PghaLookAtSelf(published);
-	if (view->leader >= 0 && view->leader < view->members.count &&
-		view->member[view->leader].known)
-		leader_end = view->member[view->leader].report.wal_end;
+	leader = PghaSeenEnds(published, in_recovery);
 	for (int i = 0; i < view->members.voters; i++)
 	{
 		PghaRow		row = {0};
 
-		put_member(&row, published, i, leader_end, in_recovery);
+		put_member(&row, published, i, leader, in_recovery);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}
 	return (Datum) 0;

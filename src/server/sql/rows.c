@@ -70,6 +70,15 @@ PghaPutLsn(PghaRow *row, XLogRecPtr lsn)
 }
 
 void
+PghaPutInterval(PghaRow *row, int64 microseconds)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = Max(microseconds, 0);
+	PghaPut(row, IntervalPGetDatum(interval), microseconds < 0);
+}
+
+void
 PghaPutTime(PghaRow *row, TimestampTz at)
 {
 	PghaPut(row, TimestampTzGetDatum(at), at == 0);

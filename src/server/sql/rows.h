@@ -10,7 +10,7 @@
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 
-#define PGHA_MAX_COLUMNS		32
+#define PGHA_MAX_COLUMNS		48
 
 /* A row in the making: columns are put in their order. */
 typedef struct PghaRow
@@ -36,6 +36,9 @@ extern void PghaPutBool(PghaRow *row, bool value);
 extern void PghaPutInt64(PghaRow *row, int64 value);
 extern void PghaPutTimeline(PghaRow *row, TimeLineID timeline);
 extern void PghaPutLsn(PghaRow *row, XLogRecPtr lsn);
+
+/* Null when negative. */
+extern void PghaPutInterval(PghaRow *row, int64 microseconds);
 
 /* Null when 0. */
 extern void PghaPutTime(PghaRow *row, TimestampTz at);

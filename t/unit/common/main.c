@@ -24,6 +24,7 @@ main(int argc, char **argv)
 	test_members();
 	test_conninfo();
 	test_address_spec();
+	test_listen();
 	test_words();
 	test_report();
 	test_history();

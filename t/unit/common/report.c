@@ -105,6 +105,8 @@ test_report(void)
 		{"ec2=i-0123456789abcdef0", "ec2=i-1\tec2=i-1", false},
 		{"address=error: no route", "address=", true},
 		{"\tvotes=1", "", false},
+		{"\treplayed=0/6000000", "", false},
+		{"\treplayed=0/6000000\treplay_paused=yes\tcommit_age=21\tcurrent_age=-1", "", true},
 		{"\thandover=db-1", "", false},
 		{"handover=db-1", "handover=", true},
 		{"rule_voters=db-3,db-1,w-1,db-2", "rule_voters=db-3,db-1,w-1,db-2,db-1", false},

@@ -99,6 +99,10 @@ make_report(PghaReport *report)
 	strcpy(report->handover.name, "db-1");
 	report->handover_lsn = UINT64_C(0x7000000);
 	report->own_wal = true;
+	report->replayed = UINT64_C(0x6000000);
+	report->replay_paused = true;
+	report->commit_age = 21;
+	report->current_age = -1;
 }
 
 static void
@@ -159,6 +163,8 @@ same_report(const PghaReport *a, const PghaReport *b)
 		a->sync.num_listed == b->sync.num_listed && a->sync.listed == b->sync.listed &&
 		a->sync.current == b->sync.current && a->slots == b->slots &&
 		strcmp(a->ec2_instance, b->ec2_instance) == 0 && strcmp(a->address_state, b->address_state) == 0 &&
+		a->replayed == b->replayed && a->replay_paused == b->replay_paused &&
+		a->commit_age == b->commit_age && a->current_age == b->current_age &&
 		same_votes(a, b);
 }
 
