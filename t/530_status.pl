@@ -196,8 +196,15 @@ my %first = (database => 'first');
 $one->sql(q{CREATE EXTENSION pgha VERSION '1.0'}, %first);
 my $columns = q{SELECT count(*) FROM json_object_keys((SELECT to_json(c) FROM pgha_cluster() c WHERE node = 'db-2')) UNION ALL SELECT count(*) FROM json_object_keys((SELECT to_json(s) FROM pgha_status() s))};
 is($one->value($columns, %first), "21\n25", 'the library serves the functions of version 1.0');
+# What the first version's library has by the same name must have the same columns.
+my $made = q{SELECT json_object_agg(prosrc, coalesce(proallargtypes::text, '')) FROM pg_proc WHERE probin LIKE '%pgha%'};
+my $old = JSON::PP::decode_json($one->value($made, %first));
+ok($old->{pgha_sql_status} && $old->{pgha_sql_cluster}, '... by names of its own');
 $one->sql('ALTER EXTENSION pgha UPDATE', %first);
 is($one->value($columns, %first), $one->value($columns), '... which are updated');
+my $new = JSON::PP::decode_json($one->value($made, %first));
+is(join(' ', grep { defined $old->{$_} && $old->{$_} ne $new->{$_} } sort keys %$new), '',
+	'... and a library of the first version has nothing by the names of what has other columns now');
 my $acl = q{SELECT string_agg(proname || ':' || proacl::text, ' ' ORDER BY oid::regprocedure::text) FROM pg_proc WHERE proname IN ('pgha_status', 'pgha_cluster')};
 is($one->value($acl, %first), $one->value($acl), '... with the privileges of a new one');
 
