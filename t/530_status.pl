@@ -51,6 +51,18 @@ $cluster->wait_for('time to pass', sub {
 # ... but for what the primary writes of itself now and then, and a report has not told of yet.
 cmp_ok($most, '<', 3, 'an idle primary makes no lag in time');
 
+# A long transaction alone, of which something is always under way.
+my $alone = $one->background(q{DO $$ DECLARE until timestamptz := clock_timestamp() + interval '12 s'; BEGIN WHILE clock_timestamp() < until LOOP
+	INSERT INTO probe SELECT generate_series(1, 500); END LOOP; RAISE EXCEPTION 'enough'; END $$});
+my ($looks, $longest) = (0, 0);
+$cluster->wait_for('the transaction to end', sub {
+	my ($lag, $old) = split /\|/, $two->value(q{SELECT coalesce(extract(epoch FROM time_lag), 0), now() - pg_last_xact_replay_timestamp() > interval '6 s' FROM pgha_status()}) // '0|f';
+	($looks, $longest) = ($looks + 1, $lag > $longest ? $lag : $longest) if $old eq 't' && $alone->is_running;
+	return !$alone->is_running;
+});
+cmp_ok($longest, '<', 5, "a long transaction alone makes none either ($looks looks, up to $longest s)");
+becomes($one, of_two('replay_lag_bytes, time_lag'), '0|00:00:00', '... and all is replayed');
+
 # Received, not replayed.
 $two->sql('SELECT pg_wal_replay_pause()');
 becomes($two, 'SELECT pg_get_wal_replay_pause_state()', 'paused', 'replay is paused');
