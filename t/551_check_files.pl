@@ -112,7 +112,7 @@ $cluster->wait_following($one);
 # PostgreSQL goes on to take former names of settings; what is beside them is found.
 $two->set(sort_mem => '8MB', no_such_setting => 1);
 my $refused = $cluster->wait_for('the files to be read', sub { my $error = $two->status->{config_error} // ''; return $error =~ /no_such_setting|sort_mem/ ? $error : undef; });
-like($refused, qr/^unrecognized configuration parameter "no_such_setting" \(file "[^"]+", line \d+\)$/, 'a former name of a setting is none that the next start would refuse');
+like($refused, qr{: unrecognized configuration parameter "no_such_setting" \(file "[^"]+", line \d+\)$}, 'a former name of a setting is none that the next start would refuse');
 $two->set(sort_mem => undef, no_such_setting => undef);
 
 # ---- a password file that others may read ----
