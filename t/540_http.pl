@@ -128,7 +128,7 @@ END
 		return join ' ', map { $_->{value}[1] } @{ $answer->{data}{result} // [] };
 	};
 	eventually(sub { $query->('sum(up)') eq '6' }, 40, 'Prometheus takes all, under both names') or diag PghaCluster::slurp($log);
-	is($query->('sum(pgha_primary)') . ' ' . $query->('sum(pgha_following)') . ' ' . $query->('count(pgha_events_total)'), '1 2 42',
+	is($query->('sum(pgha_primary)') . ' ' . $query->('sum(pgha_following)') . ' ' . $query->('count(pgha_events_total)'), '1 2 57',
 		'... one leads, two follow, and events are counted');
 	is($query->('sum(patroni_primary)') . ' ' . $query->('sum(patroni_replica)') . ' ' . $query->('max(patroni_version)'), '1 2 40000', '... as with Patroni');
 	$prometheus->end;

@@ -23,7 +23,7 @@ static const char *const states[] = {
 /* Those of pgha_events() (doc/monitoring.md). */
 static const char *const kinds[] = {
 	"start", "lead", "follow", "failover", "promote", "fence", "diverged", "passive", "pause", "slept", "wait",
-	"lost", "archive", "address"
+	"stuck", "quorum", "absent", "returned", "lost", "archive", "address", "address_lost"
 };
 
 static const char *
