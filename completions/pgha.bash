@@ -130,7 +130,7 @@ _pgha()
 	COMPREPLY=()
 
 	if ((cword <= 1)); then
-		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent witness vip help --help --version
+		_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent create join leave witness vip help --help --version
 		return
 	fi
 
@@ -181,7 +181,7 @@ _pgha()
 			_pgha_offer "$value" "${interfaces[@]}"
 			return
 			;;
-		-m | --members | -w | --witnesses | --node | --conninfo | --cluster | --listen | --allow | -s | --set) return ;;
+		-m | --members | -w | --witnesses | --node | --name | --conninfo | --cluster | --listen | --allow | -s | --set) return ;;
 		--prefix | --allocation | --tables | --region | --profile | --ec2-endpoint | --imds-endpoint | --timeout) return ;;
 		--redundancy | --replay-lag | --sync | --slots | --lost | --pause) [[ $current == --*=* || $previous == --re* ]] && return ;;
 		-p | -d | -t | --port | --dbname | --limit) return ;;
@@ -202,10 +202,13 @@ _pgha()
 		check) value="--role= --primary --state --gate --quorum --members --redundancy= --replay-lag= --sync --slots --agents --recoveries --lost --address --settings --pause --all --timeout= --verbose --json $connection_options" ;;
 		uri) value="--libpq --dsn --jdbc --names --standby --read-only --address $connection_options" ;;
 		agent) value='--pgdata= --config= --check' ;;
+		create) value='--pgdata= --cluster= --node= --members= --witnesses= --name= --allow= --pwfile= --set= --dry-run --yes' ;;
+		leave) value='--pgdata= --cluster= --drop --force --dry-run --yes' ;;
+		join) value='--pgdata= --cluster= --node= --from= --address= --pwfile= --allow= --set= --replace-data --dry-run --yes' ;;
 		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
-			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent witness vip
+			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent create join leave witness vip
 			return
 			;;
 		*) return ;;

@@ -98,22 +98,29 @@ $two->sql('SELECT pg_wal_replay_resume()');
 
 # ---- the primary and the member that is asked are frozen ----
 
-my $watch = IO::Pty->new;
-$watch->slave->set_winsize(24, 80);
-my $watcher = fork() // die "fork: $!";
-if ($watcher == 0)
+my ($watch, $watcher);
+my $seen = '';
+
+sub start_watch
 {
+	my (@command) = @_;
+	$watch = IO::Pty->new;
+	$watch->slave->set_winsize(24, 80);
+	$watcher = fork() // die "fork: $!";
+	if ($watcher != 0)
+	{
+		$watch->blocking(0);
+		return;
+	}
 	local $ENV{TERM} = 'xterm';
 	my $slave = $watch->slave;
 	open(STDIN, '<&', $slave);
 	open(STDOUT, '>&', $slave);
 	open(STDERR, '>&', $slave);
 	no warnings 'exec';
-	exec PghaCluster::as_postgres(), $pgha, 'status', '--watch=0.5', "host=127.0.0.1 port=$two->{port} user=postgres dbname=postgres";
+	exec @command, '--watch=0.5';
 	POSIX::_exit(127);
 }
-$watch->blocking(0);
-my $seen = '';
 
 # Forgets what was drawn, and waits for a picture that is all new.
 sub draws
@@ -129,6 +136,13 @@ sub draws
 	return;
 }
 
+sub end_watch
+{
+	$watch->syswrite('q');
+	return ok(PghaCluster::poll_until('', sub { waitpid($watcher, WNOHANG) > 0 }), 'q ends it');
+}
+
+start_watch(PghaCluster::as_postgres(), $pgha, 'status', "host=127.0.0.1 port=$two->{port} user=postgres dbname=postgres");
 draws(qr/^\d\d:\d\d:\d\d  every 0\.5 s.*primary db-1.*as db-2 sees it/s, 'watched by way of a standby');
 $_->freeze foreach $one, $two;
 draws(qr/No answer from db-2 since .*What follows is what db-3 says\..*as db-3 sees it/s, 'both frozen: another member is shown');
@@ -147,8 +161,16 @@ $three->freeze;
 draws(qr/^\d\d:\d\d:\d\d, as of [2-9]\d* s ago  every.*No answer.*What follows is what db-3 said last/s, 'all frozen: what is old is marked, with its age');
 $_->thaw foreach $one, $two, $three;
 draws(qr/^\d\d:\d\d:\d\d  every 0\.5 s, q ends\s+Cluster main/s, 'it goes on with them');
-$watch->syswrite('q');
-ok(PghaCluster::poll_until('', sub { waitpid($watcher, WNOHANG) > 0 }), 'q ends it');
+end_watch();
+
+# The same with nothing named but the data directory: the others are asked with the login of the members.
+start_watch($pgha, 'status', '-D', $two->{data});
+draws(qr/^\d\d:\d\d:\d\d  every 0\.5 s.*primary db-\d.*as db-2 sees it/s, 'watched on the host of a member');
+$two->freeze;
+draws(qr/No answer from db-2 since .*What follows is what db-[13] says\./s, 'its server is frozen: another member is shown');
+$two->thaw;
+draws(qr/^\d\d:\d\d:\d\d  every 0\.5 s, q ends\s+Cluster main/s, 'it goes on with it');
+end_watch();
 my $leader = $cluster->wait_single_primary;
 
 # ---- a data directory is gone ----

@@ -39,23 +39,27 @@ sub pool_knows
 	return;
 }
 
-# ---- README: a cluster of three in one shell ----
+# ---- a cluster of three in one shell: by commands, and file by file ----
 
-begin();
-my @three = blocks('README.md', 'A cluster of three in ten minutes');
-my ($look, $end) = splice @three, -2;
-run_block($_, 'three nodes') foreach @three;
-my $status = wait_said('one', 'pgha status', member('db-1', 'standby', 'standby'), 'the killed primary is back by itself');
-SKIP:
+foreach my $way ([ 'README.md', 'A cluster of three in four commands' ], [ 'doc/by-hand.md', 'A cluster of three, file by file' ])
 {
-	# Either may have received more; the sample shows what is usual.
-	skip 'db-3 leads', 1 if $status =~ member('db-3', 'primary', 'primary');
-	check_sample({ kind => 'output', names => ['one'], command => 'PGHOST=127.0.0.1 PGPORT=5443 pgha status | head -n 6', text => sample_of('README.md', 'Cluster main:') }, 'three nodes');
+	my ($page, $title) = @$way;
+	begin();
+	my @three = blocks($page, $title);
+	my ($look, $end) = splice @three, -2;
+	run_block($_, "three nodes, $page") foreach @three;
+	my $status = wait_said('one', 'pgha status', member('db-1', 'standby', 'standby'), 'the killed primary is back by itself');
+	SKIP:
+	{
+		# Either may have received more; the sample shows what is usual.
+		skip 'db-3 leads', 1 if $status =~ member('db-3', 'primary', 'primary');
+		check_sample({ kind => 'output', names => ['one'], command => 'PGHOST=127.0.0.1 PGPORT=5443 pgha status | head -n 6', text => sample_of('README.md', 'Cluster main:') }, 'three nodes');
+	}
+	run_block($look, "three nodes, $page");
+	run_block($end, "three nodes, $page");
+	ok(!-e home() . "/pgha", 'nothing is left');
+	finish();
 }
-run_block($look, 'three nodes');
-run_block($end, 'three nodes');
-ok(!-e home() . "/pgha", 'nothing is left');
-finish();
 
 # ---- the tutorial: two nodes, and a third one ----
 

@@ -52,6 +52,77 @@ static const char connection_options[] =
 "libpq's environment variables (PGUSER, PGPASSFILE, ...) hold where no option is given.  A password is never asked for: use a password file.\n";
 
 static const Subcommand subcommands[] = {
+	{"create", "--node=NAME --members=LIST [-D DIR | --cluster=VERSION/NAME] [OPTION]...",
+		"makes a server the first node of a cluster",
+		"Writes settings, lines of pg_hba.conf, a password file, the members' role and the\n"
+		"extension, and restarts the server.  A data directory that is missing or empty is\n"
+		"made.  Shows each change first, and asks.  Run it as root, or as the user that\n"
+		"runs the server; see doc/create.md.\n"
+		"\n"
+		"  -D, --pgdata=DIR       data directory (default: $PGDATA)\n"
+		"      --cluster=VERSION/NAME\n"
+		"                         Debian's cluster (default: main, or the only one)\n"
+		"  -n, --node=NAME        name of this node, such as db-1\n"
+		"  -m, --members=LIST     pgha.members: all nodes, this one, too\n"
+		"  -w, --witnesses=LIST   pgha.witnesses, if there are some\n"
+		"      --name=NAME        pgha.cluster (default: main)\n"
+		"      --allow=LIST       addresses or networks whose hosts may log in beside the\n"
+		"                         members, and may add members\n"
+		"      --pwfile=FILE      file with the password of the members' role, mode 0600\n"
+		"                         (default: one is made)\n"
+		"  -s, --set=NAME=VALUE   another setting; may be repeated\n"
+		"      --dry-run          only show what would be changed\n"
+		"      --yes              do not ask\n"
+		"\n"
+		"What goes wrong is taken back; what was killed goes on when it is called again.\n",
+	pgha_create_main},
+	{"join", "--node=NAME --from=NODE [-D DIR | --cluster=VERSION/NAME] [OPTION]...",
+		"makes a new standby of a cluster, on its host",
+		"Logs in to a member with the password of the members' role, fetches members and\n"
+		"settings, has itself added to the members if it is not one yet, copies the data by\n"
+		"pg_basebackup, starts, and waits until it streams.  Shows each change first, and\n"
+		"asks.  Run it on the new host, as root, or as the user that is to run the server;\n"
+		"see doc/create.md.\n"
+		"\n"
+		"  -D, --pgdata=DIR       data directory (default: $PGDATA)\n"
+		"      --cluster=VERSION/NAME\n"
+		"                         Debian's cluster (default: main, or the only one)\n"
+		"  -n, --node=NAME        name of this node, such as db-2\n"
+		"      --from=NODE        a member that runs: HOST, HOST:PORT, or a connection string\n"
+		"                         with host and port\n"
+		"      --address=HOST[:PORT]\n"
+		"                         where the others reach this node, if it is not in\n"
+		"                         pgha.members yet (default: the address that is seen there,\n"
+		"                         and the port of the cluster here, or 5432)\n"
+		"      --pwfile=FILE      file with the password of the members' role, or a copy of the\n"
+		"                         passfile of \"pgha create\", mode 0600; on a terminal it is\n"
+		"                         asked for otherwise\n"
+		"      --allow=LIST       addresses or networks whose hosts may log in beside the\n"
+		"                         members\n"
+		"  -s, --set=NAME=VALUE   another setting; may be repeated\n"
+		"      --replace-data     a data directory with data in it makes room; it is kept\n"
+		"                         under another name\n"
+		"      --dry-run          only show what would be changed\n"
+		"      --yes              do not ask\n"
+		"\n"
+		"What was killed goes on when it is called again.\n",
+	pgha_join_main},
+	{"leave", "[-D DIR | --cluster=VERSION/NAME] [--drop] [--force] [--dry-run] [--yes]",
+		"takes this node out of its cluster, and removes what was set up",
+		"For a node that \"pgha create\" or \"pgha join\" has set up: removes what they have\n"
+		"written, and nothing else; a file that was changed since is kept as a copy.  A\n"
+		"primary runs on without pgha, a standby is stopped, and the others forget it.  Run\n"
+		"it as root, or as the user that runs the server; see doc/create.md.\n"
+		"\n"
+		"  -D, --pgdata=DIR       data directory (default: $PGDATA)\n"
+		"      --cluster=VERSION/NAME\n"
+		"                         Debian's cluster (default: main, or the only one)\n"
+		"      --drop             of a primary: drop the extension and the role, too, if they\n"
+		"                         were made by \"pgha create\"\n"
+		"  -f, --force            also while standbys stream from it, which lose their primary\n"
+		"      --dry-run          only show what would be changed\n"
+		"      --yes              do not ask\n",
+	pgha_leave_main},
 	{"status", "[--json | --watch[=SECONDS]] [--wide] [--color=WHEN] [CONNECTION]",
 		"shows the cluster: who leads, who follows, who could take over",
 		"Any running member can be asked.  Each row is a member as that one sees it:\n"

@@ -35,6 +35,9 @@ extern int	pgha_doctor_main(int argc, char **argv);
 extern int	pgha_check_main(int argc, char **argv);
 extern int	pgha_uri_main(int argc, char **argv);
 extern int	pgha_witness_main(int argc, char **argv);
+extern int	pgha_create_main(int argc, char **argv);
+extern int	pgha_join_main(int argc, char **argv);
+extern int	pgha_leave_main(int argc, char **argv);
 extern int	pgha_vip_main(int argc, char **argv);
 
 #endif							/* PGHA_SUBCOMMANDS_H */

@@ -8,112 +8,24 @@
 #include "witness_make.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "../common/fields.h"
 #include "../common/log.h"
+#include "setup_password.h"
+#include "setup_text.h"
 #include "subcommands.h"
-
-#define MAX_VALUE	4096
-
-/* ---- the password ---- */
-
-static struct termios former;
-static int	terminal = -1;
-
-static void
-restore(int signal_number)
-{
-	(void) tcsetattr(terminal, TCSAFLUSH, &former);
-	(void) signal(signal_number, SIG_DFL);
-	(void) raise(signal_number);
-}
-
-/* Reads a line without showing it; false if there is no terminal, or its end. */
-static bool
-ask(const char *question, char *answer, size_t size)
-{
-	struct termios quiet;
-	ssize_t		length;
-
-	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
-	if (terminal < 0 || tcgetattr(terminal, &former) != 0)
-		return false;
-	quiet = former;
-	quiet.c_lflag &= ~(tcflag_t) ECHO;
-	(void) signal(SIGINT, restore);
-	(void) signal(SIGTERM, restore);
-	(void) tcsetattr(terminal, TCSAFLUSH, &quiet);
-	(void) !write(terminal, question, strlen(question));
-	length = read(terminal, answer, size - 1);
-	(void) !write(terminal, "\n", 1);
-	(void) tcsetattr(terminal, TCSAFLUSH, &former);
-	(void) signal(SIGINT, SIG_DFL);
-	(void) signal(SIGTERM, SIG_DFL);
-	(void) close(terminal);
-	answer[length > 0 ? length : 0] = '\0';
-	answer[strcspn(answer, "\r\n")] = '\0';
-	return length > 0;
-}
-
-static int
-no_password(const char *format, const char *name)
-{
-	pgha_error(stderr, "Write the password of the role \"pgha\" of the members into a file with mode 0600, and name it with --pwfile; or run this on a terminal.",
-			   format, name);
-	return EXIT_ERROR;
-}
-
-/* The first line of a file that nobody else can read. */
-static int
-read_password(const char *path, char *password, size_t size)
-{
-	int			fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	ssize_t		length;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return no_password("file \"%s\" cannot be read", path);
-	if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-	{
-		(void) close(fd);
-		return no_password("file \"%s\" can be read by others", path);
-	}
-	length = read(fd, password, size - 1);
-	(void) close(fd);
-	password[length > 0 ? length : 0] = '\0';
-	if (length == (ssize_t) size - 1 && strcspn(password, "\r\n") == (size_t) length)
-		return no_password("the password in file \"%s\" is too long", path);
-	password[strcspn(password, "\r\n")] = '\0';
-	return password[0] != '\0' ? EXIT_OK : no_password("file \"%s\" has no password in its first line", path);
-}
 
 static int
 take_password(PghaWitness *witness, const char *pwfile)
 {
-	char		again[PGHA_PASSWORD_SIZE];
-	bool		same;
-
-	if (pwfile != NULL)
-		return read_password(pwfile, witness->password, sizeof(witness->password));
-	if (witness->conninfo != NULL)
+	if (pwfile == NULL && witness->conninfo != NULL)
 		return EXIT_OK;
-	if (!ask("Password of the members' role \"pgha\": ", witness->password, sizeof(witness->password)) ||
-		!ask("The same again: ", again, sizeof(again)))
-		return no_password("%s", "no password was given");
-	same = strcmp(witness->password, again) == 0;
-	explicit_bzero(again, sizeof(again));
-	if (!same)
-		return no_password("%s", "the two passwords differ");
-	return witness->password[0] != '\0' ? EXIT_OK : no_password("%s", "the password is empty");
+	return pgha_password_take(pwfile, true, witness->password, sizeof(witness->password));
 }
 
 /* ---- options ---- */
@@ -133,24 +45,10 @@ typedef struct Wishes
 	bool		start;
 } Wishes;
 
-/* Goes into a line of a file. */
-static bool
-fits_a_line(const char *value)
-{
-	size_t		length = strlen(value);
-
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char) value[i] < ' ' || value[i] == 127)
-			return false;
-	return length < MAX_VALUE;
-}
-
 static bool
 take_setting(PghaWitness *witness, const char *setting)
 {
-	size_t		length = strspn(setting, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
-
-	if (length == 0 || setting[length] != '=' || witness->setting_count == PGHA_WITNESS_MAX_SETTINGS)
+	if (!pgha_option_valid(setting) || witness->setting_count == PGHA_WITNESS_MAX_SETTINGS)
 		return false;
 	witness->setting[witness->setting_count++] = setting;
 	return true;
@@ -195,7 +93,7 @@ take_option(PghaWitness *witness, Wishes *wishes, int letter)
 			break;
 		case OPTION_ALLOW:
 			witness->allow = optarg;
-			return strspn(optarg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/-_, ") == strlen(optarg);
+			return pgha_login_list_valid(optarg);
 		case OPTION_START:
 			wishes->start = true;
 			break;
@@ -252,11 +150,11 @@ settle(PghaWitness *witness, const Wishes *wishes)
 		return pgha_usage_error("witness", "%s is missing", wishes->data == NULL ? "-D" : witness->node == NULL ? "--node" : "--members");
 	if (!pgha_name_valid(witness->node) || !pgha_name_valid(witness->cluster))
 		return pgha_usage_error("witness", "the name of node or cluster is not valid: letters, digits, \"-\", \"_\" and \".\"");
-	if (!fits_a_line(witness->members) || !fits_a_line(witness->listen) ||
-		(witness->conninfo != NULL && !fits_a_line(witness->conninfo)))
+	if (!pgha_fits_a_line(witness->members) || !pgha_fits_a_line(witness->listen) ||
+		(witness->conninfo != NULL && !pgha_fits_a_line(witness->conninfo)))
 		return pgha_usage_error("witness", "a value is too long, or has control characters");
 	for (int i = 0; i < witness->setting_count; i++)
-		if (!fits_a_line(witness->setting[i]))
+		if (!pgha_fits_a_line(witness->setting[i]))
 			return pgha_usage_error("witness", "a value of --set is too long, or has control characters");
 	if (wishes->port != NULL && (!pgha_parse_uint64(wishes->port, &port) || port < 1 || port > 65535))
 		return pgha_usage_error("witness", "\"%s\" is not a port", wishes->port);
@@ -289,13 +187,13 @@ place(PghaWitness *witness, const char *data)
 	}
 	length = (size_t) snprintf(witness->data, sizeof(witness->data), "%s%s%s", data[0] == '/' ? "" : here,
 							   data[0] == '/' ? "" : "/", data);
-	if (length >= sizeof(witness->data) || !fits_a_line(witness->data))
+	if (length >= sizeof(witness->data) || !pgha_fits_a_line(witness->data))
 		return pgha_usage_error("witness", "the path of the data directory is too long, or has control characters");
 	while (length > 1 && witness->data[length - 1] == '/')
 		witness->data[--length] = '\0';
 	if (realpath(witness->data, real) != NULL)
 		(void) snprintf(witness->data, sizeof(witness->data), "%s", real);
-	return fits_a_line(witness->data) ? EXIT_OK : pgha_usage_error("witness", "the path of the data directory has control characters");
+	return pgha_fits_a_line(witness->data) ? EXIT_OK : pgha_usage_error("witness", "the path of the data directory has control characters");
 }
 
 /* ---- what is told ---- */

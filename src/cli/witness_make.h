@@ -9,10 +9,10 @@
 
 #include "../common/conninfo.h"
 #include "../common/members.h"
+#include "setup_password.h"
 
 #define PGHA_WITNESS_MAX_SETTINGS	32
 #define PGHA_WITNESS_MAX_ALLOWED	32
-#define PGHA_PASSWORD_SIZE			256
 
 typedef struct PghaWitness
 {

@@ -1,0 +1,30 @@
+/*
+ * join_fetch.h
+ *		What a new node has to know of its cluster, by one login.
+ */
+#ifndef PGHA_CLI_JOIN_FETCH_H
+#define PGHA_CLI_JOIN_FETCH_H
+
+#include "setup_node.h"
+
+typedef struct PghaJoin
+{
+	PghaSetup	setup;
+	const char *from;			/* as given */
+	const char *address;		/* likewise; may be NULL */
+	bool		replace_data;
+
+	PghaAddress primary;
+	bool		adds;			/* the node is not one of the members yet */
+	bool		added;
+	char		own[PGHA_HOST_SIZE + 32];	/* its address as it is written in the list */
+	char		time[32];
+} PghaJoin;
+
+/*
+ * Logs in where --from says, finds the primary, and takes from there what is the
+ * same on all nodes.  False with the reason in setup.error.
+ */
+extern bool pgha_join_fetch(PghaJoin *join);
+
+#endif							/* PGHA_CLI_JOIN_FETCH_H */
