@@ -29,8 +29,11 @@
 #define TRIES		5
 #define PAUSE_NS	20000000
 
-/* A file of 8 kB: what takes longer hangs. */
-#define READ_LIMIT_MS	30000
+/*
+ * A file of 8 kB: what takes longer hangs.  The agent's loop waits for it, more than once
+ * in a round perhaps, and must give a sign of life in WatchdogSec= of its unit.
+ */
+#define READ_LIMIT_MS	10000
 
 /* What the child hands on; or what it says on stderr instead. */
 typedef struct Answer
