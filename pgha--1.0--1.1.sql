@@ -28,7 +28,9 @@ REVOKE ALL ON FUNCTION pgha_remove_member(text, boolean) FROM PUBLIC;
 -- ---------------------------
 
 -- Columns are added at the end.  A view of one's own that is made of these functions
--- must be dropped before the update and made again after it.
+-- must be dropped before the update and made again after it.  A function that has other
+-- columns calls a C function of another name: a library of version 1.0, on a node that
+-- was not restarted, would fill a row that it has not all columns of.
 
 DROP FUNCTION pgha_status();
 CREATE FUNCTION pgha_status(
@@ -61,7 +63,7 @@ CREATE FUNCTION pgha_status(
 	OUT time_lag interval,
 	OUT replay_paused boolean)
 RETURNS record
-AS 'MODULE_PATHNAME', 'pgha_sql_status'
+AS 'MODULE_PATHNAME', 'pgha_sql_status_1_1'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION pgha_status() IS
@@ -99,7 +101,7 @@ CREATE FUNCTION pgha_cluster(
 	OUT gate text,
 	OUT lease_ms bigint)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'pgha_sql_cluster'
+AS 'MODULE_PATHNAME', 'pgha_sql_cluster_1_1'
 LANGUAGE C VOLATILE PARALLEL RESTRICTED
 ROWS 5;
 

@@ -204,6 +204,33 @@ foreach my $name (sort keys %own)
 ($out, $err) = call(q{pgha_remove_member('d')});
 is($out, 'f', 'once more: nothing is to be done') or diag $err;
 
+$a->set(synchronous_standby_names => 'ANY 1 (b, c, "D")');
+($out, $err) = call(q{pgha_remove_member('d')});
+like($err, qr/WARNING:  01000: synchronous_standby_names names "D"\nDETAIL: .*\nHINT: .*Take it out/, 'it is named in synchronous_standby_names, which is said');
+$a->set(synchronous_standby_names => '');
+
+# ---- written here, and not read ----
+
+# What a call leaves that ends between the primary's file and its reload.
+PghaCluster::spew($own{$_}, copies(PghaCluster::slurp($own{$_}), "'$three'", "'$four'")) foreach sort keys %own;
+PghaCluster::spew("$a->{data}/postgresql.conf", copies(PghaCluster::slurp("$a->{data}/postgresql.conf"), "'$three'", "'$four'"));
+$_->reload foreach $b, $c;
+$cluster->wait_for('b and c to read it', sub { read_by($four, $b, $c) eq 'yes yes' });
+is(read_by($three, $a), 'yes', 'all have it in their files, and the primary has not read it');
+($out, $err) = add();
+is($out, 't', '... the same call has it read') or diag $err;
+is(read_by($four, $a), 'yes', '... by the primary, too');
+
+# Something else may refuse in its place.
+$_->set('pgha.refused_is_down' => 'off') foreach $a, $b, $c;
+$cluster->wait_for('the setting to be read', sub { !grep { ($_->value('SHOW pgha.refused_is_down') // '') ne 'off' } $a, $b, $c });
+($out, $err) = call(q{pgha_remove_member('d')});
+like($err, qr/it is not known whether the server of node "d" is down\n/, 'a refused connection proves nothing where pgha.refused_is_down is off');
+$_->set('pgha.refused_is_down' => 'on') foreach $a, $b, $c;
+$cluster->wait_for('the setting to be read', sub { !grep { ($_->value('SHOW pgha.refused_is_down') // '') ne 'on' } $a, $b, $c });
+($out, $err) = call(q{pgha_remove_member('d')});
+is($out, 't', '... and enough where it is on') or diag $err;
+
 # ---- by force, and where it must not help ----
 
 $cluster->{node} = [ $a, $b, $c ];
@@ -224,5 +251,7 @@ $c->kill9;
 $cluster->wait_for('c to be missed', sub { ($a->value(q{SELECT reachable FROM pgha_cluster() WHERE node = 'c'}) // '') eq 'f' });
 ($out, $err) = call(q{pgha_remove_member('b', true)});
 like($err, qr/without node "b" no majority of the voters answers\nDETAIL:  Of the other voters only 1 answer/, 'whom the majority needs is not removed, by force neither');
+($out, $err) = call(q{pgha_add_member('b', '} . address('b') . q{', force => true)});
+is($out, 'f', 'but one that is added again counts among those that answer') or diag $err;
 
 done_testing();

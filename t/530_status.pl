@@ -51,6 +51,18 @@ $cluster->wait_for('time to pass', sub {
 # ... but for what the primary writes of itself now and then, and a report has not told of yet.
 cmp_ok($most, '<', 3, 'an idle primary makes no lag in time');
 
+# A long transaction alone, of which something is always under way.
+my $alone = $one->background(q{DO $$ DECLARE until timestamptz := clock_timestamp() + interval '12 s'; BEGIN WHILE clock_timestamp() < until LOOP
+	INSERT INTO probe SELECT generate_series(1, 500); END LOOP; RAISE EXCEPTION 'enough'; END $$});
+my ($looks, $longest) = (0, 0);
+$cluster->wait_for('the transaction to end', sub {
+	my ($lag, $old) = split /\|/, $two->value(q{SELECT coalesce(extract(epoch FROM time_lag), 0), now() - pg_last_xact_replay_timestamp() > interval '6 s' FROM pgha_status()}) // '0|f';
+	($looks, $longest) = ($looks + 1, $lag > $longest ? $lag : $longest) if $old eq 't' && $alone->is_running;
+	return !$alone->is_running;
+});
+cmp_ok($longest, '<', 5, "a long transaction alone makes none either ($looks looks, up to $longest s)");
+becomes($one, of_two('replay_lag_bytes, time_lag'), '0|00:00:00', '... and all is replayed');
+
 # Received, not replayed.
 $two->sql('SELECT pg_wal_replay_pause()');
 becomes($two, 'SELECT pg_get_wal_replay_pause_state()', 'paused', 'replay is paused');
@@ -196,8 +208,15 @@ my %first = (database => 'first');
 $one->sql(q{CREATE EXTENSION pgha VERSION '1.0'}, %first);
 my $columns = q{SELECT count(*) FROM json_object_keys((SELECT to_json(c) FROM pgha_cluster() c WHERE node = 'db-2')) UNION ALL SELECT count(*) FROM json_object_keys((SELECT to_json(s) FROM pgha_status() s))};
 is($one->value($columns, %first), "21\n25", 'the library serves the functions of version 1.0');
+# What the first version's library has by the same name must have the same columns.
+my $made = q{SELECT json_object_agg(prosrc, coalesce(proallargtypes::text, '')) FROM pg_proc WHERE probin LIKE '%pgha%'};
+my $old = JSON::PP::decode_json($one->value($made, %first));
+ok($old->{pgha_sql_status} && $old->{pgha_sql_cluster}, '... by names of its own');
 $one->sql('ALTER EXTENSION pgha UPDATE', %first);
 is($one->value($columns, %first), $one->value($columns), '... which are updated');
+my $new = JSON::PP::decode_json($one->value($made, %first));
+is(join(' ', grep { defined $old->{$_} && $old->{$_} ne $new->{$_} } sort keys %$new), '',
+	'... and a library of the first version has nothing by the names of what has other columns now');
 my $acl = q{SELECT string_agg(proname || ':' || proacl::text, ' ' ORDER BY oid::regprocedure::text) FROM pg_proc WHERE proname IN ('pgha_status', 'pgha_cluster')};
 is($one->value($acl, %first), $one->value($acl), '... with the privileges of a new one');
 

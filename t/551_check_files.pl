@@ -63,7 +63,7 @@ foreach my $case (@fault)
 	ok($status == 2 && $err =~ /^pgha: error: \Q$file\E:$here: $case->[1]/m && ($err =~ tr/\n//) == 1, "$case->[0][0]: one fault, with file and line")
 	  or diag "$status $err";
 }
-($status, $err) = check("pgha.failure_timeout = 1", "pgha.failure_timeout = '4s'", "PGHA.Priority = 7", "pgha.quorum = OFF", "pgha.heartbeat_interval = '900 ms'");
+($status, $err) = check("pgha.failure_timeout = 1", "pgha.failure_timeout = '4s'", "pgha.fence_timeout = '90 s '", "PGHA.Priority = 7", "pgha.quorum = OFF", "pgha.heartbeat_interval = '900 ms'");
 is("$status$err", '0', 'the last line counts, case does not, and without votes a lease is no matter') or diag $err;
 ($status, $err) = check("pgha.failure_timout = 1", "pgha.priority = x", "pgha.members = 'a, b'");
 is($status, 2, 'several faults');
@@ -108,6 +108,12 @@ $two->configure('pgha.heartbeat_intervall' => undef);
 $two->start;
 $two->start_agent;
 $cluster->wait_following($one);
+
+# PostgreSQL goes on to take former names of settings; what is beside them is found.
+$two->set(sort_mem => '8MB', no_such_setting => 1);
+my $refused = $cluster->wait_for('the files to be read', sub { my $error = $two->status->{config_error} // ''; return $error =~ /no_such_setting|sort_mem/ ? $error : undef; });
+like($refused, qr{: unrecognized configuration parameter "no_such_setting" \(file "[^"]+", line \d+\)$}, 'a former name of a setting is none that the next start would refuse');
+$two->set(sort_mem => undef, no_such_setting => undef);
 
 # ---- a password file that others may read ----
 

@@ -265,6 +265,7 @@ take_time(Reader *reader, int which, int otherwise, int *out)
 	const char *value = reader->setting[which].value;
 	char	   *end;
 	double		number;
+	size_t		length;
 
 	*out = otherwise;
 	if (value == NULL)
@@ -272,9 +273,11 @@ take_time(Reader *reader, int which, int otherwise, int *out)
 	number = strtod(value, &end);
 	while (isspace((unsigned char) *end))
 		end++;
+	for (length = strlen(end); length > 0 && isspace((unsigned char) end[length - 1]);)
+		length--;
 	for (size_t i = 0; end != value && i < sizeof(units) / sizeof(units[0]); i++)
 	{
-		if (strcmp(end, units[i].name) == 0 && number * units[i].ms >= 1 && number * units[i].ms < INT_MAX)
+		if (strlen(units[i].name) == length && strncmp(end, units[i].name, length) == 0 && number * units[i].ms >= 1 && number * units[i].ms < INT_MAX)
 		{
 			*out = (int) (number * units[i].ms);
 			return true;

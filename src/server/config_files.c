@@ -87,11 +87,13 @@ find_fault(const ConfigVariable *item, const char *node, const PghaMembers *memb
 		return true;
 	}
 	variable = find_variable(item->name);
-	if (variable == NULL)
+	/* Other libraries' settings may not be defined yet, and PostgreSQL lets them pass. */
+	if (variable == NULL && strchr(item->name, '.') != NULL && !is_ours(item->name))
+		return false;
+
+	/* PostgreSQL goes on to take former names of its own (sort_mem). */
+	if (variable == NULL && (is_ours(item->name) || GetConfigOption(item->name, true, false) == NULL))
 	{
-		/* Other libraries' settings may not be defined yet, and PostgreSQL lets them pass. */
-		if (strchr(item->name, '.') != NULL && !is_ours(item->name))
-			return false;
 		nearest = PghaConfigNearest(item->name);
 		snprintf(fault, size, "unrecognized configuration parameter \"%s\"%s%s%s", item->name,
 				 nearest != NULL ? ", did you mean \"" : "", nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");

@@ -15,7 +15,7 @@ typedef struct PghaReplay
 	pgha_lsn	replayed;
 	bool		paused;
 	pgha_time	commit_age;		/* since the last commit that it has replayed was made; -1: not known */
-	pgha_time	current_age;	/* since it had last replayed all that its upstream had told of; -1: not known */
+	pgha_time	current_age;	/* since the last moment of which it has replayed all that the leader had told of; -1: not known */
 } PghaReplay;
 
 /* How far the upstream is, as it said last; 0: not known. */

@@ -52,6 +52,14 @@ typedef struct PghaConfirm
 	PghaSender	sender[PGHA_MAX_SENDERS];
 } PghaConfirm;
 
+/* How far the leader's WAL went at most when it was heard at that time (replay.c). */
+#define PGHA_UPSTREAM_MARKS	16
+typedef struct PghaUpstreamMark
+{
+	pgha_lsn	end;
+	pgha_time	heard;
+} PghaUpstreamMark;
+
 /*
  * The WAL receiver's side (walreceiver.c).  Fields without a lock are written
  * by one process each: `stop`, `heartbeat_due` and the order by the monitor,
@@ -65,7 +73,9 @@ typedef struct PghaWalReceiver
 	pg_atomic_uint32 state;		/* PghaReceiver, as the receiver sees it; see PghaWalReceiverState() */
 	pg_atomic_uint32 ending;	/* it has lost its upstream and is about to be gone */
 	pg_atomic_uint64 heard;		/* time of the last message from the upstream */
-	pg_atomic_uint64 current_at;	/* as of when all was replayed that the upstream had; 0: never yet (replay.c) */
+	pg_atomic_uint64 current_at;	/* as of when all was replayed that the leader had; 0: never yet (replay.c) */
+	int			marks;			/* that are not replayed yet; under lock */
+	PghaUpstreamMark mark[PGHA_UPSTREAM_MARKS];
 	pg_atomic_uint32 ended_clean;	/* the last stream ended with the upstream's shutdown */
 	pg_atomic_uint32 timeline;	/* timeline being received */
 	pg_atomic_uint64 latch;		/* the receiver's Latch *, 0 if there is none */

@@ -53,6 +53,8 @@
 
 PG_FUNCTION_INFO_V1(pgha_sql_status);
 PG_FUNCTION_INFO_V1(pgha_sql_cluster);
+PG_FUNCTION_INFO_V1(pgha_sql_status_1_1);
+PG_FUNCTION_INFO_V1(pgha_sql_cluster_1_1);
 PG_FUNCTION_INFO_V1(pgha_sql_events);
 PG_FUNCTION_INFO_V1(pgha_sql_pause);
 PG_FUNCTION_INFO_V1(pgha_sql_resume);
@@ -203,6 +205,17 @@ pgha_sql_status(PG_FUNCTION_ARGS)
 													  row.value, row.null)));
 }
 
+/*
+ * Version 1.1 of the extension calls this one, which fills the same row.  A library of
+ * version 1.0, which a server that was not restarted still runs, lacks it: an error
+ * there, where the other name would have it fill a row that it has not all columns of.
+ */
+Datum
+pgha_sql_status_1_1(PG_FUNCTION_ARGS)
+{
+	return pgha_sql_status(fcinfo);
+}
+
 /* A word for what another member looks like from here. */
 static const char *
 member_state(const PghaMemberView *member, bool witness)
@@ -318,6 +331,13 @@ pgha_sql_cluster(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.value, row.null);
 	}
 	return (Datum) 0;
+}
+
+/* As pgha_sql_status_1_1(). */
+Datum
+pgha_sql_cluster_1_1(PG_FUNCTION_ARGS)
+{
+	return pgha_sql_cluster(fcinfo);
 }
 
 /* Ids of records are the time they were made at, or close to it. */

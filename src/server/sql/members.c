@@ -19,6 +19,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 
@@ -274,10 +275,11 @@ check_is_gone(const Change *change, int member)
 	bool		up;
 
 	server_of(change->node, server, sizeof(server));
-	down = strcmp(server, "stopped") == 0 || strcmp(server, "crashed") == 0 || strcmp(server, "absent") == 0;
+	down = strcmp(server, "stopped") == 0 || strcmp(server, "crashed") == 0 || strcmp(server, "absent") == 0 ||
+		(view->contact == PGHA_CONTACT_REFUSED && change->view->settings.refused_is_down);
 	up = strcmp(server, "running") == 0 || view->contact == PGHA_CONTACT_ANSWERED ||
 		view->contact == PGHA_CONTACT_STARTING || view->contact == PGHA_CONTACT_ERROR;
-	if (change->force || (!up && (down || view->contact == PGHA_CONTACT_REFUSED)))
+	if (change->force || (!up && down))
 		return;
 	if (up)
 		ereport(ERROR,
@@ -306,12 +308,12 @@ check_majority(const Change *change)
 	{
 		int			voter = pgha_voters_find(&view->members, rule->voter[i]);
 
-		if (strcmp(rule->voter[i], change->node) == 0)
+		if (!change->add && strcmp(rule->voter[i], change->node) == 0)
 			votes = true;
 		else if (voter != PGHA_NOBODY && answers(view, voter))
 			others++;
 	}
-	if (others >= needed || (!votes && !change->add))
+	if (others >= needed || (!change->add && !votes))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -491,14 +493,34 @@ check_everywhere(Change *change)
 	return needed;
 }
 
-/* That all have the new list is told by a sum over what members must agree on: so they must agree before. */
+/* Does this server go by the list that is to be written? */
+static bool
+is_in_force(const Change *change)
+{
+	const PghaView *view = change->view;
+	char		text[PGHA_LIST_SIZE];
+
+	if (change->witness)
+		pgha_members_write(&view->members, view->members.count, listed(view), text);
+	else
+		pgha_members_write(&view->members, 0, view->members.count, text);
+	return view->config_error[0] == '\0' && strcmp(text, change->list) == 0;
+}
+
+/*
+ * That all have the new list is told by a sum over what members must agree on: so they
+ * must agree before.  A call that broke off between the file of this server and its
+ * reload left it with another sum than those that it had written to before: that is
+ * mended by the reload.
+ */
 static void
 check_agreement(Change *change)
 {
 	bool		own = has_it(&change->target[change->count - 1]);
 
 	look(change);
-
+	if (own && !is_in_force(change))
+		return;
 	for (int i = 0; i < change->count - 1; i++)
 	{
 		int			member = pgha_voters_find(&change->view->members, change->target[i].node);
@@ -540,14 +562,9 @@ static const char *
 who_lacks_it(Change *change)
 {
 	const PghaView *view = change->view;
-	char		text[PGHA_LIST_SIZE];
 
 	look(change);
-	if (change->witness)
-		pgha_members_write(&view->members, view->members.count, listed(view), text);
-	else
-		pgha_members_write(&view->members, 0, view->members.count, text);
-	if (view->config_error[0] != '\0' || strcmp(text, change->list) != 0)
+	if (!is_in_force(change))
 		return pgha_node;
 	for (int i = 0; i < change->count - 1; i++)
 	{
@@ -605,6 +622,24 @@ warn_of_the_rest(const Change *change)
 				 errhint("Write there, and reload: %s = '%s'", change->setting, change->list)));
 }
 
+/* It goes on to count among those that a commit waits for: that setting is the administrator's. */
+static void
+warn_of_sync(const Change *change)
+{
+	const char *name = SyncRepConfig != NULL ? SyncRepConfig->member_names : NULL;
+
+	for (int i = 0; !change->add && name != NULL && i < SyncRepConfig->nmembers; i++, name += strlen(name) + 1)
+	{
+		if (pg_strcasecmp(name, change->node) != 0)
+			continue;
+		ereport(WARNING,
+				(errmsg("synchronous_standby_names names \"%s\"", name),
+				 errdetail("%s", SyncRepStandbyNames),
+				 errhint("Take it out of that list on every node, and reload: commits wait for as many standbys as the list asks for.")));
+		return;
+	}
+}
+
 static bool
 has_vote(const PghaView *view, const char *node)
 {
@@ -654,6 +689,7 @@ carry_out(Change *change, const PghaAddress *address)
 				(errmsg("\"%s\" is %s %s on all nodes already", change->node,
 						change->add ? "in" : "not in", change->setting)));
 		warn_of_the_rest(change);
+		warn_of_sync(change);
 		return false;
 	}
 	check_agreement(change);
@@ -666,6 +702,7 @@ carry_out(Change *change, const PghaAddress *address)
 			(errmsg("pgha: node \"%s\" was %s %s", change->node,
 					change->add ? "added to" : "removed from", change->setting)));
 	warn_of_the_rest(change);
+	warn_of_sync(change);
 	tell_of_votes(change);
 	return true;
 }
