@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <access/transam.h>
 #include <catalog/pg_control.h>
 #include <common/controldata_utils.h>
 #include <common/logging.h>
@@ -187,6 +188,12 @@ pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
 	control->min_recovery_lsn = file->minRecoveryPoint;
 	control->wal_log_hints = file->wal_log_hints;
 	control->checksums = file->data_checksum_version != 0;
+	/*
+	 * Whatever is made has an OID, and the first that a server gives is 16384; initdb's
+	 * are below, also after they have been used up once.  A crash leaves it open.
+	 */
+	control->untouched = file->state == DB_SHUTDOWNED && file->checkPointCopy.nextOid < FirstNormalObjectId &&
+		file->checkPointCopy.ThisTimeLineID == 1;
 	control->wal_segment_size = (int) file->xlog_seg_size;
 	return true;
 }
