@@ -388,7 +388,7 @@ ask_history(Source *source)
 static void
 judge_connection(Source *source)
 {
-	static const int down[] = {ECONNREFUSED, ECONNRESET, ENOENT, ETIMEDOUT, EPIPE};
+	static const int down[] = {ECONNREFUSED, ECONNRESET, ETIMEDOUT, EPIPE};
 	const char *error = PQerrorMessage(source->conn);
 
 	if (source->ended || PQstatus(source->conn) != CONNECTION_BAD || *error == '\0')
@@ -398,6 +398,10 @@ judge_connection(Source *source)
 		if (strstr(error, strerror(down[i])) != NULL)
 			return;
 	}
+
+	/* No socket in its directory; another file that is not there is worth a line. */
+	if (strstr(error, " on socket ") != NULL && strstr(error, strerror(ENOENT)) != NULL)
+		return;
 
 	/* With its SQLSTATE, as the server may speak any language; 57P01 to 57P05: it is not there for anybody. */
 	if (strstr(error, "  57P0") == NULL && strstr(error, "closed the connection unexpectedly") == NULL)
