@@ -177,7 +177,7 @@ COMMON_MANDIR ?= $(SHAREDIR)/man
 COMMON_DOCDIR ?= $(SHAREDIR)/doc/pgha
 COMPLETIONSDIR ?= $(SHAREDIR)/bash-completion/completions
 # With the directories that their links name.
-DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* examples/aws/*.json examples/notify/*)
+DOC_FILES = README.md CHANGELOG.md $(wildcard doc/*.md doc/*/*.md examples/*.* examples/aws/*.json examples/notify/* examples/prometheus/* examples/grafana/*)
 
 .PHONY: install-versioned install-program install-common install-help install-doc
 install: install-program $(if $(filter no,$(COMMON)),,install-common)

@@ -183,8 +183,8 @@ REVOKE ALL ON FUNCTION pgha_setup_operator(text) FROM PUBLIC;
 
 -- http
 
--- What the agent shows over HTTP.  Waits at most wait_ms until `key` is another one
--- than `seen`: state, leader, term, gate, pause or the events have changed.  now_us is
+-- What the agent shows over HTTP.  On a primary waits at most wait_ms until `key` is another
+-- one than `seen`: state, leader, term, gate, pause or the events have changed.  now_us is
 -- this host's CLOCK_BOOTTIME; for valid_us from then on commits may be acknowledged
 -- here, 0: not at all.  `events` changes with each new one.
 CREATE FUNCTION pgha_agent_view(

@@ -205,7 +205,7 @@ _pgha()
 		create) value='--pgdata= --cluster= --node= --members= --witnesses= --name= --allow= --pwfile= --set= --dry-run --yes' ;;
 		leave) value='--pgdata= --cluster= --drop --force --dry-run --yes' ;;
 		join) value='--pgdata= --cluster= --node= --from= --address= --pwfile= --allow= --set= --replace-data --dry-run --yes' ;;
-		witness) value='--pgdata= --node= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
+		witness) value='--pgdata= --node= --from= --members= --witnesses= --host= --port= --pwfile= --conninfo= --cluster= --listen= --allow= --set= --start' ;;
 		vip) value='--config= --dry-run --if-free --kind= --interface= --prefix= --allocation= --tables= --region= --profile= --ec2-endpoint= --imds-endpoint= --insecure --timeout=' ;;
 		help)
 			_pgha_offer "$current" status explain events pause resume switchover restart promote recover doctor check uri agent create join leave witness vip

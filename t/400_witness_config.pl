@@ -36,6 +36,14 @@ is(join('|', map { $_ // '' } @{ $w->status }{qw(timeline flushed_lsn gate sync_
 }
 (undef, my $agent) = PghaCluster::run_command([ $w->here, PghaCluster::pgha_program(), 'agent', '-D', $w->{data}, '--check' ]);
 like($agent, qr/^node +w \(a witness: the agent only writes lists of members\)$/m, 'an agent knows what it may do here');
+my $http = '127.0.0.1:' . $cluster->free_port;
+$w->set('pgha.http' => $http);
+(undef, $agent) = PghaCluster::run_command([ $w->here, PghaCluster::pgha_program(), 'agent', '-D', $w->{data}, '--check' ]);
+like($agent, qr/^http +\Q$http\E: not used, as the agent of a witness does not answer over HTTP$/m, '... and that pgha.http does nothing here');
+$w->start_agent(wait => 0);
+$w->wait_agent_log(qr/WARNING:  http: pgha.http is not used/);
+$w->stop_agent;
+$w->set('pgha.http' => undef);
 is($w->value('SELECT count(*) FROM pg_replication_slots'), 0, 'it keeps no slots');
 is($a->value(q(SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'pgha\_w%')), 0, 'and none is kept for it');
 ok(defined $w->value('CREATE TABLE t (a int); INSERT INTO t VALUES (1); DROP TABLE t'), 'commits of its own are its own matter');

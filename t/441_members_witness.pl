@@ -9,7 +9,12 @@ use PghaCluster;
 use Test::More;
 use Votes;
 
-my $cluster = PghaCluster->new(nodes => 2, witnesses => ['w'], agents => 1, settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '5s' })->build;
+my $cluster = PghaCluster->new(nodes => 2, witnesses => ['w'], agents => 1, settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '5s' });
+my $told = "$cluster->{base}/told";
+chmod 0777, $cluster->{base} or die;
+$cluster->{settings}{'pgha.notify_command'} = "/usr/bin/tee -a $told";
+$cluster->{settings}{'pgha.notify_events'} = 'pause';
+$cluster->build;
 my ($a, $b) = $cluster->nodes;
 my ($w) = $cluster->witnesses;
 my $two = $cluster->{members};
@@ -39,6 +44,9 @@ like($err, qr/witnesses without an agent .*: w\n/, '... but on the witness, as i
 
 $w->start_agent;
 is(agents(), 'arunning brunning wrunning', 'the witness has an agent, which tells how its server is');
+$a->sql('SELECT pgha_pause()');
+$cluster->wait_for('the witness to pause', sub { $a->value(q{SELECT bool_and(paused) FROM pgha_cluster() WHERE node IN ('a', 'b', 'w')}) eq 't' });
+$a->sql('SELECT pgha_resume()');
 ($out, $err) = call(q{pgha_add_member('c', '127.0.0.1:9')});
 is($out, 't', 'the same call completes it') or diag $err, $w->agent_text;
 like($err, qr/NOTICE: .*node "w": changed pgha.members in file /, '... there');
@@ -60,5 +68,11 @@ like($a->error(q{SELECT pgha_recover_node('w')}), qr/node "w" is not one of pgha
 ($out, $err) = call(q{pgha_remove_member('w')});
 is($out, 't', 'a witness that is down is removed') or diag $err;
 is($b->value('SHOW pgha.witnesses'), '', '... from the list that it is in');
+
+# ---- it tells nobody: the primary's agent does ----
+
+my $event = qr/"node":"w","reporter":"a","kind":"pause"/;
+ok(PghaCluster::poll_until('', sub { (PghaCluster::slurp($told) // '') =~ $event }, 25), "what happens on a witness is told by the agent of the primary")
+	or diag $a->value(q{SELECT string_agg(e::text, chr(10)) FROM pgha_events() e}), $a->agent_text;
 
 done_testing();

@@ -6,6 +6,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
+use File::Temp qw(tempdir);
 use IO::Socket::UNIX;
 use JSON::PP;
 use PghaCluster;
@@ -155,6 +156,43 @@ debian_cluster('other', "data_directory = '$two->{data}'\ninclude '$two->{data}/
 refuses('several clusters', 2, qr{several clusters with pgha: $major/one \(db-1\), $major/other \(db-2\)\nHINT:  Say which: --cluster}, 'postgres', {}, 'status');
 answers('several, and one is named', 'db-2', 'postgres', {}, '--cluster', "$major/other");
 must_run([ 'rm', '-r', "$root/$major/other" ]);
+debian_cluster('broken', "pgha.node = 'db-2\n");
+refuses('one of two cannot be read', 2, qr{a cluster of this host cannot be read: .*broken/postgresql\.conf.*\nHINT:  Correct it, or say which cluster is meant: --cluster},
+	'postgres', {}, 'pause');
+answers('... and the other is named', 'db-1', 'postgres', {}, '--cluster', "$major/one");
+must_run([ 'mv', "$root/$major/one", "$cluster->{base}/one.away" ]);
+refuses('nothing is left but one that cannot be read', 2, qr{a cluster of this host cannot be read: }, 'postgres', {}, 'status');
+must_run([ 'mv', "$cluster->{base}/one.away", "$root/$major/one" ]);
+must_run([ 'rm', '-r', "$root/$major/broken" ]);
+
+SKIP:
+{
+	skip 'needs root', 5 unless is_root();
+
+	# Whose files these are is not known: as root they would be read, and their login used.
+	my $above = tempdir(CLEANUP => 1);
+	chmod 0755, $above;
+	my $strange = "$above/strange";
+	mkdir $strange;
+	spew("$strange/postgresql.conf", "data_directory = '$strange'\npgha.node = 'db-1'\npgha.members = '$cluster->{members}'\npgha.conninfo = 'user=pgha'\n");
+	chown 54321, 54321, $strange, "$strange/postgresql.conf";
+	my ($status, $out, $err) = run_as('root', {}, 'doctor', '-D', $strange);
+	is("$status$out", '2', 'doctor does not go on as root');
+	like($err, qr/it is not known whose "\Q$strange\E" is, and root does not connect\nHINT:  Run it as the user/, '... and says why');
+
+	# What is wrong in the files of somebody else is still a finding, looked at with that user's rights.
+	my $faulty = "$cluster->{base}/faulty";
+	mkdir $faulty;
+	spew("$cluster->{base}/secret", "pgha.node = 'stolen\n");
+	chown 0, 0, "$cluster->{base}/secret";
+	chmod 0600, "$cluster->{base}/secret";
+	spew("$faulty/postgresql.conf", "include '$cluster->{base}/secret'\n");
+	must_run([ 'chown', '-R', 'postgres', $faulty ]);
+	($status, $out, $err) = run_as('root', {}, 'doctor', '-D', $faulty);
+	is($status, 3, 'what is wrong is a finding') or diag $err;
+	like($out, qr/could not open file "\Q$cluster->{base}\E\/secret": Permission denied/, '... with the rights of the owner');
+	unlike("$out$err", qr/stolen/, '... who does not see what root may read');
+}
 
 answers("a witness's host", 'w-1', 'postgres', { PGDATA => $witness->{data} });
 answers('... which tells of a member', 'db-3', 'postgres', { PGDATA => $witness->{data} }, 'db-3');
@@ -185,6 +223,15 @@ foreach my $watch ([ '--watch', 5 ], [ '-w', 5 ], ['--watch=5'], [ '--watch', 'd
 	kill 'TERM', $child;
 	waitpid $child, 0;
 	is($?, 0, '... until it is told to end');
+	unlink "$cluster->{base}/watch.log";
+}
+{
+	# libpq passes on what it was given; JSON, by which the watch's parts talk, takes only UTF-8.
+	my $child = spawn([ as_postgres(), $pgha, 'status', '--watch', "host=$cluster->{base}/caf\xe9" ], log => "$cluster->{base}/watch.log");
+	ok($cluster->wait_for('a failure', sub { (slurp("$cluster->{base}/watch.log") // '') =~ /No answer from any member since .*caf\?.*: No such file/ }),
+		'a failure that is no UTF-8 is shown');
+	kill 'TERM', $child;
+	waitpid $child, 0;
 	unlink "$cluster->{base}/watch.log";
 }
 refuses('an interval that is none', 2, qr/is not a number of seconds/, 'postgres', \%here, 'status', '--watch', '0.0.1');

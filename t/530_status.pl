@@ -183,6 +183,13 @@ draws(qr/No answer from db-2 since .*What follows is what db-[13] says\./s, 'its
 $two->thaw;
 draws(qr/^\d\d:\d\d:\d\d  every 0\.5 s, q ends\s+Cluster main/s, 'it goes on with it');
 end_watch();
+
+# Frozen from the beginning, and with more patience for a connection than this test has.
+$two->freeze;
+start_watch('env', 'PGCONNECT_TIMEOUT=3600', $pgha, 'status', '-D', $two->{data});
+draws(qr/No answer from db-2 since .*What follows is what db-[13] says\./s, 'its server is frozen before it has answered once: the others are asked at once');
+end_watch();
+$two->thaw;
 my $leader = $cluster->wait_single_primary;
 
 # ---- a data directory is gone ----

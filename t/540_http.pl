@@ -128,7 +128,7 @@ END
 		return join ' ', map { $_->{value}[1] } @{ $answer->{data}{result} // [] };
 	};
 	eventually(sub { $query->('sum(up)') eq '6' }, 40, 'Prometheus takes all, under both names') or diag PghaCluster::slurp($log);
-	is($query->('sum(pgha_primary)') . ' ' . $query->('sum(pgha_following)') . ' ' . $query->('count(pgha_events_total)'), '1 2 42',
+	is($query->('sum(pgha_primary)') . ' ' . $query->('sum(pgha_following)') . ' ' . $query->('count(pgha_events_total)'), '1 2 57',
 		'... one leads, two follow, and events are counted');
 	is($query->('sum(patroni_primary)') . ' ' . $query->('sum(patroni_replica)') . ' ' . $query->('max(patroni_version)'), '1 2 40000', '... as with Patroni');
 	$prometheus->end;
@@ -182,6 +182,24 @@ SKIP:
 	$a->set(max_connections => undef);
 }
 
+# ---- a switchover ----
+foreach my $kind (qw(quorum stuck absent returned address_lost start)) { like(request($b->{http}, '/metrics')->{body}, qr/^pgha_events_total\{.*kind="$kind"\} \d+$/m, "events of the kind $kind are counted"); }
+my $xmin = q{SELECT backend_xmin IS NOT NULL FROM pg_stat_activity WHERE application_name = 'pgha agent http'};
+my @held = map { $b->value($xmin) } 1 .. 12;
+cmp_ok(scalar(grep { $_ eq 't' } @held), '<', 8, "the session with a standby does not hold up replay: @held");
+foreach my $way ([ $a, $b ], [ $b, $a ])
+{
+	my ($from, $to) = @$way;
+	$cluster->wait_for('all to be well', sub { code($from, '/primary') == 200 && code($to, '/replica') == 200 && code($c, '/replica') == 200 });
+	$cluster->wait_for('the members to vote', sub { ($from->status->{quorum} // '') eq 'in force' });
+	my $session = $from->background("SELECT pgha_switchover('$to->{name}')");
+	my ($leads, $both) = await_new_primary($from, $to);
+	is($both, 0, "a switchover to $to->{name}: the old primary is not said to lead beside the new one");
+	eventually(sub { !$session->is_running }, 60, '... and it is done');
+	$cluster->wait_single_primary(among => [ $to ]);
+}
+$_->wait_streaming(120) foreach $b, $c;
+
 # ---- a frozen primary ----
 sub none_beside { my (@nodes) = @_; return join ' ', map { code($_, '/primary') } @nodes; }
 
@@ -224,9 +242,9 @@ codes_become($new, { '/primary' => 503 }, 'a killed server is not said to lead a
 is($both, 0, '... nor beside another one');
 ok($answered, '... and questions are answered');
 codes_become($new, { '/primary' => 503, '/replica' => 200, '/health' => 200 }, '... until its agent has brought it back');
-is(scalar(grep { defined $_->[3] && $_->[2] ne '' } @{ json($newest, '/history') }), 2, 'two timelines have ended');
-eventually(sub { request($newest->{http}, '/metrics')->{body} =~ /^pgha_promotions_total\{.*\} 1$/m }, 20, 'a promotion was counted');
-eventually(sub { request($new->{http}, '/metrics')->{body} =~ /^pgha_recoveries_total\{.*outcome="done"\} 1$/m }, 20, '... and a recovery');
+is(scalar(grep { defined $_->[3] && $_->[2] ne '' } @{ json($newest, '/history') }), 4, 'four timelines have ended');
+eventually(sub { request($newest->{http}, '/metrics')->{body} =~ /^pgha_promotions_total\{.*\} [1-9]\d*$/m }, 20, 'a promotion was counted');
+eventually(sub { request($new->{http}, '/metrics')->{body} =~ /^pgha_recoveries_total\{.*outcome="done"\} [1-9]\d*$/m }, 20, '... and a recovery');
 eventually(sub { (json($newest, '/pgha')->{primary} // '') eq $newest->{name} }, 10, '/pgha names the leader');
 
 # ---- one that is stopped on purpose ----

@@ -100,7 +100,9 @@ $a->thaw;
 $a->wait_streaming(120);
 shows('the old one is back', qr/All is well: \Q$primary->{name}\E leads/);
 
-# ---- a node is built anew ----
+# ---- a node is built anew: its agent starts from the copy of its settings that a recovery makes ----
+is($primary->value(q{SELECT pgha_recover_node('a', 'clone')}, timeout => 120), 't', 'it is cloned');
+$a->wait_streaming(120);
 $a->stop_agent;
 $a->stop;
 PghaCluster::must_run([ 'rm', '-rf', $a->{data} ]);

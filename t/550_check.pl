@@ -8,6 +8,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use JSON::PP;
 use PghaCluster;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -116,6 +117,41 @@ foreach my $wrong ([ '--role=leader' ], [ '--replay-lag=5' ], [ '--replay-lag=5s
 	is($s, 3, 'a database without the extension');
 }
 
+# ---- which server is not told ----
+
+{
+	my $base = $cluster->{base};
+	my @command = (PghaCluster::as_postgres(), $pgha, 'check');
+	my ($s, $o, $e) = PghaCluster::run_command([ @command, '-D', "$base/nowhere" ]);
+	ok($s == 3 && $o =~ /\APGHA UNKNOWN - it cannot be told which server is meant: [^|\n]*nowhere[^|\n]*\n\z/ && $e eq '',
+		'a cluster that is not there is no wrong usage') or diag $s, $o, $e;
+	($s, $o) = PghaCluster::run_command([ @command, '--json', '-D', "$base/nowhere" ]);
+	my $document = eval { JSON::PP::decode_json($o) } // {};
+	is("$s $document->{state} $document->{checks}[0]{check}", '3 UNKNOWN cluster', '... in JSON, too') or diag $o;
+	POSIX::mkfifo("$base/fifo.conf", 0644) or die "mkfifo: $!";
+	($s, $o) = PghaCluster::run_command([ @command, '--timeout=1', '-c', "$base/fifo.conf" ], timeout => 60);
+	ok($s == 3 && $o =~ /\APGHA UNKNOWN - /, 'files that keep us waiting do so within the limit') or diag $s, $o;
+}
+
+# ---- a monitor that hangs ----
+
+foreach my $node ($two)
+{
+	my $monitor = $node->monitor_pid;
+	kill 'STOP', $monitor;
+	says($node, [], 2, qr/CRITICAL - nothing watches over db-2: the monitor has not been heard of for \d+ s; it last said: /, 'a monitor that hangs is CRITICAL');
+	foreach my $item (qw(role=any primary quorum members redundancy=1 replay-lag=16MB pause))
+	{
+		my $name = $item =~ s/=.*//r;
+		check($node, "--$item");
+		ok($status == 3 && $line =~ /UNKNOWN - $name: not known, as the monitor of db-2 does not work/, "... and --$item is not known") or diag $out;
+	}
+	my (undef, $shown) = PghaCluster::run_command([ $pgha, 'status', '-h', $node->{socket}, '-p', $node->{port}, '-U', 'monitor' ]);
+	like($shown, qr/the monitor has not been heard of for/, '... which pgha status says, too');
+	kill 'CONT', $monitor;
+}
+$cluster->wait_following($one);
+
 # ---- a server that does not answer ----
 
 kill 'STOP', $two->{pid};
@@ -208,6 +244,31 @@ says($one, ['--sync=500ms,1h'], 1, qr/1 sessions wait for a standby to confirm, 
 $one->set(synchronous_standby_names => undef);
 says($one, ['--sync'], 0, qr/OK/, 'and goes through');
 
+# Whatever the statement is: without its monitor the primary holds it back at the gate, for a while.
+$one->sql('SELECT pgha_pause()');
+my $monitor = $one->monitor_pid;
+kill 'STOP', $monitor;
+ok(PghaCluster::poll_until('', sub {
+	$one->background('CREATE TEMP TABLE gated ()');
+	my ($s, $o) = PghaCluster::run_command([ $pgha, 'check', '--sync=10ms,1h', '-h', $one->{socket}, '-p', $one->{port}, '-U', 'monitor' ], timeout => 30);
+	return $s == 1 && $o =~ /\d+ sessions wait for a standby to confirm/;
+}), 'a statement that waits at the gate');
+kill 'CONT', $monitor;
+$cluster->wait_for('the pause to end', sub { ($one->value('SELECT pgha_resume()') // '') eq 't' });
+says($one, [], 0, qr/OK/, '... and is let through');
+
+# ---- who votes ----
+
+# A database where pgha_cluster() tells what a table says.
+$one->sql('CREATE DATABASE told');
+my @told = (database => 'told');
+$one->sql($_, @told) foreach 'CREATE EXTENSION pgha', 'ALTER EXTENSION pgha DROP FUNCTION pgha_cluster()', 'ALTER FUNCTION pgha_cluster() RENAME TO real_cluster',
+	'CREATE TABLE told AS SELECT * FROM real_cluster()', 'GRANT SELECT ON told TO monitor', q{UPDATE told SET votes = false WHERE node = 'db-3'},
+	q{CREATE FUNCTION pgha_cluster() RETURNS SETOF told LANGUAGE sql AS 'SELECT * FROM told'};
+says($one, [ '--quorum', '-d', 'told' ], 0, qr/2 of 2 voters answer \| voters=2;;2:;0;2/, 'a member that does not vote is none of the majority');
+$one->sql(q{UPDATE told SET reachable = node = 'db-2'}, @told);
+says($one, [ '--quorum', '-d', 'told' ], 2, qr/quorum lost: db-1 hears 1 of 2 voters/, '... nor does it make one');
+
 # ---- standbys down, the majority gone ----
 
 $_->stop_agent foreach $two, $three;
@@ -219,5 +280,14 @@ says($one, [], 2, qr/CRITICAL - .*(?:quorum lost|no member leads|accepts no comm
 says($one, ['--redundancy=1'], 2, qr/0 of \d standbys could take over/, '... nobody could take over');
 says($one, ['--primary'], 2, qr/no member leads/, '... nobody leads');
 says($one, ['--quorum'], 2, qr/quorum lost: db-1 hears 1 of 3 voters/, '... the majority is gone');
+
+# Nobody leads any more; what is not heard of may be anywhere.
+$one->stop_agent;
+$one->set('pgha.address' => 'local:10.99.0.1/24@eth0');
+says($one, ['--address'], 3, qr/not known who holds the address local:10.99.0.1.*: no member is known to lead/, '... the address is nowhere to be seen');
+$one->stop;
+$two->start;
+says($two, ['--replay-lag=16MB'], 3, qr/it is not known how far db-2 has replayed/, 'a standby that is cut off does not know how far it is behind');
+says($two, ['--replay-lag=1h'], 3, qr/it is not known how far db-2 has replayed/, '... in time, either');
 
 done_testing();

@@ -97,7 +97,7 @@ my ($one, $two, $three) = $cluster->nodes;
 $_->start_agent foreach $one, $two, $three;
 my $mark = $two->agent_mark;
 $two->configure('pgha.heartbeat_intervall' => '300ms');
-$two->wait_agent_log(qr/the server would refuse its next start: \S+node.conf:\d+: "pgha.heartbeat_intervall" is not a setting of pgha, did you mean "pgha.heartbeat_interval"\?/, $mark);
+$two->wait_agent_log(qr/WARNING:  the server would refuse its next start: \S+node.conf:\d+: "pgha.heartbeat_intervall" is not a setting of pgha, did you mean "pgha.heartbeat_interval"\?/, $mark);
 pass('a running agent says what the server would refuse');
 ok($two->agent_running, '... and goes on');
 $two->stop_agent;

@@ -45,6 +45,12 @@ sub hears
 # Of a process.
 sub environment { my ($pid) = @_; return join "\n", split /\0/, PghaCluster::slurp("/proc/$pid/environ") // ''; }
 
+# A round of the loop looks at pg_control three times, and starts a recovery twice, at most.
+sub constant { my ($file, $name) = @_; return (PghaCluster::slurp("$PghaCluster::ROOT/$file") =~ /^#define $name\s+(\d+)$/m)[0] / 1000; }
+my ($limit) = PghaCluster::slurp("$PghaCluster::ROOT/examples/pgha-agent.service") =~ /^WatchdogSec=(\d+)s$/m;
+cmp_ok(3 * constant('src/host/control.c', 'READ_LIMIT_MS') + 2 * constant('src/recovery/job.c', 'BEGIN_LIMIT_MS') + $limit / 3, '<', $limit,
+	'storage that hangs does not make the service manager kill the agent');
+
 # ---- the service manager ----
 $a->start_agent;
 $b->start_agent(env => {@service});

@@ -179,12 +179,48 @@ is_told('a member that is gone is told', $gone, 60, kind => 'absent', text => qr
 $from = mark();
 $log = $b->agent_mark;
 behave('never');
-$b->sql("SELECT pgha_agent_event('address', 'number ' || n) FROM generate_series(1, 5) n") && $b->sql('SELECT pg_sleep(0.1)') for 1 .. 25;
+$b->sql(q{DO $$ BEGIN FOR i IN 1 .. 25 LOOP
+	PERFORM pgha_agent_event('address', 'number ' || n) FROM generate_series(1, 5) n; PERFORM pg_sleep(0.1); END LOOP; END $$});
 PghaCluster::poll_until('the events to be written', sub { $b->value("SELECT count(*) FROM pgha_events() WHERE what LIKE 'number %'") == 125 }, 30);
 ok(PghaCluster::poll_until('', sub { substr($b->agent_text, $log) =~ /failed for address/ }, 30), 'nothing can be told for a while');
 behave('');
 $object = is_told('what was too much is told of as a number', $from, 90, kind => 'dropped');
 like($object->{text}, qr/^2[45] notification\(s\) were dropped/, 'the right one');
 is_deeply([ map { $_->{text} } (told_of($from, kind => 'address'))[-5 .. -1] ], [ map { "number $_" } 1 .. 5 ], 'the latest are told, in their order');
+
+# ---- a command that never works ----
+sub notified { my ($word) = @_; return ((PghaCluster::slurp($b->agent_directory . '/notified') // '') =~ /^$word\t(\d+)$/m)[0] // 0; }
+sub emit { my ($text) = @_; return $b->sql("SELECT pgha_agent_event('address', '$text')"); }
+sub again { my (%env) = @_; $b->stop_agent; $log = $b->agent_mark; $b->start_agent(env => \%env); return; }
+behave('never');
+again(PGHA_TEST_NOTIFY_PAUSE_MS => 1);
+emit("lost $_") foreach 1 .. 2;
+my $gave_up = qr/ERROR:  pgha\.notify_command failed 10 times for dropped/;
+ok(PghaCluster::poll_until('', sub { substr($b->agent_text, $log) =~ $gave_up }, 60), 'that events were dropped is given up, too') or diag $b->agent_text;
+$calls = calls();
+ok($cluster->stays_false(sub { calls() > $calls }, 2), 'and not tried for ever');
+is(notified('dropped'), 2, 'but not forgotten');
+$from = mark();
+behave('');
+emit('delivered');
+is_told('when an event is delivered', $from, 60, kind => 'address', text => qr/^delivered/);
+is_told('the number is, too', $from, 60, kind => 'dropped', text => qr/^2 notification/);
+is(scalar(() = substr($b->agent_text, $log) =~ /$gave_up/g), 1, 'the log says once that it could not be');
+
+# ---- events that have become too old ----
+$from = mark();
+$b->stop_agent;
+emit("stale $_") foreach 1 .. 2;
+PghaCluster::poll_until('them to be too old', sub { $b->value("SELECT max(at) < now() - interval '3 s' FROM pgha_events() WHERE what LIKE 'stale %'") eq 't' }, 30);
+again(PGHA_TEST_NOTIFY_MAX_AGE => 2);
+is_told('what has waited for too long is counted', $from, 60, kind => 'dropped', text => qr/^[2-4] notification/);
+is_deeply([ told_of($from, text => qr/^stale/) ], [], 'and not told');
+
+# ---- settings of the process ----
+again();
+PghaCluster::spew("$b->{data}/postgresql.conf", PghaCluster::slurp("$b->{data}/postgresql.conf") . "pgha.agent_log_format = 'json'\n");
+$b->wait_agent_log(qr/read the configuration again/, $log);
+emit('in another format');
+$b->wait_agent_log(qr/"process":"notify".*told of address: in another format/, $log, 60);
 
 done_testing();

@@ -718,12 +718,14 @@ run_agent(void)
 		if (!conf.witness)
 		{
 			tend_address();
-			pgha_web_tend(&conf, server);
+			pgha_web_tend(&conf, server, own.answered ? own.poll.state : "", own.poll.leader);
 			start_after_handover(now);
 			reconcile(now);
 			pgha_pgpool_tend(&conf, own_is_primary(), now);
 			pgha_notify_tend(&conf, now);
 		}
+		else
+			pgha_web_witness(&conf);
 		tell_service(now);
 		wait_for_something();
 	}

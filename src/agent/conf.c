@@ -135,7 +135,7 @@ tell_faults(const PghaConfFaults *faults)
 
 	if (faults->count > 0 && (faults->count != count || strcmp(faults->text[0], told) != 0))
 		for (int i = 0; i < faults->count; i++)
-			pgha_agent_log("the server would refuse its next start: %s", faults->text[i]);
+			pgha_agent_warning("the server would refuse its next start: %s", faults->text[i]);
 	count = faults->count;
 	(void) snprintf(told, sizeof(told), "%s", count > 0 ? faults->text[0] : "");
 }
@@ -148,7 +148,7 @@ tell_passfile(const PghaAgentConf *conf)
 	char		error[400] = "";
 
 	if (pgha_passfile_is_open(conf->conninfo, error, sizeof(error)) && strcmp(error, told) != 0)
-		pgha_agent_log("%s: chmod 0600", error);
+		pgha_agent_warning("%s: chmod 0600", error);
 	(void) snprintf(told, sizeof(told), "%s", error);
 }
 

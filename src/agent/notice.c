@@ -22,20 +22,24 @@
 #include "tell.h"
 
 #define SECOND_US		INT64_C(1000000)
-/* What is older is no news. */
+/* What is older is no news: it is counted, and not told. */
 #define MAX_AGE_US		(3600 * SECOND_US)
 /* So long an agent is waited for that could tell it itself. */
 #define OTHERS_FIRST_US	(10 * SECOND_US)
 /* What happened elsewhere so long before this node led, the former primary's agent has told. */
 #define BEFORE_LEAD_US	(30 * SECOND_US)
 
-/* All of the last hour, each with who leads, whether this server does, and whether an agent of that node is connected. */
+/*
+ * All, each with who leads, whether this server does, and whether an agent of that node
+ * is connected that tells: one of a witness does not.
+ */
 #define EVENTS_QUERY \
 	"SELECT e.node, (extract(epoch FROM e.at) * 1000000)::bigint, e.kind, e.term, e.what," \
-	" coalesce(p.agent, false), s.leader, coalesce(s.state = 'primary', false)" \
+	" coalesce(p.agent, false) AND NOT coalesce(c.witness, false), s.leader, coalesce(s.state = 'primary', false)" \
 	" FROM @.pgha_status() s" \
-	" LEFT JOIN @.pgha_events() e ON e.at > pg_catalog.now() - interval '1 hour'" \
+	" LEFT JOIN @.pgha_events() e ON true" \
 	" LEFT JOIN @.pgha_recovery_progress() p ON p.node = e.node" \
+	" LEFT JOIN @.pgha_cluster() c ON c.node = e.node" \
 	" ORDER BY e.at, e.node"
 
 int64_t
@@ -47,27 +51,40 @@ pgha_notice_clock_us(void)
 	return now.tv_sec * SECOND_US + now.tv_nsec / 1000;
 }
 
+static int64_t
+max_age_us(void)
+{
+#ifdef PGHA_TEST_HOOKS
+	if (getenv("PGHA_TEST_NOTIFY_MAX_AGE") != NULL)
+		return atoi(getenv("PGHA_TEST_NOTIFY_MAX_AGE")) * SECOND_US;
+#endif
+	return MAX_AGE_US;
+}
+
 /* ---- events ---- */
 
 typedef enum Whose
 {
-	NOBODYS,					/* it was told, or is told by another agent, or is no news */
+	NOBODYS,					/* it was told, or is told by another agent */
 	OURS,
+	TOO_OLD,					/* it was ours */
 	PERHAPS_OURS				/* if no other one does it */
 } Whose;
 
 static Whose
 whose(const PghaNotified *notified, const char *self, const char *node, int64_t id, bool has_agent, int64_t now)
 {
-	if (id <= pgha_notified_up_to(notified, node) || now - id > MAX_AGE_US)
+	const Whose ours = now - id > max_age_us() ? TOO_OLD : OURS;
+
+	if (id <= pgha_notified_up_to(notified, node))
 		return NOBODYS;
 	if (strcmp(node, self) == 0)
-		return OURS;
+		return ours;
 	if (notified->leads_since == 0)
 		return now - id > BEFORE_LEAD_US ? NOBODYS : PERHAPS_OURS;
 	if (has_agent || id < notified->leads_since - BEFORE_LEAD_US)
 		return NOBODYS;
-	return now - id > OTHERS_FIRST_US ? OURS : PERHAPS_OURS;
+	return now - id > OTHERS_FIRST_US ? ours : PERHAPS_OURS;
 }
 
 /* Room for another one: the oldest goes. */
@@ -102,6 +119,10 @@ take_event(const PghaAgentConf *conf, PghaNotified *notified, PghaNotices *notic
 			return;
 		case PERHAPS_OURS:
 			notices->look_again = notified->leads_since != 0;
+			return;
+		case TOO_OLD:
+			notified->dropped += pgha_event_kinds_have(conf->notify_events, kind) ? 1 : 0;
+			pgha_notified_pass(notified, node, id);
 			return;
 		case OURS:
 			break;
@@ -219,8 +240,12 @@ pgha_notice_of_job(const PghaAgentConf *conf, PghaNotified *notified, PghaNotice
 					job.detail[0] != '\0' ? "; " : "", job.detail, job.hint[0] != '\0' ? "; " : "", job.hint);
 	(void) snprintf(notice->primary, sizeof(notice->primary), "%.58s", job.leader);
 	notice->failure = hash_failure(&job);
-	if (at > notified->since && pgha_notice_clock_us() - at < MAX_AGE_US && pgha_event_kinds_have(conf->notify_events, "recovery"))
-		return true;
+	if (at > notified->since && pgha_event_kinds_have(conf->notify_events, "recovery"))
+	{
+		if (pgha_notice_clock_us() - at < max_age_us())
+			return true;
+		notified->dropped++;
+	}
 	pgha_notice_told(notified, notice);
 	return false;
 }

@@ -35,6 +35,8 @@
 #define PAUSE_MAX_MS		60000
 #define MAX_TRIES			10		/* some four minutes */
 #define START_AGAIN_MS		5000
+/* How many were dropped is tried again so long after that was given up, or when another one was delivered. */
+#define DROPPED_AGAIN_MS	3600000
 
 /* ---- in the process ---- */
 
@@ -45,6 +47,8 @@ static bool write_complained = false;
 static int	tries = 0;			/* of the one that is to be told */
 static char tried[sizeof(((PghaNotice *) 0)->id)] = "";
 static int64_t not_before = 0;
+static int64_t dropped_not_before = 0;
+static bool dropped_complained = false; /* that this cannot be told; until something can */
 
 static void
 remember(void)
@@ -145,16 +149,29 @@ run_command(const PghaNotice *notice, char *error, size_t size)
 	return status == 0 && !run.timed_out;
 }
 
+/* Before the next try of one that has failed so often. */
+static int64_t
+pause_after(int failures)
+{
+	int64_t		pause = PAUSE_FIRST_MS;
+
+#ifdef PGHA_TEST_HOOKS
+	if (getenv("PGHA_TEST_NOTIFY_PAUSE_MS") != NULL)
+		return atoi(getenv("PGHA_TEST_NOTIFY_PAUSE_MS"));
+#endif
+	for (int i = 1; i < failures && pause < PAUSE_MAX_MS; i++)
+		pause *= 2;
+	return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+}
+
 /* Notes a failure; true if it is given up. */
 static bool
 has_failed(const PghaNotice *notice, const char *error)
 {
-	int64_t		pause = PAUSE_FIRST_MS;
-
-	for (int i = 0; i < tries && pause < PAUSE_MAX_MS; i++)
-		pause *= 2;
 	tries++;
-	not_before = pgha_clock_ms() + (pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS);
+	not_before = pgha_clock_ms() + pause_after(tries);
+	if (strcmp(notice->kind, "dropped") == 0 && dropped_complained)
+		return tries >= MAX_TRIES;
 	if (tries == 1)
 		pgha_agent_warning("pgha.notify_command failed for %s (%s), is tried again: %s", notice->kind, notice->id, error);
 	if (tries < MAX_TRIES)
@@ -168,7 +185,7 @@ static bool
 tell(const PghaNotice *notice)
 {
 	char		error[1200];
-	bool		given_up = false;
+	bool		is_dropped = strcmp(notice->kind, "dropped") == 0;
 
 	if (strcmp(tried, notice->id) != 0)
 	{
@@ -179,13 +196,24 @@ tell(const PghaNotice *notice)
 	if (pgha_clock_ms() < not_before)
 		return false;
 	if (run_command(notice, error, sizeof(error)))
+	{
 		pgha_agent_log("told of %s: %s", notice->kind, notice->text);
+		dropped_not_before = 0;
+		dropped_complained = false;
+	}
 	else if (!has_failed(notice, error))
 		return false;
+	else if (is_dropped)
+	{
+		/* The number stands, and grows. */
+		dropped_not_before = pgha_clock_ms() + DROPPED_AGAIN_MS;
+		dropped_complained = true;
+		tried[0] = '\0';
+		return false;
+	}
 	else
-		given_up = true;
+		notified.dropped++;
 	pgha_notice_told(&notified, notice);
-	notified.dropped += given_up ? 1 : 0;
 	remember();
 	return true;
 }
@@ -227,7 +255,7 @@ tell_next(void)
 	}
 	if (pgha_notice_of_job(conf, &notified, &of_job))
 		return tell(&of_job);
-	if (notified.dropped > 0)
+	if (notified.dropped > 0 && pgha_clock_ms() >= dropped_not_before)
 	{
 		make_dropped(&of_dropped);
 		return tell(&of_dropped);
@@ -258,6 +286,8 @@ typedef struct Settings
 	PghaEventKinds events;
 	int			timeout_ms;
 	char		conninfo[PGHA_CONNINFO_SIZE];
+	char		cluster[sizeof(((PghaAgentConf *) 0)->cluster)];
+	bool		log_json;
 	PghaAddress self;
 } Settings;
 
@@ -298,6 +328,8 @@ pgha_notify_tend(const PghaAgentConf *configuration, int64_t now)
 	wanted.events = configuration->notify_events;
 	wanted.timeout_ms = configuration->notify_timeout_ms;
 	memcpy(wanted.conninfo, configuration->conninfo, sizeof(wanted.conninfo));
+	memcpy(wanted.cluster, configuration->cluster, sizeof(wanted.cluster));
+	wanted.log_json = configuration->log_json;
 	wanted.self = configuration->members.member[configuration->self];
 	if (process != 0 && !ending && memcmp(&wanted, &in_force, sizeof(wanted)) != 0)
 	{

@@ -24,14 +24,17 @@ static int64_t alive_at = 0;	/* when to give the next sign of life */
 static int64_t alive_every = -1;	/* 0: nobody waits for any; -1: not known yet */
 static char told[STATUS_SIZE] = "";
 
-/* Half of what the service manager waits for. */
+/*
+ * A third of what the service manager waits for: a round of the loop that waits for
+ * storage, or for a recovery to begin, takes its time on top of that.
+ */
 static int64_t
 sign_every(void)
 {
 	uint64_t	limit_us;
 
 	if (alive_every < 0)
-		alive_every = sd_watchdog_enabled(0, &limit_us) > 0 ? (int64_t) (limit_us / 2000) : 0;
+		alive_every = sd_watchdog_enabled(0, &limit_us) > 0 ? (int64_t) (limit_us / 3000) : 0;
 	return alive_every;
 }
 

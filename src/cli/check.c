@@ -29,13 +29,18 @@
 /* Between two looks at sessions that seem to wait. */
 #define LOOK_AGAIN_MS	300
 
-/* A session that waits for a standby; one held back by the gate shows as an extension's wait. */
+/*
+ * A session that waits for a standby.  One held back by the gate shows as an extension's
+ * wait, and commits, or is about to change something; not so a query that is running,
+ * such as one of a foreign table: it has a snapshot, and has written nothing.
+ */
 #define WAITS \
 	"(SELECT coalesce(json_agg(json_build_object('pid', a.pid, 'began', a.query_start," \
 	"  'seconds', extract(epoch FROM clock_timestamp() - a.query_start)::float8)), '[]')" \
 	" FROM pg_stat_activity a WHERE a.state = 'active' AND (a.wait_event = 'SyncRep'" \
-	"  OR (a.wait_event_type = 'Extension' AND a.backend_type = 'client backend'" \
-	"   AND a.application_name NOT LIKE 'pgha%%' AND a.query ~* '^\\s*(commit|end|insert|update|delete|merge)')))"
+	"  OR (a.wait_event = 'Extension' AND a.backend_type = 'client backend'" \
+	"   AND a.application_name NOT LIKE 'pgha%' AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NULL" \
+	"    OR a.query !~* '^\\s*(select|with|values|table|fetch|execute)\\M'))))"
 
 /* What the checks need beside what `pgha status` shows. */
 static const char server_query[] =
@@ -43,11 +48,14 @@ static const char server_query[] =
 " 'slot_keep_size', pg_size_bytes(current_setting('pgha.slot_keep_size', true)),"
 " 'replay', CASE WHEN pg_is_in_recovery() THEN (SELECT json_build_object("
 "   'paused', pg_is_wal_replay_paused(),"
-"   'bytes', greatest(0, greatest(pg_last_wal_receive_lsn(), (SELECT max(c.lsn) FROM pgha_cluster() c"
-"      WHERE c.reachable AND c.role = 'primary')) - pg_last_wal_replay_lsn())::float8,"
-"   'seconds', greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()))::float8)) END,"
+"   'bytes', (SELECT CASE WHEN max(c.lsn) IS NOT NULL AND pg_last_wal_replay_lsn() IS NOT NULL THEN"
+"      greatest(0, greatest(pg_last_wal_receive_lsn(), max(c.lsn)) - pg_last_wal_replay_lsn())::float8 END"
+"     FROM pgha_cluster() c WHERE c.reachable AND c.role = 'primary'),"
+"   'seconds', CASE WHEN pg_last_xact_replay_timestamp() IS NOT NULL THEN"
+"      greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()))::float8 END)) END,"
 " 'senders', (SELECT coalesce(json_agg(json_build_object('name', r.application_name,"
-"    'bytes', CASE WHEN NOT pg_is_in_recovery() THEN greatest(0, pg_current_wal_lsn() - r.replay_lsn)::float8 END,"
+"    'bytes', CASE WHEN NOT pg_is_in_recovery() AND r.replay_lsn IS NOT NULL THEN"
+"      greatest(0, pg_current_wal_lsn() - r.replay_lsn)::float8 END,"
 "    'seconds', extract(epoch FROM r.replay_lag)::float8)), '[]')"
 "   FROM pg_stat_replication r WHERE r.state IN ('streaming', 'catchup')),"
 " 'slots', (SELECT coalesce(json_agg(json_build_object('name', s.slot_name, 'active', s.active,"
@@ -74,26 +82,27 @@ typedef struct Item
 	const char *name;			/* of the option */
 	int			argument;		/* as getopt_long() has it */
 	int			units;			/* that its limits may have, 1 << unit; 0: it has none */
+	bool		published;		/* it judges what the monitor has last published */
 	void		(*run) (PghaCheckContext *check);
 } Item;
 
 static const Item items[PGHA_CHECK_COUNT] = {
-	[PGHA_CHECK_ROLE] = {"role", required_argument, 0, pgha_check_role},
-	[PGHA_CHECK_PRIMARY] = {"primary", no_argument, 0, pgha_check_primary},
-	[PGHA_CHECK_STATE] = {"state", no_argument, 0, pgha_check_state},
-	[PGHA_CHECK_GATE] = {"gate", no_argument, 0, pgha_check_gate},
-	[PGHA_CHECK_QUORUM] = {"quorum", no_argument, 0, pgha_check_quorum},
-	[PGHA_CHECK_MEMBERS] = {"members", no_argument, 0, pgha_check_members},
-	[PGHA_CHECK_REDUNDANCY] = {"redundancy", required_argument, 1 << PGHA_LIMIT_COUNT, pgha_check_redundancy},
-	[PGHA_CHECK_REPLAY_LAG] = {"replay-lag", required_argument, 1 << PGHA_LIMIT_BYTES | 1 << PGHA_LIMIT_SECONDS, pgha_check_replay_lag},
-	[PGHA_CHECK_SYNC] = {"sync", optional_argument, 1 << PGHA_LIMIT_SECONDS, pgha_check_sync},
-	[PGHA_CHECK_SLOTS] = {"slots", optional_argument, 1 << PGHA_LIMIT_BYTES, pgha_check_slots},
-	[PGHA_CHECK_AGENTS] = {"agents", no_argument, 0, pgha_check_agents},
-	[PGHA_CHECK_RECOVERIES] = {"recoveries", no_argument, 0, pgha_check_recoveries},
-	[PGHA_CHECK_LOST] = {"lost", optional_argument, 1 << PGHA_LIMIT_SECONDS, pgha_check_lost},
-	[PGHA_CHECK_ADDRESS] = {"address", no_argument, 0, pgha_check_address},
-	[PGHA_CHECK_SETTINGS] = {"settings", no_argument, 0, pgha_check_settings},
-	[PGHA_CHECK_PAUSE] = {"pause", optional_argument, 1 << PGHA_LIMIT_SECONDS, pgha_check_pause},
+	[PGHA_CHECK_ROLE] = {"role", required_argument, 0, true, pgha_check_role},
+	[PGHA_CHECK_PRIMARY] = {"primary", no_argument, 0, true, pgha_check_primary},
+	[PGHA_CHECK_STATE] = {"state", no_argument, 0, true, pgha_check_state},
+	[PGHA_CHECK_GATE] = {"gate", no_argument, 0, false, pgha_check_gate},
+	[PGHA_CHECK_QUORUM] = {"quorum", no_argument, 0, true, pgha_check_quorum},
+	[PGHA_CHECK_MEMBERS] = {"members", no_argument, 0, true, pgha_check_members},
+	[PGHA_CHECK_REDUNDANCY] = {"redundancy", required_argument, 1 << PGHA_LIMIT_COUNT, true, pgha_check_redundancy},
+	[PGHA_CHECK_REPLAY_LAG] = {"replay-lag", required_argument, 1 << PGHA_LIMIT_BYTES | 1 << PGHA_LIMIT_SECONDS, true, pgha_check_replay_lag},
+	[PGHA_CHECK_SYNC] = {"sync", optional_argument, 1 << PGHA_LIMIT_SECONDS, false, pgha_check_sync},
+	[PGHA_CHECK_SLOTS] = {"slots", optional_argument, 1 << PGHA_LIMIT_BYTES, false, pgha_check_slots},
+	[PGHA_CHECK_AGENTS] = {"agents", no_argument, 0, false, pgha_check_agents},
+	[PGHA_CHECK_RECOVERIES] = {"recoveries", no_argument, 0, false, pgha_check_recoveries},
+	[PGHA_CHECK_LOST] = {"lost", optional_argument, 1 << PGHA_LIMIT_SECONDS, false, pgha_check_lost},
+	[PGHA_CHECK_ADDRESS] = {"address", no_argument, 0, true, pgha_check_address},
+	[PGHA_CHECK_SETTINGS] = {"settings", no_argument, 0, false, pgha_check_settings},
+	[PGHA_CHECK_PAUSE] = {"pause", optional_argument, 1 << PGHA_LIMIT_SECONDS, true, pgha_check_pause},
 };
 
 /* getopt_long() returns this and more for the options of the table. */
@@ -188,7 +197,7 @@ read_options(int argc, char **argv, CheckOptions *options, PghaCheckContext *che
 				 !pgha_client_take_option(argv, c, &options->client))
 			return false;
 	}
-	return pgha_client_take_arguments(argc, argv, 0, &options->client);
+	return pgha_client_parse_arguments(argc, argv, 0, &options->client);
 }
 
 /* ---- the time limit ---- */
@@ -265,13 +274,12 @@ state_of_failure(const char *said)
 }
 
 static void
-report_failure(PghaCheckContext *check, const char *name, bool connected, char *said)
+report_failure(PghaCheckContext *check, const char *name, PghaCheckState state, const char *what, char *said)
 {
 	char		text[700];
-	PghaCheckState state = connected ? PGHA_CHECK_UNKNOWN : state_of_failure(said);
 
 	shorten(said, text, sizeof(text));
-	pgha_check_find(&check->report, name, state, "%s: %s", connected ? "the server cannot be asked" : "no connection", text);
+	pgha_check_find(&check->report, name, state, "%s: %s", what, text);
 }
 
 /* ---- asking ---- */
@@ -334,14 +342,42 @@ limits_of_settings(PghaCheckContext *check)
 		*slots = (PghaLimits) {PGHA_LIMIT_BYTES, json_number_value(keep) / 2, json_number_value(keep)};
 }
 
+/*
+ * The last that a monitor has published goes on being shown when it hangs, or is gone: as
+ * the reason says then, with what it last said behind it.
+ */
+static bool
+is_monitor_lost(const json_t *status)
+{
+	const char *reason = pgha_check_text(status, "reason");
+
+	return strncmp(reason, "the monitor is not running", 26) == 0 || strncmp(reason, "the monitor has not been heard of", 33) == 0;
+}
+
+static void
+run_item(int which, bool lost, PghaCheckContext *check)
+{
+	if (!lost || !items[which].published)
+		items[which].run(check);
+	else if (which == PGHA_CHECK_STATE)
+		pgha_check_find(&check->report, "state", PGHA_CHECK_CRITICAL, "nothing watches over %s: %s", check->node,
+						pgha_check_text(check->status, "reason"));
+	else
+		pgha_check_find(&check->report, items[which].name, PGHA_CHECK_UNKNOWN, "%s: not known, as the monitor of %s does not work",
+						items[which].name, check->node);
+}
+
 static void
 run_items(const CheckOptions *options, PghaCheckContext *check)
 {
+	bool		lost;
+
 	check->status = json_object_get(check->cluster, "status");
 	check->members = json_object_get(check->cluster, "members");
 	check->node = pgha_check_text(check->status, "node");
 	check->primary = pgha_has_text(check->status, "role", "primary");
 	check->witness = pgha_has_text(check->status, "role", "witness");
+	lost = is_monitor_lost(check->status);
 	limits_of_settings(check);
 	if (pgha_has_text(check->status, "state", "disabled"))
 	{
@@ -352,16 +388,17 @@ run_items(const CheckOptions *options, PghaCheckContext *check)
 	{
 		check->named = options->chosen[i];
 		if (options->chosen[i] || options->all || !options->any_chosen)
-			items[i].run(check);
+			run_item(i, lost, check);
 	}
 }
 
 /* Asks, and lets the checks judge; all that goes wrong becomes a finding. */
 static void
-ask(const CheckOptions *options, PghaCheckContext *check, FILE *errors, char **said, json_t **owned)
+ask(CheckOptions *options, PghaCheckContext *check, FILE *errors, char **said, json_t **owned)
 {
 	int			limit_ms = options->client.timeout * 1000;
-	PGconn	   *conn = pgha_client_try_connect(&options->client, NULL, errors);
+	bool		found = pgha_client_find_local(0, &options->client, errors);
+	PGconn	   *conn = found ? pgha_client_try_connect(&options->client, NULL, errors) : NULL;
 	bool		connected = conn != NULL;
 
 	if (connected)
@@ -376,8 +413,12 @@ ask(const CheckOptions *options, PghaCheckContext *check, FILE *errors, char **s
 	(void) fflush(errors);
 	if (owned[2] != NULL)
 		run_items(options, check);
+	else if (!found)
+		report_failure(check, "cluster", PGHA_CHECK_UNKNOWN, "it cannot be told which server is meant", *said);
+	else if (connected)
+		report_failure(check, "answer", PGHA_CHECK_UNKNOWN, "the server cannot be asked", *said);
 	else
-		report_failure(check, connected ? "answer" : "connection", connected, *said);
+		report_failure(check, "connection", state_of_failure(*said), "no connection", *said);
 }
 
 /* ---- the line ---- */

@@ -121,18 +121,41 @@ pgha_check_gate(PghaCheckContext *check)
 		pgha_check_value(&check->report, "lease", (double) json_integer_value(lease) / 1000, "s", NULL, NULL, -1);
 }
 
+/*
+ * Those who vote, and how many of them answer.  Of whom it is not known whether they vote,
+ * they count as well, and all do where nobody votes yet.
+ */
+static int
+count_voters(const PghaCheckContext *check, int *heard)
+{
+	int			voters = 0;
+	int			answering = 0;
+	size_t		index;
+	const json_t *member;
+
+	*heard = 0;
+	json_array_foreach(check->members, index, member)
+	{
+		bool		votes = !json_is_false(json_object_get(member, "votes"));
+
+		voters += votes;
+		*heard += votes && is_reachable(member);
+		answering += is_reachable(member);
+	}
+	if (voters > 0)
+		return voters;
+	*heard = answering;
+	return (int) json_array_size(check->members);
+}
+
 /* Do those that answer have the majority? */
 void
 pgha_check_quorum(PghaCheckContext *check)
 {
 	const char *quorum = pgha_check_text(check->status, "quorum");
-	int			voters = (int) json_array_size(check->members);
-	int			heard = 0;
-	size_t		index;
-	const json_t *member;
+	int			heard;
+	int			voters = count_voters(check, &heard);
 
-	json_array_foreach(check->members, index, member)
-		heard += is_reachable(member);
 	if (strncmp(quorum, "in force", 8) == 0 || strncmp(quorum, "not yet", 7) == 0)
 	{
 		char		limit[PGHA_LIMIT_TEXT];
@@ -363,6 +386,8 @@ pgha_check_address(PghaCheckContext *check)
 {
 	const char *address = pgha_check_text(check->cluster, "follows_primary");
 	int			bad = 0;
+	int			leaders = 0;
+	int			unheard = 0;
 	size_t		index;
 	const json_t *member;
 
@@ -377,6 +402,8 @@ pgha_check_address(PghaCheckContext *check)
 		const char *node = pgha_check_text(member, "node");
 		bool		leads = pgha_member_leads(member);
 
+		leaders += leads;
+		unheard += !is_witness(member) && !is_reachable(member);
 		if (is_witness(member) || (leads && strcmp(state, "held") == 0) || (!leads && strcmp(state, "held") != 0))
 			continue;
 		if (*state == '\0')
@@ -388,7 +415,11 @@ pgha_check_address(PghaCheckContext *check)
 							"%s holds the address %s%s, and does not lead", node, address, is_reachable(member) ? "" : " as last heard");
 		bad++;
 	}
-	if (bad == 0)
+	if (leaders == 0)
+		pgha_check_find(&check->report, "address", unheard > 0 ? PGHA_CHECK_UNKNOWN : PGHA_CHECK_CRITICAL,
+						unheard > 0 ? "it is not known who holds the address %s: no member is known to lead" :
+						"no member leads, which would hold the address %s", address);
+	else if (bad == 0)
 		pgha_check_find(&check->report, "address", PGHA_CHECK_OK, "the primary holds the address %s", address);
 }
 

@@ -45,26 +45,52 @@ put_paused(PghaCheckContext *check, const char *node)
 					"replay is paused on %s (SELECT pg_wal_replay_resume() there ends that)", node);
 }
 
-/* Of a standby that streams from another one its own report is all there is, from version 1.1 of the extension on. */
-static bool
-reports_bytes(const PghaCheckContext *check, const json_t *member)
+static double
+number_or_unknown(const json_t *value)
 {
-	return check->limits[PGHA_CHECK_REPLAY_LAG].unit == PGHA_LIMIT_BYTES &&
-		json_is_true(json_object_get(member, "reachable")) && json_is_number(json_object_get(member, "replay_lag_bytes"));
+	return json_is_number(value) ? json_number_value(value) : -1;
 }
 
 /* A lag in the unit of the limits; -1: not known.  Whoever has replayed all is not behind in time either. */
 static double
+choose_lag(const PghaCheckContext *check, double bytes, double seconds)
+{
+	if (check->limits[PGHA_CHECK_REPLAY_LAG].unit == PGHA_LIMIT_BYTES)
+		return bytes;
+	return bytes == 0 ? 0 : seconds;
+}
+
+/* What a member says of its own replay, from version 1.1 of the extension on; of one that does not answer it is long past. */
+static double
+reported_lag(const PghaCheckContext *check, const json_t *member)
+{
+	if (!json_is_true(json_object_get(member, "reachable")))
+		return -1;
+	return choose_lag(check, number_or_unknown(json_object_get(member, "replay_lag_bytes")),
+					  number_or_unknown(json_object_get(member, "time_lag_seconds")));
+}
+
+static double
 lag_of(const PghaCheckContext *check, const json_t *object)
 {
-	const json_t *bytes = json_object_get(object, "bytes");
-	const json_t *seconds = json_object_get(object, "seconds");
+	return choose_lag(check, number_or_unknown(json_object_get(object, "bytes")), number_or_unknown(json_object_get(object, "seconds")));
+}
 
-	if (check->limits[PGHA_CHECK_REPLAY_LAG].unit == PGHA_LIMIT_BYTES)
-		return json_is_number(bytes) ? json_number_value(bytes) : -1;
-	if (json_is_number(bytes) && json_number_value(bytes) == 0)
-		return 0;
-	return json_is_number(seconds) ? json_number_value(seconds) : -1;
+/*
+ * Of the standby that was asked.  Without a leader that answers nobody knows what there is to
+ * replay; it is no less than what was heard of.
+ */
+static double
+own_lag(const PghaCheckContext *check, const json_t *replay)
+{
+	const json_t *own = pgha_member_of(check->cluster, check->node);
+	char		names[1024];
+	double		lag = json_object_get(own, "replay_lag_bytes") != NULL ? reported_lag(check, own) : lag_of(check, replay);
+
+	if (pgha_list_primaries(check->members, names, sizeof(names)) > 0 ||
+		pgha_check_above(&check->limits[PGHA_CHECK_REPLAY_LAG], lag) != PGHA_CHECK_OK)
+		return lag;
+	return -1;
 }
 
 static const json_t *
@@ -91,18 +117,17 @@ check_senders(PghaCheckContext *check)
 	{
 		const char *node = pgha_check_text(member, "node");
 		const json_t *sender = find_sender(check, node);
+		double		lag = sender != NULL ? lag_of(check, sender) : -1;
 
 		if (json_is_true(json_object_get(member, "witness")) || strcmp(node, check->node) == 0)
 			continue;
 		told++;
 		if (json_is_true(json_object_get(member, "replay_paused")))
 			put_paused(check, node);
-		if (sender != NULL)
-			put_lag(check, node, lag_of(check, sender));
-		else if (reports_bytes(check, member))
-			put_lag(check, node, json_number_value(json_object_get(member, "replay_lag_bytes")));
-		else if (check->named || json_is_true(json_object_get(member, "reachable")))
-			put_lag(check, node, -1);
+		if (lag < 0)
+			lag = reported_lag(check, member);	/* as one that streams from another standby */
+		if (lag >= 0 || sender != NULL || check->named || json_is_true(json_object_get(member, "reachable")))
+			put_lag(check, node, lag);
 	}
 	if (told == 0)
 		pgha_check_find(&check->report, "replay-lag", check->named ? PGHA_CHECK_UNKNOWN : PGHA_CHECK_OK, "there is no standby");
@@ -121,7 +146,7 @@ pgha_check_replay_lag(PghaCheckContext *check)
 		pgha_check_find(&check->report, "replay-lag", PGHA_CHECK_UNKNOWN, "%s has just changed its role", check->node);
 	else
 	{
-		put_lag(check, check->node, lag_of(check, replay));
+		put_lag(check, check->node, own_lag(check, replay));
 		if (json_is_true(json_object_get(replay, "paused")))
 			put_paused(check, check->node);
 	}

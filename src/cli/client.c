@@ -14,6 +14,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../common/errors.h"
 #include "../common/log.h"
@@ -197,7 +198,7 @@ pgha_client_take_option(char **argv, int letter, PghaClientOptions *options)
  * host say who the members are it is looked up there; else a server will be asked.
  */
 static bool
-is_member(const PghaClientOptions *options)
+is_member(const PghaClientOptions *options, FILE *errors)
 {
 	const char *word = options->at != NULL ? options->at : options->node;
 	char		names[1024];
@@ -207,54 +208,88 @@ is_member(const PghaClientOptions *options)
 		return true;
 	if (options->local->conf.members.voters == 0)
 	{
-		pgha_error(stderr, "A database is named with -d; a connection string or URI has \"=\" or \"://\" in it.",
+		pgha_error(errors, "A database is named with -d; a connection string or URI has \"=\" or \"://\" in it.",
 				   "\"%s\" is no connection string, and \"%s\" names no members", word, options->local->conf.config_file);
 		return false;
 	}
 	pgha_local_names(options->local, options->at != NULL, names, sizeof(names));
-	pgha_error(stderr, "A database is named with -d; a connection string or URI has \"=\" or \"://\" in it.",
+	pgha_error(errors, "A database is named with -d; a connection string or URI has \"=\" or \"://\" in it.",
 			   "\"%s\" is neither a member (%s) nor a connection string", word, names);
 	return false;
 }
 
-/* Finds the cluster of this host, if no other server is meant. */
 static bool
-find_local(const char *subcommand, int allowed, PghaClientOptions *options)
+names_cluster(const PghaLocalOptions *where)
+{
+	return where->data != NULL || where->config_file != NULL || where->cluster != NULL;
+}
+
+static bool
+names_connection(const PghaClientOptions *options)
+{
+	return options->conninfo != NULL || options->host != NULL || options->port != NULL ||
+		(options->dbname != NULL && pgha_is_conninfo(options->dbname));
+}
+
+static bool
+find_and_become_owner(const PghaLocalOptions *where, PghaLocalCluster *local, FILE *errors)
+{
+	return pgha_local_find(where, local, errors) && (!local->found || pgha_local_become_owner(local, errors));
+}
+
+/*
+ * Where the host itself is looked at, what is wrong there is a finding, with more to it.
+ * But it is never looked at as root, whose files and logins others could then borrow.
+ */
+static bool
+find_to_look_at(const PghaLocalOptions *where, PghaLocalCluster *local, bool *usable, FILE *errors)
+{
+	char	   *said = NULL;
+	size_t		size;
+	FILE	   *own = open_memstream(&said, &size);
+	bool		safe;
+
+	*usable = own != NULL && find_and_become_owner(where, local, own);
+	safe = own != NULL && (geteuid() != 0 || (local->owner_name[0] != '\0' && pgha_local_become_owner(local, own)));
+	if (own != NULL)
+		(void) fclose(own);
+	if (!safe)
+		fputs(said != NULL ? said : "pgha: error: out of memory\n", errors);
+	free(said);
+	return safe;
+}
+
+bool
+pgha_client_find_local(int allowed, PghaClientOptions *options, FILE *errors)
 {
 	static PghaLocalCluster local;
 	const PghaLocalOptions *where = &options->where;
-	bool		named = where->data != NULL || where->config_file != NULL || where->cluster != NULL;
-	bool		connection = options->conninfo != NULL || options->host != NULL || options->port != NULL ||
-		(options->dbname != NULL && pgha_is_conninfo(options->dbname));
-	FILE	   *errors;
+	bool		connection = names_connection(options);
 	bool		usable;
 
-	if (where->cluster != NULL && (where->data != NULL || where->config_file != NULL))
-		return pgha_usage_error(subcommand, "--cluster excludes --pgdata and --config") == EXIT_OK;
-	if (named && connection && (allowed & PGHA_OPTION_HOST) == 0)
-		return pgha_usage_error(subcommand, "--pgdata, --config and --cluster exclude a connection") == EXIT_OK;
-	if (!named && (connection || pgha_local_overruled()))
+	if (!names_cluster(where) && (connection || pgha_local_overruled()))
 		return true;
-
-	/* Where the host itself is looked at, what is wrong there is a finding, with more to it. */
-	errors = named && where->cluster == NULL && (allowed & PGHA_OPTION_HOST) != 0 ? fopen("/dev/null", "w") : stderr;
-	if (errors == NULL)
+	if (names_cluster(where) && where->cluster == NULL && (allowed & PGHA_OPTION_HOST) != 0)
+	{
+		if (!find_to_look_at(where, &local, &usable, errors))
+			return false;
+		if (!usable)
+			return true;
+	}
+	else if (!find_and_become_owner(where, &local, errors))
 		return false;
-	usable = pgha_local_find(where, &local, errors) && (!local.found || pgha_local_become_owner(&local, errors));
-	if (errors != stderr)
-		(void) fclose(errors);
-	if (!usable || !local.found)
-		return usable || errors != stderr;
+	if (!local.found)
+		return true;
 	options->host_cluster = &local;
 	if (connection)
 		return true;
 	options->local = &local;
 	pgha_here_forget_environment();
-	return is_member(options);
+	return is_member(options, errors);
 }
 
 bool
-pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions *options)
+pgha_client_parse_arguments(int argc, char **argv, int allowed, PghaClientOptions *options)
 {
 	if ((allowed & PGHA_OPTION_RECOVER) != 0 && optind == argc)
 	{
@@ -277,7 +312,24 @@ pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions
 		pgha_error(stderr, "A database is named with -d.", "\"%s\" is no connection string or URI", options->conninfo);
 		return false;
 	}
-	return find_local(argv[0], allowed, options);
+	if (options->where.cluster != NULL && (options->where.data != NULL || options->where.config_file != NULL))
+	{
+		pgha_usage_error(argv[0], "--cluster excludes --pgdata and --config");
+		return false;
+	}
+	if (names_cluster(&options->where) && names_connection(options) && (allowed & PGHA_OPTION_HOST) == 0)
+	{
+		pgha_usage_error(argv[0], "--pgdata, --config and --cluster exclude a connection");
+		return false;
+	}
+	return true;
+}
+
+bool
+pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions *options)
+{
+	return pgha_client_parse_arguments(argc, argv, allowed, options) &&
+		pgha_client_find_local(allowed, options, stderr);
 }
 
 bool

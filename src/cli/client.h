@@ -30,6 +30,10 @@ extern bool pgha_client_options(int argc, char **argv, int allowed, PghaClientOp
 extern bool pgha_client_take_option(char **argv, int letter, PghaClientOptions *options);
 extern bool pgha_client_take_arguments(int argc, char **argv, int allowed, PghaClientOptions *options);
 
+/* The same in two steps: what was typed; and the files of this host, which may keep us waiting.  Then messages go to `errors`. */
+extern bool pgha_client_parse_arguments(int argc, char **argv, int allowed, PghaClientOptions *options);
+extern bool pgha_client_find_local(int allowed, PghaClientOptions *options, FILE *errors);
+
 /*
  * Connects to a member and makes the extension's functions known to it.  NULL
  * after an error message.

@@ -63,6 +63,22 @@ take_option(PghaSetup *setup, int letter)
 
 /* ---- what is found ---- */
 
+/* pg_dropcluster leaves conf.d, and pg_createcluster takes what it finds there. */
+static bool
+is_left_over(const PghaSetup *setup, char *path)
+{
+	char	   *text;
+	bool		ours;
+
+	if (setup->recorded)
+		return false;
+	pgha_setup_settings_path(setup, path);
+	text = pgha_read_file(path, NULL);
+	ours = text != NULL && strstr(text, ", written by \"pgha ") != NULL;
+	free(text);
+	return ours;
+}
+
 /* What an earlier call, or somebody by hand, has set up; an exit code, or -1 to go on. */
 static int
 look_at_former(PghaSetup *setup)
@@ -71,9 +87,17 @@ look_at_former(PghaSetup *setup)
 	bool		node = strcmp(survey->node, setup->node) == 0;
 	bool		members = strcmp(survey->members, setup->members) == 0;
 	bool		cluster = strcmp(survey->cluster[0] != '\0' ? survey->cluster : "main", setup->cluster) == 0;
+	char		path[PATH_MAX];
 
 	if (survey->node[0] == '\0' || (setup->recorded && !setup->record.done))
 		return -1;
+	if (is_left_over(setup, path))
+	{
+		(void) pgha_setup_refuse(setup, "Remove it if that is so, and restart the server; then run this again.",
+								 "file \"%s\" is one of \"pgha create\" or \"pgha join\", but \"%s\" has no record of it: it may be left of a cluster that was removed",
+								 path, setup->home.conf.directory);
+		return pgha_setup_error(setup);
+	}
 	if (node && members && cluster)
 	{
 		printf("\"%s\" is node %s of cluster %s already; nothing is to be done.\n", setup->home.conf.data, setup->node, setup->cluster);

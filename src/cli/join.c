@@ -98,7 +98,7 @@ check_data(PghaJoin *join)
 		return true;
 	if (pgha_home_needs_root(&setup->home))
 		return pgha_setup_refuse(setup, "Run it as root.", "systemd runs the server on \"%s\"", setup->home.conf.data);
-	if (join->replace_data || (setup->survey.running && pgha_database_is_empty(setup)))
+	if (join->replace_data || (setup->survey.running ? pgha_database_is_empty(setup) : setup->survey.untouched))
 	{
 		setup->error[0] = '\0';
 		return true;

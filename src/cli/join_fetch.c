@@ -2,7 +2,7 @@
  * join_fetch.c
  *		What a new node has to know of its cluster, by one login.
  *
- * For join.c.  It asks, as the members' role, and changes nothing anywhere.  What
+ * For join.c, and witness_from.c.  It asks, as the members' role, and changes nothing anywhere.  What
  * comes from there is checked before it is written into a file here.
  */
 #include "join_fetch.h"
@@ -139,6 +139,8 @@ take_address(PghaJoin *join, PGconn *conn)
 	char		host[PGHA_HOST_SIZE];
 	int			port = setup->survey.port;
 	const char *last;
+	char	   *list;
+	size_t		room;
 
 	if (join->address == NULL)
 	{
@@ -152,8 +154,34 @@ take_address(PghaJoin *join, PGconn *conn)
 		(void) snprintf(join->own, sizeof(join->own), last == NULL || strchr(last, ']') != NULL ? "%s:%d" : "%s", join->address, port);
 	}
 	join->adds = true;
-	return snprintf(setup->members + strlen(setup->members), sizeof(setup->members) - strlen(setup->members), ", %s=%s", setup->node, join->own) <
-		(int) (sizeof(setup->members) - strlen(setup->members)) || pgha_setup_refuse(setup, NULL, "the list of members is too long");
+	list = join->witness ? setup->witnesses : setup->members;
+	room = sizeof(setup->members) - strlen(list);
+	return snprintf(list + strlen(list), room, "%s%s=%s", list[0] != '\0' ? ", " : "", setup->node, join->own) < (int) room ||
+		pgha_setup_refuse(setup, NULL, "the list of %s is too long", join->witness ? "witnesses" : "members");
+}
+
+/* A witness that is on the list already is where that says. */
+static bool
+take_witness(PghaJoin *join, PGconn *conn)
+{
+	PghaSetup  *setup = &join->setup;
+	PghaMembers listed;
+	char		error[512];
+	int			self;
+
+	if (!pgha_members_parse(setup->members, &listed, error, sizeof(error)) ||
+		!pgha_witnesses_parse(setup->witnesses, &listed, error, sizeof(error)))
+		return pgha_setup_refuse(setup, NULL, "what the member says of its cluster cannot be used: %s", error);
+	self = pgha_voters_find(&listed, setup->node);
+	if (self != PGHA_NOBODY && self < listed.count)
+		return pgha_setup_refuse(setup, "Choose another name with --node.", "\"%s\" is a member already", setup->node);
+	if (self == PGHA_NOBODY)
+		return take_address(join, conn);
+	(void) snprintf(join->own, sizeof(join->own), strchr(listed.member[self].host, ':') != NULL ? "[%s]:%d" : "%s:%d",
+					listed.member[self].host, listed.member[self].port);
+	return join->address == NULL || strcasecmp(join->address, join->own) == 0 ||
+		pgha_setup_refuse(setup, "Leave out --host and --port, or choose another name with --node.",
+						  "\"%s\" is a witness already, at %s", setup->node, join->own);
 }
 
 static bool
@@ -173,15 +201,25 @@ take_members(PghaJoin *join, PGconn *conn)
 	if (!pgha_members_parse(setup->members, &members, error, sizeof(error)) || !pgha_fits_a_line(setup->members) ||
 		!pgha_fits_a_line(setup->witnesses) || !pgha_name_valid(setup->cluster))
 		return pgha_setup_refuse(setup, NULL, "what the member says of its cluster cannot be used");
+	join->runs = there[0] != '0';
+	if (join->witness)
+		return take_witness(join, conn);
 	self = pgha_members_find(&members, setup->node);
 	if (self == PGHA_NOBODY && !take_address(join, conn))
 		return false;
-	if (self != PGHA_NOBODY && there[0] != '0' && !(setup->recorded && setup->record.made_data))
+	if (self != PGHA_NOBODY && join->runs && !(setup->recorded && setup->record.made_data))
 		return pgha_setup_refuse(setup, "Choose another name with --node.", "there is a node \"%s\" that runs", setup->node);
 	if (!pgha_setup_take_members(setup))
 		return false;
 	return strcmp(setup->own->host, join->primary.host) != 0 || setup->own->port != join->primary.port ||
 		pgha_setup_refuse(setup, "Say by --address where this one is.", "\"%s\" would have the address of the primary", setup->node);
+}
+
+/* A witness takes over no data, so that nothing has to be as large as theirs, and no address. */
+static bool
+concerns_witness(const char *setting)
+{
+	return strncmp(setting, "pgha.", 5) == 0 && strncmp(setting, "pgha.address=", 13) != 0 && strncmp(setting, "pgha.fence=", 11) != 0;
 }
 
 /* Those that the caller sets are his. */
@@ -209,6 +247,7 @@ take_settings(PghaJoin *join, PGconn *conn)
 
 		for (int j = 0; one != NULL && j < given; j++)
 			his |= strncasecmp(setup->setting[j], one, length) == 0;
+		his |= join->witness && one != NULL && !concerns_witness(one);
 		if (one == NULL || (!his && !pgha_setup_add_setting(setup, one)))
 		{
 			PQclear(result);
@@ -217,6 +256,21 @@ take_settings(PghaJoin *join, PGconn *conn)
 	}
 	PQclear(result);
 	return true;
+}
+
+/* What would keep the list from being written is found before anything is made. */
+static bool
+are_all_there(PghaJoin *join, PGconn *conn)
+{
+	char		missing[1024];
+
+	if (!ask(join, conn, "SELECT pg_catalog.string_agg(node || CASE WHEN reachable THEN ' (no agent)' ELSE ' (does not answer)' END, ', ')"
+			 " FROM pgha_cluster() WHERE NOT witness AND NOT (reachable AND coalesce(agent, false))", NULL, missing, sizeof(missing)))
+		return false;
+	pgha_shown(missing, false);
+	return missing[0] == '\0' ||
+		pgha_setup_refuse(&join->setup, "Start what is missing there: the agents write pgha.witnesses on all members.",
+						  "not all members can be told of the witness: %s", missing);
 }
 
 bool
@@ -228,7 +282,8 @@ pgha_join_fetch(PghaJoin *join)
 
 	if (conn == NULL)
 		return false;
-	fetched = take_members(join, conn) && take_settings(join, conn);
+	fetched = take_members(join, conn) && take_settings(join, conn) &&
+		(!join->witness || !join->adds || are_all_there(join, conn));
 	PQfinish(conn);
 	return fetched;
 }

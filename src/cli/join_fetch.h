@@ -13,10 +13,13 @@ typedef struct PghaJoin
 	const char *from;			/* as given */
 	const char *address;		/* likewise; may be NULL */
 	bool		replace_data;
+	bool		witness;		/* it is to be one, and no member */
 
 	PghaAddress primary;
-	bool		adds;			/* the node is not one of the members yet */
+	bool		adds;			/* the node is not on the list yet */
 	bool		added;
+	bool		forbidden;		/* the members' role may not add it */
+	bool		runs;			/* a node of that name answers */
 	char		own[PGHA_HOST_SIZE + 32];	/* its address as it is written in the list */
 	char		time[32];
 } PghaJoin;

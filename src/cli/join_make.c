@@ -21,6 +21,7 @@
 #include "../host/durable.h"
 #include "../host/process.h"
 #include "../host/server_ctl.h"
+#include "join_add.h"
 
 /* Set on the primary by ALTER SYSTEM, they are true of that node only. */
 static const char *const own_settings[] = {
@@ -46,45 +47,6 @@ static bool
 write_record(PghaSetup *setup, const PghaPlan *plan)
 {
 	return pgha_record_write(setup->home.conf.directory, &setup->record, plan, setup->error, sizeof(setup->error)) && go_on(setup);
-}
-
-/* ---- the list of members ---- */
-
-/* The agents write it everywhere; the role may do that after `pgha create --allow`. */
-static bool
-add_member(PghaJoin *join)
-{
-	PghaSetup  *setup = &join->setup;
-	PGconn	   *conn;
-	PGresult   *result;
-	const char *values[] = {setup->node, join->own};
-	const char *state;
-	bool		added;
-
-	if (!join->adds)
-		return true;
-	pgha_note("having \"%s\" added to the members of all nodes", setup->node);
-	conn = pgha_setup_login(setup, join->primary.host, join->primary.port);
-	if (conn == NULL)
-		return false;
-	result = PQexecParams(conn, "SELECT pgha_add_member($1::text, $2::text)", 2, NULL, values, NULL, NULL, 0);
-	added = PQresultStatus(result) == PGRES_TUPLES_OK;
-	if (!added)
-	{
-		state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-		(void) pgha_setup_refuse(setup, NULL, "%s", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != NULL ?
-								 PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : PQerrorMessage(conn));
-		if (state != NULL && (strcmp(state, "42501") == 0 || strcmp(state, "42883") == 0))
-			(void) snprintf(setup->hint, sizeof(setup->hint), "On the primary, as a superuser: SELECT pgha_add_member('%s', '%s'); then run this again.", setup->node, join->own);
-		else
-			(void) snprintf(setup->hint, sizeof(setup->hint), "%s", PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : "");
-		pgha_shown(setup->error, false);
-		pgha_shown(setup->hint, false);
-	}
-	PQclear(result);
-	PQfinish(conn);
-	join->added = added;
-	return added && go_on(setup);
 }
 
 /* ---- the copy ---- */
@@ -292,6 +254,12 @@ take_back(PghaJoin *join, const Done *done)
 		(void) snprintf(setup->hint, sizeof(setup->hint), back ? "All that was changed here was taken back.%s" :
 						"Not all of it could be taken back; the same command goes on from here.%s",
 						join->added ? "  The members know it now; the same command goes on, or pgha_remove_member() on the primary." : "");
+}
+
+static bool
+add_member(PghaJoin *join)
+{
+	return !join->adds || (pgha_join_add(join) && go_on(&join->setup));
 }
 
 bool

@@ -251,7 +251,7 @@ list_clusters(char clusters[][128])
 	return count;
 }
 
-/* Exactly one that pgha manages; a file that cannot be read says nothing of that. */
+/* Exactly one that pgha manages.  One whose files cannot be read may be another: then nobody chooses for the user. */
 static bool
 take_only_cluster(PghaLocalCluster *local, FILE *errors)
 {
@@ -259,6 +259,7 @@ take_only_cluster(PghaLocalCluster *local, FILE *errors)
 	int			count = list_clusters(clusters);
 	char		list[1024] = "";
 	char		first[128] = "";
+	char		unreadable[1024] = "";
 	int			managed = 0;
 
 	for (int i = 0; i < count; i++)
@@ -267,8 +268,15 @@ take_only_cluster(PghaLocalCluster *local, FILE *errors)
 		char		error[1024];
 		size_t		length = strlen(list);
 
-		if (snprintf(file, sizeof(file), "%s/%s/postgresql.conf", conf_root(), clusters[i]) >= (int) sizeof(file) ||
-			!read_files(local, NULL, file, error, sizeof(error)) || local->conf.node[0] == '\0')
+		if (snprintf(file, sizeof(file), "%s/%s/postgresql.conf", conf_root(), clusters[i]) >= (int) sizeof(file))
+			continue;
+		if (!read_files(local, NULL, file, error, sizeof(error)))
+		{
+			if (unreadable[0] == '\0')
+				memcpy(unreadable, error, sizeof(unreadable));
+			continue;
+		}
+		if (local->conf.node[0] == '\0')
 			continue;
 		(void) snprintf(list + length, sizeof(list) - length, "%s%.127s (%.63s)", managed > 0 ? ", " : "", clusters[i], local->conf.node);
 		if (managed++ == 0)
@@ -279,6 +287,12 @@ take_only_cluster(PghaLocalCluster *local, FILE *errors)
 	if (managed > 1)
 		pgha_error(errors, "Say which: --cluster VERSION/NAME, -D DIRECTORY, or PGCLUSTER in the environment.",
 				   "this host has several clusters with pgha: %s", list);
+	else if (unreadable[0] != '\0')
+	{
+		pgha_error(errors, "Correct it, or say which cluster is meant: --cluster VERSION/NAME, -D DIRECTORY, or PGCLUSTER in the environment.",
+				   "a cluster of this host cannot be read: %s", unreadable);
+		return false;
+	}
 	return managed == 0 || (managed == 1 && take_cluster(local, first, conf_root(), errors));
 }
 

@@ -35,7 +35,7 @@ typedef struct PghaLocalCluster
  * Finds it: -D or --config; --cluster; PGDATA; PGCLUSTER; else the one cluster of
  * /etc/postgresql (PG_CLUSTER_CONF_ROOT) that has pgha.node.  Reads its files, as
  * root with the rights of their owner.  False after an error message: what was named
- * cannot be used, or there are several.
+ * cannot be used, or there are several, or one may be another that cannot be read.
  */
 extern bool pgha_local_find(const PghaLocalOptions *options, PghaLocalCluster *local, FILE *errors);
 

@@ -349,15 +349,21 @@ static const Subcommand subcommands[] = {
 		"runs already, its directory cannot be made); 2 wrong usage, or the configuration\n"
 		"cannot be used.\n",
 	pgha_agent_main},
-	{"witness", "init -D DIR --node=NAME --members=LIST [OPTION]...",
+	{"witness", "init -D DIR --node=NAME --from=NODE|--members=LIST [OPTION]...",
 		"makes a witness: a small server that votes and has no data",
 		"Runs initdb in a directory that is missing or empty, writes settings and\n"
 		"pg_hba.conf, makes the role that the members log in with, and starts the server\n"
-		"once to see that it works.  Asks no member.  Run it on the witness's host, as the\n"
-		"user that is to run it; see doc/witness.md.\n"
+		"once to see that it works.  Run it on the witness's host, as the user that is to\n"
+		"run it; see doc/witness.md.  With --from what must be the same on all nodes is\n"
+		"asked of a member, the witness is left running, and the agents write it into\n"
+		"pgha.witnesses of all members; without it no member is asked.\n"
 		"\n"
 		"  -D, --pgdata=DIR       where it is to be\n"
 		"  -n, --node=NAME        its name, such as w-1\n"
+		"      --from=NODE        a member that runs: HOST, HOST:PORT, or a connection string\n"
+		"                         with host and port; instead of --members, --witnesses,\n"
+		"                         --cluster and --conninfo.  --host is by default the\n"
+		"                         address of this host that is seen there\n"
 		"  -m, --members=LIST     pgha.members of the members\n"
 		"  -w, --witnesses=LIST   pgha.witnesses as it is to be on all nodes; it names this\n"
 		"                         one, too\n"
@@ -376,7 +382,9 @@ static const Subcommand subcommands[] = {
 		"                         must be the same on all nodes\n"
 		"      --start            leave it running\n"
 		"\n"
-		"What goes wrong leaves nothing behind.\n",
+		"What goes wrong before it runs leaves nothing behind; with --from the same command\n"
+		"goes on afterwards.  Exit code 3: it runs, but the role pgha may not add it; what\n"
+		"a superuser types on the primary is printed.\n",
 	pgha_witness_main},
 	{"vip", "up|down|show|announce [OPTION]... [ADDRESS]",
 		"takes, gives up or shows an address that moves between hosts",

@@ -137,16 +137,20 @@ read_data_directory(const char *file, char *data)
 }
 
 static bool
-take_cluster(PghaHome *home, const char *cluster, char *error, size_t error_size)
+take_cluster(PghaHome *home, const char *cluster, char *error, size_t error_size, char *hint, size_t hint_size)
 {
 	char		major[16];
+	const char *name = strchr(cluster, '/');
 
 	(void) snprintf(major, sizeof(major), "%d/", PGHA_OWN_MAJOR);
 	if (strncmp(cluster, major, strlen(major)) != 0)
 		return pgha_fail(error, error_size, "cluster \"%.100s\" is not one of version %d, which this program is for", cluster, PGHA_OWN_MAJOR);
 	if (strchr(cluster + strlen(major), '/') != NULL || strlen(cluster) >= sizeof(home->debian) ||
 		!conf_of(cluster, home->conf.config_file))
+	{
+		(void) snprintf(hint, hint_size, "As root, \"pg_createcluster %d %.100s\" makes it; pg_lsclusters lists those that are there.", PGHA_OWN_MAJOR, name + 1);
 		return pgha_fail(error, error_size, "there is no cluster \"%.100s\" in \"%s\"", cluster, conf_root());
+	}
 	if (!read_data_directory(home->conf.config_file, home->conf.data))
 		return pgha_fail(error, error_size, "file \"%s\" does not say data_directory", home->conf.config_file);
 	(void) snprintf(home->debian, sizeof(home->debian), "%s", cluster);
@@ -279,7 +283,7 @@ pgha_home_find(PghaHome *home, const char *data, const char *cluster, bool fresh
 			return false;
 		cluster = chosen;
 	}
-	if (data != NULL ? !take_data(home, data, error, error_size) : !take_cluster(home, cluster, error, error_size))
+	if (data != NULL ? !take_data(home, data, error, error_size) : !take_cluster(home, cluster, error, error_size, hint, hint_size))
 		return false;
 	if (data != NULL)
 	{

@@ -127,6 +127,7 @@ survey_data(PghaSetup *setup)
 	if (!pgha_server_control(&setup->home.conf, &control, setup->error, sizeof(setup->error)))
 		return false;
 	survey->hints = control.checksums || control.wal_log_hints;
+	survey->untouched = !survey->running && control.untouched;
 	survey->standby = !pgha_missing_in(setup->home.conf.data, "standby.signal") || !pgha_missing_in(setup->home.conf.data, "recovery.signal");
 	return true;
 }

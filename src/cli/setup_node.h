@@ -32,6 +32,7 @@ typedef struct PghaSurvey
 	char		members[PGHA_SETUP_LIST_SIZE];
 	char		cluster[64];
 	bool		hints;			/* checksums or wal_log_hints */
+	bool		untouched;		/* the server is down, and nothing was ever made in it */
 	bool		standby;
 	bool		running;
 } PghaSurvey;

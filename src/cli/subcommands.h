@@ -17,6 +17,7 @@
 #define EXIT_LATE		3		/* pgha switchover, restart: done, but a server is not back yet */
 #define EXIT_CANCELLED	130		/* pgha recover, switchover, restart: Ctrl-C */
 #define EXIT_NOT_HERE	3		/* pgha vip show: this host does not have the address */
+#define EXIT_FORBIDDEN	3		/* pgha witness: it runs, but a superuser has to have it added */
 
 /*
  * The subcommands.  argv[0] is the name of the subcommand; the result is an

@@ -80,7 +80,14 @@ is_primary(const Source *source)
 	return *primary != '\0' && strcmp(primary, text_of(source->document, "answered_by")) == 0;
 }
 
-/* NULL: nobody has ever answered. */
+/* It has only just been asked for the first time. */
+static bool
+is_awaited(const Source *source)
+{
+	return source->document == NULL && source->failure == NULL && pgha_awake_ms() - source->answered_ms <= LATE_MS;
+}
+
+/* NULL: nobody has ever answered, or the first one is still given time. */
 static Source *
 find_shown(Watch *watch)
 {
@@ -88,6 +95,8 @@ find_shown(Watch *watch)
 
 	if (is_fresh(watch, &watch->source[0]))
 		return &watch->source[0];
+	if (is_awaited(&watch->source[0]))
+		return NULL;
 	for (int i = 0; i < watch->count; i++)
 	{
 		Source	   *source = &watch->source[i];
@@ -150,6 +159,8 @@ print_silence(const Watch *watch, const Source *source, FILE *out)
 	char		node[64];
 
 	pgha_table_value(json_object_get(source->document, "answered_by"), node, sizeof(node));
+	if (*node == '\0' && watch->options->local != NULL && watch->options->at == NULL)
+		(void) snprintf(node, sizeof(node), "%s", watch->options->local->conf.node);
 	format_clock(source->answered_at, since, sizeof(since));
 	fprintf(out, "%sNo answer from %s since %s, %.0f s ago%s%s%s\n", pgha_paint(watch->coloured, PGHA_PAINT_BAD),
 			*node != '\0' ? node : "any member", since, age_of(source),
@@ -197,7 +208,7 @@ draw_screen(Watch *watch)
 		return;
 	pgha_terminal_size(stdout, &columns, &rows);
 	print_clock(watch, shown, out);
-	if (!is_fresh(watch, asked))
+	if (!is_fresh(watch, asked) && !is_awaited(asked))
 	{
 		print_silence(watch, asked, out);
 		pgha_table_value(json_object_get(shown != NULL ? shown->document : NULL, "answered_by"), node, sizeof(node));
@@ -262,6 +273,24 @@ ask_members(Watch *watch, const json_t *document)
 		for (int i = 1; i < watch->count; i++)
 			asked |= strcmp(watch->source[i].reader.address, address) == 0;
 		if (!asked && *address != '\0' && watch->count < MAX_SOURCES && !json_is_true(json_object_get(member, "witness")))
+			(void) add_source(watch, address);
+	}
+}
+
+/* Those that the files of this host name need not wait for the first answer: its own server may be frozen. */
+static void
+ask_members_of_files(Watch *watch)
+{
+	const PghaLocalCluster *local = watch->options->local;
+	char		address[sizeof(watch->source[0].reader.address)];
+
+	for (int i = 0; local != NULL && watch->options->at == NULL && i < local->conf.members.count; i++)
+	{
+		const PghaAddress *member = &local->conf.members.member[i];
+
+		if (i != local->self && watch->count < MAX_SOURCES &&
+			snprintf(address, sizeof(address), strchr(member->host, ':') != NULL ? "[%s]:%d" : "%s:%d",
+					 member->host, member->port) < (int) sizeof(address))
 			(void) add_source(watch, address);
 	}
 }
@@ -406,6 +435,7 @@ pgha_watch(const PghaClientOptions *options)
 	watch->screen = pgha_terminal_is(stdout);
 	watch->coloured = pgha_terminal_coloured(stdout, options->color);
 	(void) add_source(watch, "");
+	ask_members_of_files(watch);
 	set_up_signals(&waiting);
 	if (watch->screen)
 		pgha_screen_enter();

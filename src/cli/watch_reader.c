@@ -20,6 +20,7 @@
 
 #include "../common/child.h"
 #include "../common/clock.h"
+#include "../common/text.h"
 #include "cluster.h"
 #include "subcommands.h"
 
@@ -72,8 +73,11 @@ make_failure(char *text)
 {
 	const char *prefix = "pgha: error: ";
 	const char *start = text;
-	char	   *hint = strstr(text, "HINT:");
+	char	   *hint;
 
+	/* Before the locale of a session is agreed on, a server says it in its own. */
+	pgha_text_clean(text);
+	hint = strstr(text, "HINT:");
 	if (hint != NULL)
 		*hint = '\0';
 	for (char *p = text; *p != '\0'; p++)

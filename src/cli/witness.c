@@ -3,7 +3,8 @@
  *		`pgha witness init`: makes a witness by one command.
  *
  * Here is what its options say, the password, and what is told; witness_make.c
- * makes it.  It asks no member, and changes nothing outside of the directory.
+ * makes it, and changes nothing outside of the directory.  Without --from no member
+ * is asked; with it witness_from.c asks one, and has the members told.
  */
 #include "witness_make.h"
 
@@ -17,22 +18,24 @@
 #include "../common/fields.h"
 #include "../common/log.h"
 #include "setup_password.h"
+#include "setup_server.h"
 #include "setup_text.h"
 #include "subcommands.h"
+#include "witness_from.h"
 
 static int
-take_password(PghaWitness *witness, const char *pwfile)
+take_password(PghaWitness *witness, const char *pwfile, bool twice)
 {
 	if (pwfile == NULL && witness->conninfo != NULL)
 		return EXIT_OK;
-	return pgha_password_take(pwfile, true, witness->password, sizeof(witness->password));
+	return pgha_password_take(pwfile, twice, witness->password, sizeof(witness->password));
 }
 
 /* ---- options ---- */
 
 enum
 {
-	OPTION_HOST = 256, OPTION_PWFILE, OPTION_CONNINFO, OPTION_CLUSTER, OPTION_LISTEN, OPTION_ALLOW, OPTION_START
+	OPTION_HOST = 256, OPTION_PWFILE, OPTION_CONNINFO, OPTION_CLUSTER, OPTION_LISTEN, OPTION_ALLOW, OPTION_START, OPTION_FROM
 };
 
 typedef struct Wishes
@@ -42,6 +45,8 @@ typedef struct Wishes
 	const char *host;
 	const char *port;
 	const char *pwfile;
+	const char *from;
+	const char *cluster;
 	bool		start;
 } Wishes;
 
@@ -86,7 +91,7 @@ take_option(PghaWitness *witness, Wishes *wishes, int letter)
 			witness->conninfo = optarg;
 			break;
 		case OPTION_CLUSTER:
-			witness->cluster = optarg;
+			witness->cluster = wishes->cluster = optarg;
 			break;
 		case OPTION_LISTEN:
 			witness->listen = optarg;
@@ -97,6 +102,9 @@ take_option(PghaWitness *witness, Wishes *wishes, int letter)
 		case OPTION_START:
 			wishes->start = true;
 			break;
+		case OPTION_FROM:
+			wishes->from = optarg;
+			return pgha_fits_a_line(optarg);
 		default:
 			return false;
 	}
@@ -137,6 +145,27 @@ name_witnesses(PghaWitness *witness, const Wishes *wishes, char *error, size_t e
 	}
 	witness->port = witness->voters.member[self].port;
 	return true;
+}
+
+/* With --from what must be the same is what the members have. */
+static int
+check_from(const PghaWitness *witness, const Wishes *wishes)
+{
+	const char *given = witness->members != NULL ? "--members" : wishes->witnesses != NULL ? "--witnesses" :
+		wishes->cluster != NULL ? "--cluster" : witness->conninfo != NULL ? "--conninfo" : NULL;
+	uint64_t	port;
+
+	if (given != NULL)
+		return pgha_usage_error("witness", "--from and %s exclude each other", given);
+	if (wishes->data == NULL || witness->node == NULL)
+		return pgha_usage_error("witness", "%s is missing", wishes->data == NULL ? "-D" : "--node");
+	if (!pgha_name_valid(witness->node))
+		return pgha_usage_error("witness", "the name of the node is not valid: letters, digits, \"-\", \"_\" and \".\"");
+	if (wishes->host != NULL && (!pgha_login_list_valid(wishes->host) || strpbrk(wishes->host, ",/ ") != NULL || strlen(wishes->host) >= PGHA_HOST_SIZE))
+		return pgha_usage_error("witness", "\"%s\" is not a host", wishes->host);
+	if (wishes->port != NULL && (!pgha_parse_uint64(wishes->port, &port) || port < 1 || port > 65535))
+		return pgha_usage_error("witness", "\"%s\" is not a port", wishes->port);
+	return EXIT_OK;
 }
 
 /* Completes and checks what the options say. */
@@ -218,6 +247,56 @@ tell(const PghaWitness *witness, bool started)
 			   "  %s/pg_ctl -D %s -l %s/witness.log start\n", program, witness->data, witness->data);
 }
 
+/* ---- what is done ---- */
+
+static int
+make(const PghaWitness *witness, const Wishes *wishes)
+{
+	char		error[1536];
+	char		hint[PATH_MAX + 256];
+	bool		left;
+
+	if (pgha_witness_make(witness, wishes->start, &left, error, sizeof(error)))
+		return EXIT_OK;
+	(void) snprintf(hint, sizeof(hint), left ? "What was made could not be taken back: see that no server runs on \"%s\", and remove it." :
+					"Nothing was changed, or all of it was taken back.", witness->data);
+	pgha_error(stderr, hint, "%s", error);
+	return EXIT_ERROR;
+}
+
+/* One that an earlier call has made is started, and goes on from there. */
+static int
+join_cluster(PghaWitness *witness, Wishes *wishes)
+{
+	static char witnesses[sizeof(witness->witnesses)];
+	char		error[1536];
+	bool		made = pgha_witness_is_made(witness);
+	int			code;
+
+	pgha_setup_forget_environment();
+	if ((code = pgha_witness_fetch(witness, wishes->from, wishes->host, wishes->port)) != EXIT_OK)
+		return code;
+	(void) snprintf(witnesses, sizeof(witnesses), "%s", witness->witnesses);
+	wishes->witnesses = witnesses;
+	wishes->port = NULL;
+	wishes->start = true;
+	if (!made && ((code = settle(witness, wishes)) != EXIT_OK || (code = make(witness, wishes)) != EXIT_OK))
+		return code;
+	if (made && !pgha_witness_start(witness, error, sizeof(error)))
+	{
+		pgha_error(stderr, "Its log is witness.log in its directory.", "%s", error);
+		return EXIT_ERROR;
+	}
+	if (made)
+		printf("Witness %s is in %s already, and runs.\n", witness->node, witness->data);
+	else
+		printf("Witness %s is made in %s, and runs.\n", witness->node, witness->data);
+	(void) fflush(stdout);
+	if ((code = pgha_witness_add(witness)) == EXIT_OK)
+		printf("All members have it in pgha.witnesses; \"pgha status\" shows it, and whether quorum is in force.\n");
+	return code;
+}
+
 int
 pgha_witness_main(int argc, char **argv)
 {
@@ -235,16 +314,13 @@ pgha_witness_main(int argc, char **argv)
 		{"listen", required_argument, NULL, OPTION_LISTEN},
 		{"allow", required_argument, NULL, OPTION_ALLOW},
 		{"start", no_argument, NULL, OPTION_START},
+		{"from", required_argument, NULL, OPTION_FROM},
 		{NULL, 0, NULL, 0}
 	};
 	static PghaWitness witness = {.cluster = "main", .listen = "*"};
 	Wishes		wishes = {0};
-	char		error[1536];
 	int			letter;
-	char		hint[PATH_MAX + 256];
 	int			code;
-	bool		done;
-	bool		left;
 
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "D:n:m:w:p:s:", long_options, NULL)) != -1)
@@ -256,24 +332,19 @@ pgha_witness_main(int argc, char **argv)
 	}
 	if (optind != argc - 1 || strcmp(argv[optind], "init") != 0)
 		return pgha_usage_error("witness", "what is to be done is missing: init");
-	if ((code = settle(&witness, &wishes)) != EXIT_OK || (code = place(&witness, wishes.data)) != EXIT_OK)
+	if ((code = wishes.from != NULL ? check_from(&witness, &wishes) : settle(&witness, &wishes)) != EXIT_OK ||
+		(code = place(&witness, wishes.data)) != EXIT_OK)
 		return code;
 	if (geteuid() == 0)
 	{
 		pgha_error(stderr, "Run it as the user that is to run the witness, such as postgres.", "a witness cannot be made by root");
 		return EXIT_ERROR;
 	}
-	if ((code = take_password(&witness, wishes.pwfile)) != EXIT_OK)
+	if ((code = take_password(&witness, wishes.pwfile, wishes.from == NULL)) != EXIT_OK)
 		return code;
-	done = pgha_witness_make(&witness, wishes.start, &left, error, sizeof(error));
+	code = wishes.from != NULL ? join_cluster(&witness, &wishes) : make(&witness, &wishes);
 	explicit_bzero(witness.password, sizeof(witness.password));
-	if (!done)
-	{
-		(void) snprintf(hint, sizeof(hint), left ? "What was made could not be taken back: see that no server runs on \"%s\", and remove it." :
-						"Nothing was changed, or all of it was taken back.", witness.data);
-		pgha_error(stderr, hint, "%s", error);
-		return EXIT_ERROR;
-	}
-	tell(&witness, wishes.start);
-	return EXIT_OK;
+	if (code == EXIT_OK && wishes.from == NULL)
+		tell(&witness, wishes.start);
+	return code;
 }

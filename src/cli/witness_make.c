@@ -18,6 +18,7 @@
 
 #include "../common/errors.h"
 #include "../host/durable.h"
+#include "../host/running.h"
 #include "setup_server.h"
 #include "setup_text.h"
 
@@ -234,6 +235,50 @@ is_free(const char *path, bool *exists, char *error, size_t error_size)
 				  "directory \"%s\" is not empty", path);
 }
 
+static bool
+find_server(const PghaWitness *witness, PghaAgentConf *conf, char *error, size_t error_size)
+{
+	if (!pgha_setup_find_programs(conf, error, error_size))
+		return false;
+	(void) snprintf(conf->data, sizeof(conf->data), "%s", witness->data);
+	return (snprintf(conf->config_file, sizeof(conf->config_file), "%s/postgresql.conf", witness->data) < (int) sizeof(conf->config_file) &&
+			snprintf(conf->server_log, sizeof(conf->server_log), "%s/" LOG_FILE, witness->data) < (int) sizeof(conf->server_log)) ||
+		pgha_fail(error, error_size, "the path of the data directory is too long");
+}
+
+bool
+pgha_witness_is_made(const PghaWitness *witness)
+{
+	char		path[PATH_MAX + 32];
+	char		line[PGHA_NAME_SIZE + 32];
+	char	   *text;
+	bool		made;
+
+	(void) snprintf(path, sizeof(path), "%s/" CONF_FILE, witness->data);
+	(void) snprintf(line, sizeof(line), "\npgha.node = '%s'\n", witness->node);
+	text = pgha_read_file(path, NULL);
+	made = text != NULL && strstr(text, line) != NULL;
+	free(text);
+	return made;
+}
+
+bool
+pgha_witness_start(const PghaWitness *witness, char *error, size_t error_size)
+{
+	static PghaAgentConf conf;
+	char		why[1024];
+	pid_t		pid;
+	PghaRuns	runs = pgha_runs(witness->data, &pid, why, sizeof(why));
+
+	if (runs == PGHA_RUNS_UNKNOWN)
+		return pgha_fail(error, error_size, "it cannot be told whether the witness runs: %s", why);
+	if (runs == PGHA_RUNS_YES)
+		return true;
+	pgha_setup_catch_signals();
+	pgha_setup_forget_environment();
+	return find_server(witness, &conf, error, error_size) && pgha_setup_start(&conf, error, error_size);
+}
+
 bool
 pgha_witness_make(const PghaWitness *witness, bool start, bool *left, char *error, size_t error_size)
 {
@@ -243,12 +288,8 @@ pgha_witness_make(const PghaWitness *witness, bool start, bool *left, char *erro
 	bool		ours = false;
 
 	*left = false;
-	if (!is_free(witness->data, &existed, error, error_size) || !pgha_setup_find_programs(&conf, error, error_size))
+	if (!is_free(witness->data, &existed, error, error_size) || !find_server(witness, &conf, error, error_size))
 		return false;
-	(void) snprintf(conf.data, sizeof(conf.data), "%s", witness->data);
-	if (snprintf(conf.config_file, sizeof(conf.config_file), "%s/postgresql.conf", witness->data) >= (int) sizeof(conf.config_file) ||
-		snprintf(conf.server_log, sizeof(conf.server_log), "%s/" LOG_FILE, witness->data) >= (int) sizeof(conf.server_log))
-		return pgha_fail(error, error_size, "the path of the data directory is too long");
 
 	pgha_setup_catch_signals();
 	pgha_setup_forget_environment();

@@ -39,4 +39,10 @@ typedef struct PghaWitness
  */
 extern bool pgha_witness_make(const PghaWitness *witness, bool start, bool *left, char *error, size_t error_size);
 
+/* Is a witness of that name in the directory? */
+extern bool pgha_witness_is_made(const PghaWitness *witness);
+
+/* Starts such a one, unless it runs.  False with a sentence in `error`. */
+extern bool pgha_witness_start(const PghaWitness *witness, char *error, size_t error_size);
+
 #endif							/* PGHA_CLI_WITNESS_MAKE_H */

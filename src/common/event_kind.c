@@ -24,6 +24,8 @@ typedef struct Kind
 #define ERROR	PGHA_SEVERITY_ERROR
 
 /* Those that are no kind of a record, told only, come first. */
+#define TOLD_ONLY	4
+
 static const Kind kinds_known[] = {
 	{"switchover", LOG, LOG, true},
 	{"promoting", LOG, WARNING, false},
@@ -63,6 +65,12 @@ find(const char *name, size_t length)
 			return &kinds_known[i];
 	}
 	return NULL;
+}
+
+const char *
+pgha_event_record_kind(int number)
+{
+	return number >= 0 && (size_t) number < KINDS - TOLD_ONLY ? kinds_known[TOLD_ONLY + number].name : NULL;
 }
 
 PghaSeverity

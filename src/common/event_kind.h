@@ -17,6 +17,9 @@ typedef uint32_t PghaEventKinds;
 /* What a record of the kind "lead" begins with that ends a failover or a switchover. */
 #define PGHA_PROMOTED_TEXT	"promoted to primary of term "
 
+/* The kinds of records of pgha_events(), from 0 on; NULL: there are no more. */
+extern const char *pgha_event_record_kind(int number);
+
 /* How a record of that kind of pgha_events() stands in the server's log. */
 extern PghaSeverity pgha_event_log_severity(const char *kind);
 

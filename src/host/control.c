@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <access/transam.h>
 #include <catalog/pg_control.h>
 #include <common/controldata_utils.h>
 #include <common/logging.h>
@@ -29,8 +30,11 @@
 #define TRIES		5
 #define PAUSE_NS	20000000
 
-/* A file of 8 kB: what takes longer hangs. */
-#define READ_LIMIT_MS	30000
+/*
+ * A file of 8 kB: what takes longer hangs.  The agent's loop waits for it, more than once
+ * in a round perhaps, and must give a sign of life in WatchdogSec= of its unit.
+ */
+#define READ_LIMIT_MS	10000
 
 /* What the child hands on; or what it says on stderr instead. */
 typedef struct Answer
@@ -184,6 +188,12 @@ pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
 	control->min_recovery_lsn = file->minRecoveryPoint;
 	control->wal_log_hints = file->wal_log_hints;
 	control->checksums = file->data_checksum_version != 0;
+	/*
+	 * Whatever is made has an OID, and the first that a server gives is 16384; initdb's
+	 * are below, also after they have been used up once.  A crash leaves it open.
+	 */
+	control->untouched = file->state == DB_SHUTDOWNED && file->checkPointCopy.nextOid < FirstNormalObjectId &&
+		file->checkPointCopy.ThisTimeLineID == 1;
 	control->wal_segment_size = (int) file->xlog_seg_size;
 	return true;
 }

@@ -22,6 +22,7 @@ typedef struct PghaControl
 	pgha_lsn	min_recovery_lsn;
 	bool		wal_log_hints;
 	bool		checksums;
+	bool		untouched;		/* shut down cleanly, and nothing was ever made in it since initdb */
 	int			wal_segment_size;
 } PghaControl;
 

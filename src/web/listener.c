@@ -4,9 +4,14 @@
  *
  * One daemon, with one thread, for each address.  Whoever reaches it is a stranger:
  * connections are limited in number, also from one address; so are the size of a
- * request, the time without a byte, and the time that a request may take as a whole.
+ * request, the time without a byte, and the time that a request may take as a whole,
+ * the first of a connection more so.
  * Only GET, HEAD and OPTIONS are answered, nothing is read from a body, and no
  * argument of a request gets into a file, a query or a command.
+ *
+ * A certificate that is renewed is taken over once it can be used; until then the
+ * former one is shown.  The private key is only in memory while TLS is set up, and in
+ * that of the TLS library.
  */
 #include "listener.h"
 
@@ -18,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -25,16 +31,21 @@
 #include "../common/clock.h"
 #include "../common/errors.h"
 #include "../common/log.h"
+#include "../net/resolve.h"
 #include "reply.h"
 #include "tls.h"
 
 #define MAX_CONNECTIONS		1024	/* of one daemon */
-#define MAX_PER_ADDRESS		512
+#define MAX_PER_ADDRESS		64
 #define MEMORY_PER_CONNECTION	16384	/* the request line and its headers must fit */
 #define IDLE_LIMIT_S		10
+#define FIRST_LIMIT_MS		3000	/* for the first request of a connection, and TLS */
 #define REQUEST_LIMIT_MS	10000
 #define MAX_PATH			256
 #define RETRY_MS			2000
+#define RETRY_MAX_MS		32000	/* where a name is not found */
+#define LOOK_UP_LIMIT_MS	1000
+#define LOOK_EVERY_MS		3000	/* at the files of TLS */
 #define SWEEP_MS			1000
 #define BACKLOG				128
 
@@ -48,6 +59,7 @@ typedef struct Guest
 {
 	int			fd;
 	int64_t		since;
+	bool		known;			/* it has had an answer */
 	struct Guest *next;
 } Guest;
 
@@ -56,6 +68,8 @@ typedef struct Door
 	PghaListener *listener;
 	struct MHD_Daemon *daemon;	/* NULL: does not listen */
 	char		complaint[400]; /* last one logged */
+	int64_t		retry_at;
+	int			pause;			/* until then */
 	pthread_mutex_t lock;		/* for the guests */
 	Guest	   *guests;
 } Door;
@@ -64,7 +78,9 @@ struct PghaListener
 {
 	PghaWebView *view;
 	int			count;
-	int64_t		retry_at;
+	int64_t		look_at;		/* at the files of TLS, not before */
+	int64_t		files;			/* stamp of those in force */
+	char		complaint[400]; /* last one logged about renewed ones */
 	Door		door[PGHA_MAX_LISTEN];
 };
 
@@ -114,7 +130,10 @@ note_request(void *cls, struct MHD_Connection *connection, void **request_contex
 	(void) code;
 	(void) pthread_mutex_lock(&door->lock);
 	if (guest != NULL)
+	{
 		guest->since = pgha_awake_ms();
+		guest->known = true;
+	}
 	(void) pthread_mutex_unlock(&door->lock);
 }
 
@@ -125,7 +144,7 @@ sweep(Door *door, int64_t now)
 	(void) pthread_mutex_lock(&door->lock);
 	for (Guest *guest = door->guests; guest != NULL; guest = guest->next)
 	{
-		if (guest->fd >= 0 && now - guest->since > REQUEST_LIMIT_MS)
+		if (guest->fd >= 0 && now - guest->since > (guest->known ? REQUEST_LIMIT_MS : FIRST_LIMIT_MS))
 		{
 			(void) shutdown(guest->fd, SHUT_RDWR);
 			guest->fd = -1;
@@ -258,18 +277,18 @@ bind_address(const struct addrinfo *found, int *fd, char *error, size_t error_si
 	return false;
 }
 
-/* The socket of an address; of a name the first address that can be used is taken.  -1 with a reason. */
+/* The socket of an address; -1 with a reason. */
 static int
-open_socket(const char *host, int port, char *error, size_t error_size)
+open_socket(const char *address, int port, char *error, size_t error_size)
 {
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV | AI_NUMERICHOST};
 	struct addrinfo *found = NULL;
 	char		service[16];
 	int			fd = -1;
 	int			failed;
 
 	(void) snprintf(service, sizeof(service), "%d", port);
-	failed = getaddrinfo(host, service, &hints, &found);
+	failed = getaddrinfo(address, service, &hints, &found);
 	if (failed != 0)
 	{
 		(void) pgha_fail(error, error_size, "%s", gai_strerror(failed));
@@ -278,6 +297,28 @@ open_socket(const char *host, int port, char *error, size_t error_size)
 	for (const struct addrinfo *one = found; one != NULL && fd < 0; one = one->ai_next)
 		(void) bind_address(one, &fd, error, error_size);
 	freeaddrinfo(found);
+	return fd;
+}
+
+/* The same of a name, too, of which the first address that can be used is taken; grows the pause if it is not found. */
+static int
+open_host(Door *door, const char *host, int port, char *error, size_t error_size)
+{
+	char		found[512];
+	char	   *rest = found;
+	char	   *address;
+	int			fd = -1;
+
+	if (!pgha_is_name(host))
+		return open_socket(host, port, error, error_size);
+	if (!pgha_resolve_within(host, LOOK_UP_LIMIT_MS, found, sizeof(found)))
+	{
+		door->pause = door->pause < RETRY_MAX_MS / 2 ? door->pause * 2 : RETRY_MAX_MS;
+		(void) pgha_fail(error, error_size, "%s", found);
+		return -1;
+	}
+	while (fd < 0 && (address = strtok_r(rest, ",", &rest)) != NULL)
+		fd = open_socket(address, port, error, error_size);
 	return fd;
 }
 
@@ -315,35 +356,123 @@ start_daemon(Door *door, int fd, const PghaTls *tls)
 							MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
+/* `tls`: NULL if it cannot be used, for the reason that is in `error`. */
 static void
-open_door(Door *door, const char *host, int port)
+open_door(Door *door, const PghaTls *tls, char *error, size_t error_size)
 {
 	const PghaAgentConf *conf = door->listener->view->conf;
+	const char *host = conf->http_listen.at[door - door->listener->door].host;
+	int			port = conf->http_listen.at[door - door->listener->door].port;
 	char		where[PGHA_HOST_SIZE + 16];
-	char		error[400] = "";
-	PghaTls		tls = {NULL, NULL};
 	int			fd = -1;
 
 	(void) snprintf(where, sizeof(where), strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d", host, port);
-	if (conf->http_tls_cert[0] == '\0' || pgha_tls_load(conf->http_tls_cert, conf->http_tls_key, &tls, error, sizeof(error)))
-		fd = open_socket(host, port, error, sizeof(error));
+	if (tls != NULL)
+		fd = open_host(door, host, port, error, error_size);
 	if (fd >= 0)
 	{
-		door->daemon = start_daemon(door, fd, &tls);
+		door->daemon = start_daemon(door, fd, tls);
 		if (door->daemon == NULL)
 		{
 			(void) close(fd);
-			(void) pgha_fail(error, sizeof(error), "%s", tls.key != NULL ?
-							 "pgha.http_tls_cert and pgha.http_tls_key cannot be used, or do not belong together" :
-							 "libmicrohttpd could not be started");
+			(void) pgha_fail(error, error_size, "%s", tls->key != NULL ?
+							 "pgha.http_tls_cert and pgha.http_tls_key cannot be used" : "libmicrohttpd could not be started");
 		}
 	}
-	pgha_tls_free(&tls);
+	if (door->daemon != NULL)
+		door->pause = RETRY_MS;
 	if (door->daemon != NULL)
 		pgha_agent_log("http: answers on %s%s", where, conf->http_tls_cert[0] != '\0' ? " (TLS)" : "");
 	else if (strcmp(error, door->complaint) != 0)
-		pgha_agent_log("http: cannot answer on %s, is tried again: %s", where, error);
-	(void) snprintf(door->complaint, sizeof(door->complaint), "%s", error);
+		pgha_agent_warning("http: cannot answer on %s, is tried again: %s", where, error);
+	(void) snprintf(door->complaint, sizeof(door->complaint), "%s", door->daemon == NULL ? error : "");
+}
+
+/* ---- the files of TLS ---- */
+
+static int64_t
+stamp_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return 0;
+	return (st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000) * 31 + (int64_t) st.st_ino;
+}
+
+/* Changes with the files. */
+static int64_t
+files_stamp(const PghaAgentConf *conf)
+{
+	return conf->http_tls_cert[0] != '\0' ? stamp_of(conf->http_tls_cert) * 31 + stamp_of(conf->http_tls_key) : 0;
+}
+
+static bool
+load_tls(const PghaListener *listener, PghaTls *tls, char *error, size_t error_size)
+{
+	const PghaAgentConf *conf = listener->view->conf;
+
+	tls->cert = tls->key = NULL;
+	return conf->http_tls_cert[0] == '\0' ||
+		pgha_tls_load(conf->http_tls_cert, conf->http_tls_key, tls, error, error_size);
+}
+
+/*
+ * Takes renewed files over, if they can be used: shuts what is open, to be opened
+ * with them.  Else the former ones stay in force, which is said once.
+ */
+static void
+look_at_files(PghaListener *listener, int64_t now)
+{
+	int64_t		stamp = files_stamp(listener->view->conf);
+	char		error[sizeof(listener->complaint)] = "";
+	PghaTls		tls;
+
+	listener->look_at = now + LOOK_EVERY_MS;
+	if (stamp == listener->files)
+		listener->complaint[0] = '\0';
+	if (stamp == listener->files)
+		return;
+	if (load_tls(listener, &tls, error, sizeof(error)))
+	{
+		listener->files = stamp;
+		for (int i = 0; i < listener->count; i++)
+		{
+			if (listener->door[i].daemon != NULL)
+				MHD_stop_daemon(listener->door[i].daemon);
+			listener->door[i].daemon = NULL;
+			listener->door[i].retry_at = 0;
+		}
+	}
+	else if (strcmp(error, listener->complaint) != 0)
+		pgha_agent_warning("http: the renewed certificate or key is not used, the former one stays in force: %s", error);
+	pgha_tls_free(&tls);
+	(void) snprintf(listener->complaint, sizeof(listener->complaint), "%s", error);
+}
+
+/* Opens what is not open, and due. */
+static void
+open_doors(PghaListener *listener, int64_t now)
+{
+	char		error[400] = "";
+	PghaTls		tls = {NULL, NULL};
+	bool		looked = false;
+	bool		usable = false;
+
+	for (int i = 0; i < listener->count; i++)
+	{
+		Door	   *door = &listener->door[i];
+
+		if (door->daemon != NULL || now < door->retry_at)
+			continue;
+		if (!looked)
+			usable = load_tls(listener, &tls, error, sizeof(error));
+		looked = true;
+		door->pause = door->pause != 0 ? door->pause : RETRY_MS;
+		open_door(door, usable ? &tls : NULL, error, sizeof(error));
+		door->retry_at = now + door->pause;
+	}
+	pgha_tls_free(&tls);
 }
 
 /* ---- for the process ---- */
@@ -368,22 +497,20 @@ pgha_listener_new(PghaWebView *view)
 int64_t
 pgha_listener_tend(PghaListener *listener)
 {
-	const PghaListen *listen_at = &listener->view->conf->http_listen;
 	int64_t		now = pgha_clock_ms();
-	bool		again = now >= listener->retry_at;
+	bool		open = false;
 
 	for (int i = 0; i < listener->count; i++)
 	{
-		Door	   *door = &listener->door[i];
-
-		if (door->daemon != NULL)
-			sweep(door, pgha_awake_ms());
-		else if (again)
-		{
-			open_door(door, listen_at->at[i].host, listen_at->at[i].port);
-			listener->retry_at = now + RETRY_MS;
-		}
+		if (listener->door[i].daemon != NULL)
+			sweep(&listener->door[i], pgha_awake_ms());
+		open |= listener->door[i].daemon != NULL;
 	}
+	if (!open)
+		listener->files = files_stamp(listener->view->conf);
+	else if (now >= listener->look_at)
+		look_at_files(listener, now);
+	open_doors(listener, now);
 	return now + SWEEP_MS;
 }
 

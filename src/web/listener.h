@@ -16,8 +16,9 @@ extern PghaListener *pgha_listener_new(PghaWebView *view);
 
 /*
  * Call it often: listens where it does not yet (a port may have been in use), says
- * once why it cannot, and ends connections whose request does not come to its end.
- * Returns when to call it again (pgha_clock_ms()).  Never waits.
+ * once why it cannot, takes a renewed certificate over, and ends connections whose
+ * request does not come to its end.  Returns when to call it again (pgha_clock_ms()).
+ * Waits for the look-up of a name at most, for a second.
  */
 extern int64_t pgha_listener_tend(PghaListener *listener);
 

@@ -2,9 +2,9 @@
  * metrics.c
  *		GET /metrics: numbers for Prometheus, under pgha's names.
  *
- * What is not known has no sample; pgha_up, pgha_primary and pgha_answer_age_seconds
- * are always there, so that silence can be told from well-being.  doc/metrics.md has
- * the list.  For the threads that answer, who hold the view's lock.
+ * What is not known has no sample; pgha_up and pgha_primary are always there, so that
+ * silence can be told from well-being, and so is pgha_answer_age_seconds once there was
+ * an answer.  doc/metrics.md has the list.  For the threads that answer, who hold the view's lock.
  */
 #include "metrics.h"
 
@@ -12,18 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/event_kind.h"
 #include "exposition.h"
 #include "patroni_metrics.h"
 
 /* Those of pgha_status() on a node with data. */
 static const char *const states[] = {
 	"starting", "primary", "fencing", "standby", "candidate", "promoting", "returning", "diverged", "passive"
-};
-
-/* Those of pgha_events() (doc/monitoring.md). */
-static const char *const kinds[] = {
-	"start", "lead", "follow", "failover", "promote", "fence", "diverged", "passive", "pause", "slept", "wait",
-	"lost", "archive", "address"
 };
 
 static const char *
@@ -236,16 +231,17 @@ put_counters(PghaExposition *out, const PghaWebView *view)
 {
 	static const char *const outcomes[PGHA_WEB_OUTCOMES] = {"done", "failed", "cancelled"};
 	static const char *const classes[PGHA_WEB_CLASSES] = {NULL, NULL, "2xx", NULL, "4xx", "5xx"};
+	const char *kind;
 
 	pgha_family(out, "pgha_events", "counter", "", "Events of this node since the agent was started, by kind (see pgha_events()).");
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	for (int i = 0; (kind = pgha_event_record_kind(i)) != NULL; i++)
 	{
 		int64_t		count = 0;
 
 		for (int j = 0; j < view->kinds; j++)
-			if (strcmp(view->event[j].kind, kinds[i]) == 0)
+			if (strcmp(view->event[j].kind, kind) == 0)
 				count = view->event[j].count;
-		pgha_sample_int(out, "kind", kinds[i], count);
+		pgha_sample_int(out, "kind", kind, count);
 	}
 	pgha_family(out, "pgha_promotions", "counter", "", "Times that the server was seen to become a primary since the agent was started.");
 	pgha_sample_int(out, NULL, NULL, view->promotions);

@@ -2,9 +2,12 @@
  * source.c
  *		The session with the own server, from which all that is answered comes.
  *
- * One query over and over: pgha_agent_view(), which waits for news, and with it the
- * rows of the functions that people read.  The plan is prepared once, events are
- * only read when there is a new one, so that an idle server costs next to nothing.
+ * One query over and over: pgha_agent_view(), and with it the rows of the functions
+ * that people read.  A primary answers when there is news.  A standby must not wait
+ * within a query, whose snapshot would hold up replay: it answers at once, and is
+ * asked again in a second, or when the agent has heard of news.  The plan is prepared
+ * once, events are only read when there is a new one, so that an idle server costs
+ * next to nothing.
  *
  * This thread waits; those that answer never do.  Each wait has a limit, and ends
  * when the agent does.  libpq is used in its asynchronous form, as its blocking one
@@ -25,6 +28,7 @@
 #include "../common/clock.h"
 #include "../common/extension.h"
 #include "../common/log.h"
+#include "../common/passfile.h"
 #include "../net/connect.h"
 #include "../net/member.h"
 #include "../net/resolve.h"
@@ -36,6 +40,8 @@
 #define WAIT_MS				1000
 /* What an answer may take beyond the wait. */
 #define ANSWER_LIMIT_MS		2000
+/* A query that was cancelled, or was in replay's way, is sent again after this time. */
+#define AGAIN_MS			250
 #define RETRY_FIRST_MS		100
 #define RETRY_MAX_MS		2000
 #define EVENTS_SHOWN		"50"
@@ -78,12 +84,26 @@ typedef struct Source
 	int			pipe;
 	PGconn	   *conn;
 	bool		ended;			/* the agent has gone */
+	bool		woken;			/* it has heard of news since the last question */
+	bool		standby;		/* by the last answer */
+	char		refused[6];		/* SQLSTATE of the last query's error, if the session stands; else empty */
 	char		schema[160];	/* of the extension, quoted */
 	char		complaint[512]; /* last one logged */
 	int			timeline;		/* that the history was read for; 0: none */
 } Source;
 
 /* ---- waiting ---- */
+
+/* What the agent says: that it has ended, or that there is news. */
+static void
+hear_agent(Source *source)
+{
+	char		drain[16];
+	ssize_t		got = read(source->pipe, drain, sizeof(drain));
+
+	source->ended |= got == 0;
+	source->woken |= got > 0;
+}
 
 /* Waits for the socket (-1: only for time to pass); false when time is up, or the agent has gone. */
 static bool
@@ -93,20 +113,41 @@ await(Source *source, int fd, short events, int64_t deadline)
 	{
 		struct pollfd set[2] = {{.fd = source->pipe, .events = POLLIN}, {.fd = fd, .events = events}};
 		int64_t		left = deadline - pgha_clock_ms();
-		char		drain[16];
 
 		if (left <= 0)
 			return false;
 		if (poll(set, 2, (int) left) < 0 && errno != EINTR)
 			return false;
-		if (set[0].revents != 0 && read(source->pipe, drain, sizeof(drain)) == 0)
-		{
-			source->ended = true;
+		if (set[0].revents != 0)
+			hear_agent(source);
+		if (source->ended)
 			return false;
-		}
 		if (fd >= 0 && set[1].revents != 0)
 			return true;
 	}
+}
+
+/* Lets time pass between two questions, or less if there is news; false if the session or the agent ends meanwhile. */
+static bool
+rest(Source *source, int ms)
+{
+	int64_t		deadline = pgha_clock_ms() + ms;
+
+	while (!source->woken)
+	{
+		struct pollfd set[2] = {{.fd = source->pipe, .events = POLLIN}, {.fd = PQsocket(source->conn), .events = POLLIN}};
+		int64_t		left = deadline - pgha_clock_ms();
+
+		if (left <= 0)
+			return true;
+		if (poll(set, 2, (int) left) < 0 && errno != EINTR)
+			return false;
+		if (set[0].revents != 0)
+			hear_agent(source);
+		if (source->ended || (set[1].revents != 0 && (!PQconsumeInput(source->conn) || PQstatus(source->conn) != CONNECTION_OK)))
+			return false;
+	}
+	return true;
 }
 
 /* A line in the log, unless it is the last one again; a server that is down the agent tells of itself. */
@@ -119,7 +160,7 @@ complain(Source *source, const char *error, const char *hint)
 	if (strcmp(line, source->complaint) == 0)
 		return;
 	(void) snprintf(source->complaint, sizeof(source->complaint), "%s", line);
-	pgha_agent_log("http: own server: %s%s%s", line, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+	pgha_agent_warning("http: own server: %s%s%s", line, hint != NULL ? "; " : "", hint != NULL ? hint : "");
 }
 
 /* ---- queries ---- */
@@ -134,17 +175,34 @@ hint_for(const char *sqlstate)
 	return NULL;
 }
 
+/* Will the same query do if it is sent again: was it cancelled, or in replay's way? */
+static bool
+passes(const char *sqlstate)
+{
+	return strncmp(sqlstate, "40", 2) == 0 || strcmp(sqlstate, "57014") == 0;
+}
+
 /* Is this worth a line?  Not that the server ends, or has just started. */
 static void
 judge(Source *source, const PGresult *result)
 {
 	const char *sqlstate = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
-	if (sqlstate != NULL && strncmp(sqlstate, "57", 2) != 0)
+	if (sqlstate != NULL && strncmp(sqlstate, "57", 2) != 0 && !passes(sqlstate))
 		complain(source, PQresultErrorMessage(result), hint_for(sqlstate));
 }
 
-/* The result of what was sent; NULL if there is none by the deadline, or it is an error. */
+/* The error of a result whose session goes on. */
+static void
+note_refusal(Source *source, const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	if (sqlstate != NULL && PQstatus(source->conn) == CONNECTION_OK)
+		(void) snprintf(source->refused, sizeof(source->refused), "%s", sqlstate);
+}
+
+/* The result of what was sent; NULL if there is none by the deadline, or it is an error (source->refused). */
 static PGresult *
 take_result(Source *source, int64_t deadline)
 {
@@ -152,6 +210,7 @@ take_result(Source *source, int64_t deadline)
 	PGresult   *more;
 	ExecStatusType status;
 
+	source->refused[0] = '\0';
 	while (PQflush(source->conn) > 0)
 	{
 		if (!await(source, PQsocket(source->conn), POLLOUT, deadline))
@@ -185,6 +244,7 @@ take_result(Source *source, int64_t deadline)
 	}
 	if (status == PGRES_COMMAND_OK || (status == PGRES_TUPLES_OK && PQntuples(result) == 1))
 		return result;
+	note_refusal(source, result);
 	PQclear(result);
 	return NULL;
 }
@@ -214,7 +274,22 @@ valid_until(const PghaWebAnswer *answer, int64_t now_us, int64_t valid_us)
 	return (now_us >= answer->asked_us && now_us <= answer->answered_us ? now_us : answer->asked_us) + valid_us;
 }
 
+/* Names of settings: what there is no room for is left out, but not a part of a name. */
 static void
+copy_names(char *out, size_t size, const char *names)
+{
+	size_t		length = strlen(names);
+
+	if (length >= size)
+	{
+		for (length = size - 1; length > 0 && names[length] != ','; length--)
+			;
+	}
+	memcpy(out, names, length);
+	out[length] = '\0';
+}
+
+static bool
 read_answer(PghaWebView *view, const PGresult *result, PghaWebAnswer *answer)
 {
 	answer->valid_until_us = valid_until(answer, strtoll(PQgetvalue(result, 0, 1), NULL, 10),
@@ -223,7 +298,7 @@ read_answer(PghaWebView *view, const PGresult *result, PghaWebAnswer *answer)
 	answer->in_recovery = is_true(result, 3);
 	answer->streaming = is_true(result, 4);
 	answer->events_stamp = strtoll(PQgetvalue(result, 0, 5), NULL, 10);
-	(void) snprintf(answer->pending_restart, sizeof(answer->pending_restart), "%s", PQgetvalue(result, 0, 6));
+	copy_names(answer->pending_restart, sizeof(answer->pending_restart), PQgetvalue(result, 0, 6));
 	answer->max_failover_lag = strtoll(PQgetvalue(result, 0, 7), NULL, 10);
 	answer->status = take_json(result, 8);
 	answer->members = take_json(result, 9);
@@ -231,7 +306,7 @@ read_answer(PghaWebView *view, const PGresult *result, PghaWebAnswer *answer)
 	answer->replication = take_json(result, 11);
 	answer->replay = take_json(result, 12);
 	answer->events = PQgetisnull(result, 0, 13) ? NULL : take_json(result, 13);
-	pgha_view_take(view, answer);
+	return pgha_view_take(view, answer);
 }
 
 /* One question and its answer; false if the session is of no use any more. */
@@ -243,24 +318,33 @@ ask(Source *source, char *key, size_t key_size, int64_t *events_stamp)
 	char		stamp[32];
 	const char *const values[] = {key, wait, stamp};
 	PGresult   *result;
+	bool		own;
 
+	source->woken = false;
 	(void) snprintf(wait, sizeof(wait), "%d", WAIT_MS);
 	(void) snprintf(stamp, sizeof(stamp), "%lld", (long long) *events_stamp);
 	if (!PQsendQueryPrepared(source->conn, "view", 3, values, NULL, NULL, 0))
 		return false;
 	result = take_result(source, pgha_clock_ms() + WAIT_MS + ANSWER_LIMIT_MS + source->view->conf->failure_timeout_ms);
 	if (result == NULL)
-		return false;
+		return passes(source->refused) && rest(source, AGAIN_MS);
 	answer.answered_us = pgha_clock_us();
-	read_answer(source->view, result, &answer);
+	source->standby = is_true(result, 3);
+	own = read_answer(source->view, result, &answer);
 	PQclear(result);
+	if (!own)
+	{
+		complain(source, "another node answers there than pgha.members says",
+				 "compare pgha.members with pgha.node and the port of the server");
+		return false;
+	}
 	(void) snprintf(key, key_size, "%s", answer.key);
 	*events_stamp = answer.events_stamp;
 	source->complaint[0] = '\0';
 	return true;
 }
 
-/* The history of timelines, when that has changed; one that cannot be read is none. */
+/* The history of timelines, when that has changed; one that cannot be read is none.  False only if the session is of no use. */
 static bool
 ask_history(Source *source)
 {
@@ -279,6 +363,13 @@ ask_history(Source *source)
 	if (!PQsendQueryParams(source->conn, PGHA_HISTORY_QUERY, 1, NULL, values, NULL, NULL, 0))
 		return false;
 	result = take_result(source, pgha_clock_ms() + QUERY_LIMIT_MS);
+	if (result == NULL && source->refused[0] != '\0')
+	{
+		/* That is no reason to know less of the server; what passes is tried again. */
+		if (!passes(source->refused))
+			source->timeline = timeline;
+		return true;
+	}
 	if (result == NULL)
 		return false;
 	history = pgha_history_json(PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
@@ -293,12 +384,37 @@ ask_history(Source *source)
 
 /* ---- the session ---- */
 
+/* The connection has failed: says why, unless the server is down, or just comes or goes, which the agent tells. */
+static void
+judge_connection(Source *source)
+{
+	static const int down[] = {ECONNREFUSED, ECONNRESET, ETIMEDOUT, EPIPE};
+	const char *error = PQerrorMessage(source->conn);
+
+	if (source->ended || PQstatus(source->conn) != CONNECTION_BAD || *error == '\0')
+		return;
+	for (size_t i = 0; i < sizeof(down) / sizeof(down[0]); i++)
+	{
+		if (strstr(error, strerror(down[i])) != NULL)
+			return;
+	}
+
+	/* No socket in its directory; another file that is not there is worth a line. */
+	if (strstr(error, " on socket ") != NULL && strstr(error, strerror(ENOENT)) != NULL)
+		return;
+
+	/* With its SQLSTATE, as the server may speak any language; 57P01 to 57P05: it is not there for anybody. */
+	if (strstr(error, "  57P0") == NULL && strstr(error, "closed the connection unexpectedly") == NULL)
+		complain(source, error, NULL);
+}
+
 static bool
 connect_to(Source *source, int64_t deadline)
 {
 	const PghaAgentConf *conf = source->view->conf;
 	const PghaAddress *self = &conf->members.member[conf->self];
 	char		found[512];
+	char		error[400];
 	char		addresses[PGHA_RESOLVED_SIZE] = "";
 	char		options[2048 + sizeof(addresses)];
 	char		conninfo[PGHA_MEMBER_CONNINFO_SIZE];
@@ -308,23 +424,32 @@ connect_to(Source *source, int64_t deadline)
 		(!pgha_resolve_within(self->host, LOOK_UP_LIMIT_MS, found, sizeof(found)) ||
 		 !pgha_resolved_parameters(self->host, found, addresses, sizeof(addresses))))
 		return false;
-	(void) snprintf(options, sizeof(options), OPTIONS "%s%s",
-					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "", addresses);
+
+	/* libpq would say at each connection that it is not private; pgha_connect_start() is not for threads. */
+	(void) snprintf(options, sizeof(options), OPTIONS "%s%s%s",
+					strstr(conf->conninfo, "dbname") == NULL ? " dbname=postgres" : "",
+					pgha_passfile_is_open(conf->conninfo, error, sizeof(error)) ? " passfile=/nonexistent/pgpass" : "", addresses);
 	if (!pgha_conninfo_build(conninfo, sizeof(conninfo), conf->conninfo, self, APPLICATION, options))
 	{
 		complain(source, "the connection string is too long", "shorten pgha.conninfo");
 		return false;
 	}
 	source->conn = PQconnectStart(conninfo);
-	if (source->conn == NULL || PQstatus(source->conn) == CONNECTION_BAD)
+	if (source->conn == NULL)
 		return false;
+	(void) PQsetErrorVerbosity(source->conn, PQERRORS_VERBOSE);
 	pgha_drop_notices(source->conn);
+	if (PQstatus(source->conn) == CONNECTION_BAD)
+		wants = PGRES_POLLING_FAILED;
 	while (wants == PGRES_POLLING_WRITING || wants == PGRES_POLLING_READING)
 	{
 		if (!await(source, PQsocket(source->conn), wants == PGRES_POLLING_WRITING ? POLLOUT : POLLIN, deadline))
 			return false;
 		wants = PQconnectPoll(source->conn);
 	}
+	if (wants != PGRES_POLLING_OK)
+		judge_connection(source);
+	(void) PQsetErrorVerbosity(source->conn, PQERRORS_DEFAULT);
 	return wants == PGRES_POLLING_OK && PQsetnonblocking(source->conn, 1) == 0;
 }
 
@@ -381,7 +506,8 @@ run_session(Source *source)
 	source->timeline = 0;
 	if (connect_to(source, deadline) && prepare(source, deadline))
 	{
-		while (ask(source, key, sizeof(key), &events_stamp) && ask_history(source))
+		while (ask(source, key, sizeof(key), &events_stamp) && ask_history(source) &&
+			   (!source->standby || rest(source, WAIT_MS)))
 			useful = true;
 	}
 	pgha_view_lost(source->view);

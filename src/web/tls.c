@@ -4,7 +4,8 @@
  *
  * A key is taken under the conditions under which PostgreSQL takes its own: it
  * belongs to this user and nobody else may read it, or to root and no more than a
- * group may.  Whether certificate and key match the TLS library finds out.
+ * group may.  A pair that does not belong together is none: of one that is renewed
+ * file by file there is such a moment.
  */
 #include "tls.h"
 
@@ -14,6 +15,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "../common/errors.h"
 
@@ -75,6 +80,35 @@ load(const char *path, bool is_key, char *error, size_t error_size)
 	return text;
 }
 
+/* Nobody is there to be asked. */
+static int
+no_passphrase(char *buffer, int size, int writing, void *arg)
+{
+	(void) buffer;
+	(void) size;
+	(void) writing;
+	(void) arg;
+	return -1;
+}
+
+/* Is the first certificate, which is the own one, that of the key? */
+static bool
+belong_together(const PghaTls *tls)
+{
+	BIO		   *cert_text = BIO_new_mem_buf(tls->cert, -1);
+	BIO		   *key_text = BIO_new_mem_buf(tls->key, -1);
+	X509	   *cert = cert_text != NULL ? PEM_read_bio_X509(cert_text, NULL, no_passphrase, NULL) : NULL;
+	EVP_PKEY   *key = key_text != NULL ? PEM_read_bio_PrivateKey(key_text, NULL, no_passphrase, NULL) : NULL;
+	bool		match = cert != NULL && key != NULL && X509_check_private_key(cert, key) == 1;
+
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	(void) BIO_free(key_text);
+	(void) BIO_free(cert_text);
+	ERR_clear_error();
+	return match;
+}
+
 bool
 pgha_tls_load(const char *cert, const char *key, PghaTls *tls, char *error, size_t error_size)
 {
@@ -82,7 +116,10 @@ pgha_tls_load(const char *cert, const char *key, PghaTls *tls, char *error, size
 	tls->cert = load(cert, false, error, error_size);
 	if (tls->cert != NULL)
 		tls->key = load(key, true, error, error_size);
-	return tls->key != NULL;
+	if (tls->key == NULL)
+		return false;
+	return belong_together(tls) ||
+		pgha_fail(error, error_size, "certificate \"%s\" and private key \"%s\" cannot be used, or do not belong together", cert, key);
 }
 
 void

@@ -17,8 +17,8 @@ typedef struct PghaTls
 
 /*
  * Reads both files.  False with a sentence that names the file, and never shows
- * what is in it: one cannot be read, is too long, is no PEM, or others may read the
- * key.  Always to be followed by pgha_tls_free().
+ * what is in it: one cannot be read, is too long, is no PEM, others may read the key,
+ * or they do not belong together.  Always to be followed by pgha_tls_free().
  */
 extern bool pgha_tls_load(const char *cert, const char *key, PghaTls *tls, char *error, size_t error_size);
 

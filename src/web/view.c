@@ -70,7 +70,7 @@ static void
 count_events(PghaWebView *view)
 {
 	const char *self = view->conf->members.member[view->conf->self].name;
-	const char *newest = text_of(json_array_get(view->events, 0), "at");
+	const char *newest = "";
 	bool		first = view->counted_to[0] == '\0';
 	size_t		index;
 	json_t	   *event;
@@ -79,13 +79,19 @@ count_events(PghaWebView *view)
 	{
 		const char *at = text_of(event, "at");
 
+		/* Those of other nodes have the times of other clocks, and come when they come. */
+		if (strcmp(text_of(event, "node"), self) != 0)
+			continue;
+		if (newest[0] == '\0')
+			newest = at;
+
 		/* They have the same form, and the same time zone: that of the session. */
 		if (first || strcmp(at, view->counted_to) <= 0)
 			break;
-		if (strcmp(text_of(event, "node"), self) == 0)
-			count_kind(view, text_of(event, "kind"));
+		count_kind(view, text_of(event, "kind"));
 	}
-	(void) snprintf(view->counted_to, sizeof(view->counted_to), "%s", newest[0] != '\0' ? newest : "0");
+	if (first || newest[0] != '\0')
+		(void) snprintf(view->counted_to, sizeof(view->counted_to), "%s", newest[0] != '\0' ? newest : "0");
 }
 
 /* Where a leader is known, how far it was when it was last heard. */
@@ -127,11 +133,16 @@ count_recoveries(PghaWebView *view, bool first)
 	}
 }
 
-void
+bool
 pgha_view_take(PghaWebView *view, PghaWebAnswer *answer)
 {
 	bool		first = !view->answered;
 
+	if (strcmp(text_of(answer->status, "node"), view->conf->members.member[view->conf->self].name) != 0)
+	{
+		forget_documents(answer);
+		return false;
+	}
 	(void) pthread_mutex_lock(&view->lock);
 	if (answer->events != NULL)
 	{
@@ -151,6 +162,7 @@ pgha_view_take(PghaWebView *view, PghaWebAnswer *answer)
 	note_leader(view);
 	count_recoveries(view, first);
 	(void) pthread_mutex_unlock(&view->lock);
+	return true;
 }
 
 void

@@ -67,7 +67,7 @@ typedef struct PghaWebView
 		char		kind[32];
 		int64_t		count;
 	}			event[PGHA_WEB_KINDS];
-	char		counted_to[40]; /* time of the newest event that was counted */
+	char		counted_to[40]; /* time of the newest own event that was counted; "0": there was none */
 	int64_t		promotions;		/* seen to have become a primary */
 	int64_t		demotions;		/* ... a standby */
 	int64_t		recoveries[PGHA_WEB_OUTCOMES];
@@ -77,8 +77,11 @@ typedef struct PghaWebView
 
 extern void pgha_view_init(PghaWebView *view, const PghaAgentConf *conf, PghaWebShared *shared);
 
-/* Takes over an answer, whose documents are the view's from then on.  These two take the lock. */
-extern void pgha_view_take(PghaWebView *view, PghaWebAnswer *answer);
+/*
+ * Takes over an answer, whose documents are the view's from then on; false if it is
+ * another node's, of whom nothing is said here.  These two take the lock.
+ */
+extern bool pgha_view_take(PghaWebView *view, PghaWebAnswer *answer);
 
 /* The session is gone: nothing is known of the server any more. */
 extern void pgha_view_lost(PghaWebView *view);

@@ -8,8 +8,8 @@
  * what it sees of the server, and that it lives itself.
  *
  * The child ends when its pipe is closed, that is, with the agent, however that
- * ends.  One that dies is started again after a pause; other settings, and a renewed
- * certificate, are taken over by a new one.
+ * ends; a byte in it says that there is news.  One that dies is started again after a
+ * pause; other settings are taken over by a new one.
  */
 #include "web.h"
 
@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../common/child.h"
@@ -29,8 +28,8 @@
 #include "tls.h"
 
 #define PAUSE_MS		2000
-/* How often the files of TLS are looked at. */
-#define LOOK_EVERY_MS	3000
+#define NEWS_SIZE		256
+#define IGNORED			"as the agent of a witness does not answer over HTTP"
 /* One that has not ended by then after its pipe was closed hangs. */
 #define END_LIMIT_MS	5000
 
@@ -40,9 +39,10 @@ typedef struct Settings
 	PghaListen	listen;
 	char		cert[PATH_MAX];
 	char		key[PATH_MAX];
-	int64_t		files;			/* changes with them */
 	char		cluster[64];
 	char		conninfo[PGHA_CONNINFO_SIZE];
+	char		address[PGHA_ADDRESS_TEXT_SIZE];
+	bool		log_json;
 	PghaMembers members;
 	int			self;
 	int			failure_timeout_ms;
@@ -55,34 +55,6 @@ static int64_t start_at = 0;	/* not before this time */
 static int64_t kill_at = 0;		/* if it has not ended by then */
 static Settings in_force;		/* of the process that runs */
 
-static int64_t
-stamp_of(const char *path)
-{
-	struct stat st;
-
-	if (path[0] == '\0' || stat(path, &st) != 0)
-		return 0;
-	return (st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000) * 31 + (int64_t) st.st_ino;
-}
-
-/* The files of TLS are looked at now and then only. */
-static int64_t
-files_stamp(const PghaAgentConf *conf)
-{
-	static int64_t next = 0;
-	static int64_t stamp = 0;
-	int64_t		now = pgha_clock_ms();
-
-	if (conf->http_tls_cert[0] == '\0')
-		return 0;
-	if (now >= next)
-	{
-		next = now + LOOK_EVERY_MS;
-		stamp = stamp_of(conf->http_tls_cert) * 31 + stamp_of(conf->http_tls_key);
-	}
-	return stamp;
-}
-
 static void
 take_settings(const PghaAgentConf *conf, Settings *settings)
 {
@@ -90,9 +62,10 @@ take_settings(const PghaAgentConf *conf, Settings *settings)
 	settings->listen = conf->http_listen;
 	memcpy(settings->cert, conf->http_tls_cert, sizeof(settings->cert));
 	memcpy(settings->key, conf->http_tls_key, sizeof(settings->key));
-	settings->files = files_stamp(conf);
 	memcpy(settings->cluster, conf->cluster, sizeof(settings->cluster));
 	memcpy(settings->conninfo, conf->conninfo, sizeof(settings->conninfo));
+	memcpy(settings->address, conf->address, sizeof(settings->address));
+	settings->log_json = conf->log_json;
 	settings->members = conf->members;
 	settings->self = conf->self;
 	settings->failure_timeout_ms = conf->failure_timeout_ms;
@@ -107,7 +80,7 @@ start_process(const PghaAgentConf *conf)
 		shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
 	{
-		pgha_agent_log("http: could not start the process: %s", strerror(errno));
+		pgha_agent_warning("http: could not start the process: %s", strerror(errno));
 		shared = shared == MAP_FAILED ? NULL : shared;
 		return;
 	}
@@ -125,13 +98,28 @@ start_process(const PghaAgentConf *conf)
 		pipe_fd = ends[1];
 		return;
 	}
-	pgha_agent_log("http: could not start the process: %s", strerror(errno));
+	pgha_agent_warning("http: could not start the process: %s", strerror(errno));
 	web_pid = 0;
 	(void) close(ends[1]);
 }
 
+/* What the agent has heard of its server has changed: who asks it only now and then is to ask now. */
+static void
+tell_news(const char *state, const char *leader)
+{
+	static char told[NEWS_SIZE] = "";
+	char		news[NEWS_SIZE];
+
+	(void) snprintf(news, sizeof(news), "%s %s", state, leader);
+	if (strcmp(news, told) == 0)
+		return;
+	memcpy(told, news, sizeof(told));
+	if (pipe_fd >= 0 && write(pipe_fd, "n", 1) < 0 && errno != EAGAIN)
+		return;					/* it has ended, which is noticed elsewhere */
+}
+
 void
-pgha_web_tend(const PghaAgentConf *conf, PghaServer server)
+pgha_web_tend(const PghaAgentConf *conf, PghaServer server, const char *state, const char *leader)
 {
 	int64_t		now = pgha_clock_ms();
 	Settings	wanted;
@@ -159,6 +147,7 @@ pgha_web_tend(const PghaAgentConf *conf, PghaServer server)
 		atomic_store(&shared->server, (int) server);
 		atomic_store(&shared->alive_at, now);
 	}
+	tell_news(state, leader);
 }
 
 bool
@@ -169,11 +158,21 @@ pgha_web_ended(pid_t pid)
 	web_pid = 0;
 	if (pipe_fd >= 0)
 	{
-		pgha_agent_log("http: the process has died, and is started again");
+		pgha_agent_warning("http: the process has died, and is started again");
 		(void) close(pipe_fd);
 	}
 	pipe_fd = -1;
 	return true;
+}
+
+void
+pgha_web_witness(const PghaAgentConf *conf)
+{
+	static bool told = false;
+
+	if (conf->http_listen.count > 0 && !told)
+		pgha_agent_warning("http: pgha.http is not used, " IGNORED);
+	told = conf->http_listen.count > 0;
 }
 
 void
@@ -182,6 +181,11 @@ pgha_web_print(const PghaAgentConf *conf)
 	char		error[400];
 	PghaTls		tls;
 
+	if (conf->witness && conf->http_listen.count > 0)
+	{
+		printf("http              %s: not used, " IGNORED "\n", conf->http);
+		return;
+	}
 	printf("http              %s%s\n", conf->http_listen.count > 0 ? conf->http : "(none)",
 		   conf->http_listen.count > 0 && conf->http_tls_cert[0] != '\0' ? " (TLS)" : "");
 	if (conf->http_listen.count == 0 || conf->http_tls_cert[0] == '\0')

@@ -12,12 +12,16 @@
 #include "../host/server_ctl.h"
 
 /*
- * Starts the process, or starts it anew if it has ended or its settings or the
- * files of TLS have changed; tells it what the agent sees of the server, and that
- * the agent lives.  Call it in every round of the agent's loop; it costs nothing
- * then.  Without pgha.http there is no process.
+ * Starts the process, or starts it anew if it has ended or its settings have
+ * changed; tells it what the agent sees of the server, and that the agent lives.
+ * When `state` or `leader` changes, which is what the agent hears from the server, the
+ * process asks the server at once.  Call it in every round of the agent's loop;
+ * it costs nothing then.  Without pgha.http there is no process.
  */
-extern void pgha_web_tend(const PghaAgentConf *conf, PghaServer server);
+extern void pgha_web_tend(const PghaAgentConf *conf, PghaServer server, const char *state, const char *leader);
+
+/* Instead of it, on a witness: says once that pgha.http is not used. */
+extern void pgha_web_witness(const PghaAgentConf *conf);
 
 /* A child has been reaped: was it this one? */
 extern bool pgha_web_ended(pid_t pid);

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "../../common/presence.h"
 #include "../agents.h"
 #include "absent.h"
 #include "tell.h"
@@ -18,16 +19,11 @@
 #define ABSENT_AFTER	INT64CONST(10000000)
 #define TIMEOUTS		3
 
-typedef struct Presence
-{
-	char		name[PGHA_NAME_SIZE];	/* whose; members may change */
-	bool		seen;
-	bool		told;			/* that it is absent */
-	pgha_time	absent_since;	/* 0: it is there */
-} Presence;
+static PghaPresence members[PGHA_PRESENCES];
+static PghaPresence agents[PGHA_PRESENCES];
 
-static Presence members[PGHA_MAX_MEMBERS];
-static Presence agents[PGHA_MAX_MEMBERS];
+/* Of which lead that holds: once somebody else has led, it may have told otherwise. */
+static uint64 term = 0;
 
 static pgha_time
 limit_of(const PghaNode *node)
@@ -35,47 +31,22 @@ limit_of(const PghaNode *node)
 	return Max(ABSENT_AFTER, TIMEOUTS * node->settings.failure_timeout);
 }
 
-/* Takes note whether it is there; true if that is to be told. */
-static bool
-is_news(Presence *presence, const char *name, bool there, pgha_time limit, pgha_time now)
-{
-	if (strcmp(presence->name, name) != 0)
-	{
-		memset(presence, 0, sizeof(*presence));
-		strlcpy(presence->name, name, sizeof(presence->name));
-	}
-	if (there)
-	{
-		bool		back = presence->told;
-
-		presence->seen = true;
-		presence->told = false;
-		presence->absent_since = 0;
-		return back;
-	}
-	if (presence->absent_since == 0)
-		presence->absent_since = now;
-	if (presence->told || now - presence->absent_since < limit)
-		return false;
-	presence->told = true;
-	return true;
-}
-
 static void
 tend_member(const PghaNode *node, int i, pgha_time now)
 {
 	const char *name = node->settings.name[i];
 	const char *what = i < node->settings.count ? "member" : "witness";
+	PghaPresence *presence = pgha_presence_of(members, name, now);
 	char		text[200];
 
-	if (!is_news(&members[i], name, node->member[i].contact == PGHA_CONTACT_ANSWERED, limit_of(node), now))
+	if (!pgha_presence_is_news(presence, node->member[i].contact == PGHA_CONTACT_ANSWERED, limit_of(node), now))
 		return;
-	if (members[i].told)
+	if (presence->told)
 		snprintf(text, sizeof(text), "%s \"%s\" has not answered for %d s: %s", what, name,
-				 (int) (limit_of(node) / 1000000), pgha_contact_name(node->member[i].contact));
+				 (int) (presence->waited / 1000000), pgha_contact_name(node->member[i].contact));
 	else
 		snprintf(text, sizeof(text), "%s \"%s\" answers again", what, name);
-	PghaTellOwn(node, members[i].told ? "absent" : "returned", text);
+	PghaTellOwn(node, presence->told ? "absent" : "returned", text);
 }
 
 static void
@@ -83,19 +54,31 @@ tend_agent(const PghaNode *node, int i, pgha_time now)
 {
 	const char *name = node->settings.name[i];
 	bool		there = PghaAgentConnected(name);
+	PghaPresence *presence = pgha_presence_of(agents, name, now);
 	char		text[200];
 
 	/* Of a host that is gone, or of one that has no agent, nothing is said. */
-	if (!there && (strcmp(agents[i].name, name) != 0 || !agents[i].seen || members[i].absent_since != 0))
+	if (!there && (!presence->seen || pgha_presence_of(members, name, now)->absent_since != 0))
 	{
-		agents[i].absent_since = 0;
+		presence->absent_since = 0;
 		return;
 	}
-	if (!is_news(&agents[i], name, there, limit_of(node), now))
+	if (!pgha_presence_is_news(presence, there, limit_of(node), now))
 		return;
-	snprintf(text, sizeof(text), agents[i].told ? "the agent of node \"%s\" is not connected any more" :
+	snprintf(text, sizeof(text), presence->told ? "the agent of node \"%s\" is not connected any more" :
 			 "the agent of node \"%s\" is connected again", name);
-	PghaTellOwn(node, agents[i].told ? "absent" : "returned", text);
+	PghaTellOwn(node, presence->told ? "absent" : "returned", text);
+}
+
+/* While this node does not lead, nobody is missed; who was told absent stays so. */
+static void
+forget_waits(PghaPresence *all)
+{
+	for (int i = 0; i < PGHA_PRESENCES; i++)
+	{
+		if (!all[i].told)
+			all[i].absent_since = 0;
+	}
 }
 
 void
@@ -105,9 +88,15 @@ PghaAbsentTend(const PghaMonitor *monitor, pgha_time now)
 
 	if (node->state != PGHA_PRIMARY)
 	{
+		forget_waits(members);
+		forget_waits(agents);
+		return;
+	}
+	if (node->durable.claim.term != term)
+	{
 		memset(members, 0, sizeof(members));
 		memset(agents, 0, sizeof(agents));
-		return;
+		term = node->durable.claim.term;
 	}
 	for (int i = 0; i < monitor->config.members.voters; i++)
 	{

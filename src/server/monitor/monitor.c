@@ -83,6 +83,7 @@ step(const PghaEvent *event)
 	PghaLocal	local;
 	pgha_time	now = pgha_clock_us();
 	PghaState	before = monitor.node.state;
+	bool		open = monitor.node.gate_open;
 	PghaDurable durable = monitor.node.durable;
 	uint64		beat = monitor.node.voting.beat;
 	uint64		candidacy = monitor.node.voting.candidacy;
@@ -121,7 +122,7 @@ step(const PghaEvent *event)
 	if (monitor.node.state != before || memcmp(&monitor.node.durable, &durable, sizeof(durable)) != 0 ||
 		monitor.node.voting.beat != beat || monitor.node.voting.candidacy != candidacy)
 		PghaPublish(&monitor);
-	if (monitor.node.state != before || monitor.node.durable.paused != durable.paused)
+	if (monitor.node.state != before || monitor.node.gate_open != open || monitor.node.durable.paused != durable.paused)
 		PghaAgentsWake();
 }
 

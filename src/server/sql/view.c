@@ -5,8 +5,10 @@
  *
  * The agent calls pgha_agent_view() over and over, in a session of its own, and
  * reads the other functions with the same query: they are called when this one
- * returns.  It waits on the board, as pgha_agent_poll() does, so that a change of
- * state shows at once and a quiet server is asked once a second.
+ * returns.  On a primary it waits on the board, as pgha_agent_poll() does, so that a
+ * change of state shows at once and a quiet server is asked once a second.  On a
+ * standby it never waits: the snapshot of the query would hold up replay, or the
+ * session be ended by it.
  *
  * How long the gate stays open is what the answer is worth: the agent must not say
  * that this server leads for longer than that, whatever becomes of the server.  It
@@ -110,8 +112,8 @@ pending_restart(void)
 }
 
 /*
- * pgha_agent_view(seen, wait_ms): waits at most wait_ms until its key is another
- * one than `seen`.  See pgha--1.0--1.1.sql for what comes out.
+ * pgha_agent_view(seen, wait_ms): on a primary, waits at most wait_ms until its key is
+ * another one than `seen`.  See pgha--1.0--1.1.sql for what comes out.
  */
 Datum
 pgha_sql_agent_view(PG_FUNCTION_ARGS)
@@ -134,7 +136,8 @@ pgha_sql_agent_view(PG_FUNCTION_ARGS)
 	deadline = answer_by(pgha_clock_us(), wait_ms);
 	ConditionVariablePrepareToSleep(&PghaTheBoard()->changed);
 	PghaEndIfStopping();
-	while (make_key(key, sizeof(key), events = events_stamp()), strcmp(key, seen) == 0 && pgha_clock_us() < deadline)
+	while (make_key(key, sizeof(key), events = events_stamp()),
+		   strcmp(key, seen) == 0 && !RecoveryInProgress() && pgha_clock_us() < deadline)
 	{
 		(void) PghaSleepUntil(&PghaTheBoard()->changed, Min(deadline, pgha_clock_us() + PGHA_STOP_LOOK_US));
 		PghaEndIfStopping();

@@ -25,6 +25,7 @@ main(int argc, char **argv)
 	test_conninfo();
 	test_address_spec();
 	test_listen();
+	test_presence();
 	test_words();
 	test_report();
 	test_history();

@@ -27,6 +27,7 @@ extern void test_members(void);
 extern void test_conninfo(void);
 extern void test_address_spec(void);
 extern void test_listen(void);
+extern void test_presence(void);
 extern void test_words(void);
 extern void test_report(void);
 extern void test_history(void);
