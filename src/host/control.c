@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <access/transam.h>
 #include <catalog/pg_control.h>
 #include <common/controldata_utils.h>
 #include <common/logging.h>
@@ -34,6 +33,9 @@
  * A file of 8 kB: what takes longer hangs.  The agent's loop waits for it, more than once
  * in a round perhaps, and must give a sign of life in WatchdogSec= of its unit.
  */
+/* FirstNormalObjectId of access/transam.h, the same since PostgreSQL 7.2: what initdb makes has lower ones. */
+#define FIRST_NORMAL_OID	16384
+
 #define READ_LIMIT_MS	10000
 
 /* What the child hands on; or what it says on stderr instead. */
@@ -192,7 +194,7 @@ pgha_server_control(const PghaAgentConf *conf, PghaControl *control,
 	 * Whatever is made has an OID, and the first that a server gives is 16384; initdb's
 	 * are below, also after they have been used up once.  A crash leaves it open.
 	 */
-	control->untouched = file->state == DB_SHUTDOWNED && file->checkPointCopy.nextOid < FirstNormalObjectId &&
+	control->untouched = file->state == DB_SHUTDOWNED && file->checkPointCopy.nextOid < FIRST_NORMAL_OID &&
 		file->checkPointCopy.ThisTimeLineID == 1;
 	control->wal_segment_size = (int) file->xlog_seg_size;
 	return true;
