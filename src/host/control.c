@@ -29,13 +29,13 @@
 #define TRIES		5
 #define PAUSE_NS	20000000
 
+/* FirstNormalObjectId of access/transam.h, the same since PostgreSQL 7.2: what initdb makes has lower ones. */
+#define FIRST_NORMAL_OID	16384
+
 /*
  * A file of 8 kB: what takes longer hangs.  The agent's loop waits for it, more than once
  * in a round perhaps, and must give a sign of life in WatchdogSec= of its unit.
  */
-/* FirstNormalObjectId of access/transam.h, the same since PostgreSQL 7.2: what initdb makes has lower ones. */
-#define FIRST_NORMAL_OID	16384
-
 #define READ_LIMIT_MS	10000
 
 /* What the child hands on; or what it says on stderr instead. */
