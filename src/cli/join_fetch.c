@@ -109,7 +109,8 @@ find_primary(PghaJoin *join, const PghaAddress *at)
 	PQfinish(conn);
 	if (!pgha_members_parse(address, &one, error, sizeof(error)) || one.count != 1)
 	{
-		(void) pgha_setup_refuse(setup, "\"pgha status\" there says why.", "no primary leads, as the member at %s:%d sees it", at->host, at->port);
+		(void) pgha_setup_refuse(setup, "\"pgha status\" there says why.  If it waits for nodes that have never joined, lead it on by order:"
+									" \"pgha promote --force\" there.", "no primary leads, as the member at %s:%d sees it", at->host, at->port);
 		return NULL;
 	}
 	join->primary = one.member[0];
