@@ -45,20 +45,6 @@ fail(PghaSetup *setup, const char *what)
 	return pgha_setup_refuse(setup, NULL, "%s: %s", what, error);
 }
 
-static bool
-go_on(PghaSetup *setup)
-{
-	pgha_setup_step();
-	return !pgha_setup_interrupted(NULL) || pgha_setup_refuse(setup, NULL, "interrupted");
-}
-
-static bool
-write_record(PghaSetup *setup, const PghaPlan *plan)
-{
-	return pgha_record_write(setup->home.conf.directory, &setup->record, plan, setup->error, sizeof(setup->error)) &&
-		go_on(setup);
-}
-
 /* Beside its place first: what is there is whole, or not there. */
 static bool
 make_data(PghaSetup *setup, Done *done)
@@ -70,7 +56,7 @@ make_data(PghaSetup *setup, Done *done)
 	(void) snprintf(making, sizeof(making), "%s.making", setup->home.conf.data);
 	if (!pgha_remove_tree(making, true) && errno != ENOENT)
 		return pgha_setup_refuse(setup, NULL, "could not remove \"%s\" of an earlier attempt: %s", making, strerror(errno));
-	if (!pgha_setup_initdb(&setup->home.conf, making, more, &ours, setup->error, sizeof(setup->error)) || !go_on(setup))
+	if (!pgha_setup_initdb(&setup->home.conf, making, more, &ours, setup->error, sizeof(setup->error)) || !pgha_setup_go_on(setup))
 	{
 		(void) pgha_remove_tree(making, true);
 		return false;
@@ -83,7 +69,7 @@ make_data(PghaSetup *setup, Done *done)
 		return false;
 	}
 	setup->home.made = done->data = true;
-	return go_on(setup);
+	return pgha_setup_go_on(setup);
 }
 
 /* A server that we have made is seen by nobody before it has a password. */
@@ -91,7 +77,7 @@ static bool
 begin_new(PghaSetup *setup, Done *done)
 {
 	setup->record.made_data = true;
-	if (!write_record(setup, NULL))
+	if (!pgha_setup_write_record(setup, NULL))
 		return false;
 	if (!setup->home.made)
 	{
@@ -101,7 +87,7 @@ begin_new(PghaSetup *setup, Done *done)
 	}
 	return pgha_setup_survey(setup) &&
 		pgha_setup_plan(setup, PGHA_FORM_FIRST) &&
-		write_record(setup, &setup->plan) &&
+		pgha_setup_write_record(setup, &setup->plan) &&
 		(setup->survey.running || pgha_plan_write(&setup->plan, setup->plan.count, setup->error, sizeof(setup->error)));
 }
 
@@ -115,7 +101,7 @@ fill(PghaSetup *setup, Done *done)
 		return false;
 	if (!setup->survey.running && !pgha_home_start(&setup->home, setup->error, sizeof(setup->error)))
 		return fail(setup, "the server could not be started as it is");
-	if (!go_on(setup) || !pgha_database_look(setup, &found))
+	if (!pgha_setup_go_on(setup) || !pgha_database_look(setup, &found))
 		return false;
 	done->at_work = found.at_work;
 	/* An earlier call has come that far; it may take pgha.startup_grace until the node leads again. */
@@ -130,12 +116,12 @@ fill(PghaSetup *setup, Done *done)
 	setup->record.made_role |= done->role;
 	setup->record.made_extension |= done->extension;
 	if (!pgha_setup_plan(setup, setup->record.made_data ? PGHA_FORM_WHOLE : PGHA_FORM_ADDED) ||
-		!write_record(setup, &setup->plan) ||
+		!pgha_setup_write_record(setup, &setup->plan) ||
 		!pgha_plan_write(&setup->plan, 1, setup->error, sizeof(setup->error)))
 		return false;
 	pgha_note("making the role and the extension");
 	done->filled = true;
-	return pgha_database_fill(setup, &found) && go_on(setup);
+	return pgha_database_fill(setup, &found) && pgha_setup_go_on(setup);
 }
 
 static bool
@@ -153,9 +139,9 @@ restart(PghaSetup *setup, const Done *done)
 	if (is_as_planned(setup, done))
 	{
 		setup->record.done = true;
-		return write_record(setup, &setup->plan);
+		return pgha_setup_write_record(setup, &setup->plan);
 	}
-	if (!pgha_plan_write(&setup->plan, setup->plan.count, setup->error, sizeof(setup->error)) || !go_on(setup))
+	if (!pgha_plan_write(&setup->plan, setup->plan.count, setup->error, sizeof(setup->error)) || !pgha_setup_go_on(setup))
 		return false;
 	if (pgha_home_needs_root(&setup->home))
 	{
@@ -164,14 +150,14 @@ restart(PghaSetup *setup, const Done *done)
 		return true;
 	}
 	pgha_note("restarting the server");
-	if (!pgha_home_stop(&setup->home, setup->error, sizeof(setup->error)) || !go_on(setup))
+	if (!pgha_home_stop(&setup->home, setup->error, sizeof(setup->error)) || !pgha_setup_go_on(setup))
 		return false;
 	if (!pgha_home_start(&setup->home, setup->error, sizeof(setup->error)))
 		return fail(setup, "the server does not start with its new settings");
-	if (!go_on(setup) || !pgha_setup_wait(setup, LEADS, DOES_NOT_LEAD))
+	if (!pgha_setup_go_on(setup) || !pgha_setup_wait(setup, LEADS, DOES_NOT_LEAD))
 		return false;
 	setup->record.done = true;
-	return write_record(setup, &setup->plan);
+	return pgha_setup_write_record(setup, &setup->plan);
 }
 
 /* ---- back ---- */
@@ -259,7 +245,7 @@ pgha_create_make(PghaSetup *setup)
 	bool		made;
 
 	done.had_state = setup->home.made && !pgha_missing_in(setup->home.conf.data, "pgha.state");
-	made = write_record(setup, &setup->plan) &&
+	made = pgha_setup_write_record(setup, &setup->plan) &&
 		((setup->home.made && !setup->record.made_data) || begin_new(setup, &done)) &&
 		fill(setup, &done) &&
 		restart(setup, &done);

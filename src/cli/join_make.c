@@ -36,19 +36,6 @@ typedef struct Done
 	bool		placed;			/* the copy is in its place */
 } Done;
 
-static bool
-go_on(PghaSetup *setup)
-{
-	pgha_setup_step();
-	return !pgha_setup_interrupted(NULL) || pgha_setup_refuse(setup, NULL, "interrupted");
-}
-
-static bool
-write_record(PghaSetup *setup, const PghaPlan *plan)
-{
-	return pgha_record_write(setup->home.conf.directory, &setup->record, plan, setup->error, sizeof(setup->error)) && go_on(setup);
-}
-
 /* ---- the copy ---- */
 
 static void
@@ -138,7 +125,7 @@ settle_copy(PghaJoin *join, const char *making)
 		(void) snprintf(home->conf.config_file, sizeof(home->conf.config_file), "%.*s/postgresql.conf", PATH_MAX - 32, home->conf.data);
 		(void) snprintf(setup->survey.hba_file, sizeof(setup->survey.hba_file), "%.*s/pg_hba.conf", PATH_MAX - 32, home->conf.data);
 	}
-	return go_on(setup);
+	return pgha_setup_go_on(setup);
 }
 
 static bool
@@ -166,7 +153,7 @@ copy_data(PghaJoin *join, const char *making)
 	status = pgha_run(&run);
 	if (run.was_cancelled)
 		return pgha_setup_refuse(setup, NULL, "interrupted");
-	return status == 0 ? go_on(setup) :
+	return status == 0 ? pgha_setup_go_on(setup) :
 		pgha_setup_refuse(setup, NULL, "pg_basebackup ended with status %d: %s", status, run.last);
 }
 
@@ -180,7 +167,7 @@ make_room(PghaJoin *join, Done *done)
 	if (!setup->home.made)
 		return true;
 	(void) snprintf(setup->record.kept, sizeof(setup->record.kept), "%.*s.old-%s", PATH_MAX - 64, setup->home.conf.data, join->time);
-	if (!write_record(setup, &setup->plan))
+	if (!pgha_setup_write_record(setup, &setup->plan))
 		return false;
 	done->stopped = setup->survey.running;
 	if (!pgha_home_stop(&setup->home, setup->error, sizeof(setup->error)) ||
@@ -189,7 +176,7 @@ make_room(PghaJoin *join, Done *done)
 	if (rename(setup->home.conf.data, setup->record.kept) != 0 || !pgha_sync_parent(setup->home.conf.data))
 		return pgha_setup_refuse(setup, NULL, "could not rename \"%s\" to \"%s\": %s", setup->home.conf.data, setup->record.kept, strerror(errno));
 	setup->home.made = false;
-	return go_on(setup);
+	return pgha_setup_go_on(setup);
 }
 
 static bool
@@ -204,12 +191,12 @@ make_data(PghaJoin *join, Done *done)
 		!copy_data(join, making) || !settle_copy(join, making) || !make_room(join, done))
 		return false;
 	setup->record.made_data = true;
-	if (!write_record(setup, &setup->plan))
+	if (!pgha_setup_write_record(setup, &setup->plan))
 		return false;
 	if (rename(making, setup->home.conf.data) != 0 || !pgha_sync_parent(setup->home.conf.data))
 		return pgha_setup_refuse(setup, "It must be missing, or empty and no mount point.", "could not put the copy in the place of \"%s\": %s", setup->home.conf.data, strerror(errno));
 	setup->home.made = done->placed = true;
-	return go_on(setup);
+	return pgha_setup_go_on(setup);
 }
 
 /* What has not begun to be a member leaves nothing; data that were there are there again. */
@@ -259,7 +246,7 @@ take_back(PghaJoin *join, const Done *done)
 static bool
 add_member(PghaJoin *join)
 {
-	return !join->adds || (pgha_join_add(join) && go_on(&join->setup));
+	return !join->adds || (pgha_join_add(join) && pgha_setup_go_on(&join->setup));
 }
 
 bool
@@ -267,13 +254,13 @@ pgha_join_make(PghaJoin *join)
 {
 	PghaSetup  *setup = &join->setup;
 	Done		done = {0};
-	bool		made = add_member(join) && write_record(setup, &setup->plan) &&
+	bool		made = add_member(join) && pgha_setup_write_record(setup, &setup->plan) &&
 		((setup->home.made && setup->record.made_data) || make_data(join, &done));
 
 	if (made && (done.placed || !setup->survey.running))
 	{
 		pgha_note("starting the server");
-		made = pgha_home_start(&setup->home, setup->error, sizeof(setup->error)) && go_on(setup);
+		made = pgha_home_start(&setup->home, setup->error, sizeof(setup->error)) && pgha_setup_go_on(setup);
 	}
 	if (made)
 	{
@@ -283,7 +270,7 @@ pgha_join_make(PghaJoin *join)
 	}
 	setup->record.done = made;
 	if (made)
-		made = write_record(setup, NULL);
+		made = pgha_setup_write_record(setup, NULL);
 	else
 		take_back(join, &done);
 	pgha_plan_free(&setup->plan);

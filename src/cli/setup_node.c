@@ -494,3 +494,17 @@ pgha_setup_agent(PghaSetup *setup)
 	printf("The agent, which brings this node back after a failure, does not run yet.  As %s, as a service or by hand:\n  %s\n",
 		   setup->home.agent_unit ? "root" : setup->home.owner, command);
 }
+
+bool
+pgha_setup_go_on(PghaSetup *setup)
+{
+	pgha_setup_step();
+	return !pgha_setup_interrupted(NULL) || pgha_setup_refuse(setup, NULL, "interrupted");
+}
+
+bool
+pgha_setup_write_record(PghaSetup *setup, const PghaPlan *plan)
+{
+	return pgha_record_write(setup->home.conf.directory, &setup->record, plan, setup->error, sizeof(setup->error)) &&
+		pgha_setup_go_on(setup);
+}

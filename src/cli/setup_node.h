@@ -112,4 +112,10 @@ extern bool pgha_setup_wait(PghaSetup *setup, const char *condition, const char 
 /* Starts the agent where a unit is there for that, and says what is left to be typed. */
 extern void pgha_setup_agent(PghaSetup *setup);
 
+/* Between two changes: false, with a message, if the user has called it off. */
+extern bool pgha_setup_go_on(PghaSetup *setup);
+
+/* Writes down how far it is; then the same. */
+extern bool pgha_setup_write_record(PghaSetup *setup, const PghaPlan *plan);
+
 #endif							/* PGHA_CLI_SETUP_NODE_H */

@@ -249,22 +249,6 @@ make_list(Change *change, const PghaAddress *address)
 
 /* ---- may it leave? ---- */
 
-/* What its agent says of its server; empty if it is not there. */
-static void
-server_of(const char *node, char *server, size_t size)
-{
-	PghaBoard  *board = PghaTheBoard();
-
-	server[0] = '\0';
-	LWLockAcquire(board->lock, LW_SHARED);
-	for (int i = 0; i < PGHA_MAX_MEMBERS; i++)
-	{
-		if (strcmp(board->agent[i].node, node) == 0 && PghaAgentPresent(&board->agent[i]))
-			strlcpy(server, board->agent[i].server, size);
-	}
-	LWLockRelease(board->lock);
-}
-
 /* Its server must be known to be down, unless the caller forces. */
 static void
 check_is_gone(const Change *change, int member)
@@ -274,7 +258,7 @@ check_is_gone(const Change *change, int member)
 	bool		down;
 	bool		up;
 
-	server_of(change->node, server, sizeof(server));
+	PghaAgentServer(change->node, server, sizeof(server));
 	down = strcmp(server, "stopped") == 0 || strcmp(server, "crashed") == 0 || strcmp(server, "absent") == 0 ||
 		(view->contact == PGHA_CONTACT_REFUSED && change->view->settings.refused_is_down);
 	up = strcmp(server, "running") == 0 || view->contact == PGHA_CONTACT_ANSWERED ||
