@@ -15,10 +15,10 @@ JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.de
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pgha'
 ORDER BY p.oid::regprocedure::text COLLATE "C";
 
--- nothing else but views
+-- nothing else but views (and from 17 on their row types)
 SELECT pg_describe_object(d.classid, d.objid, d.objsubid) AS object
 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-WHERE e.extname = 'pgha' AND d.deptype = 'e' AND d.classid <> 'pg_proc'::regclass
+WHERE e.extname = 'pgha' AND d.deptype = 'e' AND d.classid NOT IN ('pg_proc'::regclass, 'pg_type'::regclass)
 ORDER BY pg_describe_object(d.classid, d.objid, d.objsubid) COLLATE "C";
 
 -- one row, this node
