@@ -57,7 +57,7 @@ $b->wait_streaming;
 
 my ($status, $out, $notices) = $a->psql(q{SELECT pgha_recover_node('b', 'clone')}, timeout => 180);
 is($out, 't', 'a standby that streams is cloned when that is ordered') or diag $notices, $b->agent_text;
-like($notices, qr/NOTICE: .*node "b": cloning/, 'with notices');
+like($notices, qr/NOTICE: .*node "b": (?:cloning|streaming)/, 'with notices');
 $b->wait_streaming;
 is($b->value('SELECT count(*) FROM spaced'), '1000', 'it has the tablespace');
 is($b->value('SHOW port'), $b->{port}, 'its own settings');

@@ -122,6 +122,7 @@ ok($cluster->stays_false(sub { $b->is_running }, 5), 'paused: a crashed server s
 $a->value('SELECT pgha_resume()');
 $b->wait_streaming;
 pass('resumed: it is started');
+$cluster->wait_for('the job that did it to have ended', sub { $b->job_field('outcome') eq 'done' });
 
 $mark = $b->agent_mark;
 PghaCluster::spew("$b->{data}/node.conf", PghaCluster::slurp("$b->{data}/node.conf") . "work_mem = 'nonsense'\n");

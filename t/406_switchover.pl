@@ -182,6 +182,7 @@ foreach my $point ('handing over to', 'writes are held')
 	my $old = $cluster->primary;
 	my ($new) = $cluster->others($old);
 	wait_agent($old);
+	$cluster->wait_for('the primary to know of a candidate', sub { ($old->value('SELECT bool_or(candidate) FROM pgha_cluster()') // '') eq 't' });
 	$session = $old->background('SELECT pgha_switchover()');
 	$cluster->wait_for("\"$point\"", sub { session_text($session) =~ /$point/ });
 	$old->kill9;
