@@ -11,6 +11,19 @@ use JSON::PP ();
 use MIME::Base64 qw(decode_base64);
 use PghaCluster;
 
+# Where their files are.  A Chromium outlives its ChromeDriver, should the test end in the middle.
+my @homes;
+
+END
+{
+	my $status = $?;
+	foreach my $home (@homes)
+	{
+		kill 'KILL', grep { PghaCluster::command_line($_) =~ /\Q$home\E/ } grep { $_ != $$ } map { m{(\d+)$} } glob('/proc/[0-9]*');
+	}
+	$? = $status;
+}
+
 sub is_there { return -x '/usr/bin/chromium' && -x '/usr/bin/chromedriver'; }
 
 # Starts both; they end with the cluster.  As the user postgres, in a directory of its own.
@@ -22,6 +35,7 @@ sub start
 	my $log = "$cluster->{base}/log/browser.log";
 	mkdir $home;
 	PghaCluster::give_to_postgres($home);
+	push @homes, $home;
 	my $pid = PghaCluster::spawn(
 		[
 			PghaCluster::as_postgres(), $cluster->die_with_us('TERM'), '/usr/bin/env', "HOME=$home", "XDG_RUNTIME_DIR=$home", "TMPDIR=$home", '/usr/bin/chromedriver',
