@@ -18,7 +18,7 @@
 
 enum
 {
-	OPTION_CLUSTER = 256, OPTION_NAME, OPTION_ALLOW, OPTION_PWFILE, OPTION_DRY_RUN, OPTION_YES
+	OPTION_NAME = 256
 };
 
 static bool
@@ -26,15 +26,6 @@ take_option(PghaSetup *setup, int letter)
 {
 	switch (letter)
 	{
-		case 'D':
-			setup->data = optarg;
-			return true;
-		case OPTION_CLUSTER:
-			setup->debian = optarg;
-			return true;
-		case 'n':
-			setup->node = optarg;
-			return pgha_name_valid(optarg);
 		case 'm':
 			return pgha_fits_a_line(optarg) &&
 				snprintf(setup->members, sizeof(setup->members), "%s", optarg) < (int) sizeof(setup->members);
@@ -44,20 +35,8 @@ take_option(PghaSetup *setup, int letter)
 		case OPTION_NAME:
 			return pgha_name_valid(optarg) &&
 				snprintf(setup->cluster, sizeof(setup->cluster), "%s", optarg) < (int) sizeof(setup->cluster);
-		case OPTION_ALLOW:
-			setup->allow = optarg;
-			return pgha_login_list_valid(optarg);
-		case OPTION_PWFILE:
-			setup->pwfile = optarg;
-			return true;
-		case 's':
-			return pgha_setup_add_setting(setup, optarg);
-		case OPTION_DRY_RUN:
-			return setup->dry_run = true;
-		case OPTION_YES:
-			return setup->yes = true;
 		default:
-			return false;
+			return pgha_setup_take_option(setup, letter);
 	}
 }
 
@@ -236,17 +215,10 @@ int
 pgha_create_main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"pgdata", required_argument, NULL, 'D'},
-		{"cluster", required_argument, NULL, OPTION_CLUSTER},
-		{"node", required_argument, NULL, 'n'},
 		{"members", required_argument, NULL, 'm'},
 		{"witnesses", required_argument, NULL, 'w'},
 		{"name", required_argument, NULL, OPTION_NAME},
-		{"allow", required_argument, NULL, OPTION_ALLOW},
-		{"pwfile", required_argument, NULL, OPTION_PWFILE},
-		{"set", required_argument, NULL, 's'},
-		{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
-		{"yes", no_argument, NULL, OPTION_YES},
+		PGHA_SETUP_LONG_OPTIONS,
 		{NULL, 0, NULL, 0}
 	};
 	static PghaSetup setup = {.cluster = "main"};

@@ -21,7 +21,7 @@
 
 enum
 {
-	OPTION_CLUSTER = 256, OPTION_FROM, OPTION_ADDRESS, OPTION_ALLOW, OPTION_PWFILE, OPTION_REPLACE, OPTION_DRY_RUN, OPTION_YES
+	OPTION_FROM = 256, OPTION_ADDRESS, OPTION_REPLACE
 };
 
 static bool
@@ -31,37 +31,16 @@ take_option(PghaJoin *join, int letter)
 
 	switch (letter)
 	{
-		case 'D':
-			setup->data = optarg;
-			return true;
-		case OPTION_CLUSTER:
-			setup->debian = optarg;
-			return true;
-		case 'n':
-			setup->node = optarg;
-			return pgha_name_valid(optarg);
 		case OPTION_FROM:
 			join->from = optarg;
 			return pgha_fits_a_line(optarg);
 		case OPTION_ADDRESS:
 			join->address = optarg;
 			return pgha_login_list_valid(optarg) || optarg[0] == '[';
-		case OPTION_ALLOW:
-			setup->allow = optarg;
-			return pgha_login_list_valid(optarg);
-		case OPTION_PWFILE:
-			setup->pwfile = optarg;
-			return true;
-		case 's':
-			return pgha_setup_add_setting(setup, optarg);
 		case OPTION_REPLACE:
 			return join->replace_data = true;
-		case OPTION_DRY_RUN:
-			return setup->dry_run = true;
-		case OPTION_YES:
-			return setup->yes = true;
 		default:
-			return false;
+			return pgha_setup_take_option(setup, letter);
 	}
 }
 
@@ -187,17 +166,10 @@ int
 pgha_join_main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"pgdata", required_argument, NULL, 'D'},
-		{"cluster", required_argument, NULL, OPTION_CLUSTER},
-		{"node", required_argument, NULL, 'n'},
 		{"from", required_argument, NULL, OPTION_FROM},
 		{"address", required_argument, NULL, OPTION_ADDRESS},
-		{"allow", required_argument, NULL, OPTION_ALLOW},
-		{"pwfile", required_argument, NULL, OPTION_PWFILE},
-		{"set", required_argument, NULL, 's'},
 		{"replace-data", no_argument, NULL, OPTION_REPLACE},
-		{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
-		{"yes", no_argument, NULL, OPTION_YES},
+		PGHA_SETUP_LONG_OPTIONS,
 		{NULL, 0, NULL, 0}
 	};
 	static PghaJoin join;

@@ -508,3 +508,34 @@ pgha_setup_write_record(PghaSetup *setup, const PghaPlan *plan)
 	return pgha_record_write(setup->home.conf.directory, &setup->record, plan, setup->error, sizeof(setup->error)) &&
 		pgha_setup_go_on(setup);
 }
+
+bool
+pgha_setup_take_option(PghaSetup *setup, int letter)
+{
+	switch (letter)
+	{
+		case 'D':
+			setup->data = optarg;
+			return true;
+		case PGHA_SETUP_CLUSTER:
+			setup->debian = optarg;
+			return true;
+		case 'n':
+			setup->node = optarg;
+			return pgha_name_valid(optarg);
+		case PGHA_SETUP_ALLOW:
+			setup->allow = optarg;
+			return pgha_login_list_valid(optarg);
+		case PGHA_SETUP_PWFILE:
+			setup->pwfile = optarg;
+			return true;
+		case 's':
+			return pgha_setup_add_setting(setup, optarg);
+		case PGHA_SETUP_DRY_RUN:
+			return setup->dry_run = true;
+		case PGHA_SETUP_YES:
+			return setup->yes = true;
+		default:
+			return false;
+	}
+}

@@ -112,6 +112,25 @@ extern bool pgha_setup_wait(PghaSetup *setup, const char *condition, const char 
 /* Starts the agent where a unit is there for that, and says what is left to be typed. */
 extern void pgha_setup_agent(PghaSetup *setup);
 
+/* The options that `pgha create` and `pgha join` share, for getopt_long() with "D:n:s:". */
+enum
+{
+	PGHA_SETUP_CLUSTER = 512, PGHA_SETUP_ALLOW, PGHA_SETUP_PWFILE, PGHA_SETUP_DRY_RUN, PGHA_SETUP_YES
+};
+
+#define PGHA_SETUP_LONG_OPTIONS \
+		{"pgdata", required_argument, NULL, 'D'}, \
+		{"cluster", required_argument, NULL, PGHA_SETUP_CLUSTER}, \
+		{"node", required_argument, NULL, 'n'}, \
+		{"allow", required_argument, NULL, PGHA_SETUP_ALLOW}, \
+		{"pwfile", required_argument, NULL, PGHA_SETUP_PWFILE}, \
+		{"set", required_argument, NULL, 's'}, \
+		{"dry-run", no_argument, NULL, PGHA_SETUP_DRY_RUN}, \
+		{"yes", no_argument, NULL, PGHA_SETUP_YES}
+
+/* Takes what getopt_long() has just returned; false if its value is none, or it is no such option. */
+extern bool pgha_setup_take_option(PghaSetup *setup, int letter);
+
 /* Between two changes: false, with a message, if the user has called it off. */
 extern bool pgha_setup_go_on(PghaSetup *setup);
 
