@@ -39,7 +39,7 @@ sub fall_twice
 	$node->sql('UPDATE big SET g = g + 1');
 	$node->kill9;
 
-	# pg_rewind goes on until it is stopped, too.
+	# The job stops itself, and pg_rewind with it.
 	stopped_job($node, $what);
 	kill 'STOP', $node->job_pids;
 	my $next = $cluster->wait_single_primary(among => [ $cluster->others($node) ]);

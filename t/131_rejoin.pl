@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib $FindBin::RealBin;
 use PghaCluster;
+use Recoveries;
 use Test::More;
 
 my $cluster = PghaCluster->new(nodes => 2, agents => 1,
@@ -85,14 +86,15 @@ foreach my $point ('stopping', 'saving lost WAL', 'rewinding', 'copying')
 	$b->stop_agent;
 	$b->start_agent(env => { PGHA_TEST_STOP_AT => $point });
 	my $session = $a->background(q{SELECT pgha_recover_node('b', 'rewind')});
-	$cluster->wait_for("$point: the job to be there", sub { grep { PghaCluster::process_state($_) eq 'T' } $b->job_pids });
-	my ($job) = grep { PghaCluster::process_state($_) eq 'T' } $b->job_pids;
+	# The job itself, which leads the session; a program that it runs is stopped, too.
+	my $job = $cluster->wait_for("$point: the job to be there", sub {
+		(grep { PghaCluster::process_state($_) eq 'T' && PghaCluster::session_of($_) == $_ } $b->job_pids)[0] });
 	# An order that is not known to be taken is just withdrawn.
 	$cluster->wait_for("$point: the primary to know of the job", sub {
 		($a->value(q{SELECT phase FROM pgha_recovery_progress() WHERE node = 'b' AND outcome IS NULL}) // 'waiting') !~ /^(waiting)?$/ });
 	$a->value("SELECT pg_cancel_backend(pid) $calls");
 	$cluster->wait_for("$point: the agent to be told", sub { (PghaCluster::slurp("/proc/$job/status") // '') =~ /^ShdPnd:\s+0*[1-9a-f]/m });
-	kill 'CONT', $job;
+	let_go($b);
 	my $end = $cluster->wait_for("$point: the recovery to end", sub { my $end = $a->value($outcome) // ''; $end ne '' && !$b->job_pids ? $end : undef });
 	is($end, $point eq 'copying' ? 'done' : 'cancelled', "cancelled while $point: $end");
 	$b->wait_state($end eq 'done' ? 'standby' : 'diverged');

@@ -61,7 +61,7 @@ work(const PghaAgentOptions *options, const char *text, int out)
 	(void) alarm(CHANGE_LIMIT_S);
 	done = pgha_list_order_parse(text, &order, message + 1, sizeof(message) - 1);
 	if (done && order.write)
-		pgha_job_test_stop("list");
+		pgha_job_test_stop("list", 0);
 	done = done && pgha_conf_change_list(options->data, options->config, &order, message + 1, sizeof(message) - 1);
 	if (done && order.write)
 		reload_server(options, message, sizeof(message));

@@ -246,6 +246,7 @@ pgha_run(PghaRun *run)
 		return STATUS_NOT_RUN;
 	}
 	(void) setpgid(pid, pid);	/* whoever of the two comes first: a group is there from now on */
+	run->pid = pid;
 	kill_at = watch(run, pid, fd[0]);
 	(void) close(fd[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * Called with each line of output (stdout and stderr mixed; \r ends a line, too),
@@ -27,6 +28,7 @@ typedef struct PghaRun
 	const char *input;			/* what it reads on stdin, at most PGHA_RUN_INPUT bytes; NULL: nothing */
 	char	  **environment;	/* NULL: this one's, with LC_ALL=C */
 	int			end_signal;		/* in the place of SIGINT; 0: that */
+	pid_t		pid;			/* out: the program's, while it runs */
 	bool		was_cancelled;	/* out */
 	bool		timed_out;		/* out */
 	char		last[1024];		/* out: the last lines of output that look like errors, or the last one */

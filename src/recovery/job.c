@@ -439,7 +439,7 @@ run_job(const PghaAgentConf *conf, const PghaJobOrder *order, int pipe_end)
 	pgha_close_files(pipe_end);
 	if (!begin_job(&run, conf, order, pipe_end))
 		_exit(1);
-	pgha_job_test_stop(run.phase);
+	pgha_job_test_stop(run.phase, 0);
 	end_job(&run, pgha_rejoin(&run));
 	_exit(0);
 }

@@ -192,18 +192,23 @@ static char phase_message[512];
 
 /*
  * In build/pgha-test only: the process stops itself at the point named in this
- * environment variable, so that it can be killed there.
+ * environment variable, so that it can be killed there.  The program that it runs
+ * would go on, and end: it is stopped first.
  */
 void
-pgha_job_test_stop(const char *phase)
+pgha_job_test_stop(const char *phase, pid_t program)
 {
 #ifdef PGHA_TEST_HOOKS
 	const char *at = getenv("PGHA_TEST_STOP_AT");
 
-	if (at != NULL && strcmp(at, phase) == 0)
-		(void) raise(SIGSTOP);
+	if (at == NULL || strcmp(at, phase) != 0)
+		return;
+	if (program > 0)
+		(void) kill(program, SIGSTOP);
+	(void) raise(SIGSTOP);
 #else
 	(void) phase;
+	(void) program;
 #endif
 }
 
@@ -221,7 +226,7 @@ pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 	pgha_agent_log("recovery: %s: %s", phase, phase_message);
 	if (!pgha_job_record(run))
 		return false;
-	pgha_job_test_stop(phase);
+	pgha_job_test_stop(phase, 0);
 	return true;
 }
 

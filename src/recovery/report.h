@@ -110,8 +110,8 @@ extern void pgha_job_forget_failure(PghaJobRun *run);
 extern bool pgha_job_phase(PghaJobRun *run, const char *phase, const char *format,...)
 			__attribute__((format(printf, 3, 4)));
 
-/* A point at which tests kill the job; each phase is one. */
-extern void pgha_job_test_stop(const char *point);
+/* A point at which tests kill the job; each phase is one.  program: what it runs just then, or 0. */
+extern void pgha_job_test_stop(const char *point, pid_t program);
 
 /* Shows how far the phase is; the file is written at most once a second. */
 extern void pgha_job_progress(PghaJobRun *run, int64_t done, int64_t total);

@@ -41,6 +41,7 @@ static const char *const clone_hint = "The method clone builds the node anew.";
 typedef struct Watch
 {
 	PghaJobRun *run;
+	const PghaRun *program;
 	bool		rehearsal;		/* it changes nothing */
 	bool		no_rewind;		/* it found nothing to do */
 	pgha_lsn	checkpoint;		/* the last common one; 0: not told */
@@ -69,7 +70,7 @@ take_line(const char *line, void *arg)
 	else if (strstr(line, "need to copy") != NULL)
 	{
 		watch->run->irrevocable = true;
-		pgha_job_test_stop("copying");
+		pgha_job_test_stop("copying", watch->program->pid);
 	}
 	else if (sscanf(line, " %lld/%lld kB", &done, &total) == 2)
 		pgha_job_progress(watch->run, done * 1024, total * 1024);
@@ -163,6 +164,7 @@ run_pg_rewind(PghaJobRun *run, Watch *watch, PghaRun *program)
 	program->line = take_line;
 	program->cancelled = is_cancelled;
 	program->arg = watch;
+	watch->program = program;
 	return pgha_run(program);
 }
 
