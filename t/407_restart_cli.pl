@@ -29,6 +29,13 @@ sub wait_agent { my ($node) = @_; $cluster->wait_for("the agent of $node->{name}
 
 sub started { my ($node) = @_; return $node->value('SELECT pg_postmaster_start_time()::text') // ''; }
 
+# How many statements were cancelled there; a server that the agent has started logs elsewhere.
+sub cancelled
+{
+	my ($node) = @_;
+	return scalar(() = join('', map { PghaCluster::slurp($_) // '' } $node->{log}, glob($node->agent_directory . '/*.log')) =~ /canceling statement/g);
+}
+
 # The longest time between two acknowledgements since then, in ms.
 sub longest_gap
 {
@@ -101,6 +108,22 @@ $before = started($a);
 ($status, $out, $err) = pgha($a, 'restart');
 is($status, 0, 'pgha restart of the node that is connected to') or diag $out, $err;
 isnt(started($a), $before, 'it was restarted');
+# ---- orders that end the session which gives them ----
+wait_agent($a);
+$before = started($a);
+my $mark = $a->agent_mark;
+$a->sql("BEGIN; SELECT $_; ROLLBACK") foreach 'pgha_restart()', q{pgpool_pgctl('restart', '')}, q{pgpool_pgctl('stop', 'immediate')};
+$a->sql(q{BEGIN; SAVEPOINT s; SELECT pgpool_pgctl('stop', 'fast'); ROLLBACK TO s; COMMIT});
+# The answer would be late if the order was carried out at once.
+is($a->sql('SELECT pg_postmaster_start_time()::text, pgha_restart(), pg_sleep(1)'), "$before||", 'what was rolled back is not done; a restart that is ordered is answered');
+$cluster->wait_for('a to be restarted', sub { my $now = started($a); $now ne '' && $now ne $before });
+is(scalar(() = substr($a->agent_text, $mark) =~ /ordered to restart/g), 1, 'once');
+wait_agent($a);
+is($a->sql(q{BEGIN; SAVEPOINT s; SELECT pgpool_pgctl('stop', 'fast'), pg_sleep(1); RELEASE s; COMMIT}), 't|', 'so is a stop');
+$cluster->wait_for('a to be down', sub { !$a->is_running });
+$a->start;
+$cluster->wait_following($c, $a, $b);
+wait_agent($a);
 $b->stop_agent;
 $cluster->wait_for('the agent of b to be gone', sub { progress($b, $b, 'agent') ne 't' && progress($c, $b, 'agent') ne 't' });
 ($status, $out, $err) = pgha($b, 'restart');
@@ -186,7 +209,16 @@ kill 'STOP', $receiver;
 $log = "$cluster->{base}/log/cancelled.log";
 $pid = spawn_pgha($log, 'switchover', $target->{name});
 $cluster->wait_for('the writes to be held', sub { (PghaCluster::slurp($log) // '') =~ /writes are held/ });
+# The postmaster signals a session twice to cancel its query, and the second signal may meet the next one.
+my $session = $primary->value(q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pgha_switchover%' AND pid <> pg_backend_pid()});
+my $monitor = $primary->monitor_pid;
+my $count = cancelled($primary);
+kill 'STOP', $monitor;
 kill 'INT', $pid;
+$cluster->wait_for('the order to be cancelled', sub { cancelled($primary) > $count });
+$count = cancelled($primary);
+$cluster->wait_for('a query after it to be cancelled', sub { kill 'INT', $session; cancelled($primary) > $count });
+kill 'CONT', $monitor;
 is(exit_code($pid), 130, 'Ctrl-C while writes are held') or diag PghaCluster::slurp($log);
 like(PghaCluster::slurp($log), qr/canceling statement/, 'calls it off');
 ok($primary->state eq 'primary' && $primary->writable, 'and the primary leads on');

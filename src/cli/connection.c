@@ -456,6 +456,12 @@ pgha_client_try_query(PGconn *conn, const char *query, const char *parameter, in
 	return value;
 }
 
+bool
+pgha_client_may_ask_again(PGconn *conn)
+{
+	return PQstatus(conn) == CONNECTION_OK && PQtransactionStatus(conn) == PQTRANS_IDLE;
+}
+
 /* Is it a name that any of our queries gives? */
 static bool
 is_key(const char *key)

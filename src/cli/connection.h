@@ -69,6 +69,14 @@ extern json_t *pgha_client_query_json(PGconn *conn, const char *query, const cha
 extern char *pgha_client_try_query(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors);
 extern json_t *pgha_client_try_query_json(PGconn *conn, const char *query, const char *parameter, int limit_ms, FILE *errors);
 
+/*
+ * Is the session in order after a query that has failed, so that the next one may go
+ * through?  Who has cancelled a query asks again then: the postmaster signals the
+ * process and its group (signal_child() in postmaster.c), and the second signal may
+ * meet the query after it.
+ */
+extern bool pgha_client_may_ask_again(PGconn *conn);
+
 /* Prints the error of a result as psql does. */
 extern void pgha_client_print_error(PGconn *conn, const PGresult *result, FILE *errors);
 

@@ -271,8 +271,8 @@ was_called_off(PGconn *conn)
 		char	   *answer = pgha_client_try_query(conn, "SELECT (state = 'primary' AND gate = 'open')::text FROM pgha_status()",
 												   NULL, LOOK_LIMIT_MS, nowhere);
 
-		answers = answer != NULL;
-		leads = answers && strcmp(answer, "true") == 0;
+		answers = answer != NULL || pgha_client_may_ask_again(conn);
+		leads = answer != NULL && strcmp(answer, "true") == 0;
 		free(answer);
 		if (answers && !leads)
 			(void) nanosleep(&pause, NULL);

@@ -316,22 +316,26 @@ await_outcome(Recovery *r)
 {
 	long long	deadline = pgha_awake_ms() + GIVE_UP_LIMIT_MS;
 	const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
+	FILE	   *nowhere = fopen("/dev/null", "w");
+	bool		ended = false;
 
-	for (;;)
+	while (nowhere != NULL && !ended && pgha_awake_ms() <= deadline)
 	{
-		json_t	   *rows = pgha_recoveries_fetch(r->order, LOOK_LIMIT_MS, stderr);
+		json_t	   *rows = pgha_recoveries_fetch(r->order, LOOK_LIMIT_MS, nowhere);
 
-		if (rows == NULL)
-			return false;
-		take_progress(r, rows);
+		if (rows == NULL && !pgha_client_may_ask_again(r->order))
+			break;
+		if (rows != NULL)
+			take_progress(r, rows);
+		ended = rows != NULL && (r->progress.job == 0 || r->progress.outcome[0] != '\0');
 		json_decref(rows);
-		if (r->progress.job == 0 || r->progress.outcome[0] != '\0')
-			return true;
-		if (pgha_awake_ms() > deadline)
-			return false;
 		draw_bar(r);
-		(void) nanosleep(&pause, NULL);
+		if (!ended)
+			(void) nanosleep(&pause, NULL);
 	}
+	if (nowhere != NULL)
+		(void) fclose(nowhere);
+	return ended;
 }
 
 static int
