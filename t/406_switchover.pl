@@ -43,6 +43,7 @@ foreach my $round (1 .. 4)
 	my $moment = PghaCluster::now();
 	my ($out, $err) = order_switchover($old, $round == 1 ? undef : $new->{name});
 	like("$out$err", qr/NOTICE:  00000: handing over to "$new->{name}"/, "round $round: says to whom") or diag $out, $err;
+	is($out, $new->{name}, "round $round: the session has its answer before it is ended") or diag $err;
 	$cluster->wait_for("$new->{name} to lead", sub { $new->state eq 'primary' });
 	$writer->wait_acknowledged(20, PghaCluster::now());
 	push @held, $writer->outage($moment);

@@ -26,8 +26,9 @@ typedef struct PghaAnswer
 extern void PghaOrderGive(PghaOrderKind kind, const char *target, PghaAnswer *answer);
 
 /*
- * Calls off the switchover that this session has ordered, if it is not too late; nothing
- * is done if it has ordered none.  Waits for nobody, raises no error.
+ * This session does not wait for the switchover that it has ordered any more: that is
+ * called off, if it is not too late.  Nothing is done if it has ordered none.  Waits
+ * for nobody, raises no error.
  */
 extern void PghaOrderCallOff(void);
 
@@ -41,7 +42,7 @@ extern PghaOrderKind PghaOrderTake(uint64 *number, char *target, pid_t *by);
  */
 extern bool PghaOrderAdopt(uint64 number, pid_t by);
 
-/* For the monitor: has the session called off the switchover that was adopted last? */
+/* For the monitor: does the session not wait any more for the switchover that was adopted last? */
 extern bool PghaOrderCalledOff(void);
 
 /* For the monitor: answers the order that was taken. */

@@ -14,6 +14,7 @@
 #include "../fence.h"
 #include "../gate.h"
 #include "../host.h"
+#include "../orders.h"
 #include "../promote.h"
 #include "../shmem.h"
 #include "../slots.h"
@@ -27,9 +28,13 @@
 /* A node that is to be called again so soon has something to decide. */
 #define URGENT_INTERVAL		20000
 
+/* So long the session that has ordered a switchover has for its answer, which takes it much less. */
+#define ANSWER_TIME			20000
+
 static PghaDurable written;		/* what pgha.state holds */
 static PghaSettings written_with;	/* its sets of members are names there, bits of these settings here */
 static bool written_valid = false;
+static pgha_time down_at = 0;	/* when the server that has let go is shut down at the latest; 0: it is not to be */
 static bool promotion_given = false;	/* PostgreSQL will end recovery, whatever is decided now */
 
 void
@@ -182,7 +187,7 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			break;
 		case PGHA_ACT_HAND_OVER:
 			(void) PghaEventsSync();
-			PghaShutDown();
+			down_at = pgha_clock_us() + ANSWER_TIME;
 			break;
 		case PGHA_ACT_STOP_RECEIVER:
 			PghaPromotionStopReceiver(pgha_clock_us());
@@ -218,4 +223,15 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			break;
 	}
 	return true;
+}
+
+pgha_time
+PghaActWayDown(pgha_time now)
+{
+	if (down_at != 0 && (now >= down_at || PghaOrderCalledOff()))
+	{
+		down_at = 0;
+		PghaShutDown();
+	}
+	return down_at != 0 ? down_at : PG_INT64_MAX;
 }

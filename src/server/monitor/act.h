@@ -19,6 +19,12 @@ extern bool PghaAct(const PghaMonitor *monitor, const PghaAction *action);
 /* At the end of each step: the monitor lives, and an open gate may stay open for a while. */
 extern void PghaActAlive(const PghaMonitor *monitor);
 
+/*
+ * Shuts the server down that has let go of the lead, as soon as the session that has
+ * ordered it has its answer.  Returns when to call this again at the latest.
+ */
+extern pgha_time PghaActWayDown(pgha_time now);
+
 /* Names the member that the WAL receiver streams from. */
 extern void PghaActFollow(const PghaMonitor *monitor, int member, uint32 timeline);
 

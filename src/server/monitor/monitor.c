@@ -486,12 +486,24 @@ tend_receiver(void)
 	}
 }
 
+/* Who has ordered a switchover waits to see in what is published that it cannot be taken back. */
+static void
+tell_release(void)
+{
+	static uint64 told = 0;
+
+	if (monitor.node.voting.released != told && monitor.node.voting.released != 0)
+		ConditionVariableBroadcast(&PghaShmem->order.done);
+	told = monitor.node.voting.released;
+}
+
 static void
 wait_for_something(void)
 {
 	pgha_time	now = pgha_clock_us();
+	pgha_time	next = Min(next_time(now), PghaActWayDown(now));
 
-	PghaPeersWait(&monitor.config, (long) ((next_time(now) - now + 999) / 1000));
+	PghaPeersWait(&monitor.config, (long) ((Max(next, now) - now + 999) / 1000));
 }
 
 static void
@@ -604,6 +616,7 @@ PghaMonitorMain(Datum arg)
 		tend_archive(pgha_clock_us());
 		PghaKickStartup(&monitor.node.local, pgha_clock_us());
 		PghaPublish(&monitor);
+		tell_release();
 		PghaShowTitle(&monitor.node);
 		wait_for_something();
 	}

@@ -33,6 +33,7 @@
 #include "../../common/clock.h"
 #include "../compat.h"
 #include "../config.h"
+#include "parting.h"
 #include "recover.h"
 #include "../shmem.h"
 #include "../text.h"
@@ -310,18 +311,18 @@ stop_signal(const char *mode)
 }
 
 static void
-signal_postmaster(int signal)
+signal_postmaster(const char *signal)
 {
-	if (kill(PostmasterPid, signal) != 0)
-		ereport(ERROR,
+	if (kill(PostmasterPid, atoi(signal)) != 0)
+		ereport(WARNING,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not signal the server: %m")));
 }
 
 /*
- * pgpool_pgctl(action, mode): stops, restarts or reloads this server.  Returns
- * before that is done, as the original does, which puts pg_ctl in the
- * background.
+ * pgpool_pgctl(action, mode): stops, restarts or reloads this server.  That begins
+ * with the commit of the transaction; it returns before it is done, as the original
+ * does, which puts pg_ctl in the background.
  */
 Datum
 pgha_sql_pgpool_pgctl(PG_FUNCTION_ARGS)
@@ -329,18 +330,17 @@ pgha_sql_pgpool_pgctl(PG_FUNCTION_ARGS)
 	const char *action = text_argument(fcinfo, 0);
 	const char *mode = text_argument(fcinfo, 1);
 	int			signal = stop_signal(mode);
-	PghaFailure failure;
+	char		number[12];
 
+	(void) snprintf(number, sizeof(number), "%d", strcmp(action, "reload") == 0 ? SIGHUP : signal);
 	if (strcmp(action, "stop") == 0)
-		signal_postmaster(signal);
+		PghaAtCommit(signal_postmaster, number);
 	else if (strcmp(action, "reload") == 0)
-		signal_postmaster(SIGHUP);
+		signal_postmaster(number);
 	else if (strcmp(action, "restart") == 0)
 	{
 		PghaRequireData();
-		if (!PghaCommandAgent("restart", signal == SIGTERM ? "smart" : signal == SIGINT ? "fast" : "immediate",
-							  &failure))
-			PghaRaise(&failure);
+		PghaRestartByAgent(signal == SIGTERM ? "smart" : signal == SIGINT ? "fast" : "immediate");
 	}
 	else
 		ereport(ERROR,

@@ -548,31 +548,6 @@ PghaRecover(const char *node, const char *method, PghaFailure *failure)
 	return done;
 }
 
-bool
-PghaCommandAgent(const char *command, const char *argument, PghaFailure *failure)
-{
-	PghaBoard  *board = PghaTheBoard();
-	PghaAgent  *agent;
-	bool		connected;
-
-	LWLockAcquire(board->lock, LW_EXCLUSIVE);
-	agent = PghaAgentOf(pgha_node);
-	connected = agent != NULL && PghaAgentPresent(agent);
-	if (connected)
-	{
-		agent->command_id = PghaNewJobId();
-		strlcpy(agent->command, command, sizeof(agent->command));
-		strlcpy(agent->argument, argument, sizeof(agent->argument));
-	}
-	LWLockRelease(board->lock);
-	PghaAgentsWake();
-	if (connected)
-		return true;
-	return PghaFailed(failure, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-					  "Start \"pgha agent\" on this server's host (systemctl start pgha-agent).",
-					  "no agent of this node is connected to this server");
-}
-
 /* ---- SQL functions ---- */
 
 /*

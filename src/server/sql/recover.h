@@ -34,7 +34,10 @@ extern bool PghaNodeStreams(const char *node);
  */
 extern bool PghaRecover(const char *node, const char *method, PghaFailure *failure);
 
-/* Gives this host's own agent a command; false with the reason if none is connected. */
-extern bool PghaCommandAgent(const char *command, const char *argument, PghaFailure *failure);
+/*
+ * Has this host's own agent restart the server in `mode` (smart, fast, immediate)
+ * once this transaction has been committed.  Raises an error if none is connected now.
+ */
+extern void PghaRestartByAgent(const char *mode);
 
 #endif							/* PGHA_RECOVER_H */

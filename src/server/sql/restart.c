@@ -7,20 +7,51 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "../agents.h"
+#include "../config.h"
 #include "../shmem.h"
 #include "../text.h"
+#include "parting.h"
 #include "recover.h"
 
 PG_FUNCTION_INFO_V1(pgha_sql_restart);
 
+static void
+command_agent(const char *mode)
+{
+	PghaBoard  *board = PghaTheBoard();
+	PghaAgent  *agent;
+
+	LWLockAcquire(board->lock, LW_EXCLUSIVE);
+	agent = PghaAgentOf(pgha_node);
+	if (agent != NULL)
+	{
+		agent->command_id = PghaNewJobId();
+		strlcpy(agent->command, "restart", sizeof(agent->command));
+		strlcpy(agent->argument, mode, sizeof(agent->argument));
+	}
+	LWLockRelease(board->lock);
+	PghaAgentsWake();
+}
+
+void
+PghaRestartByAgent(const char *mode)
+{
+	if (!PghaAgentConnected(pgha_node))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no agent of this node is connected to this server"),
+				 errhint("Start \"pgha agent\" on this server's host (systemctl start pgha-agent).")));
+	PghaAtCommit(command_agent, mode);
+}
+
 /*
- * pgha_restart(mode): orders it, and returns before it is done.
+ * pgha_restart(mode): orders it with the commit of its transaction, and returns before it is done.
  */
 Datum
 pgha_sql_restart(PG_FUNCTION_ARGS)
 {
 	const char *mode = PG_ARGISNULL(0) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	PghaFailure failure;
 
 	PghaRequireData();
 	if (strcmp(mode, "fast") != 0 && strcmp(mode, "smart") != 0)
@@ -28,7 +59,6 @@ pgha_sql_restart(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is not a mode that a server is restarted in", PghaClip(mode, 64)),
 				 errhint("Use fast or smart.")));
-	if (!PghaCommandAgent("restart", mode, &failure))
-		PghaRaise(&failure);
+	PghaRestartByAgent(mode);
 	PG_RETURN_VOID();
 }

@@ -5,7 +5,8 @@
  * The session prepares what takes time (a checkpoint, so that the shutdown is
  * short), gives the monitor the order, and watches what it shows of it.  It returns
  * when the monitor has let go of the lead: what comes then is this server's
- * shutdown, which ends the session.  How it ended the new primary tells, and
+ * shutdown, which ends the session.  The shutdown waits a moment until the answer is
+ * on its way (monitor/act.c).  How it ended the new primary tells, and
  * `pgha switchover`, which asks there.
  *
  * A session that is cancelled or ends before that calls the switchover off, and
@@ -29,6 +30,8 @@
 #include "../orders.h"
 #include "../shmem.h"
 #include "../text.h"
+#include "../wait.h"
+#include "parting.h"
 #include "recover.h"
 
 #define LOOK_EVERY_MS	5
@@ -132,6 +135,13 @@ call_off(int code, Datum arg)
 	PghaOrderCallOff();
 }
 
+static void
+be_told(const char *argument)
+{
+	(void) argument;
+	PghaOrderCallOff();
+}
+
 /* Waits until the monitor has let go of the lead, and fills *target; error if it does not. */
 static void
 await_end(uint64 number, char *target)
@@ -141,6 +151,7 @@ await_end(uint64 number, char *target)
 	bool		told_holding = false;
 	pgha_time	deadline = pgha_clock_us() + ((pgha_time) pgha_failure_timeout * 2 + PATIENCE_MS) * 1000;
 
+	ConditionVariablePrepareToSleep(&PghaShmem->order.done);
 	for (;;)
 	{
 		bool		released = read_handover(&handover, target);
@@ -160,23 +171,23 @@ await_end(uint64 number, char *target)
 		}
 		RESUME_INTERRUPTS();
 		if (begun && released)
-			return;
+			break;
 		if (begun && !handover.under_way)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the switchover was given up: this server %s", handover.end),
 					 errhint("Nothing has changed. Try again when there is less load, or name another target.")));
 
-		/* Only now: a server that has let go may end its sessions a few milliseconds later, and it was to be told before. */
+		/* The monitor says when it has let go.  Only now: the session may be told to end just then. */
 		CHECK_FOR_INTERRUPTS();
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_EVERY_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
+		(void) PghaSleepUntil(&PghaShmem->order.done, pgha_clock_us() + LOOK_EVERY_MS * 1000);
 		if (pgha_clock_us() >= deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the pgha monitor did not carry out the switchover in time"),
 					 errhint("The server log and pgha_status() tell what the monitor is doing.")));
 	}
+	ConditionVariableCancelSleep();
 }
 
 /*
@@ -212,5 +223,6 @@ pgha_sql_switchover(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pgha_switchover() was refused: %s", answer.message),
 				 errhint("%s", hint_for(answer.reason))));
+	PghaAtEnd(be_told, "");
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
