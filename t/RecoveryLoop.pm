@@ -18,7 +18,7 @@ use warnings;
 use Cwd qw(realpath);
 use File::Basename qw(basename);
 use PghaCluster;
-use Recoveries;
+use Recoveries qw(arm stopped_jobs let_go no_place_beside);
 
 my @POINTS = ('waiting', 'stopping', 'saving lost WAL', 'rewinding', 'copying', 'cloning', 'swapping', 'starting', 'streaming', 'cleaning up');
 
@@ -252,6 +252,8 @@ sub play
 	$writer->stop;
 	$cluster->wait_following($leader, $cluster->others($leader));
 	chmod 0755, $cluster->{base};
+	# A node streams or leads before an agent that was killed is there again to decide on what is left.
+	PghaCluster::poll_until('', sub { !grep { $_->job_pids || untold($_) } $cluster->nodes }, $self->{limit});
 	return ($self->check_rows($leader), $self->check_copies, $self->check_left, $self->check_logs);
 }
 
@@ -396,6 +398,14 @@ sub check_copies
 	return (grep { $_ ne $sums[0] } @sums) ? "the nodes differ: @sums" : ();
 }
 
+# Directories beside the data directory that its agent has not said it keeps.
+sub untold
+{
+	my ($node) = @_;
+	my @lines = grep { !/cleaning up/ } split /\n/, $node->agent_text;
+	return grep { my $copy = $_; !grep { index($_, $copy) >= 0 } @lines } glob("$node->{data}.old-* $node->{data}.new-*");
+}
+
 # Whatever is left beside the data directory was told of, and a person clears it away.
 sub check_left
 {
@@ -403,10 +413,10 @@ sub check_left
 	my @wrong;
 	foreach my $node ($self->{cluster}->nodes)
 	{
+		push @wrong, "$_ is left, and nobody was told" foreach untold($node);
 		foreach my $copy (glob("$node->{data}.old-* $node->{data}.new-*"))
 		{
 			$self->{kept}++;
-			push @wrong, "$copy is left, and nobody was told" unless grep { index($_, $copy) >= 0 && !/cleaning up/ } split /\n/, $node->agent_text;
 			PghaCluster::must_run([ 'rm', '-rf', $copy ]);
 		}
 		push @wrong, "$_ is left" foreach grep { -e } glob($node->agent_directory . '/*.new ' . $node->agent_directory . '/copies');

@@ -49,6 +49,7 @@
 #include "../recovery/job.h"
 #include "../web/web.h"
 #include "conf.h"
+#include "control.h"
 #include "handover.h"
 #include "keeper.h"
 #include "lists.h"
@@ -374,36 +375,6 @@ look_at_job(int64_t now)
 		pause_until = now + pause_after(++attempts);
 }
 
-/* A server is stopped and started again by a process of its own, which may outlive the agent; -1: there is none. */
-static pid_t
-command_server(const char *command, const char *mode)
-{
-	pid_t		pid;
-
-	pgha_agent_log("ordered to %s the server (%s)", command, mode);
-	(void) fflush(NULL);
-	pid = fork();
-	if (pid == 0)
-	{
-		char		error[600];
-		bool		done = true;
-
-		(void) setsid();
-		pgha_become_child(-1);
-		pgha_agent_log_process("server");
-		if (strcmp(command, "start") != 0)
-			done = pgha_server_stop(&conf, mode, 300000, NULL, NULL, error, sizeof(error));
-		if (done && strcmp(command, "stop") != 0)
-			done = pgha_server_start(&conf, 300000, NULL, NULL, error, sizeof(error));
-		if (!done)
-			pgha_agent_error("could not %s the server: %s", command, error);
-		_exit(done ? 0 : 1);
-	}
-	if (pid < 0)
-		pgha_agent_error("could not start a process: %s", strerror(errno));
-	return pid;
-}
-
 static void
 take_order(PghaSession *session)
 {
@@ -435,7 +406,7 @@ take_order(PghaSession *session)
 		if (strcmp(poll->command, "stop-instance") == 0)
 			(void) pgha_keeper_stop_instance(&conf, poll->order_id, poll->argument);
 		else
-			(void) command_server(poll->command, poll->argument);
+			(void) pgha_control_server(&conf, poll->command, poll->argument);
 	}
 }
 
@@ -485,7 +456,7 @@ start_after_handover(int64_t now)
 		server != PGHA_SERVER_STOPPED || !pgha_has_handed_over(&conf))
 		return;
 	pgha_agent_log("the server has handed over the lead, and is started again as a standby");
-	starter = command_server("start", "standby");
+	starter = pgha_control_server(&conf, "start", "standby");
 	start_not_before = now + pause_after(++starts);
 }
 
@@ -532,11 +503,36 @@ leave_job(const char *because)
 	pgha_agent_warning("%s. %s", job.message, job.hint);
 }
 
+/* Has a recovery left a directory that it could not decide on, and is it time to ask again? */
+static bool
+is_undecided(int64_t now)
+{
+	return job.known && job.undecided && (undecided_at == 0 || now - undecided_at >= PAUSE_MAX_MS);
+}
+
+/*
+ * Whoever leads is not to be recovered.  But it may have come to lead while a recovery
+ * was interrupted, and what that has left is decided on all the same: it may be for
+ * years that it leads.
+ */
+static void
+end_recoveries(int64_t now)
+{
+	bool		interrupted = job.known && job.outcome[0] == '\0';
+
+	if (!interrupted && !is_undecided(now))
+		return;
+	if (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())
+		start_job(new_id(), PGHA_METHOD_START, false, conf.self, "this node leads, and a former recovery has not come to its end");
+	else if (interrupted)
+		leave_job(conf.auto_rejoin == PGHA_REJOIN_OFF ? "pgha.auto_rejoin = off" : "failover is paused");
+}
+
 static void
 reconcile(int64_t now)
 {
 	PghaMethod	method = conf.auto_rejoin == PGHA_REJOIN_CLONE ? PGHA_METHOD_AUTO : PGHA_METHOD_REJOIN;
-	int			leader = known_leader();
+	int			leader = own_is_primary() ? conf.self : known_leader();
 	bool		ordered;
 
 	if (leader != PGHA_NOBODY && leader != leader_before)
@@ -547,6 +543,11 @@ reconcile(int64_t now)
 	}
 	if (job.running != 0 || now < pause_until)
 		return;
+	if (leader == conf.self)
+	{
+		end_recoveries(now);
+		return;
+	}
 
 	/*
 	 * Its process has died, with or without the agent before this one.  What is left of
@@ -590,8 +591,7 @@ reconcile(int64_t now)
 	else if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY && not_streaming_since != 0 &&
 			 now - not_streaming_since >= NO_STREAM_BEFORE_CLONE_MS)
 		start_job(new_id(), method, false, leader, "the standby does not come to stream");
-	else if (runs() && own.answered && leader != PGHA_NOBODY && job.known && job.undecided &&
-			 (undecided_at == 0 || now - undecided_at >= PAUSE_MAX_MS))
+	else if (runs() && own.answered && leader != PGHA_NOBODY && is_undecided(now))
 		start_job(new_id(), method, false, leader, "a former one has left a directory to be decided on");
 }
 

@@ -36,21 +36,15 @@ hint_for(const char *error)
 	return "See that pg_hba.conf there and pgha.conninfo here fit together.";
 }
 
-PGconn *
-pgha_job_leader(PghaJobRun *run)
+/* Connects to run->leader, which may be this node. */
+static PGconn *
+connect_primary(PghaJobRun *run)
 {
 	char		error[512];
-	const PghaAddress *address;
+	const PghaAddress *address = &run->conf->members.member[run->leader];
 	PGconn	   *conn;
 	char	   *in_recovery;
 
-	if (run->leader == PGHA_NOBODY || run->leader == run->conf->self)
-	{
-		pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It is tried again when there is a primary.",
-					  "no primary is known to recover from");
-		return NULL;
-	}
-	address = &run->conf->members.member[run->leader];
 	conn = pgha_job_connect(run, run->leader, NULL, error, sizeof(error));
 	if (conn == NULL)
 	{
@@ -70,6 +64,22 @@ pgha_job_leader(PghaJobRun *run)
 	free(in_recovery);
 	PQfinish(conn);
 	return NULL;
+}
+
+PGconn *
+pgha_job_leader(PghaJobRun *run)
+{
+	if (run->leader != PGHA_NOBODY && run->leader != run->conf->self)
+		return connect_primary(run);
+	pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "It is tried again when there is a primary.",
+				  "no primary is known to recover from");
+	return NULL;
+}
+
+PGconn *
+pgha_job_judge(PghaJobRun *run)
+{
+	return run->leader == run->conf->self ? connect_primary(run) : pgha_job_leader(run);
 }
 
 static bool

@@ -15,6 +15,12 @@ extern PGconn *pgha_job_connect(PghaJobRun *run, int member, const char *extra,
 /* Connects to the leader, which must be a primary; NULL after pgha_job_fail(). */
 extern PGconn *pgha_job_leader(PghaJobRun *run);
 
+/*
+ * The same, and this node's own server if that leads: for what was replaced before, and
+ * is compared with whoever leads now.
+ */
+extern PGconn *pgha_job_judge(PghaJobRun *run);
+
 /* Has an event written by the leader, or by the own server; best effort. */
 extern void pgha_job_event(PghaJobRun *run, const char *kind, const char *format,...)
 			__attribute__((format(printf, 3, 4)));

@@ -353,7 +353,9 @@ has_followed_leader(const PghaJobRun *run)
 {
 	PghaStateFacts facts;
 
-	return read_state(run, &facts) == PGHA_STATE_FILE_READ && facts.term != 0 && !facts.diverged &&
+	/* Where this node leads now, what it has replaced may have led, too, and on WAL of its own. */
+	return run->leader != run->conf->self &&
+		read_state(run, &facts) == PGHA_STATE_FILE_READ && facts.term != 0 && !facts.diverged &&
 		strcmp(facts.leader, run->conf->members.member[run->leader].name) == 0;
 }
 

@@ -137,6 +137,9 @@ rejoin(PghaJobRun *run)
 	pid_t		pid;
 	PghaServer	server;
 
+	/* It led when the agent began this, which is for what is left of a former job alone. */
+	if (run->leader == run->conf->self && pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL, "this node's server, which led, is down");
 	if (!pgha_clone_tidy(run) || !pgha_clone_check_place(run))
 		return false;
 	server = pgha_server_look(run->conf, &pid);

@@ -30,6 +30,17 @@
 #include "table.h"
 #include "votes.h"
 
+static PGconn *
+ask_by(PGconn *(*connect) (PghaJobRun *run), const PghaJobRun *run, PghaJobRun *asks, uint64_t *term)
+{
+	PGconn	   *leader;
+
+	*asks = *run;
+	leader = connect(asks);
+	*term = leader != NULL ? pgha_found_leader_term(leader) : 0;
+	return leader;
+}
+
 /*
  * A session with the leader, and its term; that there is none (NULL, 0) is no
  * failure of the job's, but of `asks`.
@@ -37,12 +48,14 @@
 static PGconn *
 ask_leader(const PghaJobRun *run, PghaJobRun *asks, uint64_t *term)
 {
-	PGconn	   *leader;
+	return ask_by(pgha_job_leader, run, asks, term);
+}
 
-	*asks = *run;
-	leader = pgha_job_leader(asks);
-	*term = leader != NULL ? pgha_found_leader_term(leader) : 0;
-	return leader;
+/* The same for what was replaced before: this node itself may lead by now. */
+static PGconn *
+ask_judge(const PghaJobRun *run, PghaJobRun *asks, uint64_t *term)
+{
+	return ask_by(pgha_job_judge, run, asks, term);
 }
 
 /* Taken again directly before each step that cannot be undone. */
@@ -210,7 +223,7 @@ exchange(PghaJobRun *run, const char *aside)
 		unmark(run);
 		return false;
 	}
-	pgha_job_test_stop("exchanging");
+	pgha_job_test_stop("exchanging", 0);
 	if (renameat2(AT_FDCWD, run->new_directory, AT_FDCWD, data, RENAME_EXCHANGE) == 0 ||
 		(rename(data, aside) == 0 && rename(run->new_directory, data) == 0))
 		return true;
@@ -515,7 +528,7 @@ pgha_clone_delete_spent(PghaJobRun *run)
 	listed = pgha_objects_has(run->conf, run->spent_directory);
 	if (listed && pgha_exists_in(run->spent_directory, "global/pg_control"))
 	{
-		leader = ask_leader(run, &asks, &term);
+		leader = ask_judge(run, &asks, &term);
 		contained = pgha_found_contained(run, leader, run->spent_directory);
 		if (leader != NULL)
 			PQfinish(leader);
@@ -586,7 +599,7 @@ fate_of_former(PghaJobRun *run)
 	PghaFormer	former = {.keep = run->conf->keep_old_data || run->keep_old};
 	PghaDirectory now;
 	uint64_t	term;
-	PGconn	   *leader = ask_leader(run, &asks, &term);
+	PGconn	   *leader = ask_judge(run, &asks, &term);
 
 	pgha_found_directory(run, run->old_directory, &now);
 	former.listed = pgha_found_same(&now, &run->replaced) || pgha_objects_has(run->conf, run->old_directory);

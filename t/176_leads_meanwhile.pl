@@ -1,0 +1,77 @@
+# A clone is in its place and streams, its job is killed, and then the node leads: for
+# years, perhaps.  What has become of the former data directory is decided on all the
+# same: it goes if the new primary has all of it, and if not it is kept, which is told.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PghaCluster;
+use Recoveries;
+use Test::More;
+
+my $cluster = PghaCluster->new(nodes => 2, agents => 1, wal_segsize => 1,
+	settings => { 'pgha.failure_timeout' => '2s', 'pgha.startup_grace' => '5s', max_wal_size => '16MB', min_wal_size => '4MB' })->build;
+my ($a, $b) = $cluster->nodes;
+
+# How many former data directories are there?
+sub former { my ($node) = @_; return scalar(() = glob("$node->{data}.old-*")); }
+
+# b is cloned from a, whose job is killed when it streams, and leads then, as a falls with its agent.
+sub lead_in_between
+{
+	my ($what) = @_;
+	my $session = $a->background(q{SELECT pgha_recover_node('b', 'clone')});
+	kill_at($b, $what);
+	$session->end;
+	is(former($b), 1, "$what: its former data directory is there");
+	$cluster->wait_following($a, $b);
+	$a->stop_agent;
+	$a->kill9;
+	is($cluster->wait_single_primary(among => [$b]), $b, "$what: the clone leads");
+	return;
+}
+
+sub come_back
+{
+	my ($node) = @_;
+	$node->start_agent(wait => 0);
+	$node->wait_streaming(90);
+	return $cluster->wait_for('the recoveries to have ended', sub { !grep { $_->job_pids } $cluster->nodes });
+}
+
+# ---- the new primary has all of it ----
+arm($b, 'streaming');
+lead_in_between('nothing to lose');
+my $mark = $b->agent_mark;
+$b->start_agent;
+eventually(sub { !former($b) && $b->job_field('outcome') eq 'done' && !$b->job_pids }, 60, 'it is deleted, as the new primary has all of it') or diag $b->agent_text;
+is($b->state, 'primary', '... which goes on leading');
+unlike(substr($b->agent_text, $mark), qr/recovery: (starting|stopping|cloning)/, '... and was not touched');
+is($b->job_field('method'), 'start', 'nothing else was done');
+
+# ---- it has commits of its own ----
+come_back($a);
+read_again($b, 'pgha.auto_rejoin' => 'off');
+$b->stop_agent;
+diverge($b, $a, 4711);
+$b->kill9;
+is($cluster->wait_single_primary(among => [$a]), $a, 'the primary falls, with a commit that nobody else has');
+$b->start_agent(env => { PGHA_TEST_STOP_AT => 'streaming' }, wait => 0);
+lead_in_between('a commit of its own');
+is(lost_commits($b), 1, 'what it alone had was saved');
+$mark = $b->agent_mark;
+$b->start_agent;
+$b->wait_agent_log(qr/a recovery was interrupted, and is not begun again: pgha.auto_rejoin = off/, $mark);
+is(former($b), 1, 'auto_rejoin = off: it says so, and leaves the directory alone');
+$b->stop_agent;
+$b->set('pgha.auto_rejoin' => 'rewind');
+$mark = $b->agent_mark;
+$b->start_agent;
+$b->wait_agent_log(qr/the former data directory is kept as "\Q$b->{data}\E\.old-/, $mark);
+$cluster->wait_for('the job to have ended', sub { $b->job_field('outcome') eq 'done' && !$b->job_pids });
+is(former($b), 1, 'what another one has saved of it is none of the new primary\'s: it is kept, and told');
+is($b->job_field('old_directory'), '', 'and not asked about any more');
+come_back($a);
+is($a->value('SELECT count(*) FROM probe WHERE v = 4711'), '0', 'the commit that was given up is on neither');
+done_testing();
