@@ -91,9 +91,9 @@ $frozen->wait_streaming(120);
 # ---- switched over ----
 $cluster->wait_following($primary);
 $moment = PghaCluster::now();
-my $target = $primary->value('SELECT pgha_switchover()');
-my ($next) = grep { $_->{name} eq ($target // '') } $cluster->nodes;
-ok($next, 'a switchover') or BAIL_OUT('no switchover');
+my (undef, $target, $told) = $primary->psql('SELECT pgha_switchover()', timeout => 60);
+my ($next) = grep { $_->{name} eq $target } $cluster->nodes;
+ok($next, 'a switchover') or BAIL_OUT("no switchover: $told");
 $cluster->wait_single_primary(among => [$next]);
 all_write('switchover', $moment, 60);
 $cluster->wait_following($next);
