@@ -200,7 +200,7 @@ $a->set(archive_command => "$pgbackrest archive-push %p");
 PghaCluster::must_run([ @on_primary, '--start-fast', '--type=full', 'backup' ], timeout => 180);
 # What comes after the backup is in the archive.
 $a->sql('CREATE TABLE after_backup AS SELECT 1 v');
-my $segment = $a->value('SELECT pg_walfile_name(pg_switch_wal())');
+my $segment = $a->value('SELECT pg_walfile_name(pg_switch_wal() - 1)');
 $cluster->wait_for('the segment to be archived', sub { ($a->value('SELECT last_archived_wal FROM pg_stat_archiver') // '') ge $segment });
 
 configure_c(

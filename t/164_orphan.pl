@@ -59,7 +59,7 @@ sub restore_by_mistake
 	$cluster->wait_for('the restore to be done', sub { ($query->('SELECT NOT pg_is_in_recovery()') // '') eq 't' });
 	my $timeline = hex $query->('SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)');
 	$query->($sql);
-	my $segment = $query->('SELECT pg_walfile_name(pg_switch_wal())');
+	my $segment = $query->('SELECT pg_walfile_name(pg_switch_wal() - 1)');
 	$cluster->wait_for('its WAL to be archived', sub { -e "$archive/$segment" });
 	kill 'INT', $pid;
 	$cluster->wait_for('the restore to stop', sub { waitpid($pid, 1) != 0 });
@@ -69,7 +69,7 @@ sub restore_by_mistake
 sub archived
 {
 	my ($node) = @_;
-	my $segment = $node->value('SELECT pg_walfile_name(pg_switch_wal())');
+	my $segment = $node->value('SELECT pg_walfile_name(pg_switch_wal() - 1)');
 	$cluster->wait_for("$segment to be archived", sub { -e "$archive/$segment" });
 	return;
 }

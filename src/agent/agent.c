@@ -31,7 +31,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -297,23 +296,6 @@ start_job(int64_t id, PghaMethod method, bool ordered, int leader, const char *w
 	look_at_job(pgha_clock_ms());
 }
 
-/* Random, so that no two agents, nor one of them twice, have the same; servers take none below 1. */
-static int64_t
-new_id(void)
-{
-	uint64_t	id;
-
-	if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != (ssize_t) sizeof(id))
-	{
-		struct timespec now;
-
-		(void) clock_gettime(CLOCK_REALTIME, &now);
-		id = ((uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec) ^ ((uint64_t) getpid() << 24);
-	}
-	id &= INT64_MAX;
-	return id != 0 ? (int64_t) id : 1;
-}
-
 /* As long as it seems to be under way, whoever orders another one only joins it. */
 static void
 end_left_job(void)
@@ -335,6 +317,13 @@ pause_after(int failed)
 	return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
 }
 
+/* Is the last job, or the one that runs, one that this node began while it led? */
+static bool
+is_leaders_job(void)
+{
+	return job.known && strcmp(job.leader, conf.members.member[conf.self].name) == 0;
+}
+
 /* Looks at the job's files; notices its end. */
 static void
 look_at_job(int64_t now)
@@ -353,6 +342,7 @@ look_at_job(int64_t now)
 	if (not_begun.known)
 	{
 		not_begun.data_ok = job.data_ok;
+		not_begun.undecided = job.undecided || job.outcome[0] == '\0';
 		job = not_begun;
 	}
 	if (job.known && job.order.id == left_job && job.outcome[0] == '\0')
@@ -372,7 +362,7 @@ look_at_job(int64_t now)
 	if (strcmp(job.outcome, "done") == 0)
 		attempts = 0;
 	else
-		pause_until = now + pause_after(++attempts);
+		pause_until = now + pause_after(is_leaders_job() ? 1 : ++attempts);
 }
 
 static void
@@ -523,7 +513,7 @@ end_recoveries(int64_t now)
 	if (!interrupted && !is_undecided(now))
 		return;
 	if (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())
-		start_job(new_id(), PGHA_METHOD_START, false, conf.self, "this node leads, and a former recovery has not come to its end");
+		start_job(pgha_job_new_id(), PGHA_METHOD_START, false, conf.self, "this node leads, and a former recovery has not come to its end");
 	else if (interrupted)
 		leave_job(conf.auto_rejoin == PGHA_REJOIN_OFF ? "pgha.auto_rejoin = off" : "failover is paused");
 }
@@ -535,12 +525,19 @@ reconcile(int64_t now)
 	int			leader = own_is_primary() ? conf.self : known_leader();
 	bool		ordered;
 
+	/* It leads anew when it comes back. */
+	if (leader_before == conf.self && !runs())
+		leader_before = PGHA_NOBODY;
 	if (leader != PGHA_NOBODY && leader != leader_before)
 	{
 		leader_before = leader;
 		attempts = 0;
 		pause_until = undecided_at = 0;
 	}
+
+	/* It may be deleting for minutes, goes on later where it was, and must not keep the server down. */
+	if (job.running > 0 && !runs() && is_leaders_job())
+		(void) kill(job.running, SIGKILL);
 	if (job.running != 0 || now < pause_until)
 		return;
 	if (leader == conf.self)
@@ -573,7 +570,7 @@ reconcile(int64_t now)
 	if (server == PGHA_SERVER_MARKED || (!runs() && job.known && !job.data_ok))
 	{
 		if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY)
-			start_job(new_id(), method, false, leader, "the data directory is not whole");
+			start_job(pgha_job_new_id(), method, false, leader, "the data directory is not whole");
 		else if (method != PGHA_METHOD_AUTO)
 			tell_once("the data directory is not whole, as a rewind or clone was interrupted: run"
 					  " pgha_recover_node() with the method clone on the primary, or set pgha.auto_rejoin = clone");
@@ -581,18 +578,18 @@ reconcile(int64_t now)
 	else if (server == PGHA_SERVER_UNKNOWN && down_since != 0 && now - down_since > UNKNOWN_TOLD_AFTER_MS)
 		tell_once(unknown_why);
 	else if (server == PGHA_SERVER_CRASHED && now - down_since >= time_before_start(leader))
-		start_job(new_id(), method, false, leader, "the server has crashed");
+		start_job(pgha_job_new_id(), method, false, leader, "the server has crashed");
 	else if (server == PGHA_SERVER_STOPPED && job.known && job.stopped)
-		start_job(new_id(), method, false, leader, "the server was stopped for a recovery that has failed");
+		start_job(pgha_job_new_id(), method, false, leader, "the server was stopped for a recovery that has failed");
 	else if (runs() && own.answered && leader != PGHA_NOBODY && strcmp(own.poll.state, "diverged") == 0)
-		start_job(new_id(), method, false, leader, "the server's WAL has diverged from the primary's");
+		start_job(pgha_job_new_id(), method, false, leader, "the server's WAL has diverged from the primary's");
 	else if (starting_since != 0 && leader != PGHA_NOBODY && now - starting_since >= STARTING_BEFORE_JOB_MS)
-		start_job(new_id(), method, false, leader, "the server does not come up");
+		start_job(pgha_job_new_id(), method, false, leader, "the server does not come up");
 	else if (method == PGHA_METHOD_AUTO && leader != PGHA_NOBODY && not_streaming_since != 0 &&
 			 now - not_streaming_since >= NO_STREAM_BEFORE_CLONE_MS)
-		start_job(new_id(), method, false, leader, "the standby does not come to stream");
+		start_job(pgha_job_new_id(), method, false, leader, "the standby does not come to stream");
 	else if (runs() && own.answered && leader != PGHA_NOBODY && is_undecided(now))
-		start_job(new_id(), method, false, leader, "a former one has left a directory to be decided on");
+		start_job(pgha_job_new_id(), method, false, leader, "a former one has left a directory to be decided on");
 }
 
 /* ---- the address that follows the primary ---- */

@@ -318,16 +318,18 @@ await_outcome(Recovery *r)
 	const struct timespec pause = {0, LOOK_EVERY_MS * 1000000L};
 	FILE	   *nowhere = fopen("/dev/null", "w");
 	bool		ended = false;
+	bool		seen = false;
 
 	while (nowhere != NULL && !ended && pgha_awake_ms() <= deadline)
 	{
 		json_t	   *rows = pgha_recoveries_fetch(r->order, LOOK_LIMIT_MS, nowhere);
 
-		if (rows == NULL && !pgha_client_may_ask_again(r->order))
+		seen = rows != NULL;
+		if (!seen && !pgha_client_may_ask_again(r->order))
 			break;
-		if (rows != NULL)
+		if (seen)
 			take_progress(r, rows);
-		ended = rows != NULL && (r->progress.job == 0 || r->progress.outcome[0] != '\0');
+		ended = seen && (r->progress.job == 0 || r->progress.outcome[0] != '\0');
 		json_decref(rows);
 		draw_bar(r);
 		if (!ended)
@@ -335,6 +337,9 @@ await_outcome(Recovery *r)
 	}
 	if (nowhere != NULL)
 		(void) fclose(nowhere);
+	/* Once more, aloud: what is it that cannot be asked? */
+	if (!seen)
+		json_decref(pgha_recoveries_fetch(r->order, LOOK_LIMIT_MS, stderr));
 	return ended;
 }
 

@@ -68,19 +68,38 @@ read_own_history(PghaJobRun *run, uint32_t timeline, PghaHistory *history)
 								 "timeline history file \"%s\" cannot be read", path);
 }
 
+/* Where this node leads: nothing else needs a replication login from a node to itself. */
+static bool
+read_file_of(PGconn *leader, uint32_t timeline, PghaHistory *history, char *error, size_t error_size)
+{
+	char		name[64];
+	char	   *text;
+	bool		done;
+
+	(void) snprintf(name, sizeof(name), "pg_wal/%08X.history", timeline);
+	text = pgha_member_query(leader, "SELECT pg_catalog.encode(pg_catalog.pg_read_binary_file($1::text, 0, 1000000, false), 'escape')",
+							 name, error, error_size);
+	done = text != NULL && complete_history(history, text, timeline);
+	free(text);
+	return done;
+}
+
 /* From its replication protocol, as a WAL receiver gets it. */
 static bool
-read_leader_history(PghaJobRun *run, uint32_t timeline, PghaHistory *history)
+read_leader_history(PghaJobRun *run, PGconn *leader, uint32_t timeline, PghaHistory *history)
 {
 	char		error[512] = "no answer";
 	char		command[64];
-	PGconn	   *conn;
+	PGconn	   *conn = NULL;
 	PGresult   *result;
 	bool		done = false;
 
 	if (timeline == 1)
 		return complete_history(history, "", timeline);
-	conn = pgha_job_connect(run, run->leader, "replication=true connect_timeout=10", error, sizeof(error));
+	if (run->leader == run->conf->self)
+		done = read_file_of(leader, timeline, history, error, sizeof(error));
+	else
+		conn = pgha_job_connect(run, run->leader, "replication=true connect_timeout=10", error, sizeof(error));
 	if (conn != NULL)
 	{
 		(void) snprintf(command, sizeof(command), "TIMELINE_HISTORY %u", timeline);
@@ -122,7 +141,7 @@ pgha_fork_find(PghaJobRun *run, PGconn *leader, const PghaControl *control, Pgha
 		control->min_recovery_timeline : control->checkpoint_timeline;
 	if (!leader_timeline(run, leader, &fork->leader_timeline) ||
 		!read_own_history(run, fork->own_timeline, &own) ||
-		!read_leader_history(run, fork->leader_timeline, &theirs))
+		!read_leader_history(run, leader, fork->leader_timeline, &theirs))
 		return false;
 
 	/* Common is a timeline with the same number that begins at the same place. */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -465,6 +466,22 @@ await_begin(int pipe_end, PghaJobStatus *failed)
 	if (filled < sizeof(*failed))
 		memset(failed, 0, sizeof(*failed));
 	return false;
+}
+
+int64_t
+pgha_job_new_id(void)
+{
+	uint64_t	id;
+
+	if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != (ssize_t) sizeof(id))
+	{
+		struct timespec now;
+
+		(void) clock_gettime(CLOCK_REALTIME, &now);
+		id = ((uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec) ^ ((uint64_t) getpid() << 24);
+	}
+	id &= INT64_MAX;
+	return id != 0 ? (int64_t) id : 1;
 }
 
 bool

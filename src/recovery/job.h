@@ -36,6 +36,9 @@ typedef struct PghaJobStatus
 	char		hint[512];
 } PghaJobStatus;
 
+/* A name for a new job or order: random and positive, so that no two agents, nor one of them twice, have the same. */
+extern int64_t pgha_job_new_id(void);
+
 /* Reads both files; no file is no job. */
 extern void pgha_job_status(const PghaAgentConf *conf, PghaJobStatus *status);
 

@@ -16,8 +16,8 @@ extern PGconn *pgha_job_connect(PghaJobRun *run, int member, const char *extra,
 extern PGconn *pgha_job_leader(PghaJobRun *run);
 
 /*
- * The same, and this node's own server if that leads: for what was replaced before, and
- * is compared with whoever leads now.
+ * The same, and this node's own server if that leads: for the former data directory,
+ * which is compared with whoever leads now.
  */
 extern PGconn *pgha_job_judge(PghaJobRun *run);
 

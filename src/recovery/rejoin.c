@@ -130,6 +130,21 @@ finish_earlier_clone(PghaJobRun *run)
 		pgha_clone_finish(run);
 }
 
+/* This node leads: what a former job has left is decided on, and the server is not touched. */
+static bool
+finish_as_leader(PghaJobRun *run)
+{
+	pid_t		pid;
+
+	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL, "this node's server, which led, does not run");
+	run->data_ok = true;
+	if (!pgha_clone_tidy(run))
+		return false;
+	pgha_clone_finish(run);
+	return true;
+}
+
 static bool
 rejoin(PghaJobRun *run)
 {
@@ -137,9 +152,8 @@ rejoin(PghaJobRun *run)
 	pid_t		pid;
 	PghaServer	server;
 
-	/* It led when the agent began this, which is for what is left of a former job alone. */
-	if (run->leader == run->conf->self && pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
-		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL, "this node's server, which led, is down");
+	if (run->leader == run->conf->self)
+		return finish_as_leader(run);
 	if (!pgha_clone_tidy(run) || !pgha_clone_check_place(run))
 		return false;
 	server = pgha_server_look(run->conf, &pid);

@@ -457,7 +457,8 @@ wal_is_gone(PghaJobRun *run, pgha_lsn end)
 	free(answer);
 	if (!gone)
 	{
-		(void) snprintf(parameter, sizeof(parameter), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(end));
+		/* WAL that ends with a segment goes on in the next one; of such an end pg_walfile_name() names the former one, before 17. */
+		(void) snprintf(parameter, sizeof(parameter), PGHA_LSN_FORMAT, PGHA_LSN_ARGS(end + 1));
 		answer = pgha_member_query(conn, "SELECT count(*) FROM pg_catalog.pg_ls_waldir()"
 								   " WHERE length(name) = 24 AND substr(name, 9) <="
 								   " substr(pg_catalog.pg_walfile_name($1::pg_lsn), 9)",

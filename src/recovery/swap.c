@@ -51,7 +51,7 @@ ask_leader(const PghaJobRun *run, PghaJobRun *asks, uint64_t *term)
 	return ask_by(pgha_job_leader, run, asks, term);
 }
 
-/* The same for what was replaced before: this node itself may lead by now. */
+/* The same for the former data directory: this node itself may lead by now. */
 static PGconn *
 ask_judge(const PghaJobRun *run, PghaJobRun *asks, uint64_t *term)
 {
@@ -425,6 +425,9 @@ pgha_clone_tidy(PghaJobRun *run)
 
 	look(run, &scene);
 	step = pgha_table_step(&scene);
+	/* Where this node leads, there is no primary to be waited for, and nothing takes the place of its data. */
+	if (run->leader == run->conf->self && (step == PGHA_STEP_SWAP || step >= PGHA_STEP_AWAIT_SERVER))
+		step = PGHA_STEP_LEAVE_COPY;
 	/* That it waits is told as the reason of the failure, and once. */
 	if (step != PGHA_STEP_GO_ON && step < PGHA_STEP_AWAIT_SERVER)
 		pgha_agent_warning("recovery: an interrupted clone \"%s\": %s", run->new_directory, pgha_table_word(step));
@@ -462,8 +465,11 @@ pgha_clone_tidy(PghaJobRun *run)
 			done = pgha_job_record(run);
 			break;
 		case PGHA_STEP_LEAVE_COPY:
-			pgha_agent_warning("\"%s\" has what the primary does not have, or was not made by this agent:"
-						   " it is left there; delete it when it is not needed", run->new_directory);
+			pgha_agent_warning(run->leader == run->conf->self ?
+							   "\"%s\" was to take the place of the data directory of this node, which leads by now, and may have what that does not have:"
+							   " it is left there; delete it when it is not needed" :
+							   "\"%s\" has what the primary does not have, or was not made by this agent:"
+							   " it is left there; delete it when it is not needed", run->new_directory);
 			done = forget_copy(run);
 			break;
 		case PGHA_STEP_FORGET_COPY:
@@ -528,7 +534,7 @@ pgha_clone_delete_spent(PghaJobRun *run)
 	listed = pgha_objects_has(run->conf, run->spent_directory);
 	if (listed && pgha_exists_in(run->spent_directory, "global/pg_control"))
 	{
-		leader = ask_judge(run, &asks, &term);
+		leader = ask_leader(run, &asks, &term);
 		contained = pgha_found_contained(run, leader, run->spent_directory);
 		if (leader != NULL)
 			PQfinish(leader);

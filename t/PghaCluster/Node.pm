@@ -87,6 +87,8 @@ sub build_witness
 {
 	my ($self) = @_;
 	$self->initdb;
+	# Its WAL is another system's, and would take the place of the cluster's in an archive.
+	$self->configure(archive_mode => 'off');
 	$self->start;
 	$self->sql('CREATE EXTENSION pgha; SELECT pgha_setup_role()');
 }

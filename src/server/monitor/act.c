@@ -28,8 +28,8 @@
 /* A node that is to be called again so soon has something to decide. */
 #define URGENT_INTERVAL		20000
 
-/* So long the session that has ordered a switchover has for its answer, which takes it much less. */
-#define ANSWER_TIME			20000
+/* So long the session that has ordered a switchover has for its answer, which takes it a thousandth of that. */
+#define ANSWER_TIME			500000
 
 static PghaDurable written;		/* what pgha.state holds */
 static PghaSettings written_with;	/* its sets of members are names there, bits of these settings here */

@@ -26,13 +26,18 @@ static void
 end_transaction(XactEvent event, void *arg)
 {
 	PghaPartingAct act = pending.act;
-	bool		committed = event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE;
 
 	(void) arg;
-	if (act == NULL || (!committed && event != XACT_EVENT_ABORT))
+	if (act == NULL)
+		return;
+	if (event == XACT_EVENT_PRE_PREPARE && !pending.always)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has ordered this server to stop or restart")));
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	pending.act = NULL;
-	if (committed || pending.always)
+	if (event == XACT_EVENT_COMMIT || pending.always)
 		act(pending.argument);
 }
 

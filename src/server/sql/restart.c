@@ -22,9 +22,13 @@ command_agent(const char *mode)
 	PghaBoard  *board = PghaTheBoard();
 	PghaAgent  *agent;
 
+	bool		present;
+
+	/* One that has gone meanwhile must not find the order when it comes back, hours later. */
 	LWLockAcquire(board->lock, LW_EXCLUSIVE);
 	agent = PghaAgentOf(pgha_node);
-	if (agent != NULL)
+	present = agent != NULL && PghaAgentPresent(agent);
+	if (present)
 	{
 		agent->command_id = PghaNewJobId();
 		strlcpy(agent->command, "restart", sizeof(agent->command));
@@ -32,6 +36,10 @@ command_agent(const char *mode)
 	}
 	LWLockRelease(board->lock);
 	PghaAgentsWake();
+	if (!present)
+		ereport(WARNING,
+				(errmsg("the server is not restarted: the agent of this node is not connected any more"),
+				 errhint("Start \"pgha agent\" on this server's host (systemctl start pgha-agent), and order it again.")));
 }
 
 void

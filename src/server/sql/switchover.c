@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -223,6 +224,10 @@ pgha_sql_switchover(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pgha_switchover() was refused: %s", answer.message),
 				 errhint("%s", hint_for(answer.reason))));
-	PghaAtEnd(be_told, "");
+	/* Within a transaction block nobody knows when that ends. */
+	if (IsTransactionBlock())
+		PghaOrderCallOff();
+	else
+		PghaAtEnd(be_told, "");
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
