@@ -32,6 +32,11 @@ SELECT pgpool_pgctl('reload', '');
 SELECT pgpool_pgctl('promote', '');
 SELECT pgpool_pgctl('stop', 'quickly');
 SELECT pgpool_pgctl('restart', 'fast');
+-- with the commit, which a prepared transaction puts off
+BEGIN;
+SELECT pgpool_pgctl('stop', 'fast');
+PREPARE TRANSACTION 'stop';
+ROLLBACK;
 SELECT pgpool_switch_xlog('/nonexistent');
 
 -- not beside the extension that it replaces
