@@ -187,7 +187,8 @@ PghaAct(const PghaMonitor *monitor, const PghaAction *action)
 			break;
 		case PGHA_ACT_HAND_OVER:
 			(void) PghaEventsSync();
-			down_at = pgha_clock_us() + ANSWER_TIME;
+			if (down_at == 0)
+				down_at = pgha_clock_us() + ANSWER_TIME;
 			break;
 		case PGHA_ACT_STOP_RECEIVER:
 			PghaPromotionStopReceiver(pgha_clock_us());
