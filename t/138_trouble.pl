@@ -116,7 +116,7 @@ $cluster->wait_for('the agent to know', sub { ($b->value('SELECT paused FROM pgh
 # its server is down, the agent goes by what the primary has told it.
 my $since = $a->value('SELECT clock_timestamp()');
 $cluster->wait_for('the agent to poll again', sub { ($a->value(
-	"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgha agent b' AND query LIKE '%agent_poll%' AND query_start > '$since'") // 0) > 0 });
+	"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgha agent b' AND query ~ 'agent_(poll|news)' AND query_start > '$since'") // 0) > 0 });
 $b->kill9;
 ok($cluster->stays_false(sub { $b->is_running }, 5), 'paused: a crashed server stays down');
 $a->value('SELECT pgha_resume()');

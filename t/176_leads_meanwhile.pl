@@ -45,7 +45,9 @@ sub change_places
 {
 	my ($next) = @_;
 	my $former = $cluster->primary;
-	$former->psql("SELECT pgha_switchover('$next->{name}')", timeout => 60);
+	$cluster->wait_following($former, $next);
+	# The primary may not have heard of it yet.
+	$cluster->wait_for('the switchover', sub { my ($status, undef, $told) = $former->psql("SELECT pgha_switchover('$next->{name}')", timeout => 60); diag $told if $status; return $status == 0 });
 	is($cluster->wait_single_primary(among => [$next]), $next, "$next->{name} leads");
 	$former->wait_streaming(90);
 	return $cluster->wait_for('its agent to be connected', sub { progress($next, $former, 'agent') eq 't' });

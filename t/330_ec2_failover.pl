@@ -280,7 +280,7 @@ foreach my $round (1 .. 10)
 {
 	$leader->sql("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE application_name LIKE 'pgha agent %'");
 	$cluster->wait_for('the sessions of both agents',
-		sub { ($leader->value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgha agent %' AND query LIKE '%pgha_agent_poll%'") // 0) == 2 });
+		sub { ($leader->value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgha agent %' AND query ~ 'agent_(poll|news)'") // 0) == 2 });
 }
 is_held($leader, 'sessions lost');
 is(keeper_pid($leader), $keeper, 'it is the same keeper');

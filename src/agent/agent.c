@@ -358,11 +358,13 @@ look_at_job(int64_t now)
 	pgha_pgpool_soon();
 	look_at = 0;
 	look_at_server(now);
-	undecided_at = now;
+
+	/* A node that leads by now is another one to be asked. */
+	undecided_at = own_is_primary() && !is_leaders_job() ? 0 : now;
 	if (strcmp(job.outcome, "done") == 0)
 		attempts = 0;
 	else
-		pause_until = now + pause_after(is_leaders_job() ? 1 : ++attempts);
+		pause_until = now + pause_after(is_leaders_job() && !runs() ? 1 : ++attempts);
 }
 
 static void
@@ -522,7 +524,8 @@ static void
 reconcile(int64_t now)
 {
 	PghaMethod	method = conf.auto_rejoin == PGHA_REJOIN_CLONE ? PGHA_METHOD_AUTO : PGHA_METHOD_REJOIN;
-	int			leader = own_is_primary() ? conf.self : known_leader();
+	int			leader = own_is_primary() && runs() ? conf.self : known_leader();
+	bool		interrupted;
 	bool		ordered;
 
 	/* It leads anew when it comes back. */
@@ -536,7 +539,7 @@ reconcile(int64_t now)
 	}
 
 	/* It may be deleting for minutes, goes on later where it was, and must not keep the server down. */
-	if (job.running > 0 && !runs() && is_leaders_job())
+	if (job.running > 0 && !runs() && is_leaders_job() && job.outcome[0] == '\0')
 		(void) kill(job.running, SIGKILL);
 	if (job.running != 0 || now < pause_until)
 		return;
@@ -548,12 +551,14 @@ reconcile(int64_t now)
 
 	/*
 	 * Its process has died, with or without the agent before this one.  What is left of
-	 * it the job decides; a server that somebody has stopped since stays stopped.
+	 * it the job decides; a server that somebody has stopped since stays stopped.  One
+	 * of a node that led has not touched the server, and says nothing of one that is down.
 	 */
+	interrupted = job.known && job.outcome[0] == '\0' && !(is_leaders_job() && !runs());
 	ordered = job.known && pgha_job_order_holds(&conf, &job, leader);
-	if (job.known && job.outcome[0] == '\0' && is_stopped_since(&job))
+	if (interrupted && is_stopped_since(&job))
 		tell_once("a recovery was interrupted, and the server was stopped since: start it, or order the recovery again");
-	if (job.known && job.outcome[0] == '\0' && !is_stopped_since(&job) &&
+	if (interrupted && !is_stopped_since(&job) &&
 		(ordered || (conf.auto_rejoin != PGHA_REJOIN_OFF && !is_paused())))
 	{
 		/* Alone, a server that is down can at least be started. */
@@ -561,7 +566,7 @@ reconcile(int64_t now)
 			start_job(job.order.id, job.order.method, ordered, leader, "an interrupted one is begun again");
 		return;
 	}
-	if (job.known && job.outcome[0] == '\0' && leader != PGHA_NOBODY)
+	if (interrupted && leader != PGHA_NOBODY)
 		leave_job(is_stopped_since(&job) ? "the server was stopped on purpose" :
 				  conf.auto_rejoin == PGHA_REJOIN_OFF ? "pgha.auto_rejoin = off" : "failover is paused");
 	if (conf.auto_rejoin == PGHA_REJOIN_OFF || is_paused())

@@ -27,6 +27,7 @@
 /* A failed session is tried again after this time, doubled each time. */
 #define RETRY_MS			500
 #define RETRY_MAX_MS		5000
+#define UNDEFINED_OBJECT	"42704"
 
 #define OPTIONS \
 	"connect_timeout=5 keepalives=1 keepalives_idle=5 keepalives_interval=2 keepalives_count=3" \
@@ -42,7 +43,7 @@ pgha_session_close(PghaSession *session)
 		PQfinish(session->conn);
 	session->conn = NULL;
 	session->state = PGHA_SESSION_CLOSED;
-	session->answered = false;
+	session->answered = session->waited = session->waits_in_poll = false;
 	session->sent_job = 0;
 }
 
@@ -194,23 +195,29 @@ go_on_connecting(PghaSession *session)
 	}
 }
 
-/* The result of the query under way; NULL if it is not there yet or the session failed. */
-static PGresult *
-take_result(PghaSession *session)
+/* Has the query under way come to its end?  Then *result is how, error or not; NULL if there is none. */
+static bool
+has_ended(PghaSession *session, PGresult **result)
 {
-	PGresult   *result;
 	PGresult   *more;
 
 	if (!PQconsumeInput(session->conn))
 	{
 		fail_session(session, PQerrorMessage(session->conn), NULL);
-		return NULL;
+		return false;
 	}
 	if (PQisBusy(session->conn))
-		return NULL;
-	result = PQgetResult(session->conn);
-	while (result != NULL && (more = PQgetResult(session->conn)) != NULL)
+		return false;
+	*result = PQgetResult(session->conn);
+	while (*result != NULL && (more = PQgetResult(session->conn)) != NULL)
 		PQclear(more);
+	return true;
+}
+
+/* The row of such a result; NULL if there is none, and the session failed. */
+static PGresult *
+row_of(PghaSession *session, PGresult *result)
+{
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1)
 		return result;
 	fail_session(session, result != NULL && *PQresultErrorMessage(result) != '\0' ?
@@ -218,6 +225,15 @@ take_result(PghaSession *session)
 				 hint_for(result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL));
 	PQclear(result);
 	return NULL;
+}
+
+/* The result of the query under way; NULL if it is not there yet or the session failed. */
+static PGresult *
+take_result(PghaSession *session)
+{
+	PGresult   *result;
+
+	return has_ended(session, &result) ? row_of(session, result) : NULL;
 }
 
 static void
@@ -274,9 +290,28 @@ take_answer(PghaSession *session)
 	session->failures = 0;
 	session->complaint[0] = '\0';
 	session->answered = true;
+	session->waited = false;
 	session->answer_asked_at = session->asked_at;
 	session->state = PGHA_SESSION_READY;
 	return true;
+}
+
+/* There may be news, or the time is up.  A server of before 1.1 knows no such setting. */
+static void
+take_news(PghaSession *session)
+{
+	PGresult   *result;
+	const char *sqlstate;
+
+	if (!has_ended(session, &result))
+		return;
+	sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	session->waits_in_poll = sqlstate != NULL && strcmp(sqlstate, UNDEFINED_OBJECT) == 0;
+	if (!session->waits_in_poll && row_of(session, result) == NULL)
+		return;
+	PQclear(result);
+	session->waited = true;
+	session->state = PGHA_SESSION_READY;
 }
 
 /* The server knows the outcome, whether it still waits for it or not. */
@@ -314,6 +349,9 @@ pgha_session_advance(PghaSession *session)
 		case PGHA_SESSION_POLLING:
 			answered = take_answer(session);
 			break;
+		case PGHA_SESSION_WAITING:
+			take_news(session);
+			break;
 		case PGHA_SESSION_TELLING:
 			take_told(session);
 			break;
@@ -323,6 +361,19 @@ pgha_session_advance(PghaSession *session)
 		fail_session(session, session->state == PGHA_SESSION_RESOLVING ?
 					 "the look-up of the member's name takes too long" : "no answer in time", NULL);
 	return answered;
+}
+
+/* Has the server wait for news; not within the poll, which would hold a snapshot. */
+static void
+await_news(PghaSession *session, int wait_ms, int limit_ms)
+{
+	if (!PQsendQuery(session->conn, "SHOW pgha.agent_news"))
+	{
+		fail_session(session, PQerrorMessage(session->conn), NULL);
+		return;
+	}
+	session->state = PGHA_SESSION_WAITING;
+	session->deadline = pgha_clock_ms() + wait_ms + limit_ms;
 }
 
 void
@@ -339,6 +390,12 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 	bool		ended = job->known && job->outcome[0] != '\0';
 	bool		tell = job->known && (!ended || session->told_job != job->order.id);
 
+	if (session->answered && !session->waited && !session->waits_in_poll && session->acknowledge == 0 && !(tell && ended))
+	{
+		await_news(session, session->wait_ms, limit_ms);
+		return;
+	}
+	session->wait_ms = wait_ms;
 	value[0] = conf->members.member[conf->self].name;
 	(void) snprintf(data, sizeof(data), "%s", conf->data);
 	pgha_text_clean(data);
@@ -373,7 +430,7 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 	}
 	else
 		value[9] = PGHA_TAKES_LISTS;
-	(void) snprintf(wait, sizeof(wait), "%d", value[10] != NULL ? 0 : wait_ms);
+	(void) snprintf(wait, sizeof(wait), "%d", value[10] != NULL ? 0 : session->waits_in_poll ? wait_ms : -wait_ms);
 	value[14] = wait;
 
 	(void) snprintf(query, sizeof(query),
@@ -386,7 +443,7 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 	}
 	session->state = PGHA_SESSION_POLLING;
 	session->asked_at = pgha_clock_ms();
-	session->deadline = session->asked_at + wait_ms + limit_ms;
+	session->deadline = session->asked_at + (session->waits_in_poll ? wait_ms : 0) + limit_ms;
 }
 
 void

@@ -38,6 +38,7 @@ typedef enum PghaSessionState
 	PGHA_SESSION_PREPARING,		/* looks for the extension */
 	PGHA_SESSION_READY,			/* to be given the next poll */
 	PGHA_SESSION_POLLING,
+	PGHA_SESSION_WAITING,		/* for news, between two polls */
 	PGHA_SESSION_TELLING		/* the outcome of an order */
 } PghaSessionState;
 
@@ -58,6 +59,9 @@ typedef struct PghaSession
 	char		schema[160];	/* of the extension, quoted */
 	char		complaint[512]; /* last one logged */
 	bool		answered;		/* poll holds an answer of this session */
+	int			wait_ms;		/* how long it waits for news after the last poll */
+	bool		waited;			/* since that answer */
+	bool		waits_in_poll;	/* the server is of a version that knows nothing else */
 	PghaPoll	poll;
 	int64_t		sent_job;		/* job whose outcome the poll under way tells; 0: none */
 	int64_t		told_job;		/* last job whose outcome this server knows */

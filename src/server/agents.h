@@ -34,6 +34,9 @@ extern void PghaAgentsWake(void);
 /* Takes the oldest queued event; false if there is none.  For the monitor. */
 extern bool PghaAgentsNextEvent(PghaQueuedEvent *event);
 
+/* Defines what agents wait with (sql/agents.c); for _PG_init(). */
+extern void PghaAgentNewsInit(void);
+
 /* A new id for a job or command: random and positive. */
 extern int64 PghaNewJobId(void);
 

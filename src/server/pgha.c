@@ -5,6 +5,7 @@
  * Preloaded, it takes part in the server's work; loaded any other way (LOAD,
  * CREATE EXTENSION, pg_upgrade) it only offers its SQL functions.
  */
+#include "agents.h"
 #include "postgres.h"
 
 #include "fmgr.h"
@@ -34,6 +35,7 @@ _PG_init(void)
 	PghaGateInit();
 	PghaSlotsInit();
 	PghaReportInit();
+	PghaAgentNewsInit();
 	PghaShmemInit();
 
 	/* The rest changes how the server works: only for a node that is managed. */

@@ -437,7 +437,7 @@ sub wait_agent
 		sub {
 			my $primary = $self->{cluster}->primary // return 0;
 			return ($primary->value("SELECT agent AND EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'pgha agent $self->{name}'"
-				. " AND query LIKE '%pgha_agent_poll%' AND backend_start >= to_timestamp($since)) FROM pgha_recovery_progress() WHERE node = '$self->{name}'") // '') eq 't';
+				. " AND query ~ 'agent_(poll|news)' AND backend_start >= to_timestamp($since)) FROM pgha_recovery_progress() WHERE node = '$self->{name}'") // '') eq 't';
 		});
 	return 1;
 }

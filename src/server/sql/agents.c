@@ -49,6 +49,12 @@ PG_FUNCTION_INFO_V1(pgha_sql_agent_done);
 /* Node that this session is the agent of; empty: of none. */
 static char my_node[PGHA_NAME_SIZE] = "";
 
+/* The state that it was told last, its job, and how long it waits for something else (microseconds). */
+static char seen_state[32] = "";
+static int64 seen_job = 0;
+static pgha_time news_wait = 0;
+static char *news_variable;
+
 /* Arguments of pgha_agent_poll(), in their order. */
 enum
 {
@@ -287,7 +293,7 @@ check_node_argument(const char *node)
 
 /* The second half: is there anything new?  Always fills *news. */
 static bool
-look_for_news(const char *node, const char *seen_state, int64 own_job, News *news)
+look_for_news(const char *node, const char *before, int64 own_job, News *news)
 {
 	PghaBoard  *board = PghaTheBoard();
 	bool		heard_of_pause = true;
@@ -338,7 +344,7 @@ look_for_news(const char *node, const char *seen_state, int64 own_job, News *new
 		news->cancel = agent->job.cancel && agent->job.id == own_job && agent->job.outcome[0] == '\0';
 	}
 	LWLockRelease(board->lock);
-	return news->order_id != 0 || news->cancel || !heard_of_pause || strcmp(news->state, seen_state) != 0;
+	return news->order_id != 0 || news->cancel || !heard_of_pause || strcmp(news->state, before) != 0;
 }
 
 /* What the agent is about to be told is no news to it any more. */
@@ -360,19 +366,60 @@ remember_told(const char *node, const News *news)
 	LWLockRelease(board->lock);
 }
 
+/* Sleeps until there is news for the agent, or the time is up; always fills *news. */
+static void
+await_news(const char *node, const char *before, int64 own_job, pgha_time longest, News *news)
+{
+	pgha_time	deadline = pgha_clock_us() + longest;
+
+	ConditionVariablePrepareToSleep(&PghaTheBoard()->changed);
+	PghaEndIfStopping();
+	while (!look_for_news(node, before, own_job, news) && pgha_clock_us() < deadline)
+	{
+		(void) PghaSleepUntil(&PghaTheBoard()->changed, Min(deadline, pgha_clock_us() + PGHA_STOP_LOOK_US));
+		PghaEndIfStopping();
+	}
+	ConditionVariableCancelSleep();
+}
+
 /*
- * pgha_agent_poll(...): an agent reports, and waits at most wait_ms for news.
+ * SHOW pgha.agent_news: an agent waits until its next poll would tell it something
+ * new.  A query would hold a snapshot meanwhile, which on a standby holds up replay,
+ * and with it a promotion; SHOW has none.  Nothing for other sessions.
+ */
+static const char *
+show_agent_news(void)
+{
+	News		news;
+
+	if (PghaShmem != NULL && my_node[0] != '\0' && news_wait > 0)
+		await_news(my_node, seen_state, seen_job, news_wait, &news);
+	return "";
+}
+
+void
+PghaAgentNewsInit(void)
+{
+	DefineCustomStringVariable("pgha.agent_news",
+							   "For an agent of pgha: answered when its next poll will tell it something new.",
+							   NULL,
+							   &news_variable, "", PGC_INTERNAL,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show_agent_news);
+}
+
+/*
+ * pgha_agent_poll(...): an agent reports, and waits at most wait_ms for news; if that
+ * is negative it does not wait here, but with SHOW pgha.agent_news after this.
  * See pgha--1.0.sql for what goes in and out.
  */
 Datum
 pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 {
 	char	   *node;
-	char	   *seen_state = text_argument(fcinfo, ARG_SEEN_STATE, "");
 	int64		own_job = PG_ARGISNULL(ARG_JOB) ? 0 : PG_GETARG_INT64(ARG_JOB);
-	int			limit = PG_ARGISNULL(ARG_WAIT) ? 0 : Min(Max(PG_GETARG_INT32(ARG_WAIT), 0), MAX_WAIT_MS);
+	int			limit = PG_ARGISNULL(ARG_WAIT) ? 0 : Min(Max(PG_GETARG_INT32(ARG_WAIT), -MAX_WAIT_MS), MAX_WAIT_MS);
 	bool		in_recovery;
-	pgha_time	deadline;
 	News		news;
 	TupleDesc	tupdesc;
 	PghaRow		row = {0};
@@ -389,16 +436,11 @@ pgha_sql_agent_poll(PG_FUNCTION_ARGS)
 				 errmsg("the id of a job must be greater than zero")));
 	take_report(fcinfo, node);
 
-	deadline = pgha_clock_us() + (pgha_time) limit * 1000;
-	ConditionVariablePrepareToSleep(&PghaTheBoard()->changed);
-	PghaEndIfStopping();
-	while (!look_for_news(node, seen_state, own_job, &news) && pgha_clock_us() < deadline)
-	{
-		(void) PghaSleepUntil(&PghaTheBoard()->changed, Min(deadline, pgha_clock_us() + PGHA_STOP_LOOK_US));
-		PghaEndIfStopping();
-	}
-	ConditionVariableCancelSleep();
+	await_news(node, text_argument(fcinfo, ARG_SEEN_STATE, ""), own_job, (pgha_time) Max(limit, 0) * 1000, &news);
 	remember_told(node, &news);
+	strlcpy(seen_state, news.state, sizeof(seen_state));
+	seen_job = own_job;
+	news_wait = (pgha_time) -Min(limit, 0) * 1000;
 
 	in_recovery = RecoveryInProgress();
 	PghaPutText(&row, news.state);

@@ -13,9 +13,10 @@ typedef void (*PghaPartingAct) (const char *argument);
 /*
  * Has `act` called with `argument` (at most 15 characters; copied) once this
  * transaction has been committed, when the answer is as good as sent: what ends the
- * session after that does not take the answer away.  Called at once it would, now and
- * then, and the client would take for a failure what was done.  Of two in a
- * transaction the last one counts; none does if its subtransaction is rolled back.
+ * session after that, but for SIGQUIT, does not take the answer away.  Called at once
+ * it would, now and then, and the client would take for a failure what was done.  Of
+ * two in a transaction the last one counts; none does if its subtransaction is rolled
+ * back.
  */
 extern void PghaAtCommit(PghaPartingAct act, const char *argument);
 
