@@ -528,9 +528,13 @@ reconcile(int64_t now)
 	bool		interrupted;
 	bool		ordered;
 
-	/* It leads anew when it comes back. */
+	/* It leads anew when it comes back, and what failed while it led is no reason to wait. */
 	if (leader_before == conf.self && !runs())
+	{
 		leader_before = PGHA_NOBODY;
+		attempts = 0;
+		pause_until = 0;
+	}
 	if (leader != PGHA_NOBODY && leader != leader_before)
 	{
 		leader_before = leader;
@@ -544,10 +548,9 @@ reconcile(int64_t now)
 	if (job.running != 0 || now < pause_until)
 		return;
 	if (leader == conf.self)
-	{
 		end_recoveries(now);
+	if (leader == conf.self || (own_is_primary() && server == PGHA_SERVER_UNKNOWN && job.known && job.outcome[0] == '\0'))
 		return;
-	}
 
 	/*
 	 * Its process has died, with or without the agent before this one.  What is left of

@@ -390,7 +390,9 @@ pgha_session_poll(PghaSession *session, const PghaAgentConf *conf, PghaServer se
 	bool		ended = job->known && job->outcome[0] != '\0';
 	bool		tell = job->known && (!ended || session->told_job != job->order.id);
 
-	if (session->answered && !session->waited && !session->waits_in_poll && session->acknowledge == 0 && !(tell && ended))
+	/* Whoever has something to tell, or would not wait for as long as the server was told, polls at once. */
+	if (session->answered && !session->waited && !session->waits_in_poll && session->acknowledge == 0 && !(tell && ended) &&
+		wait_ms >= session->wait_ms)
 	{
 		await_news(session, session->wait_ms, limit_ms);
 		return;

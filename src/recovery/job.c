@@ -348,7 +348,9 @@ init_run(PghaJobRun *run, const PghaAgentConf *conf, const PghaJobOrder *order)
 	run->cloned &= ended_before.order.id == order->id;
 	run->known = ended_before.known;
 	run->data_ok = ended_before.data_ok;
-	run->stopped = ended_before.stopped;
+	/* The server of a node that leads runs: whoever stops it from now on is not this job. */
+	run->stopped = ended_before.stopped && order->leader != conf->self;
+	run->was_stopped &= order->leader != conf->self;
 	if (!run->stopped)
 		run->stop_written = 0;
 	run->leader = order->leader;

@@ -136,8 +136,6 @@ finish_as_leader(PghaJobRun *run)
 {
 	pid_t		pid;
 
-	/* Whoever stops it from now on is not this job. */
-	run->stopped = run->was_stopped = false;
 	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
 		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL, "this node's server, which led, does not run");
 	run->data_ok = true;

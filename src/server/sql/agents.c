@@ -390,10 +390,14 @@ await_news(const char *node, const char *before, int64 own_job, pgha_time longes
 static const char *
 show_agent_news(void)
 {
+	static TimestampTz statement = 0;
 	News		news;
 
-	if (PghaShmem != NULL && my_node[0] != '\0' && news_wait > 0)
-		await_news(my_node, seen_state, seen_job, news_wait, &news);
+	/* For one statement this is called twice: for the form of its row, too. */
+	if (PghaShmem == NULL || my_node[0] == '\0' || news_wait == 0 || statement == GetCurrentStatementStartTimestamp())
+		return "";
+	statement = GetCurrentStatementStartTimestamp();
+	await_news(my_node, seen_state, seen_job, news_wait, &news);
 	return "";
 }
 
