@@ -10,7 +10,8 @@ use PghaCluster;
 use Time::HiRes qw(time);
 use Test::More;
 
-my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '2s', 'pgha.heartbeat_interval' => '200ms' })->build;
+# A restart that takes longer than this is a failover, as it should be.
+my $cluster = PghaCluster->new(nodes => 3, settings => { 'pgha.failure_timeout' => '4s', 'pgha.heartbeat_interval' => '200ms' })->build;
 my ($a, $b, $c) = $cluster->nodes;
 
 sub report
@@ -81,6 +82,9 @@ $c->reload;
 wait_supported($a, $a, $b, $c);
 
 # ---- no lease: it steps down, and is elected again ----
+$_->set('pgha.failure_timeout' => '2s') foreach $cluster->nodes;
+$cluster->wait_for('all to know it', sub { !grep { ($_->value('SHOW pgha.failure_timeout') // '') ne '2s' } $cluster->nodes });
+wait_supported($a, $a, $b, $c);
 $_->kill9 foreach $b, $c;
 $a->wait_log(qr/no majority of the voters was heard for pgha.failure_timeout/);
 $cluster->wait_for('a to be a standby', sub { ($a->value('SELECT pg_is_in_recovery()') // '') eq 't' });
