@@ -153,12 +153,13 @@ $old = $primary;
 $writers[0]->wait_acknowledged(50);
 hold_replay($primary, $one, $two);
 # Both have the same WAL when the line is cut: who lacks some could not fetch it while its replay is held up, and nobody would stand.
-kill 'STOP', map { $_->{pid} } @writers;
+my @at_work = map { $_->{pid} // die 'a writer has ended' } @writers;
+kill 'STOP', @at_work;
 $cluster->wait_for('both to have all WAL', sub {
 	my $end = $old->value('SELECT pg_current_wal_flush_lsn()') // return 0;
 	return !grep { ($_->value('SELECT pg_last_wal_receive_lsn()') // '') ne $end } $one, $two });
 $cluster->partition([$old], [ $one, $two ]);
-kill 'CONT', map { $_->{pid} } @writers;
+kill 'CONT', @at_work;
 my ($candidate, $voter);
 $cluster->wait_for('a candidate that has the vote of the other one', sub {
 	my %report = map { $_->{name} => report($_) } $one, $two;

@@ -36,7 +36,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../common/child.h"
 #include "../common/clock.h"
 #include "../common/log.h"
 #include "../common/program.h"

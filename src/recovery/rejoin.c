@@ -137,7 +137,8 @@ finish_as_leader(PghaJobRun *run)
 	pid_t		pid;
 
 	if (pgha_server_look(run->conf, &pid) != PGHA_SERVER_RUNNING)
-		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, NULL, "this node's server, which led, does not run");
+		return pgha_job_fail(run, STATE_NOT_IN_STATE, NULL, "Start it, if you have stopped it; what a former recovery has left is decided on later.",
+							 "this node's server, which led, does not run");
 	run->data_ok = true;
 	if (!pgha_clone_tidy(run))
 		return false;
